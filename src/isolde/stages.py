@@ -1,0 +1,40 @@
+"""What every part of a pipeline promises: a stage eats blocks, gives blocks, keeps its own state.
+
+Input and output share one time axis: output sample (or frame) k is input sample k, processed.
+A stage gives fewer samples than it got until its latency is filled, and `flush` gives the rest.
+"""
+
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+Complex64 = NDArray[np.complex64]
+
+In = TypeVar("In", contravariant=True)
+Out = TypeVar("Out", covariant=True)
+
+
+class Stage(Protocol[In, Out]):
+    """One step of a stream, from blocks of `In` to blocks of `Out`."""
+
+    @property
+    def latency(self) -> int:
+        """Input samples (frames) by which output may trail: k is out once k + latency are in."""
+        ...
+
+    def feed(self, block: In, /) -> Out:
+        """Take the next block, of any length and also empty, and give what is ready."""
+        ...
+
+    def flush(self) -> Out:
+        """End the stream: give all that is still owed. Only `reset` may follow."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the stream, so that the next block is the first one again."""
+        ...
+
+
+AnyStage = Stage[Any, Any]
