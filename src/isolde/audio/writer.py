@@ -7,7 +7,6 @@ import contextlib
 import errno
 import os
 import secrets
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 import soundfile as sf  # type: ignore[import-untyped]
 
 from isolde.audio.decoders import stream_name
-from isolde.audio.encoders import Encoder, SoundFileEncoder, WavEncoder
+from isolde.audio.encoders import Encoder, SoundFileEncoder, WavEncoder, write_fully
 from isolde.audio.formats import (
     check_tags,
     check_target,
@@ -27,6 +26,9 @@ from isolde.audio.formats import (
 )
 from isolde.errors import AudioError, InputError
 from isolde.stages import Float32
+
+_NEVER_EMPTY = ("flac", "opus", "mp3")
+"""Containers that libsndfile cannot write, or not read again, with no samples in them."""
 
 ClipPolicy = Literal["warn", "clip", "error"]
 
@@ -101,18 +103,19 @@ class AudioWriter:
         self._overwrite = overwrite
         self._target: Path | None = None
         self._part: Path | None = None
+        self._owned: BinaryIO | None = None
         self._spool: BinaryIO | None = None
+        self._seekable = False
         self._made: list[Path] = []
         self._encoder: Encoder | None = None
         self._state: Literal["open", "closed", "aborted"] = "open"
         try:
             if is_path:
                 self.name = str(target)
-                self._stream = self._open_path(Path(cast("str | Path", target)))
+                self._stream = self._owned = self._open_path(Path(cast("str | Path", target)))
             else:
                 self._stream = cast(BinaryIO, target)
                 self.name = stream_name(self._stream)
-                self._owns_stream = False
             self._encoder = self._open_encoder()
         except (OSError, sf.LibsndfileError) as error:
             self.abort()
@@ -158,19 +161,26 @@ class AudioWriter:
 
         Raises:
             AudioError: the disk is full, or the target appeared meanwhile, or it cannot be
-                replaced. Nothing is left behind then.
+                replaced, or nothing was written and the container (flac, opus, mp3) cannot hold
+                no samples. Nothing is left behind then.
         """
         if self._state != "open" or self._encoder is None:
             return
         try:
+            if not self.n_samples and self._kind.name in _NEVER_EMPTY:
+                raise AudioError(
+                    f"{self.name}: no sample was written, and {self._kind.name} cannot hold that: "
+                    "choose wav or ogg"
+                )
             self._encoder.finish()
             if self._spool is not None:
                 self._spool.seek(0)
-                shutil.copyfileobj(self._spool, self._stream)
+                while piece := self._spool.read(1 << 20):
+                    write_fully(self._stream, piece)
                 self._spool.close()
                 self._stream.flush()
-            if self._owns_stream:
-                self._stream.close()
+            if self._owned is not None:
+                self._owned.close()
             if self._part is not None and self._target is not None:
                 if not self._overwrite and self._target.exists():
                     raise AudioError(_exists(self.name))
@@ -200,11 +210,12 @@ class AudioWriter:
             with contextlib.suppress(OSError, ValueError):
                 self._stream.seek(self._start)
                 self._stream.truncate()
-        if getattr(self, "_owns_stream", False):
+        if self._owned is not None:
             with contextlib.suppress(OSError):
-                self._stream.close()
+                self._owned.close()
         if self._part is not None:
-            self._part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._part.unlink(missing_ok=True)
         for folder in reversed(self._made):
             with contextlib.suppress(OSError):
                 folder.rmdir()
@@ -268,7 +279,6 @@ class AudioWriter:
     def _open_path(self, path: Path) -> BinaryIO:
         """Open the hidden file beside the target, or the target itself if it is a device."""
         target = Path(os.path.realpath(path))
-        self._owns_stream = True
         if target.is_dir():
             raise AudioError(f"{path}: is a folder: name a file in it")
         if target.exists() and not target.is_file():
@@ -281,10 +291,8 @@ class AudioWriter:
             up.mkdir(exist_ok=True)
             self._made.append(up)
         self._target = target
-        part = folder / f".isolde-{secrets.token_hex(6)}.part"
-        stream = part.open("x+b")
-        self._part = part
-        return stream
+        self._part = folder / f".isolde-{secrets.token_hex(6)}.part"
+        return self._part.open("x+b")
 
     def _open_encoder(self) -> Encoder:
         """Start the encoder that the container needs."""
