@@ -1,6 +1,6 @@
 """The command `isolde`: one verb per job; it parses, calls and prints, and holds no logic.
 
-Exit codes: 0 all done; 1 something of several failed; 2 bad input; 130 interrupted.
+Exit codes: 0 all done; 2 bad input, also of one song of several; 130 interrupted.
 """
 
 import sys

@@ -3,7 +3,6 @@
 import json
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,16 +120,18 @@ class Run:
         *,
         until: int | None = None,
         save_every: int = 100,
-        on_step: Callable[[int, float, float], None] | None = None,
-    ) -> None:
+    ) -> float:
         """Take steps to the end of the recipe, or to `until`; save now and then and at the end.
 
         Args:
             until: step to stop before.
             save_every: steps from one checkpoint to the next.
-            on_step: called with (steps done, loss, seconds of the step).
+
+        Returns:
+            the mean loss of these steps; NaN for none.
         """
         recipe, end = self.recipe, self.recipe.steps if until is None else until
+        losses: list[float] = []
         self.network.train()
         with (self.folder / "log.csv").open("a", encoding="utf-8") as log:
             while self.step < end:
@@ -153,10 +154,10 @@ class Run:
                 seconds = time.perf_counter() - began
                 log.write(f"{self.step},{loss.item():.6f},{seconds:.3f}\n")
                 log.flush()
-                if on_step:
-                    on_step(self.step, loss.item(), seconds)
+                losses.append(loss.item())
                 if self.step % save_every == 0 or self.step == end:
                     self.save()
+        return float(np.mean(losses)) if losses else float("nan")
 
     def averaged(self) -> WindowNetwork:
         """A copy with the averaged weights, ready to evaluate."""
