@@ -1,0 +1,1 @@
+"""Songs with known stems: where they lie, how they are read, and how they are mixed anew."""
