@@ -78,13 +78,8 @@ class SoundFileDecoder:
         self._name = name
         self._owned: list[BinaryIO] = []
         self._file = self._open(source if not isinstance(source, Path) else str(source))
-        if self._file.format == "MP3" and isinstance(source, Path):
-            head = mpeg.missing_head(source)
-            if head is not None:
-                self._file.close()
-                raw = source.open("rb")
-                self._owned.append(raw)
-                self._file = self._open(cast(BinaryIO, mpeg.PrefixedFile(head, raw)))
+        if self._file.format == "MP3":
+            self._file = self._with_stated_length(source)
         n_samples = int(self._file.frames)
         if self._file.format in ("WAV", "WAVEX", "RF64"):
             n_samples = _declared_wav_samples(source) or n_samples
@@ -147,6 +142,18 @@ class SoundFileDecoder:
                 f"{self._name}: not audio that can be decoded, or damaged at its start: "
                 "check that it plays elsewhere"
             ) from error
+
+    def _with_stated_length(self, source: Path | BinaryIO) -> sf.SoundFile:
+        """Open an mp3 file again: with a first frame that states its length, if it has none."""
+        self._file.close()
+        missing = mpeg.missing_head(source)
+        if missing is None:
+            _rewind(source)
+            return self._open(str(source) if isinstance(source, Path) else source)
+        if isinstance(source, Path):
+            source = source.open("rb")
+            self._owned.append(source)
+        return self._open(cast(BinaryIO, mpeg.SplicedFile(source, *missing)))
 
     def _broken(self, error: sf.LibsndfileError) -> str:
         """Say where decoding failed."""

@@ -22,6 +22,9 @@ _SLACK = 4 * 1152
 """Samples by which a lossy file may miss its declared length without being called damaged: some
 encoders count a few frames (of 1152 samples, in mp3) wrongly."""
 
+_SLACK_SECONDS = 0.5
+"""The same where a container merely claims a duration; then it is never more than a note."""
+
 
 def info(path: str | Path) -> AudioInfo:
     """Look at a file without decoding it.
@@ -188,6 +191,12 @@ class AudioReader:
         assert self._at is not None
         if self.info.n_samples is None:
             self._check_range(self._decoder.position)
+            missing_seconds = (self.info.about_seconds or 0) - self._at / self.info.sample_rate
+            if missing_seconds > _SLACK_SECONDS:
+                self._short = (
+                    f"{self.info.path}: ends {missing_seconds:.1f} s before the length that it "
+                    "claims, it was probably cut short"
+                )
             return
         rate = self.info.sample_rate
         seconds = self._at / rate
