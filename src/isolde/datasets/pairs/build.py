@@ -26,7 +26,8 @@ from isolde.stages import Float32
 
 JOIN = 0.01  # seconds: crossfade where two pieces of the partner meet
 MIN_SECONDS = 3.0  # of accepted audio in which the partner was heard
-BASS = (40.0, 150.0)  # Hz: what an instrumental takes out of the mix and a voice does not
+BASS = (30.0, 90.0)  # Hz: what an instrumental takes out of the mix and a voice does not
+BASS_LOSS = 0.35  # of the mix's bass is left at most without an instrumental
 VOICE_DB = -40.0  # activity: relative to the loud moments of the vocal
 
 
@@ -166,7 +167,7 @@ def _heard_seconds(found: Alignment, n_seconds: int) -> np.ndarray:
 
 
 def _takes_bass(mix: Float32, fitted: Float32, rate: int, use: np.ndarray) -> bool:
-    """Whether the mix loses more than half of its bass without the partner."""
+    """Whether the mix loses its bass without the partner."""
     from scipy.signal import butter, sosfilt
 
     sos = butter(4, BASS, "bandpass", fs=rate, output="sos")
@@ -174,7 +175,7 @@ def _takes_bass(mix: Float32, fitted: Float32, rate: int, use: np.ndarray) -> bo
     mask = np.pad(mask, (0, mix.shape[1] - len(mask)))
     low_x = sosfilt(sos, mix.mean(axis=0))[mask]
     low_r = sosfilt(sos, (mix - fitted).mean(axis=0))[mask]
-    return bool(np.sum(low_r**2) < 0.5 * np.sum(low_x**2))
+    return bool(np.sum(low_r**2) < BASS_LOSS * np.sum(low_x**2))
 
 
 def _cancellation(mix: Float32, fitted: Float32, rate: int, heard: np.ndarray) -> float:
