@@ -1,1 +1,1 @@
-"""Data sets to train on: how they lie on disk, how they are made, and how they are remixed."""
+"""Songs with known stems: where they lie, how they are read, and how they are mixed anew."""

@@ -1,0 +1,28 @@
+"""Audio in and out: files and pipes in blocks, formats, tags, levels, sample rates; no analysis."""
+
+from isolde.audio.formats import (
+    BIT_DEPTHS,
+    CONTAINERS,
+    TAG_NAMES,
+    AudioInfo,
+    subtype_for,
+)
+from isolde.audio.reader import AudioReader, info, read
+from isolde.audio.resample import Resampler, resampled_length
+from isolde.audio.writer import AudioWriter, ClipPolicy, write
+
+__all__ = [
+    "BIT_DEPTHS",
+    "CONTAINERS",
+    "TAG_NAMES",
+    "AudioInfo",
+    "AudioReader",
+    "AudioWriter",
+    "ClipPolicy",
+    "Resampler",
+    "info",
+    "read",
+    "resampled_length",
+    "subtype_for",
+    "write",
+]

@@ -1,0 +1,214 @@
+"""What the files that isolde writes can hold, and what is known of a file; opens nothing.
+
+The limits are those of libsndfile 1.2: rates and channels outside them fail at the last moment
+with an unclear message, or crash (Vorbis above 200 kHz), so they are checked before any work.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from isolde.errors import InputError
+
+TAG_NAMES = (
+    "title",
+    "artist",
+    "album",
+    "date",
+    "genre",
+    "tracknumber",
+    "comment",
+    "copyright",
+    "license",
+)
+"""The tags that are copied from file to file; a container that has no place for one drops it."""
+
+BIT_DEPTHS = {"16": "PCM_16", "24": "PCM_24", "32": "PCM_32", "32f": "FLOAT"}
+"""Bit depths as a user writes them, and the subtype that each one is."""
+
+INTEGER_BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file says of itself before it is decoded.
+
+    Attributes:
+        path: the name as it was given, or the name of the stream.
+        sample_rate: in Hz.
+        n_channels: number of channels.
+        n_samples: samples per channel; None where only decoding can tell (pipes, AAC, video).
+        container: of the file, upper case ("WAV", "FLAC", "OGG", "MP3", "MP4", ...).
+        subtype: of the samples, as libsndfile names them ("PCM_16", "FLOAT", "VORBIS", ...);
+            for files read through FFmpeg, its name of the codec in upper case ("AAC").
+        tags: title, artist and so on: the names are those of `TAG_NAMES`.
+        about_seconds: the duration that the container claims, where `n_samples` is None; good
+            for a progress bar only.
+    """
+
+    path: str
+    sample_rate: int
+    n_channels: int
+    n_samples: int | None
+    container: str
+    subtype: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    about_seconds: float | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """The duration in seconds, exact where `n_samples` is known, else claimed, else None."""
+        if self.n_samples is None:
+            return self.about_seconds
+        return self.n_samples / self.sample_rate
+
+
+@dataclass(frozen=True)
+class Container:
+    """One kind of file that can be written, with its limits."""
+
+    name: str
+    sf_format: str
+    subtypes: tuple[str, ...]
+    max_channels: int
+    rates: tuple[int, ...] = ()
+    max_rate: int = 2**31 - 1
+
+    @property
+    def lossy(self) -> bool:
+        """Whether the decoded samples differ from the written ones."""
+        return self.subtypes[0] in LOSSY_SUBTYPES
+
+
+LOSSY_SUBTYPES = ("VORBIS", "OPUS", "MPEG_LAYER_III")
+_OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
+_MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+
+CONTAINERS = {
+    kind.name: kind
+    for kind in (
+        Container("wav", "WAV", ("PCM_16", "PCM_24", "PCM_32", "FLOAT"), 65535),
+        Container("flac", "FLAC", ("PCM_16", "PCM_24"), 8, max_rate=655350),
+        Container("ogg", "OGG", ("VORBIS",), 255, max_rate=200000),
+        Container("opus", "OGG", ("OPUS",), 255, rates=_OPUS_RATES),
+        Container("mp3", "MP3", ("MPEG_LAYER_III",), 2, rates=_MP3_RATES),
+    )
+}
+_ALIASES = {"wave": "wav", "rf64": "wav", "wavex": "wav", "oga": "ogg"}
+
+
+def container_named(name: str) -> Container:
+    """Find the container for a name or a suffix.
+
+    Args:
+        name: "wav", ".flac", "MP3"...: case and a leading dot do not matter.
+
+    Raises:
+        InputError: isolde cannot write that container.
+    """
+    key = name.lower().lstrip(".")
+    kind = CONTAINERS.get(_ALIASES.get(key, key))
+    if kind is None:
+        known = ", ".join(CONTAINERS)
+        raise InputError(f"cannot write audio files of kind '{name}': choose one of {known}")
+    return kind
+
+
+def container_for(path: str | Path) -> Container:
+    """Find the container for the suffix of a file name.
+
+    Raises:
+        InputError: the name has no suffix, or one that isolde cannot write.
+    """
+    suffix = Path(path).suffix
+    if not suffix:
+        known = ", ".join(f".{name}" for name in CONTAINERS)
+        raise InputError(f"{path}: the name has no suffix to tell the format: add one of {known}")
+    return container_named(suffix)
+
+
+def subtype_for(
+    container: str, *, like: AudioInfo | None = None, bit_depth: str | None = None
+) -> str:
+    """Choose how samples are stored: as asked, else as in another file, else 16 bit.
+
+    Kept from `like` as far as the container allows: FLAC has no float and no 32 bit, there 24 bit
+    is the nearest; sources with no bit depth of their own (mp3, AAC) and 8 bit ones give 16 bit.
+
+    Args:
+        container: the kind of file to write, a name or a suffix.
+        like: the file whose bit depth is to be kept.
+        bit_depth: "16", "24", "32" (integers) or "32f" (float); it wins over `like`.
+
+    Returns:
+        The name of the subtype, for `AudioWriter`.
+
+    Raises:
+        InputError: the container is unknown, or cannot hold that bit depth.
+    """
+    kind = container_named(container)
+    if bit_depth is not None:
+        wanted = BIT_DEPTHS.get(str(bit_depth).lower())
+        if wanted in kind.subtypes:
+            return wanted
+        if kind.lossy:
+            raise InputError(
+                f"{kind.name} has no bit depth (asked: {bit_depth}): leave it out, "
+                "or choose wav or flac"
+            )
+        depths = ", ".join(depth for depth, name in BIT_DEPTHS.items() if name in kind.subtypes)
+        raise InputError(f"{kind.name} cannot hold a bit depth of {bit_depth}: choose {depths}")
+    if kind.lossy or like is None:
+        return kind.subtypes[0]
+    kept = {"DOUBLE": "FLOAT", "PCM_32": "PCM_32", "ALAC_24": "PCM_24", "ALAC_32": "PCM_32"}
+    wanted = kept.get(like.subtype, like.subtype)
+    if wanted in kind.subtypes:
+        return wanted
+    return "PCM_24" if wanted in ("FLOAT", "PCM_32") else "PCM_16"
+
+
+def check_target(kind: Container, *, sample_rate: int, n_channels: int, subtype: str) -> None:
+    """Check that a container can hold such audio, before anything is computed.
+
+    Args:
+        kind: the container.
+        sample_rate: in Hz.
+        n_channels: number of channels.
+        subtype: how samples are stored.
+
+    Raises:
+        InputError: it cannot; the message lists what it can hold.
+    """
+    if sample_rate < 1 or n_channels < 1:
+        raise InputError(
+            f"{sample_rate} Hz and {n_channels} channels: both must be 1 or more to be written"
+        )
+    if subtype not in kind.subtypes:
+        known = ", ".join(kind.subtypes)
+        raise InputError(f"{kind.name} cannot hold samples as {subtype}: choose {known}")
+    if kind.rates and sample_rate not in kind.rates:
+        known = ", ".join(str(rate) for rate in kind.rates)
+        raise InputError(
+            f"{kind.name} cannot hold {sample_rate} Hz, only {known}: resample, or write flac"
+        )
+    if sample_rate > kind.max_rate:
+        raise InputError(
+            f"{kind.name} cannot hold {sample_rate} Hz, at most {kind.max_rate}: write wav"
+        )
+    if n_channels > kind.max_channels:
+        raise InputError(
+            f"{kind.name} cannot hold {n_channels} channels, at most {kind.max_channels}: write wav"
+        )
+
+
+def check_tags(tags: Mapping[str, str] | None) -> dict[str, str]:
+    """Copy the tags, leaving empty ones out.
+
+    Raises:
+        InputError: a name is not one of `TAG_NAMES`.
+    """
+    tags = dict(tags or {})
+    for name in tags:
+        if name not in TAG_NAMES:
+            raise InputError(f"there is no tag '{name}': choose from {', '.join(TAG_NAMES)}")
+    return {name: str(value) for name, value in tags.items() if str(value)}

@@ -1,0 +1,149 @@
+"""Endless new mixes from a library: a voice here, a backing there, each example from its own seed.
+
+Example number i of seed s is the same whenever and wherever it is made, so a training that stops
+goes on exactly where it was. Sources are cut, tuned and levelled as samples; equalising, limiting
+the band and adding happen on spectra, where they are linear and cheap.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+
+from isolde.datasets.library import FULL_SCALE, Entry, Int16
+from isolde.errors import InputError
+from isolde.spectrum import GRID_22, analyse
+from isolde.stages import Complex64, Float32
+
+
+@dataclass(frozen=True)
+class Remix:
+    """How examples are made. Chances are in [0, 1], levels in dB.
+
+    Attributes:
+        same_song: chance that the backing is the voice's own.
+        voiced: chance that a place where the voice sounds is asked for.
+        no_voice: chance of a backing alone.
+        mid: chance of the mean of the channels; else left or right.
+        tune: chance that a source is played faster or slower.
+        tune_semitones: by how much at most, up or down.
+        equalise: chance of a random smooth equaliser on a source.
+        equalise_db: its standard deviation at each of its points.
+        balance_db: mean and standard deviation of voice to backing from two songs.
+        jitter_db: standard deviation of the same within one song.
+        level_db: least and greatest level (RMS) of the mixture, in dB of full scale.
+    """
+
+    same_song: float = 0.4
+    voiced: float = 0.85
+    no_voice: float = 0.06
+    mid: float = 0.6
+    tune: float = 0.3
+    tune_semitones: float = 3.0
+    equalise: float = 0.4
+    equalise_db: float = 3.0
+    balance_db: tuple[float, float] = (-3.0, 4.0)
+    jitter_db: float = 2.0
+    level_db: tuple[float, float] = (-36.0, -9.0)
+
+
+def _rms(audio: Float32) -> float:
+    return float(np.sqrt(np.mean(np.square(audio)) + 1e-12))
+
+
+class Mixer:
+    """Makes examples from the entries of a library."""
+
+    def __init__(self, entries: Sequence[Entry], settings: Remix, *, seed: int) -> None:
+        """Prepare to draw.
+
+        Args:
+            entries: voices and backings; each is drawn in proportion to its length.
+            settings: how examples are made.
+            seed: of all that is random.
+
+        Raises:
+            InputError: when there is no voice or no backing.
+        """
+        self.settings, self.seed = settings, seed
+        self._voices = [e for e in entries if e.vocals is not None and e.activity.any()]
+        self._backings = [e for e in entries if e.accompaniment is not None]
+        if not self._voices or not self._backings:
+            raise InputError("a library needs voices and backings: add folders with both")
+        self._voice_chances = _chances([e.vocals for e in self._voices])
+        self._backing_chances = _chances([e.accompaniment for e in self._backings])
+
+    def example(self, index: int, n_frames: int) -> tuple[Complex64, Complex64]:
+        """Spectra of the voice and of the backing of example `index`.
+
+        Returns:
+            two (n_frames, 513): their sum is the mixture.
+        """
+        rng, s = np.random.default_rng([self.seed, index]), self.settings
+        n = (n_frames - 1) * GRID_22.hop
+        voice = self._voices[rng.choice(len(self._voices), p=self._voice_chances)]
+        together = voice.accompaniment is not None and rng.random() < s.same_song
+        if together:
+            backing = voice
+        else:
+            backing = self._backings[rng.choice(len(self._backings), p=self._backing_chances)]
+        assert voice.vocals is not None and backing.accompaniment is not None
+        side = -1 if rng.random() < s.mid else int(rng.integers(2))
+        speed = self._speed(rng)
+        start = self._place(voice, n, rng)
+        v = _cut(voice.vocals, start, n, speed, side)
+        if together:
+            a = _cut(backing.accompaniment, start, n, speed, side)
+            gain = 10 ** (rng.normal(0, s.jitter_db) / 20)
+        else:
+            start = int(rng.integers(max(1, backing.accompaniment.shape[1] - n)))
+            a = _cut(backing.accompaniment, start, n, self._speed(rng), side)
+            gain = 10 ** (rng.normal(*s.balance_db) / 20) * _rms(a) / max(_rms(v), 1e-3)
+        v *= np.float32(0 if rng.random() < s.no_voice else gain)
+        level = 10 ** (rng.uniform(*s.level_db) / 20) / max(_rms(v + a), 1e-4)
+        spectra = analyse(np.stack([v, a]) * np.float32(level), GRID_22)[:, :n_frames]
+        for source in spectra:
+            if rng.random() < s.equalise:
+                source *= self._curve(rng)
+        top = min(voice.top_hz, backing.top_hz)
+        if top < GRID_22.sample_rate / 2:
+            # the same edge for both, or the network learns that treble is never voice
+            spectra[:, :, int((top - 200) / GRID_22.sample_rate * GRID_22.n_fft) :] = 0
+        return spectra[0], spectra[1]
+
+    def _speed(self, rng: np.random.Generator) -> float:
+        s = self.settings
+        semitones = rng.uniform(-s.tune_semitones, s.tune_semitones)
+        return float(2 ** (semitones / 12)) if rng.random() < s.tune else 1.0
+
+    def _place(self, voice: Entry, n: int, rng: np.random.Generator) -> int:
+        """Where to cut a voice: around a frame in which it sounds, or anywhere."""
+        assert voice.vocals is not None
+        last = max(1, voice.vocals.shape[1] - n)
+        if rng.random() < self.settings.voiced:
+            centre = int(rng.choice(np.flatnonzero(voice.activity))) * GRID_22.hop
+            return int(np.clip(centre - rng.integers(n), 0, last - 1))
+        return int(rng.integers(last))
+
+    def _curve(self, rng: np.random.Generator) -> Float32:
+        """A smooth random gain over the bins: five points over the logarithm of frequency."""
+        points = rng.normal(0, self.settings.equalise_db, 5)
+        octaves = np.log2(1 + np.arange(GRID_22.n_bins))
+        decibel = np.interp(octaves, np.linspace(0, octaves[-1], 5), points)
+        return (10 ** (decibel / 20)).astype(np.float32)
+
+
+def _chances(parts: Sequence[Int16 | None]) -> Float32:
+    lengths = np.array([0 if p is None else p.shape[1] for p in parts], float)
+    return lengths / lengths.sum()  # type: ignore[no-any-return]
+
+
+def _cut(part: Int16, start: int, n: int, speed: float, side: int) -> Float32:
+    """`n` samples of one channel (or, side -1, of the mean of both), played at `speed`."""
+    need = n if speed == 1 else int(np.ceil(n * speed)) + 16
+    piece = part[:, start : start + need].astype(np.float32) / np.float32(FULL_SCALE)
+    mono = piece.mean(axis=0) if side < 0 else piece[side]
+    if speed != 1 and len(mono) > 64:
+        mono = soxr.resample(mono, speed, 1.0, quality="LQ")
+    return np.pad(mono[:n], (0, max(0, n - len(mono)))).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Networks in PyTorch: for training and export, never needed to separate."""

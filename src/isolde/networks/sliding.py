@@ -1,0 +1,307 @@
+"""The article's window network over a whole stream, each product once: same numbers, less work.
+
+Consecutive windows share 24 of 25 frames, so almost every convolution the sliding window asks for
+has been computed before. Almost: 'same' padding puts zeros at each window's OWN edges, so a column
+near an edge differs from the same frame seen from a window where it lies inside. Yet there are only
+few kinds of columns. Let `Map[a]` be one kind of column for every frame a of the stream; a column of
+the window that starts at frame s is a reference (map, offset), meaning Map[s + offset].
+
+    convolution:  column c = sum over taps k of W_k * column[c + k], taps that leave the window dropped
+    pool:         column p = max of columns 3p, 3p + 1, 3p + 2
+
+Both only combine references. Take out the smallest offset, and what remains - which taps, of which
+maps, at which distances - is the kind; equal kinds are one map, computed once. `plan` does this from
+the layer list, from the last pool backwards, so that columns nobody reads never appear. Dilation by
+three behind a pool comes out by itself.
+
+A map is then a sum of shifted products (tap weight * source map), each product computed once per
+frame. LeakyReLU is monotonic and commutes with max, so before a pool it waits until after it, and
+frequency is pooled before time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from isolde.networks.article import POOL, SLOPE, WindowNetwork
+
+
+Spec = Sequence[tuple[int, Sequence[tuple[int, int, int]]]]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One source of a map: `source[a + shift]`, through tap -1, 0 or +1 (0 for a pool)."""
+
+    source: int
+    tap: int
+    shift: int
+
+
+@dataclass
+class Level:
+    """The maps of one layer.
+
+    Attributes:
+        kind: "input", "convolution" or "pool".
+        maps: for each map its terms, with the smallest shift 0.
+        lag: for each map how many frames of input beyond a it needs at frame a.
+        used: for each map the taps that the next convolution asks of it, in order.
+    """
+
+    kind: str
+    maps: list[tuple[Term, ...]] = field(default_factory=list)
+    lag: list[int] = field(default_factory=list)
+    used: list[list[int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to slide a window.
+
+    Attributes:
+        levels: from the input to the last pool.
+        columns: the last pool's columns as (map, offset).
+        lead: frames needed before a window's first; 0 when exact.
+        span: frames needed beyond the first one needed; a window's 24 when exact.
+    """
+
+    levels: tuple[Level, ...]
+    columns: tuple[tuple[int, int], ...]
+    lead: int
+    span: int
+
+
+@cache
+def plan(n_frames: int = 25, *, exact: bool = True) -> Plan:
+    """Which maps the sliding window needs, for two times (convolution, convolution, pool).
+
+    Args:
+        n_frames: frames of the window.
+        exact: False: no zeros at the window's edges, its neighbours instead. Then there is one
+            map a layer, at 0.46 of the work, and other numbers: good for the first part of a
+            training, whose weights the exact form then takes on.
+
+    Returns:
+        The plan.
+    """
+    kinds = ["convolution", "convolution", "pool"] * 2
+    widths = [n_frames]
+    for kind in kinds:
+        widths.append(widths[-1] if kind == "convolution" else widths[-1] // POOL)
+    levels = [Level("input", [()], [0]), *(Level(kind) for kind in kinds)]
+    known: list[dict[tuple[Term, ...], int]] = [{} for _ in levels]
+
+    def column(depth: int, c: int) -> tuple[int, int]:
+        """The (map, offset) of column c of a layer, made when it is new."""
+        if depth == 0:
+            return 0, c
+        if levels[depth].kind == "convolution":
+            reach = [(tap, c + tap) for tap in (-1, 0, 1)]
+            if exact:
+                reach = [(tap, b) for tap, b in reach if 0 <= b < widths[depth - 1]]
+        else:
+            reach = [(0, POOL * c + j) for j in range(POOL)]
+        refs = [(tap, *column(depth - 1, below)) for tap, below in reach]
+        base = min(offset for _, _, offset in refs)
+        terms = tuple(Term(source, tap, offset - base) for tap, source, offset in refs)
+        level = levels[depth]
+        if terms not in known[depth]:
+            known[depth][terms] = len(level.maps)
+            level.maps.append(terms)
+            level.lag.append(max(levels[depth - 1].lag[t.source] + t.shift for t in terms))
+        return known[depth][terms], base
+
+    columns = tuple(column(len(kinds), c) for c in range(widths[-1]))
+    for below, level in zip(levels, levels[1:], strict=False):
+        taps = [sorted({t.tap for m in level.maps for t in m if t.source == i})
+                for i in range(len(below.maps))]
+        below.used = taps
+    first = min(offset for _, offset in columns)
+    last = max(levels[-1].lag[i] + offset for i, offset in columns)
+    shifted = tuple((i, offset - first) for i, offset in columns)
+    return Plan(tuple(levels), shifted, -first, last - first)
+
+
+def _zeros(shape: torch.Size, like: Tensor) -> Tensor:
+    """Zeros (n, channels, frames, bins) that lie in memory with the channels last."""
+    n, channels, frames, bins = shape
+    return like.new_zeros((n, frames, bins, channels)).permute(0, 3, 1, 2)
+
+
+class _FrequencyConvolution(torch.autograd.Function):
+    """A (1, 3) convolution over frequency whose weight gradient is one matrix product per tap.
+
+    With channels last, the library's own weight gradient takes up to four times as long.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, weight: Tensor) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(maps, weight)
+        return functional.conv2d(maps, weight, padding=(0, 1))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor]:  # type: ignore[override]
+        maps, weight = ctx.saved_tensors
+        grad = grad.contiguous(memory_format=torch.channels_last)
+        below = None
+        if ctx.needs_input_grad[0]:
+            below = functional.conv2d(grad, weight.flip(3).transpose(0, 1), padding=(0, 1))
+        rows = grad.permute(0, 2, 3, 1).flatten(0, 1)  # (n * frames, bins, out)
+        columns = functional.pad(maps.permute(0, 2, 3, 1).flatten(0, 1), (0, 0, 1, 1))
+        bins = rows.shape[1]
+        taps = [
+            torch.bmm(rows.transpose(1, 2), columns[:, k : k + bins]).sum(0)
+            for k in range(weight.shape[3])
+        ]
+        return below, torch.stack(taps, dim=2).unsqueeze(2)
+
+
+class _ShiftedSums(torch.autograd.Function):
+    """Sums of time-shifted channel blocks; one buffer per product takes all its gradients.
+
+    `products[i]` is (n, blocks * channels, frames, bins). Output j is bias plus the sum over its
+    terms (i, block, start) of that block's frames start : start + length.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, spec: Spec, bias: Tensor, *products: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        c = bias.shape[0]
+        outputs = []
+        for length, terms in spec:
+            parts = [products[i][:, b * c : (b + 1) * c, s : s + length] for i, b, s in terms]
+            total = parts[0] + bias[:, None, None]
+            for part in parts[1:]:
+                total += part
+            outputs.append(total)
+        ctx.spec, ctx.shapes = spec, [p.shape for p in products]
+        return tuple(outputs)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        c = grads[0].shape[1]
+        buffers = [_zeros(shape, grads[0]) for shape in ctx.shapes]
+        bias = grads[0].new_zeros(c)
+        for grad, (length, terms) in zip(grads, ctx.spec, strict=True):
+            bias += grad.sum((0, 2, 3))
+            for i, b, s in terms:
+                buffers[i][:, b * c : (b + 1) * c, s : s + length] += grad
+        return (None, bias, *buffers)
+
+
+class _TimeMax(torch.autograd.Function):
+    """The greatest of three time-shifted maps, for each (length, three (map, start)) of `spec`.
+
+    As in max-pooling, the first of equals takes the gradient.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, spec: Spec, *maps: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        outputs, choices = [], []
+        for length, terms in spec:
+            a, b, c = (maps[i][:, :, s : s + length] for i, _, s in terms)
+            best = torch.maximum(a, b)
+            choices += [a >= b, best >= c]
+            outputs.append(torch.maximum(best, c))
+        ctx.spec, ctx.shapes = spec, [m.shape for m in maps]
+        ctx.save_for_backward(*choices)
+        return tuple(outputs)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        buffers = [_zeros(shape, grads[0]) for shape in ctx.shapes]
+        choices = ctx.saved_tensors
+        for j, (grad, (length, terms)) in enumerate(zip(grads, ctx.spec, strict=True)):
+            first, early = choices[2 * j], choices[2 * j + 1]
+            kept = grad * early
+            one = kept * first
+            shares = (one, kept - one, grad - kept)
+            for share, (i, _, s) in zip(shares, terms, strict=True):
+                buffers[i][:, :, s : s + length] += share
+        return (None, *buffers)
+
+
+def convolve(
+    sources: list[Tensor], weight: Tensor, bias: Tensor, below: Level, level: Level
+) -> list[Tensor]:
+    """One convolution layer on maps: each (tap, source) product once, then shifted sums.
+
+    Args:
+        sources: the maps below, each (n, channels, frames, bins).
+        weight: (out, in, frequency taps, time taps).
+        bias: (out,).
+        below: the level of the sources.
+        level: the level to compute.
+
+    Returns:
+        The maps of the level, before LeakyReLU.
+    """
+    products: list[Tensor] = [
+        _FrequencyConvolution.apply(source, stacked_taps(weight, taps))  # type: ignore[no-untyped-call]
+        for source, taps in zip(sources, below.used, strict=True)
+    ]
+    spec = []
+    for terms in level.maps:
+        length = min(products[t.source].shape[2] - t.shift for t in terms)
+        places = [(t.source, below.used[t.source].index(t.tap), t.shift) for t in terms]
+        spec.append((length, places))
+    outputs: tuple[Tensor, ...] = _ShiftedSums.apply(spec, bias, *products)  # type: ignore[no-untyped-call]
+    return list(outputs)
+
+
+def stacked_taps(weight: Tensor, taps: Sequence[int]) -> Tensor:
+    """Time taps of a kernel as one kernel over frequency, (taps * out, in, 1, frequency)."""
+    return torch.cat([weight[..., tap + 1] for tap in taps]).unsqueeze(2)
+
+
+def pool(sources: list[Tensor], level: Level) -> list[Tensor]:
+    """Max over three bins, then over the three columns of each map, then LeakyReLU."""
+    narrow = [functional.max_pool2d(source, (1, POOL)) for source in sources]
+    spec = []
+    for terms in level.maps:
+        length = min(narrow[t.source].shape[2] - t.shift for t in terms)
+        spec.append((length, [(t.source, 0, t.shift) for t in terms]))
+    outputs: tuple[Tensor, ...] = _TimeMax.apply(spec, *narrow)  # type: ignore[no-untyped-call]
+    return [functional.leaky_relu(m, SLOPE) for m in outputs]
+
+
+def slide(network: WindowNetwork, frames: Tensor, *, exact: bool = True) -> Tensor:
+    """What `network` answers for every window of a stretch of frames.
+
+    Equal to `network(windows_of(frames))`, outputs and gradients, to rounding. In training the
+    first two dropouts strike map positions, which windows share, instead of each window anew.
+
+    Args:
+        network: the network.
+        frames: features (n, n_frames, n_bins), n_frames at least a window's.
+        exact: as in `plan`.
+
+    Returns:
+        (n, n_frames - span, outputs), raw; output i is the window that starts at i + lead.
+    """
+    steps = plan(network.shape.n_frames, exact=exact)
+    maps = [network.normalised(frames).unsqueeze(1).to(memory_format=torch.channels_last)]
+    convolutions = iter(network.convolutions)
+    for depth, (below, level) in enumerate(zip(steps.levels, steps.levels[1:], strict=False), 1):
+        if level.kind == "convolution":
+            layer = next(convolutions)
+            maps = convolve(maps, layer.weight, layer.bias, below, level)  # type: ignore[arg-type]
+            if steps.levels[depth + 1].kind == "convolution":
+                maps = [functional.leaky_relu(m, SLOPE, inplace=True) for m in maps]
+        else:
+            maps = pool(maps, level)
+            rate = network.dropout[depth // 3 - 1]
+            maps = [functional.dropout(m, rate, network.training) for m in maps]
+    n_windows = frames.shape[1] - steps.span
+    bins, columns = network.shape.pooled
+    weights = network.hidden.weight.view(-1, bins, columns, network.shape.channels[-1])
+    hidden = network.hidden.bias
+    for t, (i, offset) in enumerate(steps.columns):
+        flat = maps[i][:, :, offset : offset + n_windows].permute(0, 2, 3, 1).flatten(2)
+        hidden = hidden + flat @ weights[:, :, t].flatten(1).T
+    return network.top(hidden)
