@@ -24,13 +24,22 @@ from scipy import fft, signal
 
 from isolde.datasets.pairs.build import pair_arrays
 
-N_RIGHT = 220  # cases 0 ... 219: pairs that belong together, one kind of damage more than the others
+N_RIGHT = (
+    220  # cases 0 ... 219: pairs that belong together, one kind of damage more than the others
+)
 N_WRONG = 120  # cases 220 ... 339: pairs that do not
 THEMES = (
     "plain", "drift", "rates", "mp3", "ogg", "eq", "inverted", "noise", "cut", "repeat", "intro", "mono mix",
     "mono vocal", "reverb in the mix", "reverb in the vocal", "part", "far", "instrumental", "buried", "all",
 )  # fmt: skip
-WRONG = ("other song", "same artist", "same song, other bars", "live", "other instrumental", "silence")
+WRONG = (
+    "other song",
+    "same artist",
+    "same song, other bars",
+    "live",
+    "other instrumental",
+    "silence",
+)
 
 
 @dataclass
@@ -71,14 +80,18 @@ class Songs:
                     self.names.append(name)
                     if group == "cc-songs":
                         self.artist[name] = folder.name.split(" - ")[0]
-        self.short = sorted(f"musdb18-7-dev/{f.name}" for f in (data / "musdb18-7-dev").iterdir() if f.is_dir())
+        self.short = sorted(
+            f"musdb18-7-dev/{f.name}" for f in (data / "musdb18-7-dev").iterdir() if f.is_dir()
+        )
         clips = sorted(f.name for f in (data / "mir-1k").iterdir() if f.is_dir())
         self.karaoke: dict[str, list[str]] = {}
         for clip in clips:
             singer, number, _ = clip.split("_")
             self.karaoke.setdefault(f"{singer}_{number}", []).append(clip)
 
-    def stems(self, name: str, seconds: float = 75.0, start: float = 0.0) -> tuple[np.ndarray, np.ndarray, int]:
+    def stems(
+        self, name: str, seconds: float = 75.0, start: float = 0.0
+    ) -> tuple[np.ndarray, np.ndarray, int]:
         """(vocals, accompaniment, rate), cut to a stretch."""
         if name.startswith("mir-1k/"):
             clips = [self.data / "mir-1k" / c for c in self.karaoke[name[7:]]]
@@ -87,14 +100,18 @@ class Songs:
             return v, a, 16000
         folder = self.data / name
         voice, rate = _read(folder / "vocals.ogg", start, seconds)
-        rest = sum(_read(f, start, seconds)[0] for f in sorted(folder.glob("*.ogg")) if f.stem != "vocals")
+        rest = sum(
+            _read(f, start, seconds)[0] for f in sorted(folder.glob("*.ogg")) if f.stem != "vocals"
+        )
         return voice, np.asarray(rest, np.float32), rate
 
 
 def _read(path: Path, start: float = 0.0, seconds: float = 1e9) -> tuple[np.ndarray, int]:
     with sf.SoundFile(path) as file:
         file.seek(min(file.frames, int(start * file.samplerate)))
-        return file.read(int(min(seconds * file.samplerate, file.frames)), "float32", always_2d=True).T, file.samplerate
+        return file.read(
+            int(min(seconds * file.samplerate, file.frames)), "float32", always_2d=True
+        ).T, file.samplerate
 
 
 def codec(audio: np.ndarray, rate: int, kind: str) -> np.ndarray:
@@ -113,11 +130,17 @@ def codec(audio: np.ndarray, rate: int, kind: str) -> np.ndarray:
     return np.pad(out, ((0, 0), (0, audio.shape[1] - out.shape[1])))
 
 
-def equalise(audio: np.ndarray, rate: int, rng: np.random.Generator, *, bells: int = 3, most: float = 6.0) -> np.ndarray:
+def equalise(
+    audio: np.ndarray, rate: int, rng: np.random.Generator, *, bells: int = 3, most: float = 6.0
+) -> np.ndarray:
     """Minimum-phase bells (RBJ cookbook), up to `most` dB, Q 0.7 to 1.5, 120 Hz to 6 kHz."""
     out = audio.astype(np.float64)
     for _ in range(bells):
-        f, g, q = np.exp(rng.uniform(np.log(120), np.log(6000))), rng.uniform(-most, most), rng.uniform(0.7, 1.5)
+        f, g, q = (
+            np.exp(rng.uniform(np.log(120), np.log(6000))),
+            rng.uniform(-most, most),
+            rng.uniform(0.7, 1.5),
+        )
         amp, w = 10 ** (g / 40), 2 * np.pi * f / rate
         alpha = np.sin(w) / 2 / q
         b = np.array([1 + alpha * amp, -2 * np.cos(w), 1 - alpha * amp])
@@ -126,7 +149,9 @@ def equalise(audio: np.ndarray, rate: int, rng: np.random.Generator, *, bells: i
     return out.astype(np.float32)
 
 
-def reverb(audio: np.ndarray, rate: int, rng: np.random.Generator, *, wet_db: float = -10.0) -> np.ndarray:
+def reverb(
+    audio: np.ndarray, rate: int, rng: np.random.Generator, *, wet_db: float = -10.0
+) -> np.ndarray:
     """A room: exponentially decaying noise, 20 ms late, RT60 0.8 s."""
     n = int(0.8 * rate)
     t = np.arange(n) / rate
@@ -137,7 +162,11 @@ def reverb(audio: np.ndarray, rate: int, rng: np.random.Generator, *, wet_db: fl
 
 
 def _rate(audio: np.ndarray, old: float, new: float) -> np.ndarray:
-    return audio if old == new else soxr.resample(audio.T, old, new, quality="VHQ").T.astype(np.float32)
+    return (
+        audio
+        if old == new
+        else soxr.resample(audio.T, old, new, quality="VHQ").T.astype(np.float32)
+    )
 
 
 def right_case(number: int, songs: Songs) -> Case:
@@ -156,7 +185,9 @@ def right_case(number: int, songs: Songs) -> Case:
             name = str(rng.choice(songs.short))
         else:
             name = str(rng.choice([n for n in songs.names if n.startswith("magnatune")]))
-        v, a, fs = songs.stems(name, start=float(rng.uniform(0, 150)) if name.startswith("every") else 0.0)
+        v, a, fs = songs.stems(
+            name, start=float(rng.uniform(0, 150)) if name.startswith("every") else 0.0
+        )
         power = signal.fftconvolve(np.square(v).mean(axis=0), np.ones(fs) / fs, "same")[::fs]
         active = float((power > 1e-4 * max(1e-3, float(np.percentile(power, 95)))).sum())
         level = 10 * np.log10((np.square(v).mean() + 1e-12) / (np.square(a).mean() + 1e-12))
@@ -187,7 +218,11 @@ def right_case(number: int, songs: Songs) -> Case:
     elif theme == "repeat":
         a0, a1 = int(rng.uniform(0.2, 0.3) * length), int(rng.uniform(0.6, 0.7) * length)
         plan = [(0, a1), (a0, length)]
-    intro = int(rng.uniform(0, 60 if theme in ("far", "intro") else 20) * fs) if rng.uniform() < 0.6 or theme == "intro" else 0
+    intro = (
+        int(rng.uniform(0, 60 if theme in ("far", "intro") else 20) * fs)
+        if rng.uniform() < 0.6 or theme == "intro"
+        else 0
+    )
     outro = int(rng.uniform(0, 15) * fs) if rng.uniform() < 0.5 else 0
     before, after = other[:, :intro], other[:, intro : intro + outro]
     if theme != "intro" and rng.uniform() < 0.3:
@@ -201,7 +236,9 @@ def right_case(number: int, songs: Songs) -> Case:
     for s, e in plan:
         pieces.append((at / fs, (at + e - s) / fs, (at - s) / fs))
         at += e - s
-    mix_rate = int(rng.choice([22050, 24000, 44100, 48000])) if theme in ("rates",) or everything else fs
+    mix_rate = (
+        int(rng.choice([22050, 24000, 44100, 48000])) if theme in ("rates",) or everything else fs
+    )
     mix, truth = _rate(mix, fs, mix_rate), _rate(truth, fs, mix_rate)
     if theme == "mono mix" or (everything and rng.uniform() < 0.3):
         mix, truth = mix.mean(axis=0, keepdims=True), truth.mean(axis=0, keepdims=True)
@@ -224,18 +261,28 @@ def right_case(number: int, songs: Songs) -> Case:
     partner = np.concatenate([np.zeros((partner.shape[0], lead), np.float32), partner], axis=1)
     if theme == "mono vocal" or (everything and rng.uniform() < 0.3):
         partner = partner.mean(axis=0, keepdims=True)
-    drift = float(rng.uniform(-2000, 2000) * 1e-6) if theme in ("drift", "instrumental", "cut", "repeat") or everything or rng.uniform() < 0.5 else 0.0
-    partner_rate = int(rng.choice([22050, 32000, 44100, 48000])) if theme == "rates" or everything else fs
+    drift = (
+        float(rng.uniform(-2000, 2000) * 1e-6)
+        if theme in ("drift", "instrumental", "cut", "repeat") or everything or rng.uniform() < 0.5
+        else 0.0
+    )
+    partner_rate = (
+        int(rng.choice([22050, 32000, 44100, 48000])) if theme == "rates" or everything else fs
+    )
     partner = _rate(partner, fs, partner_rate / (1 + drift))
     peak = float(np.abs(partner).max()) / float(10 ** (rng.uniform(-12, -0.5) / 20))
     partner = partner / peak
     if theme in ("mp3", "ogg") or everything:
         partner = codec(partner, partner_rate, "ogg" if theme == "mp3" else "mp3")
     if theme == "noise" or everything:
-        partner = partner + np.float32(10 ** (-50 / 20)) * rng.standard_normal(partner.shape).astype(np.float32)
+        partner = partner + np.float32(10 ** (-50 / 20)) * rng.standard_normal(
+            partner.shape
+        ).astype(np.float32)
     # song time 0 is at partner time lead / fs / (1 + drift): t_mix = offset + (1 + drift) u
     pieces = [(s, e, o - lead / fs) for s, e, o in pieces]
-    return Case(number, theme, name, True, kind, mix, mix_rate, partner, partner_rate, truth, pieces, drift)
+    return Case(
+        number, theme, name, True, kind, mix, mix_rate, partner, partner_rate, truth, pieces, drift
+    )
 
 
 def wrong_case(number: int, songs: Songs) -> Case:
@@ -250,7 +297,9 @@ def wrong_case(number: int, songs: Songs) -> Case:
         for song, artist in songs.artist.items():
             by.setdefault(artist, []).append(song)
         many = sorted(a for a, s in by.items() if len(s) > 1)
-        name, other = (str(s) for s in rng.choice(by[many[int(rng.integers(len(many)))]], 2, replace=False))
+        name, other = (
+            str(s) for s in rng.choice(by[many[int(rng.integers(len(many)))]], 2, replace=False)
+        )
     elif theme == "same song, other bars":
         if rng.uniform() < 0.5:
             name = str(rng.choice([n for n in songs.names if n.startswith("every")]))
@@ -270,7 +319,9 @@ def wrong_case(number: int, songs: Songs) -> Case:
         half = mix.shape[1] // 2
         if name.startswith("mir"):
             mix, partner = mix[:, :half], w[:, half:]
-    if theme == "live":  # the same song with a tempo that breathes: +-0.7 to 2 %, one breath in 8-20 s
+    if (
+        theme == "live"
+    ):  # the same song with a tempo that breathes: +-0.7 to 2 %, one breath in 8-20 s
         partner, ofs = v, fs
         t = np.arange(v.shape[1]) / fs
         period, depth = rng.uniform(8, 20), rng.uniform(0.007, 0.02)
@@ -308,25 +359,35 @@ def baseline(case: Case) -> dict[str, Any]:
     answer: dict[str, Any] = {"z": z, "seconds": time.process_time() - began}
     if case.right:
         guess = moved * gain if case.kind == "vocal" else case.mix - moved * gain
-        answer |= {"offset_us": _timing(case, [(0.0, 1e9, lag)], 0.0)[0], "sdr": sdr(case.truth, guess)}
+        answer |= {
+            "offset_us": _timing(case, [(0.0, 1e9, lag)], 0.0)[0],
+            "sdr": sdr(case.truth, guess),
+        }
     return answer
 
 
 def sdr(truth: np.ndarray, guess: np.ndarray) -> float:
     """10 log10(sum s^2 / sum (s - e)^2)."""
     noise = float(np.sum(np.square(truth - guess, dtype=np.float64)))
-    return float(10 * np.log10((np.sum(np.square(truth, dtype=np.float64)) + 1e-12) / (noise + 1e-12)))
+    return float(
+        10 * np.log10((np.sum(np.square(truth, dtype=np.float64)) + 1e-12) / (noise + 1e-12))
+    )
 
 
-def _timing(case: Case, pieces: list[tuple[float, float, float]], drift: float) -> tuple[float, float]:
+def _timing(
+    case: Case, pieces: list[tuple[float, float, float]], drift: float
+) -> tuple[float, float]:
     """(median, worst) over the pieces' truth: |error| in microseconds of mix time.
 
     Where the truth uses partner time u at mix time t, the answer's own t for that u is compared; the
     first number is at the middle of the longest true piece, the second the largest at the ends of all.
     """
+
     def error(t: float, offset: float) -> float:
         u = (t - offset) / (1 + case.drift)
-        mine = [p for p in pieces if p[0] <= t < p[1]] or [min(pieces, key=lambda p: abs((p[0] + p[1]) / 2 - t))]
+        mine = [p for p in pieces if p[0] <= t < p[1]] or [
+            min(pieces, key=lambda p: abs((p[0] + p[1]) / 2 - t))
+        ]
         return abs(mine[0][2] + (1 + drift) * u - t) * 1e6
 
     longest = max(case.pieces, key=lambda p: p[1] - p[0])
@@ -363,7 +424,9 @@ def run_case(number: int, songs: Songs) -> dict[str, Any]:
                 good[round(span.start * case.mix_rate) : round(span.end * case.mix_rate)] = True
         row["sdr"] = sdr(case.truth[:, good], arrays.vocals[:, good])
         row["sdr_mix"] = sdr(case.truth[:, good], case.mix[:, good])
-        row["kept"] = float(np.sum(np.square(case.truth[:, good])) / (np.sum(np.square(case.truth)) + 1e-12))
+        row["kept"] = float(
+            np.sum(np.square(case.truth[:, good])) / (np.sum(np.square(case.truth)) + 1e-12)
+        )
         row["null_db"] = report.null_db
         row["spans"] = [(s.start, s.end, s.reason) for s in report.spans if not s.accepted]
     return row
@@ -419,7 +482,9 @@ def table(rows: list[dict[str, Any]]) -> str:
     for group in sorted({r["song"].split("/")[0] for r in right}):
         mine = [r for r in right if r["song"].startswith(group)]
         ok = [r for r in mine if r["accepted"]]
-        lines.append(f"| {group} | {len(mine)} | {len(mine) - len(ok)} | {middle([r['sdr'] for r in ok])} |")
+        lines.append(
+            f"| {group} | {len(mine)} | {len(mine) - len(ok)} | {middle([r['sdr'] for r in ok])} |"
+        )
     lines += ["", "| wrong | pairs | accepted |", "|---|---|---|"]
     for theme in WRONG:
         mine = [r for r in wrong if r["theme"] == theme]

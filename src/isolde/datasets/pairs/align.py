@@ -171,7 +171,9 @@ def _refine(
     fit = None
     times = delays = z = np.zeros(0)
     for round_ in range(3):
-        v = whiten(warp(mono[None], rate, rate, drift)[0], rate, band=(100.0, top), frame_seconds=0.064)
+        v = whiten(
+            warp(mono[None], rate, rate, drift)[0], rate, band=(100.0, top), frame_seconds=0.064
+        )
         placed = np.zeros(len(x), np.float32)
         for (start, end), offset in zip(spans, offsets, strict=True):
             a, b = round(start * rate), min(len(x), round(end * rate))
@@ -193,7 +195,11 @@ def _refine(
         groups_heard = [g for g, h in zip(groups, heard, strict=True) if h]
         tolerance = (0.010, 0.002, 0.001)[round_]
         fit = fit_lines(
-            times[heard], delays[heard], np.minimum(z[heard], 40.0) ** 2, groups_heard, tolerance=tolerance
+            times[heard],
+            delays[heard],
+            np.minimum(z[heard], 40.0) ** 2,
+            groups_heard,
+            tolerance=tolerance,
         )
         # t = offset + a + s t + (1 + d) u, solved for t
         drift = (1 + drift) / (1 - fit.slope) - 1
@@ -203,7 +209,11 @@ def _refine(
     if fit is not None and len(fit.inliers) == int((z > HEARD_Z).sum()):
         on_line[z > HEARD_Z] = fit.inliers
         at = np.array(groups, int)
-        residual = delays - fit.slope * times - np.array([*fit.intercepts, 0.0])[np.minimum(at, len(fit.intercepts))]
+        residual = (
+            delays
+            - fit.slope * times
+            - np.array([*fit.intercepts, 0.0])[np.minimum(at, len(fit.intercepts))]
+        )
     else:
         residual = delays
     share = float(on_line.mean()) if len(on_line) else 0.0
@@ -214,9 +224,21 @@ def _refine(
         for (s, e), o in zip(spans, offsets, strict=True)
     ]
     refusal = _not_straight(drift, rms, share, int(on_line.sum()), kept, hits)
-    found = f"{int(on_line.sum())} of {len(times)} windows lie on the line within {rms * 1e6:.0f} us"
+    found = (
+        f"{int(on_line.sum())} of {len(times)} windows lie on the line within {rms * 1e6:.0f} us"
+    )
     return Alignment(
-        not refusal, refusal or found, drift, error, tuple(kept), rms, share, hits, times, residual, on_line
+        not refusal,
+        refusal or found,
+        drift,
+        error,
+        tuple(kept),
+        rms,
+        share,
+        hits,
+        times,
+        residual,
+        on_line,
     )
 
 
@@ -253,7 +275,7 @@ def _not_straight(
 ) -> str:
     """The reason to refuse what was found, or an empty string."""
     if heard < MIN_HEARD:
-        return f"wrong song or another recording: only {heard} windows of the partner are heard in the mix"
+        return f"wrong song or another recording: only {heard} windows of the partner are heard"
     if abs(drift) > LIMIT_PPM * 1e-6:
         return f"another speed: {drift * 1e6:.0f} ppm is more than two clocks differ by"
     if share < MIN_SHARE:

@@ -1,25 +1,15 @@
-"""One pair, from two signals or two files to a song folder that can be trained on.
-
-The arrays' part (`pair_arrays`) is pure; `build_pair` reads and writes. It never guesses which
-files belong together (see match).
-
-Output, in the layout of stems: {output}/{track}/mixture.wav, vocals.wav, accompaniment.wav (they sum
-exactly, before rounding to the file's bits), activity.txt (0 or 1 per 20 ms) and report.json. Only accepted spans
-are written, joined end to end, unless `keep="all"`.
-"""
+"""One pair of signals: align, normalise, score; it never reads or writes files (see song)."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from isolde.datasets.pairs import gain as colours
 from isolde.datasets.pairs.align import Alignment, align
 from isolde.datasets.pairs.drift import place, warp
-from isolde.datasets.pairs.report import ACTIVITY_HOP, PairReport, Picture, write_json
-from isolde.datasets.pairs.score import Scores, Span, score, spans
+from isolde.datasets.pairs.report import PairReport, Picture
+from isolde.datasets.pairs.score import Scores, score, spans
 from isolde.datasets.pairs.whiten import Float64
 from isolde.errors import InputError
 from isolde.stages import Float32
@@ -28,7 +18,6 @@ JOIN = 0.01  # seconds: crossfade where two pieces of the partner meet
 MIN_SECONDS = 3.0  # of accepted audio in which the partner was heard
 BASS = (30.0, 90.0)  # Hz: what an instrumental takes out of the mix and a voice does not
 BASS_LOSS = 0.35  # of the mix's bass is left at most without an instrumental
-VOICE_DB = -40.0  # activity: relative to the loud moments of the vocal
 
 
 @dataclass(frozen=True)
@@ -108,7 +97,8 @@ def pair_arrays(
         f"only {int(heard.sum())} seconds of the partner fit the mix once it is at the mix's level"
     )  # fmt: skip
     report = replace(
-        report, kind=kind, accepted=good, reason=reason, gain_db=colour.level_db, inverted=colour.inverted,
+        report, kind=kind, accepted=good, reason=reason,
+        gain_db=colour.level_db, inverted=colour.inverted,
         cancellation_db=_cancellation(mix, fitted, mix_rate, heard), null_db=_null(scores, heard),
         accepted_seconds=sum(s.end - s.start for s in parts if s.accepted), spans=tuple(parts),
         scores=scores, picture=_picture(found, colour, arrays, mix_rate),
@@ -211,114 +201,3 @@ def _picture(
             rows.append(10 * np.log10(power + 1e-12))
         envelope = np.vstack([*rows, edges / rate])
     return Picture(hits, fine, envelope, bands)
-
-
-def activity(vocals: Float32, sample_rate: int) -> np.ndarray:
-    """Where the vocal sounds: level over VOICE_DB of its loud moments, gaps under 0.1 s closed.
-
-    Args:
-        vocals: (n_channels, n_samples).
-        sample_rate: Hz.
-
-    Returns:
-        (n_frames,) 0 or 1 per ACTIVITY_HOP seconds.
-    """
-    from scipy.ndimage import binary_closing
-
-    edges = np.round(np.arange(0, vocals.shape[1] / sample_rate, ACTIVITY_HOP) * sample_rate).astype(int)
-    edges = edges[edges < vocals.shape[1]]
-    if not len(edges):
-        return np.zeros(0, np.int8)
-    power = np.add.reduceat(np.square(vocals).mean(axis=0), edges) / (ACTIVITY_HOP * sample_rate)
-    loud = float(np.percentile(power, 95))
-    on = power > max(loud * 10 ** (VOICE_DB / 10), 1e-8)
-    padded = binary_closing(np.pad(on, 5), np.ones(5))[5:-5]
-    return (padded | on).astype(np.int8)
-
-
-def cut_out(audio: Float32, parts: Sequence[Span], sample_rate: int) -> Float32:
-    """Join the accepted spans end to end; 5 ms fades keep the joins from clicking.
-
-    Args:
-        audio: (n_channels, n_samples).
-        parts: spans in seconds.
-        sample_rate: Hz.
-
-    Returns:
-        (n_channels, n) of the accepted spans.
-    """
-    pieces = []
-    fade = round(0.005 * sample_rate)
-    for span in parts:
-        if span.accepted:
-            a, b = round(span.start * sample_rate), round(span.end * sample_rate)
-            piece = audio[:, a:b].copy()
-            if piece.shape[1] > 2 * fade:
-                if a > 0:
-                    piece[:, :fade] *= np.linspace(0, 1, fade, dtype=np.float32)
-                if b < audio.shape[1]:
-                    piece[:, -fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
-            pieces.append(piece)
-    return np.concatenate(pieces, axis=1) if pieces else audio[:, :0]
-
-
-def build_pair(
-    mix_path: str | Path,
-    partner_path: str | Path,
-    output: str | Path,
-    *,
-    kind: str = "auto",
-    track: str | None = None,
-    keep: str = "accepted",
-    picture: bool = False,
-) -> PairReport:
-    """Make a song folder of a mix and its a cappella or instrumental.
-
-    Args:
-        mix_path: an audio file.
-        partner_path: an audio file.
-        output: folder in which the song's folder is made.
-        kind: "vocal", "instrumental" or "auto".
-        track: name of the song's folder; None: the mix's file name without its ending.
-        keep: "accepted" writes accepted spans only, joined; "all" writes the whole song.
-        picture: whether to draw page.png too (needs matplotlib).
-
-    Returns:
-        the report; report.json is written for rejected pairs as well.
-
-    Raises:
-        AudioError: a file cannot be read or written.
-        InputError: an unknown kind or keep.
-    """
-    from isolde import audio
-
-    if keep not in ("accepted", "all"):
-        raise InputError(f"keep is '{keep}': use accepted or all")
-    name = track or Path(mix_path).stem
-    folder = Path(output) / name
-    folder.mkdir(parents=True, exist_ok=True)
-    mix, mix_rate = audio.read(mix_path)
-    partner, partner_rate = audio.read(partner_path)
-    report, arrays = pair_arrays(
-        mix, partner, mix_rate=mix_rate, partner_rate=partner_rate, kind=kind, track=name
-    )
-    report = replace(report, mix=str(mix_path), partner=str(partner_path), folder=str(folder))
-    for stale in ("mixture.wav", "vocals.wav", "accompaniment.wav", "activity.txt"):
-        (folder / stale).unlink(missing_ok=True)
-    if arrays is not None:
-        parts = report.spans if keep == "accepted" else (Span(0.0, report.duration, True, ""),)
-        vocals = cut_out(arrays.vocals, parts, mix_rate)
-        for stem, signal in (
-            ("mixture", cut_out(arrays.mixture, parts, mix_rate)),
-            ("vocals", vocals),
-            ("accompaniment", cut_out(arrays.accompaniment, parts, mix_rate)),
-        ):
-            audio.write(folder / f"{stem}.wav", signal, mix_rate, subtype="FLOAT", overwrite=True)
-        lines = "\n".join(str(int(v)) for v in activity(vocals, mix_rate))
-        (folder / "activity.txt").write_text(lines + "\n", "utf-8")
-    if picture:
-        from isolde.figures.pairs import draw_page
-
-        draw_page(report, folder / "page.png")
-    write_json(report, folder / "report.json")
-    return report

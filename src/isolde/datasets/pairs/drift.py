@@ -8,8 +8,10 @@ two converters' crystals or from a tape machine), one offset per piece between t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from isolde.datasets.pairs.whiten import Float64
 from isolde.stages import Float32
@@ -119,7 +121,12 @@ def _theil_sen(times: Float64, delays: Float64, weights: Float64, group: np.ndar
 
 
 def _least_squares(
-    times: Float64, delays: Float64, weights: Float64, group: np.ndarray, n_groups: int, slope: float
+    times: Float64,
+    delays: Float64,
+    weights: Float64,
+    group: np.ndarray,
+    n_groups: int,
+    slope: float,
 ) -> tuple[float, Float64]:
     """Weighted least squares for one slope and an intercept per group (closed form)."""
     mean_t, mean_d = np.zeros(n_groups), np.zeros(n_groups)
@@ -149,7 +156,7 @@ def warp(audio: Float32, sample_rate: float, rate: float, drift: float) -> Float
     Returns:
         (n_channels, about n_samples * (1 + drift) * rate / sample_rate) float32.
     """
-    import soxr
+    import soxr  # type: ignore[import-untyped]
 
     source = sample_rate / (1.0 + drift)
     if source == rate or audio.shape[1] == 0:
@@ -187,6 +194,6 @@ def place(audio: Float32, start: float, n_samples: int) -> Float32:
     return out
 
 
-def _kaiser(x: Float64) -> Float64:
+def _kaiser(x: NDArray[np.floating[Any]]) -> Float64:
     """Kaiser window (beta 9) at positions x in [-1, 1]."""
     return np.asarray(np.i0(9.0 * np.sqrt(np.maximum(0.0, 1 - x * x))) / np.i0(9.0), np.float64)

@@ -61,10 +61,12 @@ def shifted(partner: Float32, lag: float, rate: float, n_samples: int) -> Float3
     return out
 
 
-def line_scores(mix: Float32, partner: Float32, rate: float, lag: float) -> tuple[Float64, Float64, float]:
+def line_scores(
+    mix: Float32, partner: Float32, rate: float, lag: float
+) -> tuple[Float64, Float64, float]:
     """Score one line in every window of the mix.
 
-    z = max over a few ms of |sum x v| / sqrt(sum x^2 v^2): near 1 for strangers, 20 and more for kin.
+    z = max over a few ms of |sum x v| / sqrt(sum x^2 v^2): 2 for strangers, 20 and more for kin.
 
     Args:
         mix: (n_samples,) whitened.
@@ -208,7 +210,13 @@ def _pieces(
 
 
 def _cut(
-    mix: Float32, partner: Float32, rate: float, lag_a: float, lag_b: float, start: float, end: float
+    mix: Float32,
+    partner: Float32,
+    rate: float,
+    lag_a: float,
+    lag_b: float,
+    start: float,
+    end: float,
 ) -> float:
     """Put the change from line a to line b where the likelihood is highest.
 
@@ -225,7 +233,11 @@ def _cut(
         v = shifted(partner, lag - first / rate, rate, len(x))
         g = float(np.sum(x * v)) / (float(np.sum(v * v)) + 1e-9)
         edges = np.arange(0, len(x), block)
-        scores.append(np.add.reduceat(g * x * v - g * g * v * v / 2, edges) if len(x) else np.zeros(1))
+        scores.append(
+            np.add.reduceat(g * x * v - g * g * v * v / 2, edges) if len(x) else np.zeros(1)
+        )
     a, b = scores
-    total = np.concatenate([[0.0], np.cumsum(a)]) + np.concatenate([np.cumsum(b[::-1])[::-1], [0.0]])
+    total = np.concatenate([[0.0], np.cumsum(a)]) + np.concatenate(
+        [np.cumsum(b[::-1])[::-1], [0.0]]
+    )
     return (first + int(total.argmax()) * block) / rate

@@ -3,16 +3,18 @@
 Never moves in time (see drift) and never judges; it returns a filter and can apply it.
 
 Model: X = H V + A, per channel, A independent of V with a power that changes in time and frequency.
-H(f) = sum_b g_b phi_b(f), phi_b triangles on a logarithmic axis with a node every third of an octave,
-g_b complex: a real equaliser turns phases too (a 6 dB bell by 20 degrees, which a gain without phase
-would leave as an error of -9 dB), and a flipped polarity is just a phase.
+H(f) = sum_b g_b phi_b(f), phi_b triangles on a logarithmic axis with a node every third of an
+octave, g_b complex: a real equaliser turns phases too (a 6 dB bell by 20 degrees, which a gain
+without phase would leave as an error of -9 dB), and a flipped polarity is just a phase.
 Maximum likelihood: minimise sum |X - H V|^2 / P_A, P_A being the local power of the residual, found
 by reweighting: the moments in which the backing is weak speak loudest, which is worth 10 dB.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from isolde.datasets.pairs.whiten import Float64
 from isolde.stages import Float32
@@ -20,9 +22,10 @@ from isolde.stages import Float32
 LOWEST = 40.0  # Hz, first node
 SECONDS_AT_MOST = 120.0  # of audio looked at: enough for a thousandth of a dB
 FRAME = 0.093  # seconds (4096 at 44.1 kHz)
-# How much neighbouring gains differ, as the variance of their relative step: a start, and bounds. It
-# is learnt from the pair itself (empirical Bayes): a voice that was only turned up or down gets one
-# gain that all bands agree on, an equalised one its own per band; bands without voice lean on the next.
+# How much neighbouring gains differ, as the variance of their relative step: a start, and bounds.
+# It is learnt from the pair itself (empirical Bayes): a voice that was only turned up or down gets
+# one gain that all bands agree on, an equalised one its own per band; bands without voice lean on
+# the next.
 START_SPREAD = 0.1
 SPREAD_LIMITS = (1e-6, 1.0)
 INDEPENDENT = 0.6  # of the bins of overlapping Hann frames
@@ -51,10 +54,11 @@ def third_octaves(sample_rate: float) -> Float64:
     return LOWEST * 2.0 ** (np.arange(count) / 3)
 
 
-def triangles(frequency: Float64, nodes: Float64) -> Float64:
+def triangles(frequency: NDArray[np.floating[Any]], nodes: Float64) -> Float64:
     """The basis phi: (n_frequencies, n_bands), rows sum to 1, constant beyond the ends."""
     at = np.interp(np.log(np.maximum(frequency, 1e-3)), np.log(nodes), np.arange(len(nodes)))
-    return np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(len(nodes))))
+    away = np.abs(at[:, None] - np.arange(len(nodes)))
+    return np.asarray(np.maximum(0.0, 1.0 - away), np.float64)
 
 
 def match_channels(partner: Float32, n_channels: int) -> Float32:
@@ -101,17 +105,16 @@ def estimate(
     if len(starts) > keep:  # the loudest moments, in their order
         starts = starts[np.sort(np.argsort(-level, kind="stable")[:keep])]
     gains = np.zeros((mix.shape[0], len(nodes)), np.complex128)
-    weight, value = 0.0, 0.0 + 0.0j
+    weight, loud_power, value = 0.0, 0.0, 0.0 + 0.0j
     for c in range(mix.shape[0]):
         x, v = _frames(mix[c], starts, n, window), _frames(partner[c], starts, n, window)
         gains[c] = _solve(x, v, basis)
         power = (np.abs(v) ** 2).sum(axis=0) @ basis
         weight += float(power.sum())
         value += complex((power * gains[c]).sum())
-        level_power = float((power * np.abs(gains[c]) ** 2).sum())
-        gains_power = level_power if c == 0 else gains_power + level_power
+        loud_power += float((power * np.abs(gains[c]) ** 2).sum())
     mean = value / weight if weight > 0 else 0j
-    loud = 10 * np.log10(max(gains_power, 1e-20) / max(weight, 1e-20))
+    loud = 10 * np.log10(max(loud_power, 1e-20) / max(weight, 1e-20))
     return Colour(nodes, gains.astype(np.complex64), float(loud), bool(mean.real < 0))
 
 

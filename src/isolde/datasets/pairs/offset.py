@@ -82,7 +82,9 @@ class Haystack:
         reach = max(1, round(longest / 0.25))
         near = np.convolve(power, np.ones(reach))  # power under a window that starts at the lag
         loud = near > 0.2 * float(near.max())
-        self._loud = np.repeat(loud, block)  # from lag -longest on, where there is something to hear
+        self._loud = np.repeat(
+            loud, block
+        )  # from lag -longest on, where there is something to hear
         self._before = (reach - 1) * block
 
     def find(self, needle: Float32, *, peaks: int = 3) -> list[tuple[float, float]]:
@@ -186,9 +188,15 @@ def consensus(hits: Sequence[Hit], *, tolerance: float = 0.003) -> Line | None:
         agree = near & (np.abs(off) < tolerance + 3.5e-4 * np.abs(u - anchor.partner))
         agree[i] = True
         delay = m - (1 + anchor.drift) * u
-        fit = fit_lines(u[agree], delay[agree], z[agree], [0] * int(agree.sum()), tolerance=tolerance)
+        fit = fit_lines(
+            u[agree], delay[agree], z[agree], [0] * int(agree.sum()), tolerance=tolerance
+        )
         slope = fit.slope if abs(fit.slope) < 4e-4 else 0.0
-        offset = fit.intercepts[0] if slope == fit.slope else float(anchor.mix - (1 + anchor.drift) * anchor.partner)
+        offset = (
+            fit.intercepts[0]
+            if slope == fit.slope
+            else float(anchor.mix - (1 + anchor.drift) * anchor.partner)
+        )
         drift = anchor.drift + slope
         on = np.abs(m - offset - (1 + drift) * u) < tolerance
         windows = {float(x) for x in u[on]}
@@ -220,9 +228,9 @@ def local_delays(
         reach: seconds, delays looked for.
 
     Returns:
-        (times, delays, z, groups): centres in seconds; seconds by which the partner comes too early
-        (positive: move it later); peak over its standard deviation sqrt(sum mix^2 partner^2). Windows
-        in which the partner is silent are left out.
+        (times, delays, z, groups): centres in seconds; seconds by which the partner comes too
+        early (positive: move it later); peak over its standard deviation, which is
+        sqrt(sum mix^2 partner^2). Windows in which the partner is silent are left out.
     """
     from scipy import fft
 
@@ -253,7 +261,7 @@ def local_delays(
 def _newton(cross: np.ndarray, omega: Float64, lag: float) -> float:
     """Climb from the highest sample to the top of the band-limited correlation.
 
-    c(tau) = Re sum S e^{i omega tau}; c' and c'' are sums too; the sign of c is that of the polarity.
+    c(tau) = Re sum S e^{i omega tau}; c' and c'' are sums too; c is negative if one is inverted.
     """
     tau = lag
     for _ in range(4):

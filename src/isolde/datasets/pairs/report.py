@@ -6,7 +6,7 @@ The picture's arrays are in the report too (`Picture`), so that drawing needs no
 import csv
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,20 @@ class PairReport:
             values["seconds"] = dict(self.scores.__dict__)
         return dict(_plain(values))
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "PairReport":
+        """The report that `to_dict` told, without scores and picture."""
+        known = {f.name for f in fields(cls)} - {"picture", "scores", "pieces", "spans"}
+        numbers = {f.name for f in fields(cls) if f.type is float or f.type == "float"}
+        plain: dict[str, Any] = {
+            k: (float("nan") if v is None and k in numbers else v) for k, v in values.items()
+        }
+        return cls(
+            **{k: v for k, v in plain.items() if k in known},
+            pieces=tuple(Piece(**p) for p in values["pieces"]),
+            spans=tuple(Span(**s) for s in values["spans"]),
+        )
+
     def summary(self) -> str:
         """One line for a terminal or a log."""
         if not self.accepted:
@@ -151,7 +165,8 @@ def write_csv(reports: Sequence[PairReport], path: Path) -> None:
         path: of the file; its folder must exist.
     """
     columns = (
-        "track", "accepted", "reason", "mix", "partner", "kind", "duration", "accepted_seconds", "offset",
+        "track", "accepted", "reason", "mix", "partner", "kind", "duration",
+        "accepted_seconds", "offset",
         "drift_ppm", "drift_error_ppm", "timing_rms_us", "share", "gain_db", "inverted",
         "cancellation_db", "null_db", "compute_seconds",
     )  # fmt: skip

@@ -3,13 +3,14 @@
 Never changes audio. It gets the mix and the partner as it should sound in the mix, and returns
 numbers, verdicts with reasons, and the spans that are left.
 
-The numbers of a second: the gain that least squares still wants (1 = exactly there, 0 = not there at
-all) with its standard error, coherence, cancellation 10 log10(E[x] / E[x - p]) and the correlation of
-what is left with the partner (0 when nothing of it is left).
+The numbers of a second: the gain that least squares still wants (1 = exactly there, 0 = not there
+at all) with its standard error, coherence, cancellation 10 log10(E[x] / E[x - p]) and the
+correlation of what is left with the partner (0 when nothing of it is left).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -123,7 +124,11 @@ def _second(x: Float32, p: Float32, sample_rate: float) -> tuple[float, ...]:
         for y in (x, p)
     ]
     big_x, big_p = spectra
-    weight = 1.0 / (uniform_filter(np.abs(big_x - big_p) ** 2, size=(1, 3, 5)) + 1e-3 * np.abs(big_x) ** 2 + 1e-9)
+    weight = 1.0 / (
+        uniform_filter(np.abs(big_x - big_p) ** 2, size=(1, 3, 5))
+        + 1e-3 * np.abs(big_x) ** 2
+        + 1e-9
+    )
     power = float((weight * np.abs(big_p) ** 2).sum())
     cross = float((weight * (big_x * np.conj(big_p)).real).sum())
     total = float((weight * np.abs(big_x) ** 2).sum())
@@ -131,12 +136,16 @@ def _second(x: Float32, p: Float32, sample_rate: float) -> tuple[float, ...]:
         return level, 0.0, float("inf"), 0.0, cancellation, correlation
     gain = cross / power
     # var of a weighted mean: sum w^2 |p|^2 |noise|^2 / 2 (real part), 1.5 for the frames' overlap
-    variance = 0.75 * float((weight**2 * np.abs(big_p) ** 2 * np.abs(big_x - gain * big_p) ** 2).sum())
+    variance = 0.75 * float(
+        (weight**2 * np.abs(big_p) ** 2 * np.abs(big_x - gain * big_p) ** 2).sum()
+    )
     error = float(np.sqrt(variance)) / power
     return level, gain, error, abs(cross) / float(np.sqrt(power * total)), cancellation, correlation
 
 
-def _verdict(gain: float, error: float, silent: bool, covered: float, edited: bool) -> tuple[bool, str]:
+def _verdict(
+    gain: float, error: float, silent: bool, covered: float, edited: bool
+) -> tuple[bool, str]:
     """Accept or reject one second."""
     if covered < 0.9:
         return False, "the partner's file has nothing for this time"
@@ -175,11 +184,13 @@ def spans(scores: Scores, duration: float) -> list[Span]:
     good[list(lonely)] = False
     result: list[Span] = []
     bounds = [0, *[k for k in range(1, len(good)) if good[k] != good[k - 1]], len(good)]
-    for a, b in zip(bounds[:-1], bounds[1:], strict=True):
+    for a, b in pairwise(bounds):
         if b <= a:
             continue
         names = [
-            "too short or too uncertain between rejected spans" if k in lonely else scores.reasons[k]
+            "too short or too uncertain between rejected spans"
+            if k in lonely
+            else scores.reasons[k]
             for k in range(a, b)
         ]
         ranked = sorted(set(names), key=lambda r: (-names.count(r), r))

@@ -28,7 +28,9 @@ def check_audio(audio: Float32, sample_rate: float, name: str) -> None:
         InputError: another shape, an impossible rate, NaN or infinity.
     """
     if audio.ndim != 2 or audio.shape[0] == 0:
-        raise InputError(f"the {name} must have the shape (n_channels, n_samples), not {audio.shape}")
+        raise InputError(
+            f"the {name} must have the shape (n_channels, n_samples), not {audio.shape}"
+        )
     if not 2000 <= sample_rate <= 400_000:
         raise InputError(f"the {name} has a sample rate of {sample_rate} Hz: use 2 to 400 kHz")
     if not np.isfinite(audio).all():
@@ -49,7 +51,7 @@ def to_mono(audio: Float32, sample_rate: float, rate: float) -> Float32:
     Returns:
         (n_samples * rate / sample_rate,) float32.
     """
-    import soxr
+    import soxr  # type: ignore[import-untyped]
 
     power = np.square(audio, dtype=np.float32).mean(axis=1) if audio.shape[1] else np.zeros(1)
     mono = audio.mean(axis=0, dtype=np.float32)
@@ -115,11 +117,18 @@ def energy(signal: Float32, rate: float, *, seconds: float, hop: float) -> tuple
     ends = np.minimum(starts + n, len(signal))
     if not len(signal):
         return np.zeros(0), np.zeros(0)
-    return (starts + n / 2) / rate, (total[ends] - total[starts]) / n
+    power = np.asarray((total[ends] - total[starts]) / n, np.float64)
+    return np.asarray((starts + n / 2) / rate, np.float64), power
 
 
 def loud_windows(
-    signal: Float32, rate: float, *, seconds: float, count: int, spacing: float, range_db: float = 25.0
+    signal: Float32,
+    rate: float,
+    *,
+    seconds: float,
+    count: int,
+    spacing: float,
+    range_db: float = 25.0,
 ) -> list[float]:
     """Choose windows worth listening to: the loudest ones, but spread over the signal.
 
