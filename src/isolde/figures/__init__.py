@@ -1,0 +1,1 @@
+"""Pictures of what the library hears; the only room that imports matplotlib, and only lazily."""
