@@ -43,6 +43,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
     "onnx": ("networks", "training"),
     "safetensors": ("networks", "training"),
     "matplotlib": ("figures",),
+    "PIL": ("figures",),  # comes with matplotlib
     "sounddevice": ("live*",),
     "librosa": ("harmonic", "figures"),
     "av": ("audio",),
