@@ -51,9 +51,13 @@ def make_batch(recipe: Recipe, mixer: Mixer, step: int, *, exact: bool) -> Batch
     answers = slice(first, first + recipe.frames)
     features, targets, weights = [], [], []
     for i in range(recipe.segments):
-        vocals, accompaniment = mixer.example(step * recipe.segments + i, n_frames)
+        vocals, accompaniment, sounds = mixer.labelled(step * recipe.segments + i, n_frames)
         mixture = np.abs(vocals + accompaniment)
         features.append(recipe.features.compressed(mixture))
+        if recipe.target == "activity":
+            targets.append(sounds[answers, None].astype(np.float32))
+            weights.append(np.ones_like(targets[-1]))
+            continue
         mask = ideal(recipe, vocals[answers], accompaniment[answers])
         weight = mixture[answers] ** np.float32(recipe.weight_power)
         if recipe.features.mel:
