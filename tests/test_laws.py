@@ -24,7 +24,7 @@ LAYERS: dict[str, set[str]] = {
     "models": {"graph", "catalogue", "masker"},
     "jobs": {"separator", "separation", "harmonic", "activity", "live", "many"},
     "learning": {"networks", "datasets", "training", "evaluation"},
-    "faces": {"figures", "demo", "cli", "__main__", "__init__"},
+    "faces": {"figures", "demo", "doctor", "cli", "__main__", "__init__"},
 }
 
 # Third-party packages: a pattern of the modules that may import each, "*" for all.
