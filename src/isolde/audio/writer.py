@@ -253,8 +253,9 @@ class AudioWriter:
 
     def _limit(self, block: Float32) -> Float32:
         """Replace NaN, measure the peak, and limit as the policy says."""
-        finite = np.isfinite(block)
-        if not finite.all():
+        peak = float(max(block.max(), -block.min()))  # NaN if there is one
+        if not np.isfinite(peak):
+            finite = np.isfinite(block)
             count = int(block.size - finite.sum())
             if self._clip == "error":
                 raise AudioError(
@@ -263,7 +264,7 @@ class AudioWriter:
                 )
             self.n_nonfinite += count
             block = np.where(finite, block, np.float32(0))
-        peak = float(np.abs(block).max())
+            peak = float(np.abs(block).max())
         self.peak = max(self.peak, peak)
         if peak <= 1.0 or self.subtype == "FLOAT":
             return block
