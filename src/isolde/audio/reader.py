@@ -12,8 +12,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from isolde.audio.decoders import Decoder, open_decoder
+from isolde.audio.decoders import Decoder
 from isolde.audio.formats import LOSSY_SUBTYPES, AudioInfo
+from isolde.audio.opening import open_decoder
 from isolde.audio.resample import Resampler
 from isolde.errors import AudioError, InputError
 from isolde.stages import Float32
