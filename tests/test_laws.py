@@ -21,10 +21,10 @@ PACKAGE = ROOT / "src" / "isolde"
 LAYERS: dict[str, set[str]] = {
     "ground": {"errors", "stages"},
     "sound": {"audio", "spectrum", "features", "masks", "songs"},
-    "models": {"graph", "catalogue"},
-    "jobs": {"separator", "harmonic", "activity", "live", "many"},
+    "models": {"graph", "catalogue", "masker"},
+    "jobs": {"separator", "separation", "harmonic", "activity", "live", "many"},
     "learning": {"networks", "datasets", "training", "evaluation"},
-    "faces": {"figures", "cli", "__main__", "__init__"},
+    "faces": {"figures", "demo", "cli", "__main__", "__init__"},
 }
 
 # Third-party packages: a pattern of the modules that may import each, "*" for all.
@@ -54,7 +54,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
 }
 MAY_IMPORT_AT_TOP: dict[str, set[str]] = {
     "networks": {"torch"},
-    "training": {"torch"},
+    "training": {"torch", "safetensors"},
 }
 
 

@@ -27,6 +27,9 @@ FRAMES_AT_ONCE = 1024
 """Frames transformed in one go: bounds the memory of a large block to some tens of megabytes."""
 
 
+_TINY = np.float32(1e-12)
+
+
 @dataclass(frozen=True)
 class Grid:
     """Where frames and bins lie.
@@ -195,7 +198,7 @@ class Synthesis:
         """
         hop = self.grid.hop
         ready = self._sum[:, : self._overlap // 2]
-        weight = np.maximum(self._weight[: self._overlap // 2], np.float32(1e-12))
+        weight = np.maximum(self._weight[: self._overlap // 2], _TINY)
         rest = self._give((ready / weight).reshape(self.n_channels, -1).astype(np.float32))
         if n_samples is None:
             return rest
@@ -212,7 +215,7 @@ class Synthesis:
         n, hop, overlap = spectra.shape[1], self.grid.hop, self._overlap
         frames = np.fft.irfft(spectra, self.grid.n_fft, axis=2).astype(np.float32, copy=False)
         frames = (frames * self._window).reshape(self.n_channels, n, overlap, hop)
-        total = np.zeros((self.n_channels, n + overlap - 1, hop), np.float32)
+        total: Float32 = np.zeros((self.n_channels, n + overlap - 1, hop), np.float32)
         weight = np.zeros((n + overlap - 1, hop), np.float32)
         total[:, : overlap - 1] = self._sum
         weight[: overlap - 1] = self._weight
@@ -220,7 +223,7 @@ class Synthesis:
             total[:, j : j + n] += frames[:, :, j]
             weight[j : j + n] += self._power[j]
         self._sum, self._weight = total[:, n:].copy(), weight[n:].copy()
-        done = total[:, :n] / np.maximum(weight[:n], np.float32(1e-12))
+        done: Float32 = np.divide(total[:, :n], np.maximum(weight[:n], _TINY), dtype=np.float32)
         return done.reshape(self.n_channels, n * hop)
 
     def _give(self, samples: Float32) -> Float32:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 import numpy as np
-import soundfile as sf  # type: ignore[import-untyped]
+import soundfile as sf
 
 from isolde.audio import containers, mpeg, wav
 from isolde.audio.formats import LOSSY_SUBTYPES, TAG_NAMES, AudioInfo

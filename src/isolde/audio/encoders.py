@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
-import soundfile as sf  # type: ignore[import-untyped]
+import soundfile as sf
 from numpy.typing import NDArray
 
 from isolde.audio import id3, wav

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import BinaryIO, Literal, cast
 
 import numpy as np
-import soundfile as sf  # type: ignore[import-untyped]
+import soundfile as sf
 
 from isolde.audio.decoders import stream_name
 from isolde.audio.encoders import Encoder, SoundFileEncoder, WavEncoder, write_fully

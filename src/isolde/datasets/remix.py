@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
+from isolde.audio import Resampler
 from isolde.datasets.library import FULL_SCALE, Entry, Int16
 from isolde.errors import InputError
 from isolde.spectrum import GRID_22, analyse
@@ -180,5 +180,6 @@ def _cut(part: Int16, start: int, n: int, speed: float, side: int) -> Float32:
     piece = part[:, start : start + need].astype(np.float32) / np.float32(FULL_SCALE)
     mono = piece.mean(axis=0) if side < 0 else piece[side]
     if speed != 1 and len(mono) > 64:
-        mono = soxr.resample(mono, speed, 1.0, quality="LQ")
+        resampler = Resampler(round(GRID_22.sample_rate * speed), GRID_22.sample_rate, 1)
+        mono = np.concatenate([resampler.feed(mono[None]), resampler.flush()], axis=1)[0]
     return np.pad(mono[:n], (0, max(0, n - len(mono)))).astype(np.float32)

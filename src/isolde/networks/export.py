@@ -57,7 +57,9 @@ class _Builder:
         self.part(whole, {TIME: (-frames, TO_THE_END)}, output=f"next_{name}")
         return whole
 
-    def part(self, value: str, ranges: dict[int, tuple[int, int]], output: str | None = None) -> str:
+    def part(
+        self, value: str, ranges: dict[int, tuple[int, int]], output: str | None = None
+    ) -> str:
         """A slice along some axes."""
         columns = zip(*((a, *r) for a, r in ranges.items()), strict=True)
         axes, starts, ends = (self.constant(np.array(c, np.int64)) for c in columns)
@@ -80,7 +82,9 @@ class _Builder:
         """
         wholes, kept = [], []
         for i, (name, lag, blocks, channels) in enumerate(sources):
-            reach = [m_lag - shift - lag for terms, m_lag in maps for s, _, shift in terms if s == i]
+            reach = [
+                m_lag - shift - lag for terms, m_lag in maps for s, _, shift in terms if s == i
+            ]
             kept.append(max(reach, default=0))
             wholes.append(self.joined(name, blocks * channels, kept[-1], bins))
         outputs = []
@@ -101,7 +105,7 @@ class _Builder:
 def _convolve(
     builder: _Builder, sources: list[str], layer: Any, below: Level, level: Level, bins: int
 ) -> list[str]:
-    """A convolution layer: each (tap, source) product once. Tap 0, which all maps have, has the bias."""
+    """A convolution layer: each (tap, source) product once; tap 0, in every map, has the bias."""
     channels = layer.weight.shape[0]
     products = []
     for name, taps, lag in zip(sources, below.used, below.lag, strict=True):
@@ -143,9 +147,7 @@ def _head(builder: _Builder, sources: list[str], network: WindowNetwork, last: L
     for t, (i, _) in enumerate(steps.columns):
         kernel = weights[:, :, t].transpose(1, 2).unsqueeze(2).numpy()  # (hidden, channel, 1, bin)
         bias = network.hidden.bias.numpy() * np.float32(t == 0)
-        name = builder.node(
-            "Conv", sources[i], builder.constant(kernel), builder.constant(bias)
-        )
+        name = builder.node("Conv", sources[i], builder.constant(kernel), builder.constant(bias))
         products.append((name, last.lag[i], 1, shape.hidden))
     terms = [(t, 0, offset) for t, (_, offset) in enumerate(steps.columns)]
     (hidden,) = builder.shifted(products, [(terms, steps.span)], 1, "Sum")

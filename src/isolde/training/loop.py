@@ -174,17 +174,15 @@ class Run:
         tensors |= {f"average.{k}": v for k, v in self.average.items()}
         for i, slots in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in slots.items()}
+        tensors["step"] = torch.tensor(self.step)
         part = self.folder / "state.part"
-        save_file({k: v.contiguous() for k, v in tensors.items()}, part, {"step": str(self.step)})
+        save_file({k: v.contiguous() for k, v in tensors.items()}, part)
         os.replace(part, self.folder / "state.safetensors")
 
     def _load(self) -> None:
-        from safetensors import safe_open
-
         path = self.folder / "state.safetensors"
-        with safe_open(path, "pt") as file:
-            self.step = int(file.metadata()["step"])
         tensors = load_file(path)
+        self.step = int(tensors["step"].item())
 
         def part(name: str) -> dict[str, Tensor]:
             prefix = f"{name}."

@@ -83,7 +83,9 @@ class Recipe:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Recipe":
         """Rebuild from `to_dict`, also after a trip through JSON."""
-        remix = {k: tuple(v) if isinstance(v, list) else v for k, v in values["remix"].items()}
+        remix: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values["remix"].items()
+        }
         return cls(
             **{
                 **values,
