@@ -12,7 +12,7 @@ import soundfile as sf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isolde.audio import AudioReader, AudioWriter, decoders, id3, info, mpeg, read, write
+from isolde.audio import AudioReader, AudioWriter, decoders, encoders, id3, info, mpeg, read, write
 from isolde.errors import AudioError, InputError
 
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -184,6 +184,19 @@ def test_no_part_of_a_file_survives_an_interruption(tmp_path, kind, what):
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(InputError, match="it was aborted"):
         writer.write(noise(10))
+
+
+@pytest.mark.parametrize("kind", ["flac", "ogg", "mp3"])
+def test_an_interruption_inside_libsndfile_is_not_lost(tmp_path, monkeypatch, kind):
+    def interrupted(*_args):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        with AudioWriter(tmp_path / f"x.{kind}", sample_rate=44100, n_channels=2) as writer:
+            monkeypatch.setattr(encoders, "write_fully", interrupted)
+            for _ in range(20):
+                writer.write(noise(44100))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_targets_that_cannot_be(tmp_path):

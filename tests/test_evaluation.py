@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import sys
 from functools import partial
 from pathlib import Path
@@ -268,6 +269,42 @@ def test_a_peer_is_any_command(tmp_path, data):
     assert np.array_equal(out["accompaniment"], stems.mixture - out["vocals"])
     assert [result.cpu_seconds for result in results] == [0.125] * 3
     assert results[0].kind == "peer" and results[0].identity
+
+
+SERVER = """
+import json, sys, pathlib, shutil
+for count, line in enumerate(sys.stdin, start=1):
+    task = json.loads(line)
+    if count == 3:
+        print(json.dumps({"error": "out of memory"}), flush=True)
+        continue
+    if count == 4:
+        sys.exit(1)
+    shutil.copy(task["input"], pathlib.Path(task["output"]) / "vocals.wav")
+    (pathlib.Path(task["output"]) / "measured.json").write_text(json.dumps({"cpu_seconds": count}))
+    print("{}", flush=True)
+"""
+
+
+def test_an_adapter_stays_and_is_started_again_when_it_breaks_off(tmp_path):
+    folder = tmp_path / "echo"
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    (folder / "separate.py").write_text(SERVER)
+    with pytest.raises(InputError, match=r"setup\.sh"):
+        peer("echo", home=tmp_path)
+    (folder / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    adapter = pickle.loads(pickle.dumps(peer("echo", home=tmp_path).separate))
+    mixture = np.random.default_rng(0).standard_normal((2, 500)).astype(np.float32)
+    for count in (1, 2):
+        assert np.array_equal(adapter(mixture, RATE)["vocals"], mixture)
+        assert adapter.measured == {"cpu_seconds": count}
+    with pytest.raises(PeerError, match="out of memory"):
+        adapter(mixture, RATE)
+    with pytest.raises(PeerError, match="broke off"):
+        adapter(mixture, RATE)
+    assert np.array_equal(adapter(mixture, RATE)["vocals"], mixture)
+    assert adapter.measured == {"cpu_seconds": 1}
+    adapter.close()
 
 
 def test_peers_fail_loudly(tmp_path):

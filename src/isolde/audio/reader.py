@@ -12,8 +12,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from isolde.audio.decoders import Decoder, open_decoder
+from isolde.audio.decoders import Decoder
 from isolde.audio.formats import LOSSY_SUBTYPES, AudioInfo
+from isolde.audio.opening import open_decoder
 from isolde.audio.resample import Resampler
 from isolde.errors import AudioError, InputError
 from isolde.stages import Float32
@@ -134,8 +135,8 @@ class AudioReader:
         self._at += block.shape[1]
         if block.shape[1] < want:
             self._ended()
-        bad = ~np.isfinite(block)
-        if bad.any():
+        if block.size and not (np.isfinite(block.max()) and np.isfinite(block.min())):
+            bad = ~np.isfinite(block)
             self.n_nonfinite += int(bad.sum())
             block[bad] = 0.0
         return block

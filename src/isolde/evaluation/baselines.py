@@ -1,18 +1,18 @@
 """Floors and classical peers: what a table must beat. Nothing here is learned or looks at stems.
 
-REPET-SIM follows the vocal separation recipe of librosa's gallery (Rafii & Pardo 2012, nearest
-neighbours and soft masks); HPSS is median filtering (Fitzgerald 2010) with the voice in what is
-harmonic only at long windows (Tachibana et al. 2010); the centre channel is (left + right) / 2.
+REPET-SIM (Rafii & Pardo 2012) follows the vocal separation recipe of librosa's gallery; HPSS is
+median filtering (Fitzgerald 2010) with the voice in what is harmonic only at short windows
+(Tachibana et al. 2010); the centre channel is the mean of the channels.
 """
-
-import importlib
-from types import ModuleType
 
 import numpy as np
 
 from isolde.errors import MissingExtraError
 from isolde.evaluation.candidates import Candidate
+from isolde.spectrum import Grid, analyse, synthesise
 from isolde.stages import Float32
+
+HPSS_SIZE = 31  # frames and bins of the medians
 
 
 def mixture(mixture: Float32, sample_rate: int) -> dict[str, Float32]:
@@ -32,25 +32,42 @@ def centre(mixture: Float32, sample_rate: int) -> dict[str, Float32]:
 
 
 def repet_sim(mixture: Float32, sample_rate: int) -> dict[str, Float32]:
-    """REPET-SIM by librosa's recipe: what does not repeat in similar frames is the voice.
+    """REPET-SIM: what does not come back in similar frames is the voice.
 
-    Frames 2 s and more apart, cosine similarity, median of the neighbours, soft mask of power 2
-    with margin 10 for the voice. The channels share their neighbours and keep their own masks.
-
-    Raises:
-        MissingExtraError: librosa is not installed.
+    Each frame is compared by cosine similarity with all that are at least 2 s away; the median of
+    the magnitudes of its nearest neighbours, 2 ceil(sqrt(n)) of them, is what repeats. The voice is
+    the rest r by a soft mask of power 2 with margin 10, r^2 / (r^2 + (10 m)^2). The channels share
+    their neighbours and keep their own masks. Parameters are those of librosa's gallery, but
+    the neighbours are the nearest: librosa's default, mode="connectivity", keeps the earliest ones.
     """
-    librosa = _librosa("REPET-SIM")
-    n_fft, hop = _window(sample_rate, 2048 / 22_050)
-    spectrum = librosa.stft(mixture, n_fft=n_fft, hop_length=hop)
-    magnitude = np.abs(spectrum)
-    width = min(int(2.0 * sample_rate / hop), max(1, (magnitude.shape[-1] - 1) // 2))
-    repeating = librosa.decompose.nn_filter(
-        magnitude, aggregate=np.median, metric="cosine", width=width
+    grid = _grid(sample_rate, 2048 / 22_050)
+    spectra = analyse(mixture, grid)
+    magnitude = np.abs(spectra)
+    repeating = np.minimum(
+        magnitude, median_of_neighbours(magnitude, round(2 / grid.frame_seconds))
     )
-    repeating = np.minimum(magnitude, repeating)
-    mask = librosa.util.softmask(magnitude - repeating, 10 * repeating, power=2)
-    return {"vocals": _inverse(librosa, spectrum * mask, hop, mixture.shape[1])}
+    rest, margin = (magnitude - repeating) ** 2, (10.0 * repeating) ** 2
+    mask = rest / np.maximum(rest + margin, np.finfo(np.float32).tiny)
+    return {"vocals": synthesise(spectra * mask, grid, mixture.shape[1])}
+
+
+def median_of_neighbours(magnitude: Float32, width: int) -> Float32:
+    """Median over each frame's most similar frames that are at least `width` away."""
+    n_frames = magnitude.shape[1]
+    width = min(width, max(1, (n_frames - 1) // 2))
+    vectors = np.moveaxis(magnitude, 1, 0).reshape(n_frames, -1)
+    vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    similarity = vectors @ vectors.T
+    apart = np.abs(np.subtract.outer(np.arange(n_frames), np.arange(n_frames)))
+    similarity[apart < width] = -np.inf
+    n_neighbours = int(min(n_frames - 1, 2 * np.ceil(np.sqrt(n_frames - 2 * width + 1))))
+    out = magnitude.copy()
+    for frame, row in enumerate(similarity):
+        order = np.argsort(-row, kind="stable")[:n_neighbours]
+        order = order[np.isfinite(row[order])]
+        if order.size:
+            out[:, frame] = np.median(magnitude[:, order], axis=1)
+    return out
 
 
 def hpss(mixture: Float32, sample_rate: int) -> dict[str, Float32]:
@@ -58,47 +75,42 @@ def hpss(mixture: Float32, sample_rate: int) -> dict[str, Float32]:
 
     Sung pitch moves too much for a long window, where it looks like noise, and too little for a
     short one, where it looks like a tone: take the percussive part of the long window, and of that
-    the harmonic part of the short window.
+    the harmonic part of the short window. Medians over 31 frames and bins, soft masks of power 2.
 
     Raises:
-        MissingExtraError: librosa is not installed.
+        MissingExtraError: scipy is not installed.
     """
-    librosa = _librosa("HPSS")
+    try:
+        from scipy.ndimage import median_filter
+    except ImportError as error:
+        raise MissingExtraError("scipy", extra="evaluate", purpose="HPSS") from error
     voice = mixture
-    for seconds, part in ((0.37, 1), (0.023, 0)):
-        n_fft, hop = _window(sample_rate, seconds)
-        spectrum = librosa.stft(voice, n_fft=n_fft, hop_length=hop)
-        mask = librosa.decompose.hpss(np.abs(spectrum), mask=True)[part]
-        voice = _inverse(librosa, spectrum * mask, hop, mixture.shape[1])
+    for seconds, keep_harmonic in ((0.37, False), (0.023, True)):
+        grid = _grid(sample_rate, seconds)
+        spectra = analyse(voice, grid)
+        magnitude = np.abs(spectra)
+        harmonic = median_filter(magnitude, size=(1, HPSS_SIZE, 1)) ** 2
+        percussive = median_filter(magnitude, size=(1, 1, HPSS_SIZE)) ** 2
+        wanted = harmonic if keep_harmonic else percussive
+        mask = wanted / np.maximum(harmonic + percussive, np.finfo(np.float32).tiny)
+        voice = synthesise(spectra * mask.astype(np.float32), grid, mixture.shape[1])
     return {"vocals": voice}
 
 
 def floors(*, classical: bool = True) -> list[Candidate]:
-    """The floors of every table; `classical` adds REPET-SIM and HPSS, which need librosa."""
+    """The floors of every table; `classical` adds REPET-SIM, and HPSS, which needs scipy."""
     out = [
         Candidate("mixture", mixture, kind="floor"),
         Candidate("silence", silence, kind="floor"),
         Candidate("centre channel", centre, kind="floor"),
     ]
     if classical:
-        out.append(Candidate("REPET-SIM (librosa)", repet_sim, kind="peer"))
+        out.append(Candidate("REPET-SIM", repet_sim, kind="peer"))
         out.append(Candidate("HPSS (median filter)", hpss, kind="peer"))
     return out
 
 
-def _librosa(purpose: str) -> ModuleType:
-    try:
-        return importlib.import_module("librosa")
-    except ImportError as error:
-        raise MissingExtraError("librosa", extra="evaluation", purpose=purpose) from error
-
-
-def _window(sample_rate: int, seconds: float) -> tuple[int, int]:
-    """The power of two nearest to a window of so many seconds, and a quarter of it as the hop."""
+def _grid(sample_rate: int, seconds: float) -> Grid:
+    """A grid whose window is the power of two nearest to so many seconds, its hop a quarter."""
     n_fft = 2 ** max(6, round(np.log2(seconds * sample_rate)))
-    return n_fft, n_fft // 4
-
-
-def _inverse(librosa: ModuleType, spectrum: np.ndarray, hop: int, n_samples: int) -> Float32:
-    audio = librosa.istft(spectrum, hop_length=hop, length=n_samples)
-    return np.asarray(audio, dtype=np.float32)
+    return Grid(sample_rate, n_fft, n_fft // 4)

@@ -128,14 +128,14 @@ def run_candidate(
     """Separate and score one song; whatever goes wrong becomes the result's `error`, one line.
 
     The CPU time is that of this process and of the children it waited for, unless the candidate
-    says better: a callable with an attribute `cpu_seconds` (see `peers`) is believed.
+    says better: a callable with an attribute `measured` (see `peers`) is believed.
     """
     about = (song.track, song.artist, candidate.name, candidate.kind, candidate.identity)
     try:
         cpu, wall = _cpu_seconds(), time.perf_counter()
         estimates = candidate(stems)
         cpu, wall = _cpu_seconds() - cpu, time.perf_counter() - wall
-        own = getattr(candidate.separate, "cpu_seconds", None)
+        own = getattr(candidate.separate, "measured", {}).get("cpu_seconds")
         values, frames = score(stems, estimates, with_bsseval=with_bsseval)
     except Exception as error:  # a bad song must not cost the others; it is reported, not hidden
         return failure(song, candidate, error)

@@ -4,7 +4,6 @@ Knows the musdb layout `{track}/{stem}.{wav,flac,ogg,...}`, below any number of 
 manifests of JSON lines. Never resamples, never changes a level.
 """
 
-import importlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from isolde.audio import read
 from isolde.errors import AudioError, InputError
 from isolde.stages import Float32
 
@@ -63,7 +63,7 @@ class Song:
         arrays: dict[str, Float32] = {}
         rates = set()
         for stem, path in self.files.items():
-            arrays[stem], rate = read_audio(path)
+            arrays[stem], rate = read(path)
             rates.add(rate)
         shapes = {array.shape for array in arrays.values()}
         if len(rates) != 1 or len(shapes) != 1:
@@ -117,20 +117,6 @@ def find_songs(data: str | Path, *, limit: int | None = None) -> list[Song]:
 def artist_of(track: str) -> str:
     """The part of "Artist - Title" before the dash; the whole name where there is none."""
     return track.split(" - ", 1)[0].strip()
-
-
-def read_audio(path: Path) -> tuple[Float32, int]:
-    """Read a whole file as float32 (n_channels, n_samples) with its rate.
-
-    Raises:
-        AudioError: the file cannot be read.
-    """
-    soundfile = importlib.import_module("soundfile")
-    try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (RuntimeError, OSError) as error:
-        raise AudioError(f"cannot read '{path}': {error}") from error
-    return np.ascontiguousarray(samples.T), int(rate)
 
 
 def _song(track: str, artist: str, files: Mapping[str, Path]) -> Song:

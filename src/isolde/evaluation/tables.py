@@ -5,13 +5,11 @@ median; songs without a meaning for a metric are excluded and their count is sai
 """
 
 import csv
-import importlib
 import io
 import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from isolde.evaluation import statistics
 from isolde.evaluation.metrics import LIMIT_DB
@@ -129,6 +127,15 @@ def format_value(value: float, *, digits: int = 2) -> str:
     return f"{value:.{digits}f}"
 
 
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table of cells that are already text."""
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    return "\n".join([line(head), "|" + "---|" * len(head), *(line(row) for row in rows)]) + "\n"
+
+
 def summary_markdown(
     results: Sequence[Result],
     *,
@@ -160,7 +167,7 @@ def summary_markdown(
         failed = f" ({summary.n_failed} failed)" if summary.n_failed else ""
         cells.append(f"{summary.n_songs}{failed}")
         rows.append(cells)
-    return _markdown(head, rows)
+    return markdown(head, rows)
 
 
 def paired_markdown(comparisons: dict[str, Comparison], *, against: str) -> str:
@@ -174,7 +181,7 @@ def paired_markdown(comparisons: dict[str, Comparison], *, against: str) -> str:
             cells.append(f"{interval.value:+.2f} [{low}, {high}]")
         cells += [f"{result.wins} / {result.losses}", f"{result.p_value:.2g}"]
         rows.append(cells)
-    return _markdown(head, rows)
+    return markdown(head, rows)
 
 
 def results_csv(results: Sequence[Result]) -> str:
@@ -198,18 +205,6 @@ def summary_json(results: Sequence[Result], *, seed: int = statistics.SEED) -> s
     return json.dumps(_null_nan(rows), indent=1, allow_nan=False) + "\n"
 
 
-def write_parquet(results: Sequence[Result], path: str | Path) -> bool:
-    """Write the per-song table as Parquet when pyarrow is there; says whether it was."""
-    try:
-        reader = importlib.import_module("pyarrow.csv")
-        writer = importlib.import_module("pyarrow.parquet")
-    except ImportError:
-        return False
-    table = reader.read_csv(io.BytesIO(results_csv(results).encode()))
-    writer.write_table(table, str(path))
-    return True
-
-
 def _rank(kind: str) -> int:
     return KIND_ORDER.index(kind) if kind in KIND_ORDER else len(KIND_ORDER)
 
@@ -222,10 +217,3 @@ def _null_nan(value: object) -> object:
     if isinstance(value, list):
         return [_null_nan(item) for item in value]
     return value
-
-
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-    return "\n".join([line(head), "|" + "---|" * len(head), *(line(row) for row in rows)]) + "\n"
