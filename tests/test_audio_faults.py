@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isolde.audio import AudioReader, AudioWriter, decoders, encoders, id3, info, mpeg, read, write
@@ -288,6 +288,7 @@ def test_names_of_streams():
         assert decoders.stream_name(stream) == os.devnull
 
 
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_spliced_files_read_like_joined_bytes(data):
     inner = bytes(range(100))

@@ -95,7 +95,7 @@ def test_lossy_files_keep_length_and_place(tmp_path, kind, n):
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", *LOSSY])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_any_range_in_any_blocks_is_that_part_of_the_whole(tmp_path_factory, kind, data):
     path = tmp_path_factory.getbasetemp() / f"range.{kind}"
@@ -158,7 +158,7 @@ def test_read_resamples_on_the_way(tmp_path):
     assert again.shape == (2, 22051)
 
 
-@pytest.mark.parametrize("kind", ["wav", "flac", *LOSSY])
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg"])  # the path is one; others encode slowly
 def test_memory_does_not_grow_with_the_file(tmp_path, kind):
     def peak(seconds: int) -> int:
         path = tmp_path / f"{seconds}.{kind}"
