@@ -31,7 +31,7 @@ LAYERS: dict[str, set[str]] = {
 RUNTIME: dict[str, tuple[str, ...]] = {
     "numpy": ("*",),
     "soundfile": ("audio", "songs"),
-    "soxr": ("audio",),
+    "soxr": ("audio", "datasets"),
     "typer": ("cli",),
     "rich": ("cli",),
 }

@@ -8,8 +8,15 @@ from isolde.errors import ModelError
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from isolde.graph import Graph  # noqa: E402
-from isolde.networks.article import MASK, VAD, WindowNetwork, WindowShape, windows_of  # noqa: E402
-from isolde.networks.export import stateful_graph  # noqa: E402
+from isolde.networks.article import (
+    MASK,
+    REGRESSION,
+    VAD,
+    WindowNetwork,
+    WindowShape,
+    windows_of,
+)  # noqa: E402
+from isolde.networks.export import stateful_graph, window_graph  # noqa: E402
 from isolde.networks.sliding import plan, slide  # noqa: E402
 
 SHAPES = pytest.mark.parametrize("shape", [VAD, MASK], ids=["vad", "mask"])
@@ -30,6 +37,7 @@ def network_of(shape: WindowShape, *, dtype: torch.dtype = torch.float32) -> Win
 def test_parameter_counts_are_the_articles():
     assert WindowNetwork(VAD).n_parameters == 123_985
     assert WindowNetwork(MASK).n_parameters == 323_233
+    assert WindowNetwork(REGRESSION).n_parameters == 323_233
 
 
 @pytest.mark.parametrize(
@@ -154,6 +162,22 @@ def test_the_graph_remembers_between_calls():
             assert part.shape[1] == n
             np.testing.assert_allclose(part, whole[:, at : at + n], atol=1e-5)
             at += n
+
+
+@SHAPES
+def test_the_window_graph_is_the_network(shape: WindowShape):
+    """The oracle that benchmarks run: same engine as the shared form, one window at a time."""
+    import onnxruntime
+
+    network = network_of(shape)
+    session = onnxruntime.InferenceSession(
+        window_graph(network), providers=["CPUExecutionProvider"]
+    )
+    windows = torch.randn(3, 25, 513)
+    (mask,) = session.run(None, {"windows": windows.numpy()})
+    with torch.no_grad():
+        expected = torch.sigmoid(network(windows)).numpy()
+    np.testing.assert_allclose(mask, expected, atol=1e-5)
 
 
 def test_state_passed_in_is_not_changed():

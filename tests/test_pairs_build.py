@@ -163,7 +163,9 @@ def test_build_pair_writes_a_song_that_sums_and_a_report(tmp_path: Path):
     folder = tmp_path / "out" / "Song"
     stems = {f.stem: audio.read(f)[0] for f in folder.glob("*.wav")}
     assert set(stems) == {"mixture", "vocals", "accompaniment"}
-    np.testing.assert_allclose(stems["vocals"] + stems["accompaniment"], stems["mixture"], atol=1e-6)
+    np.testing.assert_allclose(
+        stems["vocals"] + stems["accompaniment"], stems["mixture"], atol=1e-6
+    )
     assert sdr(v[:, : stems["vocals"].shape[1]], stems["vocals"]) > 25
     values = json.loads((folder / "report.json").read_text())
     assert values["accepted"] is True and abs(values["offset"]) < 1e-4
