@@ -304,7 +304,7 @@ def wrong_case(number: int, songs: Songs) -> Case:
         if rng.uniform() < 0.5:
             name = str(rng.choice([n for n in songs.names if n.startswith("every")]))
         else:
-            name = "mir-1k/" + str(rng.choice([k for k, c in songs.karaoke.items() if len(c) > 5]))
+            name = "mir-1k/" + str(rng.choice([k for k, c in songs.karaoke.items() if len(c) > 3]))
         other = name
     else:
         other = str(rng.choice([n for n in songs.names if n != name]))

@@ -14,8 +14,8 @@ from isolde.errors import InputError
 RATE = 16_000
 
 
-def voice(seconds: float, seed: int, rate: int = RATE) -> np.ndarray:
-    """A singer of sorts: harmonics of a gliding pitch with vibrato, in phrases, with breath noise."""
+def voice(seconds: float, seed: int, rate: int = RATE, *, rests: float = 0.25) -> np.ndarray:
+    """A singer of sorts: harmonics of a gliding pitch with vibrato, in phrases, with breath."""
     rng = np.random.default_rng(seed)
     n = int(seconds * rate)
     t = np.arange(n) / rate
@@ -23,11 +23,9 @@ def voice(seconds: float, seed: int, rate: int = RATE) -> np.ndarray:
     glide = np.convolve(notes, np.hanning(rate // 12) / np.hanning(rate // 12).sum(), "same")
     pitch = 220 * 2 ** (glide / 12) * (1 + 0.01 * np.sin(2 * np.pi * 5.5 * t + rng.uniform(0, 6)))
     phase = 2 * np.pi * np.cumsum(pitch) / rate
-    tone = sum(
-        np.sin(k * phase + rng.uniform(0, 6)) / k for k in range(1, 12) if k * 400 < rate / 2
-    )
-    breath = np.diff(rng.standard_normal(n + 1)) * 0.3
-    phrases = np.repeat(rng.uniform(size=int(seconds * 2) + 1) < 0.75, rate // 2)[:n]
+    tone = sum(np.sin(k * phase + rng.uniform(0, 6)) / k for k in range(1, 12) if k * 400 < rate / 2)
+    breath = np.convolve(rng.standard_normal(n + 3), [0.15, 0.15, -0.15, -0.15], "valid")
+    phrases = np.repeat(rng.uniform(size=int(seconds * 2) + 1) >= rests, rate // 2)[:n]
     level = np.convolve(phrases, np.ones(400) / 400, "same")
     return (0.15 * level * (tone + breath)).astype(np.float32)[None]
 
@@ -213,10 +211,7 @@ def test_whitened_sound_has_no_colour_and_no_echo_of_level():
 
     assert tilt(red) > 14  # 300 to 900 Hz against 4 to 6.5 kHz
     assert abs(tilt(flat)) < 3  # the floor keeps the weakest bins down a little
-    early, late = (
-        np.square(flat[RATE : 3 * RATE]).mean(),
-        np.square(flat[5 * RATE : 7 * RATE]).mean(),
-    )
+    early, late = np.square(flat[RATE : 3 * RATE]).mean(), np.square(flat[5 * RATE : 7 * RATE]).mean()
     assert abs(10 * np.log10(early / late)) < 1.5
 
 

@@ -94,6 +94,7 @@ def test_a_pair_comes_back_normalised_and_sums_to_the_mix():
 
 def test_mix_minus_instrumental_is_the_vocal():
     v, a = voice(24, 10), band(24, 11)
+    v[:, 8 * RATE : 12 * RATE] = 0
     partner = warp(0.7 * a, RATE, RATE / (1 - 400e-6), 0.0)
     report, arrays = pair_arrays(v + a, partner, mix_rate=RATE, partner_rate=RATE)
     assert report.kind == "instrumental" and arrays is not None
@@ -102,9 +103,9 @@ def test_mix_minus_instrumental_is_the_vocal():
 
 
 def test_seconds_that_do_not_fit_are_rejected_with_the_reason():
-    v, a = voice(40, 12), band(40, 13)
+    v, a = voice(40, 12, rests=0), band(40, 13)
     stood = v.copy()
-    stood[:, 20 * RATE : 27 * RATE] = voice(7, 99)  # another take in the middle
+    stood[:, 20 * RATE : 27 * RATE] = voice(7, 99, rests=0)  # another take in the middle
     report, arrays = pair_arrays(stood + a, v[:, : 35 * RATE], mix_rate=RATE, partner_rate=RATE)
     assert arrays is not None and report.scores is not None
     wrong = report.scores.accepted[21:26]
@@ -117,7 +118,7 @@ def test_seconds_that_do_not_fit_are_rejected_with_the_reason():
 
 
 def test_scores_tell_presence_absence_and_silence():
-    v, a = voice(12, 14), band(12, 15)
+    v, a = voice(12, 14, rests=0), band(12, 15)
     v[:, 8 * RATE :] = 0
     mix = a.copy()
     mix[:, : 4 * RATE] += v[:, : 4 * RATE]
@@ -173,7 +174,8 @@ def test_build_pair_writes_a_song_that_sums_and_a_report(tmp_path: Path):
     lines = (folder / "activity.txt").read_text().split()
     assert len(lines) == pytest.approx(stems["vocals"].shape[1] / RATE / 0.02, abs=1)
     back = PairReport.from_dict(values)
-    assert back.pieces == report.pieces and back.summary() == report.summary()
+    assert back.to_dict()["pieces"] == report.to_dict()["pieces"]
+    assert back.summary() == report.summary()
 
 
 def test_a_rejected_pair_leaves_its_reason_and_no_song(tmp_path: Path):

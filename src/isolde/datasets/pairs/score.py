@@ -140,7 +140,7 @@ def _second(x: Float32, p: Float32, sample_rate: float) -> tuple[float, ...]:
         (weight**2 * np.abs(big_p) ** 2 * np.abs(big_x - gain * big_p) ** 2).sum()
     )
     error = float(np.sqrt(variance)) / power
-    return level, gain, error, abs(cross) / float(np.sqrt(power * total)), cancellation, correlation
+    return level, gain, error, abs(cross) / (float(np.sqrt(power * total)) + 1e-30), cancellation, correlation
 
 
 def _verdict(
