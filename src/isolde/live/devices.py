@@ -5,8 +5,10 @@ Python's lock; no Python code runs in the driver's thread (docs/live.md has the 
 """
 
 import contextlib
+import sys
 import threading
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -53,7 +55,28 @@ def portaudio() -> Any:
         raise AudioError(
             "the PortAudio library is missing: install it (on Debian: apt install libportaudio2)"
         ) from None
+    _quiet_alsa()
     return sounddevice
+
+
+@cache
+def _quiet_alsa() -> None:
+    """Linux only: keep ALSA from printing each gap on standard error; we count them."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    global _handler
+    kind = ctypes.CFUNCTYPE(
+        None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p
+    )
+    _handler = kind(lambda *_: None)
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_handler)
+
+
+_handler: Any = None
+"""Kept, for ALSA has only its address."""
 
 
 def refresh() -> None:
@@ -156,6 +179,7 @@ class Ports:
         self._error: type[Exception] = sd.PortAudioError
         self.block, self.n_channels, self.sample_rate = block, n_channels, sample_rate
         self._flat = np.zeros((block, n_channels), np.float32)
+        self._captures = source is not None
         names = " and ".join(f"'{d.name}'" for d in (source, target) if d)
         self._names = names
         common = {
@@ -173,6 +197,7 @@ class Ports:
             elif target:
                 self._stream = sd.OutputStream(device=target.index, **common)
             self._stream.start()
+            self._capacity = int(self._stream.write_available) if target else 0
         except (sd.PortAudioError, ValueError) as error:
             raise AudioError(
                 f"{names} cannot be opened at {sample_rate} Hz with {n_channels} channels "
@@ -189,8 +214,21 @@ class Ports:
         return (float(value), 0.0) if is_input else (0.0, float(value))
 
     @property
+    def queued(self) -> tuple[int, int]:
+        """Samples captured and not read yet, and samples written and not played yet, now.
+
+        As far as PortAudio knows; a sound server may hold more. Only for the thread that reads and
+        writes: PortAudio crashes when two ask it at once.
+        """
+        try:
+            waiting = int(self._stream.read_available) if self._captures else 0
+            return waiting, max(0, self._capacity - self.room) if self._capacity else 0
+        except self._error:
+            return 0, 0
+
+    @property
     def room(self) -> int:
-        """Samples that can be written without waiting."""
+        """Samples that can be written without waiting; for the thread that writes."""
         try:
             return int(self._stream.write_available)
         except self._error:

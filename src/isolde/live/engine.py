@@ -118,7 +118,7 @@ class Engine:
             connection = self._connection
         if connection is None:
             raise ModelError(self._error or "the separator has been closed")
-        reports = []
+        reports: list[Report] = []
         try:
             while connection.poll(0.0 if reports else timeout):
                 message = connection.recv_bytes()

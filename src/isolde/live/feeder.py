@@ -30,7 +30,8 @@ def adapt(block: Float32, n_channels: int) -> Float32:
     if block.shape[0] == n_channels:
         return block
     if n_channels == 1:
-        return block.mean(axis=0, keepdims=True, dtype=np.float32)
+        mono: Float32 = block.mean(axis=0, keepdims=True, dtype=np.float32)
+        return mono
     if block.shape[0] == 1:
         return np.repeat(block, n_channels, axis=0)
     raise InputError(

@@ -81,7 +81,7 @@ class Mixer:
         self._wet = Ramp([1.0], samples=ramp)
         self._master = Ramp([1.0], samples=ramp)
         self._present = Ramp([0.0], samples=ramp)  # 1: stems are heard; 0: they are late
-        self._muted = False
+        self._muted, self._ramp = False, ramp
 
     @property
     def gains(self) -> dict[str, float]:
@@ -165,7 +165,7 @@ class Mixer:
         """Mix one block.
 
         Args:
-            stems: (n_stems * n_channels, n); what lies beyond `here` is not used.
+            stems: (n_stems * n_channels, n); 0 beyond `here`.
             mixture: (n_channels, n) of the same time.
             here: how many samples of the stems are there.
             present: whether they will be there after this block too; if not, they fade out now.
@@ -181,21 +181,25 @@ class Mixer:
         else:
             self._present.to([0.0], samples=here if here < n else min(n, fade or n))
         if silent:
-            self._master.to([0.0], samples=fade)
+            self._master.to([0.0], samples=fade if fade and fade < self._ramp else None)
         else:
             self._master.to([0.0 if self._muted else 1.0])
         gains, wet = self._gains.take(n), self._wet.take(n)
         level, master = self._present.take(n), self._master.take(n)
         shape = (len(self.stems), self._n_channels, n)
-        if here < n:
-            stems = stems.copy()
-            stems[:, here:] = 0.0
         share = level * wet
-        out: Float32 = np.einsum(
-            "sn,scn->cn", np.broadcast_to(gains, (shape[0], n)), stems.reshape(shape)
-        )
+        out = self._sum(gains, stems.reshape(shape))
         if (share != 1).any():
             out = share * out + (1 - share) * mixture
         if (master != 1).any():
             out *= master
+        return out
+
+    @staticmethod
+    def _sum(gains: Float32, stems: Float32) -> Float32:
+        """Stems (n_stems, n_channels, n) weighted with gains (n_stems, 1 or n)."""
+        out = np.zeros(stems.shape[1:], np.float32)
+        for gain, stem in zip(gains, stems, strict=True):
+            if gain.any():
+                out += gain * stem
         return out

@@ -163,31 +163,27 @@ class Pipeline:
             ModelError: when the worker is gone.
         """
         self.collect()
-        at, end = self._position, self._end
+        at, end, jump = self._position, self._end, self._jump
         if patience > 0:
             self._wait_for(at + n, patience)
         stop = at + n if end is None else min(at + n, end)
-        silent = self.paused or self._jump is not None
+        silent = self.paused or jump is not None
         if self._starves(stop, silent):
             return self._hold(n)
         need = stop + self.plan.reserve if end is None else min(stop + self.plan.reserve, end)
-        here = min(max(self.available - at, 0), n)
         present = self._ready and self.available >= need
+        got = max(0, stop - at)
+        here = min(max(self.available - at, 0), got)
         stems, mixture = self._stems[:, :n], self._mixture[:, :n]
-        present_now = here > 0 or at + n <= 0
-        got = stop - at
-        if got < n:
-            mixture[:, max(got, 0) :] = 0.0
-            stems[:, max(got, 0) :] = 0.0
-        if not self.engine.mixture.read(at, mixture[:, : max(got, 0)]):
-            self.counts.slips += 1
+        if not self.engine.mixture.read(at, mixture[:, :got]):
             mixture[:] = 0.0
-        if present_now and not self.engine.stems.read(at, stems[:, : max(0, min(here, got))]):
+            self.counts.lost += 1
+        if not self.engine.stems.read(at, stems[:, :here]):
             here, present = 0, False
+        mixture[:, got:] = 0.0
+        stems[:, here:] = 0.0
         if end is not None and self.available >= end:
-            here = n
-        if at + n <= 0:
-            here, stems[:] = n, 0.0
+            here = n  # beyond the end there is silence, and it is there
         self._count(present, counts=not silent and stop > 0)
         out = self.mixer.process(
             stems,
@@ -195,14 +191,15 @@ class Pipeline:
             here=here,
             present=present,
             silent=silent,
-            fade=min(n, self.plan.reserve * 2) if silent else self.plan.reserve,
+            fade=n if jump is not None else self.plan.reserve,
         )
         if self._keep_played and stop > max(at, 0):
             self.played.append((max(at, 0), stop))
         self._position = max(at, stop)
-        if self._jump is not None:
-            self._position, self._jump = self._jump, None
-            self._started = False
+        if jump is not None:
+            self._position, self._started, self._starving = jump, False, True
+            if self._jump == jump:  # else there was another seek meanwhile
+                self._jump = None
         self.heard.add(out)
         return out
 

@@ -1,7 +1,7 @@
-"""From standard input to standard output: a filter that separates as it reads; no device, no clock.
+"""From standard input to standard output: a filter that separates as it reads; without a clock.
 
-Nothing is late in a pipe: every sample in is a sample out at the same place, in the same format, and
-the filter gives a block as soon as its stems are there (`Separator.latency` behind).
+Nothing is late in a pipe: every sample in is a sample out at the same place, in the same format,
+and the filter gives a block as soon as its stems are there (`Separator.latency` behind).
 """
 
 from collections.abc import Callable, Iterator
@@ -171,7 +171,7 @@ class Filter:
             writer.write(part)
         if not n:
             return parts[0]
-        mixture = np.sum(parts, axis=0, dtype=np.float32)
+        mixture: Float32 = np.sum(np.stack(parts), axis=0, dtype=np.float32)
         out = self.mixer.process(np.concatenate(parts), mixture, here=n, present=True)
         self._position += n
         self._level.add(out)

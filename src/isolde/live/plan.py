@@ -98,7 +98,7 @@ def make_plan(
     mask: str = "soft",
     threshold: float = 0.5,
     strength: float = 1.0,
-    seconds: float = 4.0,
+    seconds: float = 12.0,
     fade: float = 0.003,
     ramp: float = 0.02,
 ) -> Plan:

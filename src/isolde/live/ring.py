@@ -131,16 +131,16 @@ class Tape:
         if start < 0:
             lead = min(-start, out.shape[1])
             out[:, :lead] = 0.0
-            return lead == out.shape[1] or self.read(0, out[:, lead:])
+            return bool(lead == out.shape[1]) or self.read(0, out[:, lead:])
         n = out.shape[1]
         if start < self.oldest or start + n > self.written:
-            return n == 0
+            return bool(n == 0)
         first = start % self.capacity
         split = min(n, self.capacity - first)
         out[:, :split] = self._data[:, first : first + split]
         if split < n:
             out[:, split:] = self._data[:, : n - split]
-        return start >= self.oldest  # the writer may have come round meanwhile
+        return bool(start >= self.oldest)  # the writer may have come round meanwhile
 
     def release(self) -> None:
         """Let go of the memory, so that it can be unmapped."""

@@ -27,6 +27,8 @@ from isolde.live.recorder import Recorder
 
 _STALL_SECONDS = 1.0
 _REOPEN_SECONDS = 0.5
+_QUEUE_EVERY = 8
+"""Blocks from one look at the devices' queues to the next."""
 
 
 class Live:
@@ -86,6 +88,8 @@ class Live:
         self._error: IsoldeError | None = None
         self._beat = time.monotonic()
         self._watched = False
+        self._steps = 0
+        self._queued = np.full(16, np.nan)  # samples waiting in the devices, lately
         self._recorder: Recorder | None = None
         self._feeder: Feeder | None = None
         self._engine = Engine(plan)
@@ -230,14 +234,19 @@ class Live:
     def latency(self) -> float:
         """Seconds from a sound's arrival at the input to its leaving the output.
 
-        The plan's delay, the input's block and buffer, and what waits in the output's buffer. For
-        a file: from a key to the ear.
+        The plan's delay, the input's block, and what waits in the devices' queues, measured while
+        it runs (before that, what the drivers declare). A converter or a sound server behind
+        PortAudio adds its own. For a file: from a key to the ear.
         """
-        ports = self._ports
-        inward, outward = ports.latency if ports else (0.0, 0.0)
+        plan, ports = self.plan, self._ports
+        known = self._queued[np.isfinite(self._queued)]
+        if known.size:
+            queued = float(np.median(known)) / plan.sample_rate
+        else:
+            queued = sum(ports.latency) if ports else 0.0
         if self._source is None:
-            return outward + self.plan.ramp
-        return self.plan.delay / self.plan.sample_rate + inward + outward
+            return queued + plan.block_seconds + plan.ramp
+        return plan.delay / plan.sample_rate + plan.block_seconds + queued
 
     def _pause(self, on: bool) -> None:
         self.pipeline.paused = on
@@ -289,6 +298,9 @@ class Live:
             if plan.depth == 0:
                 patience = 0.6 * plan.block_seconds
         heard = pipeline.pull(plan.block, patience=patience)
+        self._steps += 1
+        if self._steps % _QUEUE_EVERY == 0:
+            self._queued[self._steps // _QUEUE_EVERY % self._queued.size] = sum(ports.queued)
         gap = ports.write(heard)
         self._beat = time.monotonic()
         if not self.first_sound:

@@ -64,6 +64,6 @@ class TunableMasker:
         if (now == 1).all():
             return masks
         if (now == now[0]).all():
-            return masks ** now[0]
+            now = now[:1]
         tuned: Float32 = masks ** now[:, None]
         return tuned
