@@ -123,6 +123,11 @@ class Mixer:
         self._present.to([1.0], samples=0)
 
     @property
+    def settled(self) -> bool:
+        """Whether the stems are wholly there or wholly replaced by the mixture."""
+        return self._present.settled
+
+    @property
     def silent(self) -> bool:
         """Whether the master is down, for whatever reason."""
         return self._master.settled and self._master.now[0] == 0
