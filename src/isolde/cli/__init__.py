@@ -8,7 +8,7 @@ import sys
 import typer
 
 from isolde import __version__
-from isolde.cli import demo, doctor, separate, train
+from isolde.cli import live, separate
 from isolde.errors import IsoldeError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (separate, demo, doctor, train):
+for verb in (separate, live):
     verb.register(app)
 
 
