@@ -8,7 +8,7 @@ import sys
 import typer
 
 from isolde import __version__
-from isolde.cli import separate, train
+from isolde.cli import activity, separate, train
 from isolde.errors import IsoldeError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (separate, train):
+for verb in (separate, activity, train):
     verb.register(app)
 
 
