@@ -1,7 +1,7 @@
 """The separator: mixture blocks in, stems out, at the mixture's own rate, channels and length.
 
-It reads and writes no file. All stems but one are masked out of the mixture; the last, the residual,
-is the mixture less those, so that the stems always sum to it.
+It writes no file. All stems but one are masked out of the mixture; the last, the residual, is the
+mixture less those, so that the stems always sum to it.
 """
 
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde import catalogue
 from isolde.audio import AudioReader, Resampler
+from isolde.catalogue import DEFAULT, find
 from isolde.errors import InputError
 from isolde.masker import GraphMasker, Masker
 from isolde.masks import extend_treble, readout
@@ -98,8 +98,9 @@ class Separator:
 
     def reset(self) -> None:
         """Begin anew."""
-        for stage in (self._masker, self._inward, self._analysis, *self._outward, *self._syntheses):
-            stage.reset()
+        stages = (self._inward, self._analysis, *self._outward, *self._syntheses)
+        for stage in (self._masker, *stages):
+            stage.reset()  # type: ignore[attr-defined]
         self._start()
 
     def _start(self) -> None:
@@ -157,7 +158,9 @@ class Separator:
         spectra = self._spectra.take(n, like)
         for mask, (synthesis, outward, ready) in zip(masks, self._voices(), strict=True):
             whole = extend_treble(self._read(mask), self.grid.n_bins)
-            ready.put(outward.feed(synthesis.feed(spectra * whole)))
+            ready.put(
+                outward.feed(synthesis.feed((spectra * whole).astype(np.complex64, copy=False)))
+            )
 
     def _give(self, n: int) -> Stems:
         mixture = self._mixture.take(n, self._none)
@@ -167,7 +170,7 @@ class Separator:
 
 
 def load_separator(
-    model: str | Path = catalogue.DEFAULT,
+    model: str | Path = DEFAULT,
     *,
     sample_rate: int,
     n_channels: int,
@@ -191,7 +194,7 @@ def load_separator(
         ModelError: when there is no such model.
         InputError: when a setting is out of range.
     """
-    found = catalogue.find(model)
+    found = find(model)
     masker = GraphMasker(found.graph(threads=threads), found.card, n_channels=n_channels)
     return Separator(
         masker,
@@ -207,7 +210,7 @@ def separate(
     source: str | Path | Float32,
     *,
     sample_rate: int | None = None,
-    model: str | Path = catalogue.DEFAULT,
+    model: str | Path = DEFAULT,
     threads: int = 1,
     mask: str = "soft",
     threshold: float = 0.5,

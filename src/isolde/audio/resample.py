@@ -1,9 +1,10 @@
 """Changing the sample rate of a stream, block by block, with no delay left in; opens no files.
 
 A thin stage around soxr's streaming resampler at its "HQ" setting: linear phase, so an impulse
-stays at its place; flat to 0.91 of the lower Nyquist frequency; aliases below -100 dB. Measured
-with soxr 1.1: samples do not depend on the block sizes at all (bit for bit), and how many samples
-have come out depends only on how many went in.
+stays at its place. Measured with soxr 1.1: the gain is flat within 0.01 dB and the phase zero
+within 1e-6 rad up to 0.91 of the lower Nyquist frequency, 0.95 of it is down by 2.8 dB, aliases
+and images are below -100 dB; samples do not depend on the block sizes at all (bit for bit), and
+how many have come out depends only on how many went in.
 """
 
 import math

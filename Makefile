@@ -1,0 +1,63 @@
+# Everything starts here. On a machine with only Python >= 3.11, pip and make:
+#
+#   make demo    separate the song that the project ships, with numbers and a picture
+#   make test    lint and the whole test suite
+#
+# Both set up .venv with the versions pinned in constraints.txt, once; another interpreter
+# is chosen by `make PYTHON=python3.13 ...`. The demo does not install torch.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
+INSTALL := $(PIP) install --quiet --disable-pip-version-check --constraint constraints.txt
+SETUP_FILES := pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format setup setup-dev clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+
+demo: setup  ## separate the shipped song; prints paths, dB and speed, and draws a picture
+	$(BIN)/python -m isolde demo
+
+test: lint  ## lint, then every test
+	$(BIN)/python -m pytest
+
+lint: setup-dev  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup-dev  ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+setup: $(VENV)/runtime.stamp  ## .venv with what the demo needs
+setup-dev: $(VENV)/dev.stamp  ## .venv with every extra and the test tools
+
+# --without-pip is for systems whose venv module cannot install pip (Debian without python3-venv):
+# there the system's own pip puts one in.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	  "isolde needs Python 3.11 or newer, this is " + sys.version.split()[0] + \
+	  ": make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV) || { $(PYTHON) -m venv --clear --without-pip $(VENV) && \
+	  $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
+
+# The build tool comes first and pinned, so that nothing is built with an unpinned one.
+$(VENV)/runtime.stamp: $(SETUP_FILES) | $(BIN)/python
+	$(INSTALL) setuptools
+	$(INSTALL) --no-build-isolation --editable '.[figures]'
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/runtime.stamp
+	$(INSTALL) --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+clean:  ## remove .venv and everything that was made by building or testing
+	rm -rf $(VENV) build dist demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf src/*.egg-info
