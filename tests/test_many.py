@@ -147,9 +147,7 @@ def test_dask_gives_the_same_and_a_killed_worker_loses_nothing(tmp_path: Path):
 
         job = partial(slow_note, folder=str(tmp_path))
         address = cluster.scheduler_address
-        outcomes = many.run(
-            job, items, scheduler=address, journal=tmp_path / "j", report=kill_one
-        )
+        outcomes = many.run(job, items, scheduler=address, journal=tmp_path / "j", report=kill_one)
         assert victims
         assert [o.error for o in outcomes] == [None] * 12
         here = many.run(square, items, workers=1)

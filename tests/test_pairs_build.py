@@ -10,11 +10,11 @@ from test_pairs_align import RATE, band, voice
 
 from isolde import audio
 from isolde.datasets.pairs import build_folder, build_pair, pair_arrays
+from isolde.datasets.pairs.align import prepare
 from isolde.datasets.pairs.drift import warp
 from isolde.datasets.pairs.gain import apply, estimate, match_channels, third_octaves, triangles
 from isolde.datasets.pairs.match import holds_more, line_of, two_sides
 from isolde.datasets.pairs.offset import COARSE_RATE, Haystack
-from isolde.datasets.pairs.align import prepare
 from isolde.datasets.pairs.report import PairReport
 from isolde.datasets.pairs.score import score, spans
 from isolde.datasets.pairs.song import activity, cut_out, kind_by_name
@@ -164,7 +164,9 @@ def test_build_pair_writes_a_song_that_sums_and_a_report(tmp_path: Path):
     folder = tmp_path / "out" / "Song"
     stems = {f.stem: audio.read(f)[0] for f in folder.glob("*.wav")}
     assert set(stems) == {"mixture", "vocals", "accompaniment"}
-    np.testing.assert_allclose(stems["vocals"] + stems["accompaniment"], stems["mixture"], atol=1e-6)
+    np.testing.assert_allclose(
+        stems["vocals"] + stems["accompaniment"], stems["mixture"], atol=1e-6
+    )
     assert sdr(v[:, : stems["vocals"].shape[1]], stems["vocals"]) > 25
     values = json.loads((folder / "report.json").read_text())
     assert values["accepted"] is True and abs(values["offset"]) < 1e-4
