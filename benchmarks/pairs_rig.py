@@ -564,7 +564,9 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=1)
     args = parser.parse_args()
     if args.what == "table":
-        print(table([json.loads(line) for f in args.files for line in f.read_text().splitlines()]))
+        lines = [line for file in args.files for line in file.read_text().splitlines()]
+        rows = {row["case"]: row for row in map(json.loads, lines)}
+        print(table([rows[k] for k in sorted(rows)]))
         return
     done = set()
     if args.out.exists():

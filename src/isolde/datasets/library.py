@@ -70,7 +70,9 @@ def _decode(path: Path, sample_rate: int) -> tuple[NDArray[np.float32], int]:
     try:
         audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path}: cannot be decoded ({error}): leave it out or replace it") from None
+        raise AudioError(
+            f"{path}: cannot be decoded ({error}): leave it out or replace it"
+        ) from None
     if rate != sample_rate:
         audio = soxr.resample(audio, rate, sample_rate)
     stereo = audio.T[:2] if audio.shape[1] > 1 else np.repeat(audio.T, 2, axis=0)

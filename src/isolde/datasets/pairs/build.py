@@ -164,7 +164,7 @@ def _is_instrumental(
 ) -> bool:
     """Tell an instrumental from a voice: a voice rests more than what it sings to.
 
-    If neither of the two clearly rests more, ask whether the mix loses its bass without the partner.
+    If neither clearly rests more, ask whether the mix loses its bass without the partner.
     """
     from scipy.signal import butter, sosfilt
 
