@@ -19,6 +19,7 @@ from isolde.catalogue import DEFAULT, find
 from isolde.errors import AudioError, InputError
 from isolde.separator import Separator, load_separator
 
+BLOCK_SAMPLES = 1 << 16
 TEMPLATE = "{track}/{stem}.{ext}"
 AUDIO_SUFFIXES = frozenset(
     ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .w64 .rf64 .au .caf "
@@ -189,7 +190,9 @@ def separate_file(
         ModelError: when there is no such model.
     """
     began = time.perf_counter()
-    with AudioReader(song.path, start=settings.start, end=settings.end) as reader:
+    with AudioReader(
+        song.path, start=settings.start, end=settings.end, block_samples=BLOCK_SAMPLES
+    ) as reader:
         separator, stems = _separator(reader.info, settings)
         paths = paths_of(song, settings, stems)
         for path in paths.values():

@@ -196,19 +196,18 @@ class Synthesis:
         Raises:
             InputError: when the frames do not reach that far, or more has come out already.
         """
-        hop = self.grid.hop
-        ready = self._sum[:, : self._overlap // 2]
-        weight = np.maximum(self._weight[: self._overlap // 2], _TINY)
-        rest = self._give((ready / weight).reshape(self.n_channels, -1).astype(np.float32))
+        kept = self._overlap // 2 - 1
+        ready = self._sum[:, :kept] / np.maximum(self._weight[:kept], _TINY)
+        before = self._given
+        rest = self._give(ready.astype(np.float32).reshape(self.n_channels, -1))
         if n_samples is None:
             return rest
-        missing = n_samples - (self._given - rest.shape[1])
-        if not rest.shape[1] - 2 * hop < missing <= rest.shape[1]:
+        if not self._given - self.grid.hop < n_samples <= self._given:
             raise InputError(
-                f"{n_samples} samples are not what these frames hold (up to {self._given}): "
+                f"{n_samples} samples are not what these frames hold, up to {self._given}: "
                 "pass the length of the signal that was analysed"
             )
-        return rest[:, : max(0, missing)]
+        return rest[:, : n_samples - before]
 
     def _overlap_add(self, spectra: Complex64) -> Float32:
         """Add frames to what is held; give the hops that no later frame can reach."""
@@ -253,5 +252,5 @@ def synthesise(spectra: Complex64, grid: Grid, n_samples: int) -> Float32:
     stage = Synthesis(grid, spectra.shape[0])
     if not n_samples:
         return np.zeros((spectra.shape[0], 0), np.float32)
-    parts = [stage.feed(spectra), stage.flush()]
-    return np.concatenate(parts, axis=1)[:, :n_samples]
+    parts = [stage.feed(spectra), stage.flush(n_samples)]
+    return np.concatenate(parts, axis=1)

@@ -22,6 +22,8 @@ IR_VERSION = 9
 TO_THE_END = np.iinfo(np.int64).max
 TIME, CHANNEL = 2, 1
 
+Dims = dict[str, list[Any]]
+
 
 @dataclass
 class _Builder:
@@ -158,6 +160,50 @@ def _head(builder: _Builder, sources: list[str], network: WindowNetwork, last: L
     return builder.node("Add", out, builder.constant(network.output.bias.numpy()))
 
 
+def window_graph(network: WindowNetwork) -> bytes:
+    """The ONNX file of the same network as the article runs it: one window, one answer.
+
+    (windows (n, n_frames, bins)) -> (mask (n, outputs)). It is the oracle, and the thing to beat.
+
+    Args:
+        network: trained weights; not changed.
+
+    Returns:
+        the serialised model.
+    """
+    import torch
+
+    with torch.no_grad():
+        builder, shape = _Builder(), network.shape
+        centred = builder.node("Sub", "windows", builder.constant(network.mean.numpy()))
+        scaled = builder.node("Mul", centred, builder.constant((1 / network.std).numpy()))
+        maps = builder.node("Unsqueeze", scaled, builder.constant(np.array([1])))
+        layer: Any
+        for i, layer in enumerate(network.convolutions):
+            # (time, frequency) here, (frequency, time) in the network
+            weight = builder.constant(layer.weight.transpose(2, 3).numpy())
+            bias = builder.constant(layer.bias.numpy())
+            maps = builder.node("Conv", maps, weight, bias, pads=[1, 1, 1, 1])
+            maps = builder.node("LeakyRelu", maps, alpha=SLOPE)
+            if i % 2:
+                square = [POOL, POOL]
+                maps = builder.node("MaxPool", maps, kernel_shape=square, strides=square)
+        flat = builder.node("Transpose", maps, perm=[0, 3, 2, 1])  # bin, column, channel
+        flat = builder.node("Flatten", flat)
+        weight = builder.constant(network.hidden.weight.numpy())
+        hidden = builder.node(
+            "Gemm", flat, weight, builder.constant(network.hidden.bias.numpy()), transB=1
+        )
+        hidden = builder.node("LeakyRelu", hidden, alpha=SLOPE)
+        weight = builder.constant(network.output.weight.numpy())
+        out = builder.node(
+            "Gemm", hidden, weight, builder.constant(network.output.bias.numpy()), transB=1
+        )
+        builder.node("Sigmoid", out, output="mask")
+    window = ["n", shape.n_frames, shape.n_bins]
+    return _serialised(builder, {"windows": window}, {"mask": ["n", shape.outputs]})
+
+
 def stateful_graph(network: WindowNetwork) -> bytes:
     """The ONNX file of a window network with sigmoid outputs, in its exact shared form.
 
@@ -168,7 +214,6 @@ def stateful_graph(network: WindowNetwork) -> bytes:
         the serialised model.
     """
     import torch
-    from onnx import TensorProto, checker, helper
 
     with torch.no_grad():
         builder, shape = _Builder(), network.shape
@@ -190,19 +235,26 @@ def stateful_graph(network: WindowNetwork) -> bytes:
                 bins //= POOL
         builder.node("Sigmoid", _head(builder, maps, network, steps.levels[-1]), output="mask")
 
-    def tensor(name: str, dims: list[Any]) -> Any:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)
+    states = {name: ["batch", c, t, f] for name, c, t, f in builder.states}
+    return _serialised(
+        builder,
+        {"frames": ["batch", "n", shape.n_bins], **states},
+        {
+            "mask": ["batch", "n", shape.outputs],
+            **{f"next_{name}": dims for name, dims in states.items()},
+        },
+    )
 
-    states = [(name, ["batch", c, t, f]) for name, c, t, f in builder.states]
+
+def _serialised(builder: _Builder, inputs: Dims, outputs: Dims) -> bytes:
+    """The file of a finished graph, checked."""
+    from onnx import TensorProto, checker, helper
+
+    def tensors(dims: Dims) -> list[Any]:
+        return [helper.make_tensor_value_info(n, TensorProto.FLOAT, d) for n, d in dims.items()]
+
     graph = helper.make_graph(
-        builder.nodes,
-        "isolde",
-        [tensor("frames", ["batch", "n", shape.n_bins]), *(tensor(n, d) for n, d in states)],
-        [
-            tensor("mask", ["batch", "n", shape.outputs]),
-            *(tensor(f"next_{n}", d) for n, d in states),
-        ],
-        builder.constants,
+        builder.nodes, "isolde", tensors(inputs), tensors(outputs), builder.constants
     )
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION

@@ -58,13 +58,11 @@ def train_folders(
     answers = recipe.segments * recipe.frames
     while run.step < end:
         began, first = time.perf_counter(), run.step
-        losses: list[float] = []
         goal = min(end, (run.step // LINES_EVERY + 1) * LINES_EVERY)
-        run.train(until=goal, save_every=LINES_EVERY, on_step=lambda _, x, __: losses.append(x))
+        loss = run.train(until=goal, save_every=LINES_EVERY)
         speed = (run.step - first) * answers / (time.perf_counter() - began)
         left = (end - run.step) * answers / speed / 60
-        mean = sum(losses) / len(losses)
-        yield f"step {run.step} loss {mean:.4f} {speed:.0f} frames/s {left:.0f} min left"
+        yield f"step {run.step} loss {loss:.4f} {speed:.0f} frames/s {left:.0f} min left"
         if songs and (run.step % validate_every == 0 or run.step == end):
             median, mean = validate(
                 run.averaged(),
