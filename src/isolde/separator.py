@@ -13,6 +13,7 @@ import numpy as np
 from isolde.audio import AudioReader, Resampler
 from isolde.catalogue import DEFAULT, find
 from isolde.errors import InputError
+from isolde.harmonic import RULES, make_rules_masker
 from isolde.masker import GraphMasker, Masker
 from isolde.masks import extend_treble, readout
 from isolde.spectrum import N_MODEL_BINS, Analysis, Synthesis, grid_for
@@ -182,7 +183,7 @@ def load_separator(
     """A separator with one of the catalogue's models.
 
     Args:
-        model: its name, or a path (see `catalogue.find`).
+        model: its name, or a path (see `catalogue.find`); "rules" for `isolde.harmonic`.
         sample_rate: of the mixture in Hz.
         n_channels: of the mixture.
         threads: for the network.
@@ -193,9 +194,14 @@ def load_separator(
     Raises:
         ModelError: when there is no such model.
         InputError: when a setting is out of range.
+        MissingExtraError: when the model is "rules" and librosa is not installed.
     """
-    found = find(model)
-    masker = GraphMasker(found.graph(threads=threads), found.card, n_channels=n_channels)
+    masker: Masker
+    if model == RULES:
+        masker = make_rules_masker(n_channels)
+    else:
+        found = find(model)
+        masker = GraphMasker(found.graph(threads=threads), found.card, n_channels=n_channels)
     return Separator(
         masker,
         sample_rate=sample_rate,

@@ -69,7 +69,8 @@ def harmonic_share(magnitudes: Float32, f0: Float32) -> Float32:
     below = _at(magnitudes, (harmonic - 0.5) * pitch / BIN_HZ)
     above = _at(magnitudes, (harmonic + 0.5) * pitch / BIN_HZ)
     between = (below**2 + above**2) / 2
-    return np.maximum(0, 1 - between / np.maximum(peak**2, _TINY)).astype(np.float32)
+    share = np.maximum(0, 1 - between / np.maximum(peak**2, _TINY))
+    return np.asarray(share, np.float32)
 
 
 def burst_mask(magnitudes: Float32, track: Track, rules: Rules) -> Float32:

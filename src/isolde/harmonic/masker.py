@@ -15,7 +15,7 @@ from isolde.harmonic.rules import Rules
 from isolde.spectrum import N_MODEL_BINS
 from isolde.stages import Complex64, Float32
 
-NAME = "rules"
+RULES = "rules"
 """What the model is called where models are named."""
 
 

@@ -134,6 +134,7 @@ def _pyin(sound: Complex64, rules: Rules) -> Float32:
     except ImportError:
         raise MissingExtraError("librosa", extra="rules", purpose="the model 'rules'") from None
     audio = synthesise(sound[None], GRID_22, (len(sound) - 1) * GRID_22.hop)[0]
+    audio /= max(float(np.sqrt(np.mean(audio**2))), _TINY)  # librosa's floors are not relative
     f0, _, _ = librosa.pyin(
         audio,
         fmin=rules.f0_min,
