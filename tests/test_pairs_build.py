@@ -1,6 +1,7 @@
 """Level, colour, scores and files of a pair, against what was put in."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from isolde.datasets.pairs.offset import COARSE_RATE, Haystack
 from isolde.datasets.pairs.report import PairReport
 from isolde.datasets.pairs.score import score, spans
 from isolde.datasets.pairs.song import activity, cut_out, kind_by_name
-from isolde.errors import InputError
+from isolde.errors import InputError, MissingExtraError
 
 
 def sdr(truth: np.ndarray, guess: np.ndarray) -> float:
@@ -140,6 +141,12 @@ def test_scores_tell_presence_absence_and_silence():
     ]
 
 
+def test_without_scipy_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    with pytest.raises(MissingExtraError, match=r"isolde\[data\]"):
+        pair_arrays(voice(3, 1), voice(3, 1), mix_rate=RATE, partner_rate=RATE)
+
+
 def test_an_unknown_kind_is_an_input_error():
     with pytest.raises(InputError, match="choir"):
         pair_arrays(voice(3, 1), voice(3, 1), mix_rate=RATE, partner_rate=RATE, kind="choir")
@@ -220,6 +227,9 @@ def test_a_folder_is_sorted_out_by_content(tmp_path: Path):
     again = build_folder(root, out, workers=1)
     assert (out / "alpha" / "vocals.wav").stat().st_mtime_ns == before
     assert [r.to_dict() for r in again.pairs] == [r.to_dict() for r in first.pairs]
+    (out / "beta" / "vocals.wav").unlink()
+    build_folder(root, out, workers=1)
+    assert (out / "beta" / "vocals.wav").is_file()
 
 
 def test_the_library_of_training_songs_reads_the_output(tmp_path: Path):

@@ -25,6 +25,7 @@ from isolde.datasets.pairs.offset import (
     local_delays,
 )
 from isolde.datasets.pairs.whiten import Float64, check_audio, to_mono, whiten
+from isolde.errors import MissingExtraError
 from isolde.stages import Float32
 
 FINE_RATE = 16_000.0  # Hz
@@ -89,7 +90,14 @@ def prepare(audio: Float32, sample_rate: float) -> Prepared:
 
     Returns:
         the signal for `align` and `match`.
+
+    Raises:
+        MissingExtraError: scipy is not installed.
     """
+    try:
+        import scipy  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("scipy", extra="data", purpose="pairing songs") from None
     mono = to_mono(audio, sample_rate, COARSE_RATE)
     return Prepared(mono, whiten(mono, COARSE_RATE))
 
