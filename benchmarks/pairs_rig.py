@@ -1,7 +1,7 @@
 """The rig of the pair builder: real songs, taken apart and damaged on purpose, put back by the tool.
 
 Usage: python benchmarks/pairs_rig.py run --data FOLDER --out results.jsonl [--first 0 --last 400]
-       python benchmarks/pairs_rig.py table results.jsonl
+       python benchmarks/pairs_rig.py table results.jsonl ...
 
 FOLDER holds sets of songs, {set}/{song}/{stem}.ogg. Case i depends on i only, so that a run can be
 stopped and continued, and one bad case run again. Every line of the output is one case with its
@@ -432,6 +432,10 @@ def run_case(number: int, songs: Songs) -> dict[str, Any]:
     return row
 
 
+def _baseline_seconds(row: dict[str, Any]) -> float:
+    return float(row["baseline"]["seconds"])
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     """The figures of the issue, and one line per theme."""
     right = [r for r in rows if r["right"]]
@@ -449,35 +453,90 @@ def table(rows: list[dict[str, Any]]) -> str:
     offsets, plain = [r["offset_us"] for r in good], [r["baseline"]["offset_us"] for r in right]
     drifts = [r["drift_error"] for r in good]
     minutes = sum(r["minutes"] for r in rows)
+    sdrs, plain_sdrs = [r["sdr"] for r in good], [r["baseline"]["sdr"] for r in right]
+    no_drift = share([abs(r["drift_true"]) < 5 for r in right])
+    lost = share([r["baseline"]["z"] <= limit for r in right])
+    taken = sum(r["accepted"] for r in wrong)
+    cpu = [sum(f(r) for r in rows) / minutes for f in (lambda r: r["seconds"], _baseline_seconds)]
+    facts = [
+        ("", "target", "isolde pairs", "plain cross-correlation"),
+        ("---", "---", "---", "---"),
+        (
+            "offsets within 0.3 ms",
+            "95 %",
+            share([o < 300 for o in offsets]),
+            share([o < 300 for o in plain]),
+        ),
+        (
+            "offset error, median / 95th percentile, us",
+            "",
+            f"{middle(offsets)} / {middle(offsets, 95)}",
+            f"{middle(plain)} / {middle(plain, 95)}",
+        ),
+        (
+            "the worst place of all pieces within 0.3 ms",
+            "",
+            share([r["worst_us"] < 300 for r in good]),
+            "",
+        ),
+        ("drift within 5 ppm", "all", share([d < 5 for d in drifts]), no_drift),
+        (
+            "drift error, median / 95th percentile / worst, ppm",
+            "5",
+            f"{middle(drifts)} / {middle(drifts, 95)} / {middle(drifts, 100)}",
+            "",
+        ),
+        (
+            "SDR of the vocal, median (lowest tenth), dB",
+            "20",
+            f"{middle(sdrs)} ({middle(sdrs, 10)})",
+            f"{middle(plain_sdrs)} ({middle(plain_sdrs, 10)})",
+        ),
+        ("wrong accepted", "0 of 100", f"{taken} of {len(wrong)}", "0 (limit set in hindsight)"),
+        (
+            "right rejected",
+            "3 %",
+            share([not r["accepted"] for r in right]),
+            f"{lost} ({len(kept)} kept)",
+        ),
+        (
+            "kind told (vocal or instrumental)",
+            "",
+            share([r["kind_right"] for r in good]),
+            "",
+        ),
+        (
+            "vocal energy in accepted spans, median",
+            "",
+            f"{middle([100 * r['kept'] for r in good])} %",
+            "",
+        ),
+        ("CPU seconds per minute of mix", "", f"{cpu[0]:.2f}", f"{cpu[1]:.2f}"),
+    ]
     lines = [
         f"{len(right)} right pairs, {len(wrong)} wrong ones, {minutes:.0f} minutes of mixes",
         "",
-        "| | target | isolde pairs | plain cross-correlation |",
-        "|---|---|---|---|",
-        f"| offsets within 0.3 ms | 95 % | {share([o < 300 for o in offsets])} | {share([o < 300 for o in plain])} |",
-        f"| offset error, median / 95th percentile, us | | {middle(offsets)} / {middle(offsets, 95)} | {middle(plain)} / {middle(plain, 95)} |",
-        f"| the worst place of all pieces within 0.3 ms | | {share([r['worst_us'] < 300 for r in good])} | |",
-        f"| drift within 5 ppm | all | {share([d < 5 for d in drifts])} | {share([abs(r['drift_true']) < 5 for r in right])} |",
-        f"| drift error, median / 95th percentile / worst, ppm | 5 | {middle(drifts)} / {middle(drifts, 95)} / {middle(drifts, 100)} | |",
-        f"| SDR of the vocal, median (lowest tenth), dB | 20 | {middle([r['sdr'] for r in good])} ({middle([r['sdr'] for r in good], 10)}) | {middle([r['baseline']['sdr'] for r in right])} ({middle([r['baseline']['sdr'] for r in right], 10)}) |",
-        f"| wrong accepted | 0 of 100 | {sum(r['accepted'] for r in wrong)} of {len(wrong)} | 0 (limit set in hindsight) |",
-        f"| right rejected | 3 % | {share([not r['accepted'] for r in right])} | {share([r['baseline']['z'] <= limit for r in right])} ({len(kept)} kept) |",
-        f"| kind told (vocal or instrumental) | | {share([r['kind_right'] for r in good])} | |",
-        f"| vocal energy in accepted spans, median | | {middle([100 * r['kept'] for r in good])} % | |",
-        f"| CPU seconds per minute of mix | | {sum(r['seconds'] for r in rows) / minutes:.2f} | {sum(r['baseline']['seconds'] for r in rows) / minutes:.2f} |",
+        *("| " + " | ".join(row) + " |" for row in facts),
         "",
-        "| theme | pairs | rejected | worst offset, us | worst drift error, ppm | SDR median, dB | lowest | baseline SDR |",
+        "| theme | pairs | rejected | worst offset, us | worst drift error, ppm | SDR median, dB |"
+        " lowest | baseline SDR |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for theme in THEMES:
         mine = [r for r in right if r["theme"] == theme]
         ok = [r for r in mine if r["accepted"]]
         if mine:
-            lines.append(
-                f"| {theme} | {len(mine)} | {len(mine) - len(ok)} | {middle([r['offset_us'] for r in ok], 100)} | "
-                f"{middle([r['drift_error'] for r in ok], 100)} | {middle([r['sdr'] for r in ok])} | "
-                f"{middle([r['sdr'] for r in ok], 0)} | {middle([r['baseline']['sdr'] for r in mine])} |"
-            )
+            cells = [
+                theme,
+                len(mine),
+                len(mine) - len(ok),
+                middle([r["offset_us"] for r in ok], 100),
+                middle([r["drift_error"] for r in ok], 100),
+                middle([r["sdr"] for r in ok]),
+                middle([r["sdr"] for r in ok], 0),
+                middle([r["baseline"]["sdr"] for r in mine]),
+            ]
+            lines.append("| " + " | ".join(map(str, cells)) + " |")
     lines += ["", "| set | pairs | rejected | SDR median, dB |", "|---|---|---|---|"]
     for group in sorted({r["song"].split("/")[0] for r in right}):
         mine = [r for r in right if r["song"].startswith(group)]
@@ -497,7 +556,7 @@ def main() -> None:
     """Run cases or print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["run", "table"])
-    parser.add_argument("file", nargs="?", type=Path)
+    parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--first", type=int, default=0)
@@ -505,7 +564,9 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=1)
     args = parser.parse_args()
     if args.what == "table":
-        print(table([json.loads(line) for line in args.file.read_text().splitlines()]))
+        lines = [line for file in args.files for line in file.read_text().splitlines()]
+        rows = {row["case"]: row for row in map(json.loads, lines)}
+        print(table([rows[k] for k in sorted(rows)]))
         return
     done = set()
     if args.out.exists():

@@ -23,7 +23,9 @@ def voice(seconds: float, seed: int, rate: int = RATE, *, rests: float = 0.25) -
     glide = np.convolve(notes, np.hanning(rate // 12) / np.hanning(rate // 12).sum(), "same")
     pitch = 220 * 2 ** (glide / 12) * (1 + 0.01 * np.sin(2 * np.pi * 5.5 * t + rng.uniform(0, 6)))
     phase = 2 * np.pi * np.cumsum(pitch) / rate
-    tone = sum(np.sin(k * phase + rng.uniform(0, 6)) / k for k in range(1, 12) if k * 400 < rate / 2)
+    tone = sum(
+        np.sin(k * phase + rng.uniform(0, 6)) / k for k in range(1, 12) if k * 400 < rate / 2
+    )
     breath = np.convolve(rng.standard_normal(n + 3), [0.15, 0.15, -0.15, -0.15], "valid")
     phrases = np.repeat(rng.uniform(size=int(seconds * 2) + 1) >= rests, rate // 2)[:n]
     level = np.convolve(phrases, np.ones(400) / 400, "same")
@@ -49,7 +51,7 @@ def band(seconds: float, seed: int, rate: int = RATE) -> np.ndarray:
 
 
 def error_us(found: object, t: float, offset: float, drift: float) -> float:
-    """By how much the answer misses the partner time that belongs to mix time t, in microseconds."""
+    """How far the answer misses the partner time that belongs to mix time t, in microseconds."""
     u = (t - offset) / (1 + drift)
     piece = next(p for p in found.pieces if p.start <= t < p.end)  # type: ignore[attr-defined]
     return abs(piece.offset + (1 + found.drift) * u - t) * 1e6  # type: ignore[attr-defined]
@@ -211,7 +213,10 @@ def test_whitened_sound_has_no_colour_and_no_echo_of_level():
 
     assert tilt(red) > 14  # 300 to 900 Hz against 4 to 6.5 kHz
     assert abs(tilt(flat)) < 3  # the floor keeps the weakest bins down a little
-    early, late = np.square(flat[RATE : 3 * RATE]).mean(), np.square(flat[5 * RATE : 7 * RATE]).mean()
+    early, late = (
+        np.square(flat[RATE : 3 * RATE]).mean(),
+        np.square(flat[5 * RATE : 7 * RATE]).mean(),
+    )
     assert abs(10 * np.log10(early / late)) < 1.5
 
 
@@ -239,7 +244,7 @@ def test_a_haystack_finds_its_needle_before_the_start_too():
     assert stack.find(hay[9000:15_000])[0][0] == pytest.approx(2.25, abs=1e-4)
     early = np.concatenate([rng.standard_normal(2000), hay[:4000]]).astype(np.float32)
     assert stack.find(early)[0][0] == pytest.approx(-0.5, abs=1e-4)
-    lag, z = stack.find(rng.standard_normal(6000).astype(np.float32))[0]
+    _, z = stack.find(rng.standard_normal(6000).astype(np.float32))[0]
     assert z < 6  # the highest of 46,000 normal numbers is 4.3
 
 

@@ -10,11 +10,11 @@ from test_pairs_align import RATE, band, voice
 
 from isolde import audio
 from isolde.datasets.pairs import build_folder, build_pair, pair_arrays
+from isolde.datasets.pairs.align import prepare
 from isolde.datasets.pairs.drift import warp
 from isolde.datasets.pairs.gain import apply, estimate, match_channels, third_octaves, triangles
 from isolde.datasets.pairs.match import holds_more, line_of, two_sides
 from isolde.datasets.pairs.offset import COARSE_RATE, Haystack
-from isolde.datasets.pairs.align import prepare
 from isolde.datasets.pairs.report import PairReport
 from isolde.datasets.pairs.score import score, spans
 from isolde.datasets.pairs.song import activity, cut_out, kind_by_name
@@ -90,6 +90,12 @@ def test_a_pair_comes_back_normalised_and_sums_to_the_mix():
     np.testing.assert_allclose(arrays.vocals + arrays.accompaniment, stood + a, atol=1e-6)
     assert report.drift_ppm == pytest.approx(700, abs=2)
     assert report.accepted_seconds > 22
+
+
+def test_a_voice_in_a_mix_without_bass_is_still_a_voice():
+    v, a = voice(20, 96, rests=0.4), voice(20, 97, rests=0)
+    report, _ = pair_arrays(v + a, v, mix_rate=RATE, partner_rate=RATE)
+    assert report.accepted and report.kind == "vocal"
 
 
 def test_mix_minus_instrumental_is_the_vocal():
@@ -214,6 +220,23 @@ def test_a_folder_is_sorted_out_by_content(tmp_path: Path):
     again = build_folder(root, out, workers=1)
     assert (out / "alpha" / "vocals.wav").stat().st_mtime_ns == before
     assert [r.to_dict() for r in again.pairs] == [r.to_dict() for r in first.pairs]
+
+
+def test_the_library_of_training_songs_reads_the_output(tmp_path: Path):
+    from isolde.datasets.library import Library
+
+    v, a = voice(12, 93), band(12, 94)
+    audio.write(tmp_path / "a.wav", v + a, RATE)
+    audio.write(tmp_path / "v.wav", v, RATE)
+    build_pair(tmp_path / "a.wav", tmp_path / "v.wav", tmp_path / "out", track="Ann - Song")
+    build_pair(tmp_path / "a.wav", tmp_path / "v.wav", tmp_path / "out", track="x", kind="vocal")
+    audio.write(tmp_path / "w.wav", voice(12, 95), RATE)
+    build_pair(tmp_path / "a.wav", tmp_path / "w.wav", tmp_path / "out", track="no")
+    library = Library([tmp_path / "out"], tmp_path / "cache")
+    assert library.failed == []  # the rejected pair left nothing that looks like a song
+    assert [e.track for e in library.entries] == ["Ann - Song", "x"]
+    assert all(e.vocals is not None and e.accompaniment is not None for e in library.entries)
+    assert library.entries[0].activity.mean() > 0.5
 
 
 def test_which_of_two_is_the_mix_is_told_by_the_sound():

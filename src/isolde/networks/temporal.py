@@ -81,7 +81,11 @@ def _cut(graph: bytes) -> tuple["object", str]:
     nodes = model.graph.node
     last = max((i for i, node in enumerate(nodes) if node.op_type == "Squeeze"), default=-1)
     if last < 0 or [n.op_type for n in nodes[last:]] != [
-        "Squeeze", "Transpose", "MatMul", "Add", "Sigmoid",
+        "Squeeze",
+        "Transpose",
+        "MatMul",
+        "Add",
+        "Sigmoid",
     ]:
         raise ModelError("the graph does not end in a window network's head: export it anew")
     hidden = nodes[last].input[0]
@@ -148,8 +152,12 @@ def with_head(graph: bytes, head: TemporalHead) -> bytes:
     value = node("Div", [value, constant("h_std", numbers(head.std).reshape(column))], "h_1")
     end = constant("h_end", np.array([np.iinfo(np.int64).max]))
     axis = constant("h_axis", np.array([2]))
-    layers = (("squeeze", head.squeeze, 1), ("near", head.near, 1),
-              ("far", head.far, shape.dilation), ("answer", head.output, 1))
+    layers = (
+        ("squeeze", head.squeeze, 1),
+        ("near", head.near, 1),
+        ("far", head.far, shape.dilation),
+        ("answer", head.output, 1),
+    )
     for name, layer, dilation in layers:
         kernel = layer.weight.shape[2]
         kept = (kernel - 1) * dilation
@@ -164,7 +172,10 @@ def with_head(graph: bytes, head: TemporalHead) -> bytes:
         weight = constant(f"h_{name}_weight", numbers(layer.weight)[..., None])
         bias = constant(f"h_{name}_bias", numbers(layer.bias))  # type: ignore[arg-type]
         value = node(
-            "Conv", [value, weight, bias], f"h_{name}", dilations=[dilation, 1],
+            "Conv",
+            [value, weight, bias],
+            f"h_{name}",
+            dilations=[dilation, 1],
             kernel_shape=[kernel, 1],
         )
         if name != "answer":

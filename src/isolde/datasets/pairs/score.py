@@ -140,7 +140,8 @@ def _second(x: Float32, p: Float32, sample_rate: float) -> tuple[float, ...]:
         (weight**2 * np.abs(big_p) ** 2 * np.abs(big_x - gain * big_p) ** 2).sum()
     )
     error = float(np.sqrt(variance)) / power
-    return level, gain, error, abs(cross) / (float(np.sqrt(power * total)) + 1e-30), cancellation, correlation
+    coherence = abs(cross) / (float(np.sqrt(power * total)) + 1e-30)
+    return level, gain, error, coherence, cancellation, correlation
 
 
 def _verdict(
