@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from isolde.activity.detector import load_frame_detector
+from isolde.activity.gate import GatedMasker
 from isolde.audio import AudioReader, Resampler
 from isolde.catalogue import DEFAULT, find
-from isolde.errors import InputError
-from isolde.harmonic import RULES, make_rules_masker
+from isolde.errors import InputError, ModelError
+from isolde.harmonic import RULES, HarmonicMasker, make_rules_masker
 from isolde.masker import GraphMasker, Masker
 from isolde.masks import extend_treble, readout
 from isolde.spectrum import N_MODEL_BINS, Analysis, Synthesis, grid_for
@@ -170,6 +172,48 @@ class Separator:
         return dict(zip(self.stems, (*parts, rest), strict=True))
 
 
+def stems_of(model: str | Path) -> tuple[str, ...]:
+    """The stems that a model gives, the residual last.
+
+    Raises:
+        ModelError: when there is no such model, or it separates nothing.
+    """
+    if model == RULES:
+        return (*HarmonicMasker.stems, HarmonicMasker.residual)
+    card = find(model).card
+    if not card.stems:
+        raise ModelError(f"model '{card.name}' separates nothing: take another, like '{DEFAULT}'")
+    return (*card.stems, card.residual)
+
+
+def load_masker(
+    model: str | Path = DEFAULT, *, n_channels: int, threads: int = 1, gate: bool = False
+) -> Masker:
+    """What gives the masks: a network of the catalogue or the rules, gated if asked.
+
+    Args:
+        model: its name, or a path (see `catalogue.find`); "rules" for `isolde.harmonic`.
+        n_channels: of the mixture.
+        threads: for the network.
+        gate: whether the vocals are turned down where nobody sings (see `activity.gate`).
+
+    Raises:
+        ModelError: when there is no such model, or it separates nothing.
+        InputError: when there is no channel, or no vocals to gate.
+        MissingExtraError: when the model is "rules" and librosa is not installed.
+    """
+    stems_of(model)
+    masker: Masker
+    if model == RULES:
+        masker = make_rules_masker(n_channels)
+    else:
+        found = find(model)
+        masker = GraphMasker(found.graph(threads=threads), found.card, n_channels=n_channels)
+    if gate:
+        masker = GatedMasker(masker, load_frame_detector(threads=threads))
+    return masker
+
+
 def load_separator(
     model: str | Path = DEFAULT,
     *,
@@ -179,6 +223,7 @@ def load_separator(
     mask: str = "soft",
     threshold: float = 0.5,
     strength: float = 1.0,
+    gate: bool = False,
 ) -> Separator:
     """A separator with one of the catalogue's models.
 
@@ -190,20 +235,15 @@ def load_separator(
         mask: "soft" or "binary".
         threshold: for "binary".
         strength: for "soft".
+        gate: whether the vocals are turned down where nobody sings (see `activity.gate`).
 
     Raises:
         ModelError: when there is no such model.
         InputError: when a setting is out of range.
         MissingExtraError: when the model is "rules" and librosa is not installed.
     """
-    masker: Masker
-    if model == RULES:
-        masker = make_rules_masker(n_channels)
-    else:
-        found = find(model)
-        masker = GraphMasker(found.graph(threads=threads), found.card, n_channels=n_channels)
     return Separator(
-        masker,
+        load_masker(model, n_channels=n_channels, threads=threads, gate=gate),
         sample_rate=sample_rate,
         n_channels=n_channels,
         mask=mask,
@@ -221,6 +261,7 @@ def separate(
     mask: str = "soft",
     threshold: float = 0.5,
     strength: float = 1.0,
+    gate: bool = False,
 ) -> Stems:
     """The stems of a song, in memory.
 
@@ -232,6 +273,7 @@ def separate(
         mask: "soft" or "binary".
         threshold: for "binary".
         strength: for "soft": 1 is neutral, 2 takes more away, 0.5 leaves more.
+        gate: whether the vocals are turned down where nobody sings.
 
     Returns:
         for each stem float32 of the shape of the mixture; they sum to it, to rounding.
@@ -241,7 +283,7 @@ def separate(
         InputError: when an argument cannot be used.
         ModelError: when there is no such model.
     """
-    settings = {"mask": mask, "threshold": threshold, "strength": strength}
+    settings = {"mask": mask, "threshold": threshold, "strength": strength, "gate": gate}
     if isinstance(source, str | Path):
         with AudioReader(source) as reader:
             separator = load_separator(

@@ -83,7 +83,7 @@ def hpss(mixture: Float32, sample_rate: int) -> dict[str, Float32]:
     try:
         from scipy.ndimage import median_filter
     except ImportError as error:
-        raise MissingExtraError("scipy", extra="evaluate", purpose="HPSS") from error
+        raise MissingExtraError("scipy", extra="evaluation", purpose="HPSS") from error
     voice = mixture
     for seconds, keep_harmonic in ((0.37, False), (0.023, True)):
         grid = _grid(sample_rate, seconds)
