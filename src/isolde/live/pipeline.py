@@ -204,11 +204,17 @@ class Pipeline:
         return out
 
     def _wait_for(self, position: int, patience: float) -> None:
-        """Wait until stems are there up to `position` and the reserve, or patience ends."""
+        """Wait until stems are there up to `position` and the reserve, or patience ends.
+
+        It does not wait for stems whose mixture is not there yet.
+        """
+        need = position + self.plan.reserve
+        if self._end is None and need + self.plan.lag > self.engine.mixture.written:
+            return
         deadline = time.monotonic() + patience
-        while not self.finished and self.available < position + self.plan.reserve:
+        while not self.finished and self.available < need and position > 0:
             left = deadline - time.monotonic()
-            if left <= 0 or position <= 0:
+            if left <= 0:
                 break
             self.collect(left)
 

@@ -373,6 +373,7 @@ class Live:
         if self._feeder:
             self._feeder.close()
         if self._recorder:
-            self._recorder._abort()
+            recorder, self._recorder = self._recorder, None
+            recorder.abandon()
         self._engine.close(0.5)
         self._done.set()
