@@ -275,6 +275,32 @@ def test_seek_leaves_nothing_of_the_past_and_does_not_click(model, started):
     assert pipeline.counts.late == 0
 
 
+def test_leaving_a_block_out_moves_the_sound_ahead_without_a_click(model, started):
+    t = np.arange(RATE) / RATE
+    audio = np.stack([0.5 * np.sin(2 * np.pi * 220 * t)] * 2).astype(np.float32)
+    plan = plan_for(model)
+    pipeline = started(plan)
+    pipeline.mixer.solo("mix")
+    block, heard, pushed = plan.block, [], 0
+    while pushed + 2 * block <= audio.shape[1]:
+        if len(heard) == 40:
+            pipeline.push(audio[:, pushed : pushed + block])
+            pushed += block
+            pipeline.skip(block)
+        pipeline.push(audio[:, pushed : pushed + block])
+        pushed += block
+        heard.append(pipeline.pull(block, patience=PATIENCE))
+        # The plan's delay holds before and after.
+        assert pipeline.position == pushed - plan.delay
+    assert pipeline.counts.slips == 1 and pipeline.counts.late == 0
+    out = np.concatenate(heard, 1)[0]
+    after = out[45 * block :]
+    k = (45 + 1) * block - plan.delay
+    np.testing.assert_allclose(after, audio[0, k : k + after.size], atol=1e-6)
+    beyond = np.abs(np.diff(out[RATE // 5 :])).max()
+    assert beyond < 0.5 * 2 * np.pi * 220 / RATE + 0.5 / block * 1.1
+
+
 def test_a_worker_that_was_lapped_says_so_and_goes_on(model, started):
     plan = plan_for(model, seconds=1.0)
     pipeline = started(plan)
