@@ -7,7 +7,7 @@ and SAR of that stem, which have no meaning for silence, are nan.
 
 A warning on SIR and SAR: museval solves for 512-tap filters over the whole song. Where references
 hold nothing in some band (lossy coding, resampling) that system is nearly singular: on 7 s clips
-SIR came out about 2 dB low, and negative for the oracle mask of one clip. SDR and ISR do not suffer.
+SIR came out about 2 dB low, and negative for the oracle mask of one clip; SDR and ISR are sound.
 """
 
 import importlib.util
