@@ -41,7 +41,9 @@ def energy(audio: np.ndarray) -> float:
     return float(np.sum(audio.astype(np.float64) ** 2))
 
 
-def masked(audio: np.ndarray, *, rules: Rules | None = None) -> tuple[np.ndarray, np.ndarray, Track]:
+def masked(
+    audio: np.ndarray, *, rules: Rules | None = None
+) -> tuple[np.ndarray, np.ndarray, Track]:
     """What the rules leave of a song that is shorter than a block, the mask, and the track."""
     rules = rules or Rules()
     spectra = analyse(audio, GRID_22)

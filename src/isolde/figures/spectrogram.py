@@ -5,9 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from isolde.audio import Resampler
 from isolde.figures.canvas import RANGE_DB, Canvas, canvas_of, height, show
-from isolde.figures.style import CYAN, GREEN, ORANGE, check_picture, new_axes, new_figure, save
+from isolde.figures.style import CYAN, ORANGE, check_picture, new_axes, new_figure, save
+from isolde.harmonic import Rules
+from isolde.harmonic.mask import burst_frames
+from isolde.harmonic.masker import heard
+from isolde.harmonic.pitch import follow, runs
+from isolde.spectrum import GRID_22, analyse
 from isolde.stages import Float32
 
 if TYPE_CHECKING:
@@ -15,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN_HARMONICS = 8
-LONGEST_GAP = 1.5  # frames; a pitch curve is broken where frames are missing
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Marks:
 
     times: Float32
     f0: Float32
-    bursts: Float32
+    bursts: NDArray[np.bool_]
     frame_seconds: float
 
 
@@ -121,7 +127,7 @@ def mark(axes: "Axes", marks: Marks, *, high: float, harmonics: int = SHOWN_HARM
             label={1: "pitch f0", 2: f"harmonics 2 to {harmonics}"}.get(harmonic),
         )
     labelled = False
-    for a, b in _runs(marks.bursts):
+    for a, b in runs(marks.bursts):
         begin = marks.times[a] - marks.frame_seconds / 2
         end = marks.times[b - 1] + marks.frame_seconds / 2
         axes.axvspan(
@@ -138,9 +144,25 @@ def mark(axes: "Axes", marks: Marks, *, high: float, harmonics: int = SHOWN_HARM
         axes.legend(handles[::-1], labels[::-1], loc="lower right", ncols=3)
 
 
-def _runs(flags: Float32) -> list[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(flags, np.int8), [0]])))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+def marks_of(audio: Float32, sample_rate: int, *, start: float = 0.0) -> Marks:
+    """What the rules hear in some seconds of music.
 
+    Args:
+        audio: (n_channels, n_samples) in [-1, 1]; seconds, not minutes: all of it is held at once.
+        sample_rate: in Hz.
+        start: time of the first sample in seconds.
 
-__all__ = ["GREEN", "Marks", "draw_spectrogram", "mark", "spectrogram_figure"]
+    Returns:
+        pitch and bursts on the article's grid.
+
+    Raises:
+        MissingExtraError: when librosa is not installed.
+    """
+    rules = Rules()
+    inward = Resampler(sample_rate, GRID_22.sample_rate, len(audio))
+    spectra = analyse(np.concatenate([inward.feed(audio), inward.flush()], axis=1), GRID_22)
+    mid, weight = heard(spectra, rules)
+    track = follow(mid * weight, rules)
+    times = start + np.arange(len(mid), dtype=np.float32) * np.float32(GRID_22.frame_seconds)
+    bursts = burst_frames(np.abs(mid * weight), track, rules)
+    return Marks(times, track.f0, bursts, GRID_22.frame_seconds)

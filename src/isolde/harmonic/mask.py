@@ -23,7 +23,7 @@ well, hence the gain.
 
 import numpy as np
 
-from isolde.harmonic.pitch import BIN_HZ, FRAME_SECONDS, Track, widen
+from isolde.harmonic.pitch import BIN_HZ, FRAME_SECONDS, Bools, Track, runs, widen
 from isolde.harmonic.rules import Rules
 from isolde.spectrum import N_MODEL_BINS
 from isolde.stages import Float32
@@ -92,6 +92,16 @@ def burst_mask(magnitudes: Float32, track: Track, rules: Rules) -> Float32:
     rise = np.maximum(0, 1 - (usual / now) ** 2)
     mask[frames, first:] = np.float32(rules.burst_gain) * rise[frames]
     return mask
+
+
+def burst_frames(magnitudes: Float32, track: Track, rules: Rules) -> Bools:
+    """Frames, (n,) bool, in which most of what is high up bursts out; two in a row at least."""
+    high = burst_mask(magnitudes, track, rules)[:, round(rules.burst_from_hz / BIN_HZ) :]
+    frames = high.mean(axis=1) > rules.burst_gain / 2
+    found = np.zeros(len(frames), np.bool_)
+    for start, end in runs(frames):
+        found[start:end] = end - start > 1
+    return found
 
 
 def usual_level(magnitudes: Float32, seconds: float = 2.0) -> Float32:
