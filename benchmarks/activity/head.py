@@ -16,6 +16,9 @@ from isolde.catalogue import find, save
 from isolde.networks.temporal import TemporalHead, TemporalShape, with_head
 
 PIECE = 200  # frames of answers in a training piece
+SHIFT = 0.7
+"""Taken off the log-odds: on songs of other makes the head says "voice" too readily, so that 0.67 is
+where an even choice lies (chosen on every second dev song, reported on the others)."""
 
 
 def load(paths: list[Path]) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -47,7 +50,7 @@ def main() -> None:
     kept = load(paths[4::5])
     clips = load([p for i, p in enumerate(paths) if i % 5 != 4])
     shape = TemporalShape(inputs=clips[0][0].shape[1])
-    head = TemporalHead(shape)
+    head = TemporalHead(shape, dropout=0.35)
     everything = torch.cat([u for u, _ in clips])
     head.mean.copy_(everything.mean(0))
     head.std.copy_(everything.std(0) + 1e-3)
@@ -67,7 +70,7 @@ def main() -> None:
             pieces.append((whole[s : s + PIECE + shape.span], sounds[s : s + PIECE]))
     x, y = (torch.stack(v) for v in zip(*pieces, strict=True))
     print(len(clips), "clips", len(pieces), "pieces", "voice", y.mean().item(), flush=True)
-    optimiser = torch.optim.AdamW(head.parameters(), 3e-3, weight_decay=1e-2)
+    optimiser = torch.optim.AdamW(head.parameters(), 3e-3, weight_decay=3e-2)
     n_steps, batch = epochs * (len(pieces) // 16), 16
     average = {k: v.clone() for k, v in head.state_dict().items()}
     began = time.monotonic()
@@ -95,6 +98,8 @@ def main() -> None:
                   f"{time.monotonic() - began:.0f} s", flush=True)
     head.load_state_dict(average)
     head.eval()
+    with torch.no_grad():
+        head.output.bias -= SHIFT
     card = find(trunk).card
     card = replace(
         card,

@@ -68,7 +68,9 @@ def main() -> None:
         for peer in ("silero", "webrtc", "energy"):
             files = [out / peer / folder.name / f"{q.stem}.npy" for q in paths]
             if all(f.is_file() for f in files):
-                p = np.concatenate([np.load(f) for f in files])
+                p = np.concatenate(
+                    [np.load(f)[: len(t)] for f, t in zip(files, labels, strict=True)]
+                )
                 print(f"{begin} {peer} | {100 * best_accuracy(p, truth):.1f} | | "
                       f"{auc(p, truth):.3f} | |")
         always = max(truth.mean(), 1 - truth.mean())
