@@ -130,8 +130,14 @@ def test_command_line(tmp_path):
     assert result.exit_code == 0 and result.stdout.startswith("[ti:a song]\n[00:0")
     out = tmp_path / "x.csv"
     result = CliRunner().invoke(
-        app, ["activity", str(tmp_path / "a song.wav"), str(tmp_path / "no.wav"), "-o",
-              str(tmp_path / "out")]
+        app,
+        [
+            "activity",
+            str(tmp_path / "a song.wav"),
+            str(tmp_path / "no.wav"),
+            "-o",
+            str(tmp_path / "out"),
+        ],
     )
     assert result.exit_code == 1  # one of two failed
     assert (tmp_path / "out" / "a song.csv").read_text().startswith("track,start,end")

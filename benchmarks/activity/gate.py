@@ -42,8 +42,10 @@ def main() -> None:
             n = paused.shape[1]
             backing = entry.accompaniment[:, :n].astype(np.float32) / FULL_SCALE
             row = []
-            for mixture in (paused.astype(np.float32),
-                            backing + entry.vocals[:, :n].astype(np.float32) / FULL_SCALE):
+            for mixture in (
+                paused.astype(np.float32),
+                backing + entry.vocals[:, :n].astype(np.float32) / FULL_SCALE,
+            ):
                 masker = GraphMasker(found.graph(), found.card, n_channels=2)
                 if floor:
                     masker = GatedMasker(
@@ -59,12 +61,16 @@ def main() -> None:
                     power = (voice**2).sum(0)[: n // HOP * HOP].reshape(-1, HOP).sum(1)
                     silent = np.repeat(power < 1e-7, HOP)
                     m = e.shape[1] // HOP * HOP
-                    quiet = np.sum(e[:, :m][:, silent] ** 2) / np.sum(mixture[:, :m][:, silent] ** 2)
+                    quiet = np.sum(e[:, :m][:, silent] ** 2) / np.sum(
+                        mixture[:, :m][:, silent] ** 2
+                    )
                     row.append(10 * np.log10(quiet + 1e-12) if silent.any() else np.nan)
             rows.append(row)
         a = np.nanmedian(np.array(rows), axis=0)
-        print(f"| {floor or 'no gate'} | {a[0]:.2f} | {a[1]:.2f} | {a[2]:.1f} | {a[3]:.2f} |",
-              flush=True)
+        print(
+            f"| {floor or 'no gate'} | {a[0]:.2f} | {a[1]:.2f} | {a[2]:.1f} | {a[3]:.2f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

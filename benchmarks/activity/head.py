@@ -29,8 +29,9 @@ def load(paths: list[Path]) -> list[tuple[torch.Tensor, torch.Tensor]]:
             ends = np.cumsum(file["lengths"])
             units = np.split(file["units"].astype(np.float32), ends[:-1])
             sounds = np.split(file["sounds"].astype(np.float32), ends[:-1])
-        clips += [(torch.from_numpy(u), torch.from_numpy(s))
-                  for u, s in zip(units, sounds, strict=True)]
+        clips += [
+            (torch.from_numpy(u), torch.from_numpy(s)) for u, s in zip(units, sounds, strict=True)
+        ]
     return clips
 
 
@@ -94,8 +95,11 @@ def main() -> None:
                     p = judge(padded(units, shape, silence)[None])[0] > 0
                     right += float((p == (sounds > 0.5)).sum())
                     total += len(sounds)
-            print(f"{step + 1} loss {loss.item():.4f} kept clips {right / max(total, 1):.4f} "
-                  f"{time.monotonic() - began:.0f} s", flush=True)
+            print(
+                f"{step + 1} loss {loss.item():.4f} kept clips {right / max(total, 1):.4f} "
+                f"{time.monotonic() - began:.0f} s",
+                flush=True,
+            )
     head.load_state_dict(average)
     head.eval()
     with torch.no_grad():

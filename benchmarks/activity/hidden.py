@@ -90,7 +90,9 @@ def main() -> None:
             units.append(u.astype(np.float16))
             labels.append(sounds)
         np.savez(
-            out / f"{number:04d}.npz", units=np.concatenate(units), sounds=np.concatenate(labels),
+            out / f"{number:04d}.npz",
+            units=np.concatenate(units),
+            sounds=np.concatenate(labels),
             lengths=[len(x) for x in labels],
         )
         number += 1
