@@ -31,7 +31,7 @@ SPREAD_LIMITS = (1e-6, 1.0)
 # A cappellas hold some of the backing (headphones, or a separator's leftovers). With v = V + beta a the
 # gain is biased by beta / (local power ratio of the partner to the rest): nothing where the voice
 # rules, everything in the bass. Bands are trusted only as far as this bias would let them.
-BLEED = 0.05
+BLEED = 0.15
 INDEPENDENT = 0.6  # of the bins of overlapping Hann frames
 
 
