@@ -1,5 +1,6 @@
 """Whatever is wrong with a file is said in one line, and nothing half-written stays behind."""
 
+import io
 import os
 import shutil
 import subprocess
@@ -8,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from isolde.audio import AudioReader, AudioWriter, decoders, info, mpeg, read, write
+from isolde.audio import AudioReader, AudioWriter, decoders, encoders, id3, info, mpeg, read, write
 from isolde.errors import AudioError, InputError
 
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -106,9 +109,12 @@ def test_an_mp3_without_a_length_is_read_to_its_end(tmp_path):
     data = path.read_bytes()
     first = mpeg._parse_frame(data[:4])
     assert first is not None and data[4 + first.side_bytes :][:4] in (b"Xing", b"Info")
-    path.write_bytes(data[first.n_bytes :])
+    tag = id3.build_tag({"title": "Bare"})
+    path.write_bytes(tag + data[first.n_bytes :])
     assert sf.info(path).frames < 390000  # libsndfile guesses
     bare, _ = read(path)
+    assert np.array_equal(read(io.BytesIO(path.read_bytes()))[0], bare)
+    assert dict(info(path).tags) == {"title": "Bare"}
     # The first frame also told the encoder's padding, so some samples more remain.
     assert 400000 <= bare.shape[1] == info(path).n_samples <= 400000 + 3 * 1152
     extra = bare.shape[1] - whole.shape[1]
@@ -180,6 +186,19 @@ def test_no_part_of_a_file_survives_an_interruption(tmp_path, kind, what):
         writer.write(noise(10))
 
 
+@pytest.mark.parametrize("kind", ["flac", "ogg", "mp3"])
+def test_an_interruption_inside_libsndfile_is_not_lost(tmp_path, monkeypatch, kind):
+    def interrupted(*_args):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        with AudioWriter(tmp_path / f"x.{kind}", sample_rate=44100, n_channels=2) as writer:
+            monkeypatch.setattr(encoders, "write_fully", interrupted)
+            for _ in range(20):
+                writer.write(noise(44100))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_targets_that_cannot_be(tmp_path):
     with pytest.raises(AudioError, match="is a folder: name a file in it"):
         write(_folder(tmp_path / "x.wav"), noise(10), 44100, overwrite=True)
@@ -215,12 +234,12 @@ def test_blocks_of_another_shape_are_refused(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 256 KiB."""
+    """A file system of 64 KiB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     if not IS_ROOT or shutil.which("mount") is None:
         pytest.skip("mounting a small file system needs root")
-    options = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
+    options = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
     if subprocess.run(options, capture_output=True, check=False).returncode:
         pytest.skip("mounting is not allowed here")
     yield disk
@@ -231,8 +250,8 @@ def small_disk(tmp_path):
 def test_a_full_disk_is_told_and_left_empty(small_disk, kind):
     with pytest.raises(AudioError, match="the disk is full: make room") as caught:
         with AudioWriter(small_disk / f"x.{kind}", sample_rate=48000, n_channels=2) as writer:
-            for _ in range(60):
-                writer.write(noise(48000))
+            for _ in range(200):
+                writer.write(noise(9600))
     assert "\n" not in str(caught.value) and f"x.{kind}" in str(caught.value)
     assert list(small_disk.iterdir()) == []
 
@@ -240,7 +259,7 @@ def test_a_full_disk_is_told_and_left_empty(small_disk, kind):
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "opus", "mp3"])
 def test_a_disk_that_fills_with_the_last_bytes_is_told(small_disk, kind):
     room = 3000
-    (small_disk / "other").write_bytes(bytes(252 * 1024))
+    (small_disk / "other").write_bytes(bytes(60 * 1024))
     with pytest.raises(AudioError, match="the disk is full"):
         write(small_disk / f"x.{kind}", noise(4 * room), 48000)
     assert [p.name for p in small_disk.iterdir()] == ["other"]
@@ -267,3 +286,20 @@ def test_links_are_followed_not_replaced(tmp_path):
 def test_names_of_streams():
     with open(os.devnull, "rb") as stream:
         assert decoders.stream_name(stream) == os.devnull
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_spliced_files_read_like_joined_bytes(data):
+    inner = bytes(range(100))
+    extra = bytes(range(200, 200 + data.draw(st.integers(1, 30))))
+    place = data.draw(st.integers(0, 100))
+    whole = inner[:place] + extra + inner[place:]
+    spliced = mpeg.SplicedFile(io.BytesIO(inner), place, extra)
+    for _ in range(5):
+        at, size = data.draw(st.integers(0, 140)), data.draw(st.integers(-1, 140))
+        assert spliced.seek(at) == at
+        wanted = whole[at:] if size < 0 else whole[at : at + size]
+        assert spliced.read(size) == wanted
+        assert spliced.tell() == at + len(wanted)
+    assert spliced.seek(0, io.SEEK_END) == len(whole)

@@ -95,17 +95,17 @@ def test_lossy_files_keep_length_and_place(tmp_path, kind, n):
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", *LOSSY])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_any_range_in_any_blocks_is_that_part_of_the_whole(tmp_path_factory, kind, data):
     path = tmp_path_factory.getbasetemp() / f"range.{kind}"
-    rate, n = 48000, 150001
+    rate, n = 48000, 60001
     if not path.exists():
         write(path, sweep(rate, n), rate)
     whole, _ = read(path)
     start = data.draw(st.integers(0, n - 1))
     end = data.draw(st.integers(start + 1, n))
-    size = data.draw(st.sampled_from([777, 960, 1152, 4096, 48000, 65536, 10**6]))
+    size = data.draw(st.sampled_from([777, 960, 1152, 4096, 12000, 65536, 10**6]))
     with AudioReader(path, start=start / rate, end=end / rate, block_samples=size) as reader:
         assert reader.n_samples == end - start
         blocks = list(reader)
@@ -158,7 +158,7 @@ def test_read_resamples_on_the_way(tmp_path):
     assert again.shape == (2, 22051)
 
 
-@pytest.mark.parametrize("kind", ["wav", "flac", *LOSSY])
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg"])  # the path is one; others encode slowly
 def test_memory_does_not_grow_with_the_file(tmp_path, kind):
     def peak(seconds: int) -> int:
         path = tmp_path / f"{seconds}.{kind}"
@@ -173,7 +173,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path, kind):
         return top
 
     peak(3)  # imports and caches
-    assert peak(48) < peak(6) + 500_000  # 42 s more would be 4 MB as float32
+    assert peak(27) < peak(6) + 500_000  # 21 s more would be 2 MB as float32
 
 
 def test_wav_beyond_4_gb_is_rf64(tmp_path):

@@ -1,3 +1,18 @@
 """isolde isolates the voice, and every other stem, from stereo music."""
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from isolde.separator import Separator, load_separator, separate
+
 __version__ = "0.1.0"
+__all__ = ["Separator", "__version__", "load_separator", "separate"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the separator when it is first asked for, so that `import isolde` is instant."""
+    if name in __all__:
+        from isolde import separator
+
+        return getattr(separator, name)
+    raise AttributeError(f"module 'isolde' has no attribute '{name}'")

@@ -1,9 +1,9 @@
 """Spectra to what a network is fed with, frame by frame; it holds no state and knows no network.
 
-The article speaks of a half spectrum of 513 bins with "Mel scale interpolation", and not of how the
-numbers are scaled. Here magnitudes are compressed, log(1 + scale |X|), each frame on its own, so
-that a frame's features are the same wherever it stands in a window; per-bin means and deviations are
-constants of the network. What was measured for and against each choice is in docs/ablation.md.
+The article speaks of a half spectrum of 513 bins with "Mel scale interpolation", and not of how
+the numbers are scaled. Here magnitudes are compressed, log(1 + scale |X|), each frame on its own,
+so that a frame's features are the same wherever it stands in a window; per-bin means and deviations
+are constants of the network. What was measured for and against each choice is in docs/ablation.md.
 """
 
 from dataclasses import asdict, dataclass
@@ -64,7 +64,8 @@ class Features:
         """Features of magnitudes (..., 513), of the same shape."""
         if self.mel:
             magnitudes = magnitudes @ to_mel().T
-        return np.log1p(np.float32(self.scale) * magnitudes)
+        features: Float32 = np.log1p(np.float32(self.scale) * magnitudes)
+        return features
 
     def on_bins(self, mask: Float32) -> Float32:
         """Bring a network's mask (..., 513) back to the linear bins."""
@@ -91,7 +92,8 @@ def _triangles(places: Float32) -> Float32:
     """Rows that interpolate at `places`, as wide as the places are apart but one bin at least."""
     width = np.maximum(np.gradient(places), 1.0)[:, None]
     rows = np.maximum(0, 1 - np.abs(np.arange(len(places)) - places[:, None]) / width)
-    return (rows / rows.sum(axis=1, keepdims=True)).astype(np.float32)
+    shares: Float32 = (rows / rows.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares
 
 
 @cache

@@ -57,7 +57,8 @@ def phase_sensitive_mask(
     """
     power = mixture.real**2 + mixture.imag**2
     mask = (vocals * mixture.conj()).real / np.maximum(power, _TINY)
-    return np.clip(mask, low, high).astype(np.float32)
+    clipped: Float32 = np.clip(mask, low, high).astype(np.float32)
+    return clipped
 
 
 def readout(

@@ -1,7 +1,7 @@
 """The separator: mixture blocks in, stems out, at the mixture's own rate, channels and length.
 
-It reads and writes no file. All stems but one are masked out of the mixture; the last, the residual,
-is the mixture less those, so that the stems always sum to it.
+It writes no file. All stems but one are masked out of the mixture; the last, the residual, is the
+mixture less those, so that the stems always sum to it.
 """
 
 from collections.abc import Callable
@@ -10,9 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde import catalogue
+from isolde.activity.detector import load_frame_detector
+from isolde.activity.gate import GatedMasker
 from isolde.audio import AudioReader, Resampler
-from isolde.errors import InputError
+from isolde.catalogue import DEFAULT, find
+from isolde.errors import InputError, ModelError
+from isolde.harmonic import RULES, HarmonicMasker, make_rules_masker
 from isolde.masker import GraphMasker, Masker
 from isolde.masks import extend_treble, readout
 from isolde.spectrum import N_MODEL_BINS, Analysis, Synthesis, grid_for
@@ -98,8 +101,9 @@ class Separator:
 
     def reset(self) -> None:
         """Begin anew."""
-        for stage in (self._masker, self._inward, self._analysis, *self._outward, *self._syntheses):
-            stage.reset()
+        stages = (self._inward, self._analysis, *self._outward, *self._syntheses)
+        for stage in (self._masker, *stages):
+            stage.reset()  # type: ignore[attr-defined]
         self._start()
 
     def _start(self) -> None:
@@ -157,7 +161,9 @@ class Separator:
         spectra = self._spectra.take(n, like)
         for mask, (synthesis, outward, ready) in zip(masks, self._voices(), strict=True):
             whole = extend_treble(self._read(mask), self.grid.n_bins)
-            ready.put(outward.feed(synthesis.feed(spectra * whole)))
+            ready.put(
+                outward.feed(synthesis.feed((spectra * whole).astype(np.complex64, copy=False)))
+            )
 
     def _give(self, n: int) -> Stems:
         mixture = self._mixture.take(n, self._none)
@@ -166,8 +172,50 @@ class Separator:
         return dict(zip(self.stems, (*parts, rest), strict=True))
 
 
+def stems_of(model: str | Path) -> tuple[str, ...]:
+    """The stems that a model gives, the residual last.
+
+    Raises:
+        ModelError: when there is no such model, or it separates nothing.
+    """
+    if model == RULES:
+        return (*HarmonicMasker.stems, HarmonicMasker.residual)
+    card = find(model).card
+    if not card.stems:
+        raise ModelError(f"model '{card.name}' separates nothing: take another, like '{DEFAULT}'")
+    return (*card.stems, card.residual)
+
+
+def load_masker(
+    model: str | Path = DEFAULT, *, n_channels: int, threads: int = 1, gate: bool = False
+) -> Masker:
+    """What gives the masks: a network of the catalogue or the rules, gated if asked.
+
+    Args:
+        model: its name, or a path (see `catalogue.find`); "rules" for `isolde.harmonic`.
+        n_channels: of the mixture.
+        threads: for the network.
+        gate: whether the vocals are turned down where nobody sings (see `activity.gate`).
+
+    Raises:
+        ModelError: when there is no such model, or it separates nothing.
+        InputError: when there is no channel, or no vocals to gate.
+        MissingExtraError: when the model is "rules" and librosa is not installed.
+    """
+    stems_of(model)
+    masker: Masker
+    if model == RULES:
+        masker = make_rules_masker(n_channels)
+    else:
+        found = find(model)
+        masker = GraphMasker(found.graph(threads=threads), found.card, n_channels=n_channels)
+    if gate:
+        masker = GatedMasker(masker, load_frame_detector(threads=threads))
+    return masker
+
+
 def load_separator(
-    model: str | Path = catalogue.DEFAULT,
+    model: str | Path = DEFAULT,
     *,
     sample_rate: int,
     n_channels: int,
@@ -175,26 +223,27 @@ def load_separator(
     mask: str = "soft",
     threshold: float = 0.5,
     strength: float = 1.0,
+    gate: bool = False,
 ) -> Separator:
     """A separator with one of the catalogue's models.
 
     Args:
-        model: its name, or a path (see `catalogue.find`).
+        model: its name, or a path (see `catalogue.find`); "rules" for `isolde.harmonic`.
         sample_rate: of the mixture in Hz.
         n_channels: of the mixture.
         threads: for the network.
         mask: "soft" or "binary".
         threshold: for "binary".
         strength: for "soft".
+        gate: whether the vocals are turned down where nobody sings (see `activity.gate`).
 
     Raises:
         ModelError: when there is no such model.
         InputError: when a setting is out of range.
+        MissingExtraError: when the model is "rules" and librosa is not installed.
     """
-    found = catalogue.find(model)
-    masker = GraphMasker(found.graph(threads=threads), found.card, n_channels=n_channels)
     return Separator(
-        masker,
+        load_masker(model, n_channels=n_channels, threads=threads, gate=gate),
         sample_rate=sample_rate,
         n_channels=n_channels,
         mask=mask,
@@ -207,11 +256,12 @@ def separate(
     source: str | Path | Float32,
     *,
     sample_rate: int | None = None,
-    model: str | Path = catalogue.DEFAULT,
+    model: str | Path = DEFAULT,
     threads: int = 1,
     mask: str = "soft",
     threshold: float = 0.5,
     strength: float = 1.0,
+    gate: bool = False,
 ) -> Stems:
     """The stems of a song, in memory.
 
@@ -223,6 +273,7 @@ def separate(
         mask: "soft" or "binary".
         threshold: for "binary".
         strength: for "soft": 1 is neutral, 2 takes more away, 0.5 leaves more.
+        gate: whether the vocals are turned down where nobody sings.
 
     Returns:
         for each stem float32 of the shape of the mixture; they sum to it, to rounding.
@@ -232,7 +283,7 @@ def separate(
         InputError: when an argument cannot be used.
         ModelError: when there is no such model.
     """
-    settings = {"mask": mask, "threshold": threshold, "strength": strength}
+    settings = {"mask": mask, "threshold": threshold, "strength": strength, "gate": gate}
     if isinstance(source, str | Path):
         with AudioReader(source) as reader:
             separator = load_separator(

@@ -27,6 +27,9 @@ FRAMES_AT_ONCE = 1024
 """Frames transformed in one go: bounds the memory of a large block to some tens of megabytes."""
 
 
+_TINY = np.float32(1e-12)
+
+
 @dataclass(frozen=True)
 class Grid:
     """Where frames and bins lie.
@@ -193,26 +196,25 @@ class Synthesis:
         Raises:
             InputError: when the frames do not reach that far, or more has come out already.
         """
-        hop = self.grid.hop
-        ready = self._sum[:, : self._overlap // 2]
-        weight = np.maximum(self._weight[: self._overlap // 2], np.float32(1e-12))
-        rest = self._give((ready / weight).reshape(self.n_channels, -1).astype(np.float32))
+        kept = self._overlap // 2 - 1
+        ready = self._sum[:, :kept] / np.maximum(self._weight[:kept], _TINY)
+        before = self._given
+        rest = self._give(ready.astype(np.float32).reshape(self.n_channels, -1))
         if n_samples is None:
             return rest
-        missing = n_samples - (self._given - rest.shape[1])
-        if not rest.shape[1] - 2 * hop < missing <= rest.shape[1]:
+        if not self._given - self.grid.hop < n_samples <= self._given:
             raise InputError(
-                f"{n_samples} samples are not what these frames hold (up to {self._given}): "
+                f"{n_samples} samples are not what these frames hold, up to {self._given}: "
                 "pass the length of the signal that was analysed"
             )
-        return rest[:, : max(0, missing)]
+        return rest[:, : n_samples - before]
 
     def _overlap_add(self, spectra: Complex64) -> Float32:
         """Add frames to what is held; give the hops that no later frame can reach."""
         n, hop, overlap = spectra.shape[1], self.grid.hop, self._overlap
         frames = np.fft.irfft(spectra, self.grid.n_fft, axis=2).astype(np.float32, copy=False)
         frames = (frames * self._window).reshape(self.n_channels, n, overlap, hop)
-        total = np.zeros((self.n_channels, n + overlap - 1, hop), np.float32)
+        total: Float32 = np.zeros((self.n_channels, n + overlap - 1, hop), np.float32)
         weight = np.zeros((n + overlap - 1, hop), np.float32)
         total[:, : overlap - 1] = self._sum
         weight[: overlap - 1] = self._weight
@@ -220,7 +222,7 @@ class Synthesis:
             total[:, j : j + n] += frames[:, :, j]
             weight[j : j + n] += self._power[j]
         self._sum, self._weight = total[:, n:].copy(), weight[n:].copy()
-        done = total[:, :n] / np.maximum(weight[:n], np.float32(1e-12))
+        done: Float32 = np.divide(total[:, :n], np.maximum(weight[:n], _TINY), dtype=np.float32)
         return done.reshape(self.n_channels, n * hop)
 
     def _give(self, samples: Float32) -> Float32:
@@ -250,5 +252,5 @@ def synthesise(spectra: Complex64, grid: Grid, n_samples: int) -> Float32:
     stage = Synthesis(grid, spectra.shape[0])
     if not n_samples:
         return np.zeros((spectra.shape[0], 0), np.float32)
-    parts = [stage.feed(spectra), stage.flush()]
-    return np.concatenate(parts, axis=1)[:, :n_samples]
+    parts = [stage.feed(spectra), stage.flush(n_samples)]
+    return np.concatenate(parts, axis=1)

@@ -82,7 +82,11 @@ class ContainerDecoder:
                 "check that it plays elsewhere"
             )
         kind = self._container.format.name.split(",")[0]
-        duration = self._container.duration
+        seconds = None
+        if stream.duration is not None:
+            seconds = float(stream.duration * stream.time_base)
+        elif self._container.duration is not None:
+            seconds = self._container.duration / av.time_base
         self.info = AudioInfo(
             path=name,
             sample_rate=int(stream.codec_context.sample_rate),
@@ -91,7 +95,7 @@ class ContainerDecoder:
             container=_NAMES.get(kind, kind.upper()),
             subtype=str(stream.codec_context.name).upper(),
             tags=_tags({**stream.metadata, **self._container.metadata}),
-            about_seconds=None if duration is None else duration / av.time_base,
+            about_seconds=seconds,
         )
         self._resampler = av.AudioResampler(
             format="flt", layout=stream.codec_context.layout, rate=self.info.sample_rate

@@ -1,4 +1,4 @@
-"""Opening whatever holds audio, and decoding it front to back; knows no time ranges.
+"""Decoding audio front to back; knows no time ranges.
 
 Three decoders behind one Protocol: libsndfile (wav, flac, ogg, opus, mp3, aiff...), our own for
 wav that comes through a pipe, and FFmpeg (module `containers`) for m4a, aac and video.
@@ -6,16 +6,14 @@ wav that comes through a pipe, and FFmpeg (module `containers`) for m4a, aac and
 
 import math
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 import numpy as np
-import soundfile as sf  # type: ignore[import-untyped]
+import soundfile as sf
 
-from isolde.audio import containers, mpeg, wav
+from isolde.audio import mpeg, wav
 from isolde.audio.formats import LOSSY_SUBTYPES, TAG_NAMES, AudioInfo
 from isolde.errors import AudioError
 from isolde.stages import Float32
@@ -78,13 +76,8 @@ class SoundFileDecoder:
         self._name = name
         self._owned: list[BinaryIO] = []
         self._file = self._open(source if not isinstance(source, Path) else str(source))
-        if self._file.format == "MP3" and isinstance(source, Path):
-            head = mpeg.missing_head(source)
-            if head is not None:
-                self._file.close()
-                raw = source.open("rb")
-                self._owned.append(raw)
-                self._file = self._open(cast(BinaryIO, mpeg.PrefixedFile(head, raw)))
+        if self._file.format == "MP3":
+            self._file = self._with_stated_length(source)
         n_samples = int(self._file.frames)
         if self._file.format in ("WAV", "WAVEX", "RF64"):
             n_samples = _declared_wav_samples(source) or n_samples
@@ -147,6 +140,18 @@ class SoundFileDecoder:
                 f"{self._name}: not audio that can be decoded, or damaged at its start: "
                 "check that it plays elsewhere"
             ) from error
+
+    def _with_stated_length(self, source: Path | BinaryIO) -> sf.SoundFile:
+        """Open an mp3 file again: with a first frame that states its length, if it has none."""
+        self._file.close()
+        missing = mpeg.missing_head(source)
+        if missing is None:
+            rewind(source)
+            return self._open(str(source) if isinstance(source, Path) else source)
+        if isinstance(source, Path):
+            source = source.open("rb")
+            self._owned.append(source)
+        return self._open(cast(BinaryIO, mpeg.SplicedFile(source, *missing)))
 
     def _broken(self, error: sf.LibsndfileError) -> str:
         """Say where decoding failed."""
@@ -214,52 +219,6 @@ class PipedWavDecoder:
         """Do nothing: the stream belongs to the caller."""
 
 
-def open_decoder(source: str | Path | BinaryIO) -> Decoder:
-    """Open a file or a stream with the decoder that fits.
-
-    Args:
-        source: a path, or a binary stream, seekable or not.
-
-    Raises:
-        AudioError: no such file, a folder, empty, unreadable, or not audio.
-        MissingExtraError: the container needs FFmpeg, and PyAV is not installed.
-    """
-    if isinstance(source, (str, Path)):
-        path = Path(source)
-        size = _check_file(path)
-        if size is not None:
-            return _open_seekable(path, str(path))
-        stream = path.open("rb")
-        return _Closing(open_decoder(stream), [stream])
-    name = stream_name(source)
-    if source.seekable():
-        source.seek(0, os.SEEK_END)
-        if source.tell() == 0:
-            raise AudioError(f"{name}: is empty (0 bytes): there is no audio to read")
-        source.seek(0)
-        return _open_seekable(source, name)
-    seen = bytearray()
-
-    def read(n: int) -> bytes:
-        data = read_fully(source, n)
-        seen.extend(data)
-        return data
-
-    try:
-        header = wav.parse_header(read)
-        if header.subtype in wav.BYTES_PER_SAMPLE:
-            return PipedWavDecoder(source, header, name)
-    except wav.NotPlainWavError:
-        pass
-    if not seen:
-        raise AudioError(f"{name}: is empty (0 bytes): there is no audio to read")
-    spool = cast(BinaryIO, tempfile.TemporaryFile())
-    spool.write(seen)
-    shutil.copyfileobj(source, spool)
-    spool.seek(0)
-    return _Closing(_open_seekable(spool, name), [spool])
-
-
 def stream_name(stream: BinaryIO) -> str:
     """Give a stream's own name, for messages."""
     name = getattr(stream, "name", None)
@@ -278,84 +237,7 @@ def read_fully(stream: BinaryIO, n: int) -> bytes:
     return b"".join(pieces)
 
 
-class _Closing:
-    """A decoder that also closes streams which were opened for it."""
-
-    def __init__(self, inner: Decoder, streams: list[BinaryIO]) -> None:
-        self._inner = inner
-        self._streams = streams
-        self.info = inner.info
-        self.note = inner.note
-
-    @property
-    def position(self) -> int:
-        return self._inner.position
-
-    def skip_to(self, sample: int) -> None:
-        self._inner.skip_to(sample)
-
-    def read(self, n_samples: int) -> Float32:
-        return self._inner.read(n_samples)
-
-    def close(self) -> None:
-        self._inner.close()
-        for stream in self._streams:
-            stream.close()
-
-
-def _check_file(path: Path) -> int | None:
-    """Give the size of a regular file, None for a pipe or device; else say what is wrong."""
-    try:
-        if path.is_dir():
-            raise AudioError(f"{path}: is a folder: name a file in it")
-        size = path.stat().st_size
-        if not path.is_file():
-            return None
-        with path.open("rb"):
-            pass
-    except FileNotFoundError as error:
-        raise AudioError(f"{path}: no such file: check the name and the folder") from error
-    except PermissionError as error:
-        raise AudioError(f"{path}: may not be read: check its permissions") from error
-    except AudioError:
-        raise
-    except (OSError, ValueError) as error:
-        raise AudioError(f"{path}: cannot be opened: {error}") from error
-    if size == 0:
-        raise AudioError(f"{path}: is empty (0 bytes): there is no audio to read")
-    return size
-
-
-def _open_seekable(source: Path | BinaryIO, name: str) -> Decoder:
-    """Open a regular file or seekable stream with libsndfile, or with FFmpeg."""
-    start = _first_bytes(source, 16)
-    suffix = Path(name).suffix.lower()
-    if containers.is_container(start) or suffix in containers.SUFFIXES:
-        return containers.ContainerDecoder(source, name)
-    try:
-        return SoundFileDecoder(source, name)
-    except AudioError:
-        if not containers.is_available():
-            raise
-        try:
-            _rewind(source)
-            return containers.ContainerDecoder(source, name)
-        except AudioError:
-            pass
-        raise
-
-
-def _first_bytes(source: Path | BinaryIO, n: int) -> bytes:
-    """Look at the first bytes."""
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            return file.read(n)
-    data = read_fully(source, n)
-    _rewind(source)
-    return data
-
-
-def _rewind(source: Path | BinaryIO) -> None:
+def rewind(source: Path | BinaryIO) -> None:
     """Go back to the start of a stream."""
     if not isinstance(source, Path):
         source.seek(0)

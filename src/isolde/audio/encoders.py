@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
-import soundfile as sf  # type: ignore[import-untyped]
+import soundfile as sf
 from numpy.typing import NDArray
 
 from isolde.audio import id3, wav
@@ -47,7 +47,9 @@ def quantise(block: Float32, bits: int) -> NDArray[np.int32]:
         int32 (n_channels, n).
     """
     top = 2 ** (bits - 1)
-    scaled = np.rint(block.astype(np.float64) * top)
+    # Powers of two are exact, and float32 holds all integers of 24 bits.
+    exact = block if bits <= 24 else block.astype(np.float64)
+    scaled = np.rint(exact * top)
     limited: NDArray[np.int32] = np.clip(scaled, -top, top - 1).astype(np.int32)
     return limited
 
@@ -185,7 +187,7 @@ class _Sink(io.RawIOBase):
         super().__init__()
         self._stream = stream
         self._base = base
-        self._error: OSError | None = None
+        self._error: BaseException | None = None
 
     def check(self) -> None:
         """Raise the first error that happened."""
@@ -195,7 +197,7 @@ class _Sink(io.RawIOBase):
     def write(self, data: Any, /) -> int:
         try:
             write_fully(self._stream, bytes(data))
-        except OSError as error:
+        except BaseException as error:  # Ctrl-C too would be lost in a callback
             self._error = self._error or error
             return 0
         return len(data)
@@ -207,7 +209,7 @@ class _Sink(io.RawIOBase):
         try:
             offset += self._base if whence == io.SEEK_SET else 0
             return self._stream.seek(offset, whence) - self._base
-        except OSError as error:  # a buffered stream writes when it seeks
+        except BaseException as error:  # a buffered stream writes when it seeks
             self._error = self._error or error
             return 0
 

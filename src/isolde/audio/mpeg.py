@@ -3,7 +3,7 @@
 An mp3 file states its length in an extra first frame ("Xing" or "Info"; or "VBRI"). Without it,
 libsndfile takes the length for the file's bytes over the bit rate of the first frame, and hides
 whatever comes after: a variable-rate file is silently cut, to less than half in our test. So we
-count the frames, and put the missing first frame in front of the file as libsndfile sees it.
+count the frames, and put the missing frame before the first one in what libsndfile sees.
 Formats: ISO 11172-3 2.4.1.3 (frame header), ISO 13818-3 (lower rates), Xing's header.
 """
 
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+_Bytes = bytes | mmap.mmap
 _KBITS_MPEG1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KBITS_MPEG2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
@@ -28,44 +29,58 @@ class _Frame:
     side_bytes: int
 
 
-def missing_head(path: Path) -> bytes | None:
+def missing_head(source: Path | BinaryIO) -> tuple[int, bytes] | None:
     """Make the first frame that an mp3 file lacks.
 
     Args:
-        path: a regular file that libsndfile takes for mp3.
+        source: a regular file or seekable stream that libsndfile takes for mp3; a stream may be
+            moved.
 
     Returns:
-        A frame that states the number of frames; None if the file has one, or is not plain
-        layer III that we can follow.
+        Where it belongs (after ID3v2 tags), and a frame that states the number of frames; None if
+        the file has one, or is not plain layer III that we can follow.
     """
-    with (
-        path.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-    ):
-        at = _skip_id3(data)
-        first = _find_frame(data, at)
-        if first is None:
-            return None
-        at, frame = first
-        tag = data[at + 4 + frame.side_bytes : at + 8 + frame.side_bytes]
-        if tag in (b"Xing", b"Info") or data[at + 36 : at + 40] == b"VBRI":
-            return None
-        head = data[at : at + 4]
-        count = 0
-        kind = frame.kind
-        while True:
-            count += 1
-            at += frame.n_bytes
-            following = _parse_frame(data[at : at + 4])
-            if following is None or following.kind != kind:
-                found = _find_frame(data, at, kind)
-                if found is None:
-                    break
-                at, following = found
-            frame = following
-            if at + frame.n_bytes > len(data):
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return missing_head(file)
+    try:
+        mapped: mmap.mmap | None = mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, AttributeError):  # a stream in memory
+        mapped = None
+    if mapped is None:
+        source.seek(0)
+        return _search(source.read())
+    with mapped:
+        return _search(mapped)
+
+
+def _search(data: _Bytes) -> tuple[int, bytes] | None:
+    """Do the work of `missing_head` on the bytes of the file."""
+    at = _skip_id3(data)
+    first = _find_frame(data, at)
+    if first is None:
+        return None
+    at, frame = first
+    tag = data[at + 4 + frame.side_bytes : at + 8 + frame.side_bytes]
+    if tag in (b"Xing", b"Info") or data[at + 36 : at + 40] == b"VBRI":
+        return None
+    place, head = at, data[at : at + 4]
+    count = 0
+    kind = frame.kind
+    while True:
+        count += 1
+        at += frame.n_bytes
+        following = _parse_frame(data[at : at + 4])
+        if following is None or following.kind != kind:
+            found = _find_frame(data, at, kind)
+            if found is None:
                 break
-    return _stating_frame(head, count)
+            at, following = found
+        frame = following
+        if at + frame.n_bytes > len(data):
+            break
+    extra = _stating_frame(head, count)
+    return None if extra is None else (place, extra)
 
 
 def _stating_frame(head: bytes, count: int) -> bytes | None:
@@ -95,7 +110,7 @@ def _parse_frame(head: bytes) -> _Frame | None:
 
 
 def _find_frame(
-    data: mmap.mmap, at: int, kind: tuple[int, int, bool] | None = None
+    data: _Bytes, at: int, kind: tuple[int, int, bool] | None = None
 ) -> tuple[int, _Frame] | None:
     """Look for the next frame that is followed by another one (or by the end) within 64 KiB."""
     stop = at + 65536
@@ -110,7 +125,7 @@ def _find_frame(
     return None
 
 
-def _skip_id3(data: mmap.mmap) -> int:
+def _skip_id3(data: _Bytes) -> int:
     """Give the position after the ID3v2 tags at the start."""
     at = 0
     while data[at : at + 3] == b"ID3" and len(data) >= at + 10:
@@ -119,16 +134,17 @@ def _skip_id3(data: mmap.mmap) -> int:
     return at
 
 
-class PrefixedFile(io.RawIOBase):
-    """A file as it would be with some bytes in front; for reading only."""
+class SplicedFile(io.RawIOBase):
+    """A file as it would be with some bytes put in; for reading only."""
 
-    def __init__(self, head: bytes, file: BinaryIO) -> None:
-        """Put `head` before all of `file`, which stays open when this is closed."""
+    def __init__(self, file: BinaryIO, place: int, extra: bytes) -> None:
+        """Put `extra` before byte `place` of `file`, which stays open when this is closed."""
         super().__init__()
-        self._head = head
         self._file = file
+        self._place = place
+        self._extra = extra
         self._at = 0
-        self._size = len(head) + file.seek(0, io.SEEK_END)
+        self._size = len(extra) + file.seek(0, io.SEEK_END)
 
     def readable(self) -> bool:
         """Say that it can be read."""
@@ -139,7 +155,7 @@ class PrefixedFile(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Give the position, the first byte of the head being 0."""
+        """Give the position, counting the extra bytes."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
@@ -150,11 +166,16 @@ class PrefixedFile(io.RawIOBase):
 
     def read(self, size: int = -1, /) -> bytes:
         """Read up to `size` bytes."""
-        size = max(0, self._size - self._at) if size < 0 else size
-        data = self._head[self._at : self._at + size]
-        if len(data) < size:
-            self._file.seek(self._at + len(data) - len(self._head))
-            data += self._file.read(size - len(data))
+        stop = self._size if size < 0 else min(self._size, self._at + size)
+        first, last = self._place, self._place + len(self._extra)
+        pieces = []
+        if self._at < min(stop, first):
+            pieces.append(self._read_file(self._at, min(stop, first)))
+        pieces.append(self._extra[max(0, self._at - first) : max(0, stop - first)])
+        if stop > last:
+            start = max(self._at, last)
+            pieces.append(self._read_file(start - len(self._extra), stop - len(self._extra)))
+        data = b"".join(pieces)
         self._at += len(data)
         return data
 
@@ -163,3 +184,8 @@ class PrefixedFile(io.RawIOBase):
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
+
+    def _read_file(self, start: int, stop: int) -> bytes:
+        """Read bytes of the file itself."""
+        self._file.seek(start)
+        return self._file.read(max(0, stop - start))

@@ -12,8 +12,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from isolde.audio.decoders import Decoder, open_decoder
+from isolde.audio.decoders import Decoder
 from isolde.audio.formats import LOSSY_SUBTYPES, AudioInfo
+from isolde.audio.opening import open_decoder
 from isolde.audio.resample import Resampler
 from isolde.errors import AudioError, InputError
 from isolde.stages import Float32
@@ -21,6 +22,9 @@ from isolde.stages import Float32
 _SLACK = 4 * 1152
 """Samples by which a lossy file may miss its declared length without being called damaged: some
 encoders count a few frames (of 1152 samples, in mp3) wrongly."""
+
+_SLACK_SECONDS = 0.5
+"""The same where a container merely claims a duration; then it is never more than a note."""
 
 
 def info(path: str | Path) -> AudioInfo:
@@ -131,8 +135,8 @@ class AudioReader:
         self._at += block.shape[1]
         if block.shape[1] < want:
             self._ended()
-        bad = ~np.isfinite(block)
-        if bad.any():
+        if block.size and not (np.isfinite(block.max()) and np.isfinite(block.min())):
+            bad = ~np.isfinite(block)
             self.n_nonfinite += int(bad.sum())
             block[bad] = 0.0
         return block
@@ -188,6 +192,12 @@ class AudioReader:
         assert self._at is not None
         if self.info.n_samples is None:
             self._check_range(self._decoder.position)
+            missing_seconds = (self.info.about_seconds or 0) - self._at / self.info.sample_rate
+            if missing_seconds > _SLACK_SECONDS:
+                self._short = (
+                    f"{self.info.path}: ends {missing_seconds:.1f} s before the length that it "
+                    "claims, it was probably cut short"
+                )
             return
         rate = self.info.sample_rate
         seconds = self._at / rate

@@ -4,7 +4,6 @@ A file is written under a hidden name beside its target and takes its name when 
 """
 
 import contextlib
-import errno
 import os
 import secrets
 import tempfile
@@ -14,7 +13,7 @@ from types import TracebackType
 from typing import BinaryIO, Literal, cast
 
 import numpy as np
-import soundfile as sf  # type: ignore[import-untyped]
+import soundfile as sf
 
 from isolde.audio.decoders import stream_name
 from isolde.audio.encoders import Encoder, SoundFileEncoder, WavEncoder, write_fully
@@ -24,6 +23,7 @@ from isolde.audio.formats import (
     container_for,
     container_named,
 )
+from isolde.audio.targets import can_patch, exists_already, explain
 from isolde.errors import AudioError, InputError
 from isolde.stages import Float32
 
@@ -121,7 +121,7 @@ class AudioWriter:
             self.abort()
             if isinstance(error, AudioError):
                 raise
-            raise AudioError(self._problem(error)) from error
+            raise AudioError(explain(self.name, error)) from error
         except BaseException:
             self.abort()
             raise
@@ -153,7 +153,7 @@ class AudioWriter:
             self.abort()
             if isinstance(error, AudioError):
                 raise
-            raise AudioError(self._problem(error)) from error
+            raise AudioError(explain(self.name, error)) from error
         self.n_samples += block.shape[1]
 
     def close(self) -> None:
@@ -183,14 +183,14 @@ class AudioWriter:
                 self._owned.close()
             if self._part is not None and self._target is not None:
                 if not self._overwrite and self._target.exists():
-                    raise AudioError(_exists(self.name))
+                    raise AudioError(exists_already(self.name))
                 os.replace(self._part, self._target)
         except BaseException as error:
             self.abort()
             if isinstance(error, (OSError, sf.LibsndfileError)) and not isinstance(
                 error, AudioError
             ):
-                raise AudioError(self._problem(error)) from error
+                raise AudioError(explain(self.name, error)) from error
             raise
         self._state = "closed"
 
@@ -253,8 +253,9 @@ class AudioWriter:
 
     def _limit(self, block: Float32) -> Float32:
         """Replace NaN, measure the peak, and limit as the policy says."""
-        finite = np.isfinite(block)
-        if not finite.all():
+        peak = float(max(block.max(), -block.min()))  # NaN if there is one
+        if not np.isfinite(peak):
+            finite = np.isfinite(block)
             count = int(block.size - finite.sum())
             if self._clip == "error":
                 raise AudioError(
@@ -263,7 +264,7 @@ class AudioWriter:
                 )
             self.n_nonfinite += count
             block = np.where(finite, block, np.float32(0))
-        peak = float(np.abs(block).max())
+            peak = float(np.abs(block).max())
         self.peak = max(self.peak, peak)
         if peak <= 1.0 or self.subtype == "FLOAT":
             return block
@@ -284,7 +285,7 @@ class AudioWriter:
         if target.exists() and not target.is_file():
             return target.open("wb")
         if target.exists() and not self._overwrite:
-            raise AudioError(_exists(str(path)))
+            raise AudioError(exists_already(str(path)))
         folder = target.parent
         missing = [up for up in (folder, *folder.parents) if not up.exists()]
         for up in reversed(missing):
@@ -297,7 +298,7 @@ class AudioWriter:
     def _open_encoder(self) -> Encoder:
         """Start the encoder that the container needs."""
         stream = self._stream
-        self._seekable = _can_patch(stream)
+        self._seekable = can_patch(stream)
         self._start = stream.tell() if self._seekable else 0
         if self._kind.name == "wav":
             return WavEncoder(
@@ -318,24 +319,6 @@ class AudioWriter:
             subtype=self.subtype,
             tags=self._tags,
         )
-
-    def _problem(self, error: BaseException) -> str:
-        """Say in one line what the operating system or libsndfile did not like."""
-        number = getattr(error, "errno", None)
-        remedies = {
-            errno.ENOSPC: "the disk is full: make room, or choose another folder",
-            errno.EDQUOT: "the disk quota is used up: make room, or choose another folder",
-            errno.EACCES: "may not be written: check the permissions of the folder",
-            errno.EPERM: "may not be written: check the permissions of the folder",
-            errno.EROFS: "the disk is read-only: choose another folder",
-            errno.ENOTDIR: "a part of its folder is a file: choose another folder",
-            errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
-            errno.EPIPE: "the program that reads the pipe has ended",
-        }
-        if number in remedies:
-            return f"{self.name}: {remedies[number]}"
-        what = getattr(error, "strerror", None) or str(error) or "libsndfile failed"
-        return f"{self.name}: cannot be written ({what}): choose another folder or format"
 
 
 def write(
@@ -384,20 +367,3 @@ def write(
         for at in range(0, audio.shape[1], 65536):
             writer.write(audio[:, at : at + 65536])
     return writer.clipping_note()
-
-
-def _exists(name: str) -> str:
-    """Say that a target exists."""
-    return f"{name}: exists already: choose another name, or allow overwriting"
-
-
-def _can_patch(stream: BinaryIO) -> bool:
-    """Say whether a header can be rewritten later: not in pipes, nor in files opened to append."""
-    try:
-        import fcntl  # not on Windows
-
-        if not stream.seekable():
-            return False
-        return not fcntl.fcntl(stream.fileno(), fcntl.F_GETFL) & os.O_APPEND
-    except (ImportError, OSError, AttributeError, ValueError):
-        return bool(stream.seekable())

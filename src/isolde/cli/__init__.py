@@ -1,6 +1,6 @@
 """The command `isolde`: one verb per job; it parses, calls and prints, and holds no logic.
 
-Exit codes: 0 all done; 1 something of several failed; 2 bad input; 130 interrupted.
+Exit codes: 0 all done; 2 bad input, also of one song of several; 130 interrupted.
 """
 
 import sys
@@ -8,7 +8,7 @@ import sys
 import typer
 
 from isolde import __version__
-from isolde.cli import separate
+from isolde.cli import activity, demo, doctor, evaluate, live, pairs, separate, train
 from isolde.errors import IsoldeError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (separate,):
+for verb in (separate, live, activity, pairs, evaluate, train, demo, doctor):
     verb.register(app)
 
 

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
-import soxr
 from numpy.typing import NDArray
 
+from isolde.audio import info, read
 from isolde.errors import AudioError, InputError
 from isolde.spectrum import GRID_22, GRID_44, analyse
 
@@ -67,16 +66,10 @@ def artist_of(folder: Path) -> str:
 
 def _decode(path: Path, sample_rate: int) -> tuple[NDArray[np.float32], int]:
     """Stereo samples at `sample_rate`, and the file's own rate."""
-    try:
-        audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise AudioError(
-            f"{path}: cannot be decoded ({error}): leave it out or replace it"
-        ) from None
-    if rate != sample_rate:
-        audio = soxr.resample(audio, rate, sample_rate)
-    stereo = audio.T[:2] if audio.shape[1] > 1 else np.repeat(audio.T, 2, axis=0)
-    return np.ascontiguousarray(stereo), rate
+    own_rate = info(path).sample_rate
+    audio, _ = read(path, sample_rate=sample_rate)
+    stereo = audio[:2] if audio.shape[0] > 1 else np.repeat(audio, 2, axis=0)
+    return np.ascontiguousarray(stereo), own_rate
 
 
 def _activity(vocals: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -84,7 +77,8 @@ def _activity(vocals: NDArray[np.float32]) -> NDArray[np.bool_]:
     spectra = analyse(vocals, GRID_22)
     level = np.sqrt((np.abs(spectra) ** 2).sum(axis=(0, 2)))
     loud = np.percentile(level, 95) if level.size else 0.0
-    return (level > max(0.01 * loud, 1e-4)).astype(np.bool_)
+    active: NDArray[np.bool_] = level > max(0.01 * loud, 1e-4)
+    return active
 
 
 class Library:

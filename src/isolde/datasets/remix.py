@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import soxr
+from numpy.typing import NDArray
 
+from isolde.audio import Resampler
 from isolde.datasets.library import FULL_SCALE, Entry, Int16
 from isolde.errors import InputError
 from isolde.spectrum import GRID_22, analyse
 from isolde.stages import Complex64, Float32
+
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,9 @@ class Remix:
         balance_db: mean and standard deviation of voice to backing from two songs.
         jitter_db: standard deviation of the same within one song.
         level_db: least and greatest level (RMS) of the mixture, in dB of full scale.
+        voice_level: what the voice's level is measured on when its backing is another song's: the
+            "piece" that is cut, or the whole "song" where it sounds, so that its quiet places, and
+            what bleeds into its silent ones, stay quiet.
     """
 
     same_song: float = 0.4
@@ -46,6 +52,12 @@ class Remix:
     balance_db: tuple[float, float] = (-3.0, 4.0)
     jitter_db: float = 2.0
     level_db: tuple[float, float] = (-36.0, -9.0)
+    voice_level: str = "piece"
+
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning."""
+        if self.voice_level not in ("piece", "song"):
+            raise InputError(f"voice_level '{self.voice_level}' is unknown: take piece or song")
 
 
 def _rms(audio: Float32) -> float:
@@ -73,6 +85,7 @@ class Mixer:
             raise InputError("a library needs voices and backings: add folders with both")
         self._voice_chances = _chances([e.vocals for e in self._voices])
         self._backing_chances = _chances([e.accompaniment for e in self._backings])
+        self._song_rms: dict[int, float] = {}
 
     def example(self, index: int, n_frames: int) -> tuple[Complex64, Complex64]:
         """Spectra of the voice and of the backing of example `index`.
@@ -80,9 +93,15 @@ class Mixer:
         Returns:
             two (n_frames, 513): their sum is the mixture.
         """
+        vocals, accompaniment, _ = self.labelled(index, n_frames)
+        return vocals, accompaniment
+
+    def labelled(self, index: int, n_frames: int) -> tuple[Complex64, Complex64, Bools]:
+        """Example `index`, and in which of its frames the voice sounds, (n_frames,)."""
         rng, s = np.random.default_rng([self.seed, index]), self.settings
         n = (n_frames - 1) * GRID_22.hop
-        voice = self._voices[rng.choice(len(self._voices), p=self._voice_chances)]
+        i = int(rng.choice(len(self._voices), p=self._voice_chances))
+        voice = self._voices[i]
         together = voice.accompaniment is not None and rng.random() < s.same_song
         if together:
             backing = voice
@@ -92,6 +111,8 @@ class Mixer:
         side = -1 if rng.random() < s.mid else int(rng.integers(2))
         speed = self._speed(rng)
         start = self._place(voice, n, rng)
+        frames = np.round(start / GRID_22.hop + speed * np.arange(n_frames)).astype(int)
+        sounds = voice.activity[np.minimum(frames, len(voice.activity) - 1)]
         v = _cut(voice.vocals, start, n, speed, side)
         if together:
             a = _cut(backing.accompaniment, start, n, speed, side)
@@ -99,8 +120,11 @@ class Mixer:
         else:
             start = int(rng.integers(max(1, backing.accompaniment.shape[1] - n)))
             a = _cut(backing.accompaniment, start, n, self._speed(rng), side)
-            gain = 10 ** (rng.normal(*s.balance_db) / 20) * _rms(a) / max(_rms(v), 1e-3)
-        v *= np.float32(0 if rng.random() < s.no_voice else gain)
+            rms = _rms(v) if s.voice_level == "piece" else self._rms_of(i)
+            gain = 10 ** (rng.normal(*s.balance_db) / 20) * _rms(a) / max(rms, 1e-3)
+        if rng.random() < s.no_voice:
+            gain, sounds = 0.0, np.zeros(n_frames, np.bool_)
+        v *= np.float32(gain)
         level = 10 ** (rng.uniform(*s.level_db) / 20) / max(_rms(v + a), 1e-4)
         spectra = analyse(np.stack([v, a]) * np.float32(level), GRID_22)[:, :n_frames]
         for source in spectra:
@@ -110,7 +134,18 @@ class Mixer:
         if top < GRID_22.sample_rate / 2:
             # the same edge for both, or the network learns that treble is never voice
             spectra[:, :, int((top - 200) / GRID_22.sample_rate * GRID_22.n_fft) :] = 0
-        return spectra[0], spectra[1]
+        return spectra[0], spectra[1], sounds
+
+    def _rms_of(self, i: int) -> float:
+        """RMS of voice `i` in the frames in which it sounds, from up to 256 of them."""
+        if i not in self._song_rms:
+            voice = self._voices[i]
+            assert voice.vocals is not None
+            frames = np.flatnonzero(voice.activity)
+            frames = frames[:: 1 + len(frames) // 256]
+            parts = [_cut(voice.vocals, f * GRID_22.hop, GRID_22.hop, 1.0, -1) for f in frames]
+            self._song_rms[i] = _rms(np.concatenate(parts))
+        return self._song_rms[i]
 
     def _speed(self, rng: np.random.Generator) -> float:
         s = self.settings
@@ -145,5 +180,6 @@ def _cut(part: Int16, start: int, n: int, speed: float, side: int) -> Float32:
     piece = part[:, start : start + need].astype(np.float32) / np.float32(FULL_SCALE)
     mono = piece.mean(axis=0) if side < 0 else piece[side]
     if speed != 1 and len(mono) > 64:
-        mono = soxr.resample(mono, speed, 1.0, quality="LQ")
+        resampler = Resampler(round(GRID_22.sample_rate * speed), GRID_22.sample_rate, 1)
+        mono = np.concatenate([resampler.feed(mono[None]), resampler.flush()], axis=1)[0]
     return np.pad(mono[:n], (0, max(0, n - len(mono)))).astype(np.float32)

@@ -1,1 +1,5 @@
-"""Pictures of what the library hears; the only room that imports matplotlib, and only lazily."""
+"""Pictures of sound, masks and networks; they read what others computed and decide nothing."""
+
+from isolde.figures.separation import draw_separation
+
+__all__ = ["draw_separation"]

@@ -57,11 +57,15 @@ VAD = WindowShape(channels=(16, 16, 16, 16), hidden=64, outputs=1)
 """The vocal activity detector: 123,985 parameters."""
 
 MASK = WindowShape(channels=(32, 16, 64, 16), hidden=128, outputs=513)
-"""The mask network: 323,233 parameters. The magnitude regression network has the same shape."""
+"""The mask network: 323,233 parameters, one sigmoid for each bin."""
+
+REGRESSION = MASK
+"""The magnitude regression network, the step before: the same layers, read without a sigmoid as the
+magnitudes of the vocal frame. It left artefacts and interference, and the mask replaced it."""
 
 
 class WindowNetwork(nn.Module):
-    """The article's trunk and head. Outputs are raw: the read-out (sigmoid or none) is the caller's.
+    """The article's trunk and head. Outputs are raw; a sigmoid is the caller's affair.
 
     Inputs are normalised per bin first, (x - mean) / std, with constants that are not parameters;
     a frame is normalised alike wherever it stands in a window.
@@ -92,8 +96,8 @@ class WindowNetwork(nn.Module):
         self.register_buffer("mean", torch.zeros(shape.n_bins))
         self.register_buffer("std", torch.ones(shape.n_bins))
         for layer in (*self.convolutions, self.hidden, self.output):
-            nn.init.xavier_uniform_(layer.weight)  # type: ignore[arg-type]
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     @property
     def n_parameters(self) -> int:

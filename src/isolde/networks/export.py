@@ -22,6 +22,8 @@ IR_VERSION = 9
 TO_THE_END = np.iinfo(np.int64).max
 TIME, CHANNEL = 2, 1
 
+Dims = dict[str, list[Any]]
+
 
 @dataclass
 class _Builder:
@@ -57,7 +59,9 @@ class _Builder:
         self.part(whole, {TIME: (-frames, TO_THE_END)}, output=f"next_{name}")
         return whole
 
-    def part(self, value: str, ranges: dict[int, tuple[int, int]], output: str | None = None) -> str:
+    def part(
+        self, value: str, ranges: dict[int, tuple[int, int]], output: str | None = None
+    ) -> str:
         """A slice along some axes."""
         columns = zip(*((a, *r) for a, r in ranges.items()), strict=True)
         axes, starts, ends = (self.constant(np.array(c, np.int64)) for c in columns)
@@ -80,7 +84,9 @@ class _Builder:
         """
         wholes, kept = [], []
         for i, (name, lag, blocks, channels) in enumerate(sources):
-            reach = [m_lag - shift - lag for terms, m_lag in maps for s, _, shift in terms if s == i]
+            reach = [
+                m_lag - shift - lag for terms, m_lag in maps for s, _, shift in terms if s == i
+            ]
             kept.append(max(reach, default=0))
             wholes.append(self.joined(name, blocks * channels, kept[-1], bins))
         outputs = []
@@ -101,7 +107,7 @@ class _Builder:
 def _convolve(
     builder: _Builder, sources: list[str], layer: Any, below: Level, level: Level, bins: int
 ) -> list[str]:
-    """A convolution layer: each (tap, source) product once. Tap 0, which all maps have, has the bias."""
+    """A convolution layer: each (tap, source) product once; tap 0, in every map, has the bias."""
     channels = layer.weight.shape[0]
     products = []
     for name, taps, lag in zip(sources, below.used, below.lag, strict=True):
@@ -116,6 +122,21 @@ def _convolve(
         for terms, lag in zip(level.maps, level.lag, strict=True)
     ]
     return builder.shifted(products, maps, bins, "Sum")
+
+
+def _convolve_input(
+    builder: _Builder, frames: str, layer: Any, level: Level, bins: int
+) -> list[str]:
+    """The first layer: with one channel in, whole kernels cost less than sums of products."""
+    kept = max(level.lag)
+    whole = builder.joined(frames, 1, kept, bins)
+    maps = []
+    for terms, lag in zip(level.maps, level.lag, strict=True):
+        kernel = np.stack([layer.weight[..., t.tap + 1].numpy() for t in terms], axis=2)
+        part = builder.part(whole, {TIME: (kept - lag, TO_THE_END)}) if lag < kept else whole
+        inputs = [part, builder.constant(kernel), builder.constant(layer.bias.numpy())]
+        maps.append(builder.node("Conv", *inputs, pads=[0, 1, 0, 1]))
+    return maps
 
 
 def _pool(
@@ -143,9 +164,7 @@ def _head(builder: _Builder, sources: list[str], network: WindowNetwork, last: L
     for t, (i, _) in enumerate(steps.columns):
         kernel = weights[:, :, t].transpose(1, 2).unsqueeze(2).numpy()  # (hidden, channel, 1, bin)
         bias = network.hidden.bias.numpy() * np.float32(t == 0)
-        name = builder.node(
-            "Conv", sources[i], builder.constant(kernel), builder.constant(bias)
-        )
+        name = builder.node("Conv", sources[i], builder.constant(kernel), builder.constant(bias))
         products.append((name, last.lag[i], 1, shape.hidden))
     terms = [(t, 0, offset) for t, (_, offset) in enumerate(steps.columns)]
     (hidden,) = builder.shifted(products, [(terms, steps.span)], 1, "Sum")
@@ -154,6 +173,50 @@ def _head(builder: _Builder, sources: list[str], network: WindowNetwork, last: L
     hidden = builder.node("Transpose", hidden, perm=[0, 2, 1])
     out = builder.node("MatMul", hidden, builder.constant(network.output.weight.T.numpy()))
     return builder.node("Add", out, builder.constant(network.output.bias.numpy()))
+
+
+def window_graph(network: WindowNetwork) -> bytes:
+    """The ONNX file of the same network as the article runs it: one window, one answer.
+
+    (windows (n, n_frames, bins)) -> (mask (n, outputs)). It is the oracle, and the thing to beat.
+
+    Args:
+        network: trained weights; not changed.
+
+    Returns:
+        the serialised model.
+    """
+    import torch
+
+    with torch.no_grad():
+        builder, shape = _Builder(), network.shape
+        centred = builder.node("Sub", "windows", builder.constant(network.mean.numpy()))
+        scaled = builder.node("Mul", centred, builder.constant((1 / network.std).numpy()))
+        maps = builder.node("Unsqueeze", scaled, builder.constant(np.array([1])))
+        layer: Any
+        for i, layer in enumerate(network.convolutions):
+            # (time, frequency) here, (frequency, time) in the network
+            weight = builder.constant(layer.weight.transpose(2, 3).numpy())
+            bias = builder.constant(layer.bias.numpy())
+            maps = builder.node("Conv", maps, weight, bias, pads=[1, 1, 1, 1])
+            maps = builder.node("LeakyRelu", maps, alpha=SLOPE)
+            if i % 2:
+                square = [POOL, POOL]
+                maps = builder.node("MaxPool", maps, kernel_shape=square, strides=square)
+        flat = builder.node("Transpose", maps, perm=[0, 3, 2, 1])  # bin, column, channel
+        flat = builder.node("Flatten", flat)
+        weight = builder.constant(network.hidden.weight.numpy())
+        hidden = builder.node(
+            "Gemm", flat, weight, builder.constant(network.hidden.bias.numpy()), transB=1
+        )
+        hidden = builder.node("LeakyRelu", hidden, alpha=SLOPE)
+        weight = builder.constant(network.output.weight.numpy())
+        out = builder.node(
+            "Gemm", hidden, weight, builder.constant(network.output.bias.numpy()), transB=1
+        )
+        builder.node("Sigmoid", out, output="mask")
+    window = ["n", shape.n_frames, shape.n_bins]
+    return _serialised(builder, {"windows": window}, {"mask": ["n", shape.outputs]})
 
 
 def stateful_graph(network: WindowNetwork) -> bytes:
@@ -166,7 +229,6 @@ def stateful_graph(network: WindowNetwork) -> bytes:
         the serialised model.
     """
     import torch
-    from onnx import TensorProto, checker, helper
 
     with torch.no_grad():
         builder, shape = _Builder(), network.shape
@@ -179,7 +241,10 @@ def stateful_graph(network: WindowNetwork) -> bytes:
             below = steps.levels[depth - 1]
             if level.kind == "convolution":
                 layer: Any = next(convolutions)
-                maps = _convolve(builder, maps, layer, below, level, bins)
+                if depth == 1:
+                    maps = _convolve_input(builder, maps[0], layer, level, bins)
+                else:
+                    maps = _convolve(builder, maps, layer, below, level, bins)
                 channels = layer.weight.shape[0]
                 if steps.levels[depth + 1].kind == "convolution":
                     maps = [builder.node("LeakyRelu", m, alpha=SLOPE) for m in maps]
@@ -188,19 +253,26 @@ def stateful_graph(network: WindowNetwork) -> bytes:
                 bins //= POOL
         builder.node("Sigmoid", _head(builder, maps, network, steps.levels[-1]), output="mask")
 
-    def tensor(name: str, dims: list[Any]) -> Any:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)
+    states = {name: ["batch", c, t, f] for name, c, t, f in builder.states}
+    return _serialised(
+        builder,
+        {"frames": ["batch", "n", shape.n_bins], **states},
+        {
+            "mask": ["batch", "n", shape.outputs],
+            **{f"next_{name}": dims for name, dims in states.items()},
+        },
+    )
 
-    states = [(name, ["batch", c, t, f]) for name, c, t, f in builder.states]
+
+def _serialised(builder: _Builder, inputs: Dims, outputs: Dims) -> bytes:
+    """The file of a finished graph, checked."""
+    from onnx import TensorProto, checker, helper
+
+    def tensors(dims: Dims) -> list[Any]:
+        return [helper.make_tensor_value_info(n, TensorProto.FLOAT, d) for n, d in dims.items()]
+
     graph = helper.make_graph(
-        builder.nodes,
-        "isolde",
-        [tensor("frames", ["batch", "n", shape.n_bins]), *(tensor(n, d) for n, d in states)],
-        [
-            tensor("mask", ["batch", "n", shape.outputs]),
-            *(tensor(f"next_{n}", d) for n, d in states),
-        ],
-        builder.constants,
+        builder.nodes, "isolde", tensors(inputs), tensors(outputs), builder.constants
     )
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION

@@ -1,18 +1,18 @@
 """The article's window network over a whole stream, each product once: same numbers, less work.
 
-Consecutive windows share 24 of 25 frames, so almost every convolution the sliding window asks for
+Consecutive windows share 24 of 25 frames, so almost every product that the sliding window asks for
 has been computed before. Almost: 'same' padding puts zeros at each window's OWN edges, so a column
-near an edge differs from the same frame seen from a window where it lies inside. Yet there are only
-few kinds of columns. Let `Map[a]` be one kind of column for every frame a of the stream; a column of
+near an edge differs from the same frame seen from a window where it lies inside. Yet there are few
+kinds of columns. Let `Map[a]` be one kind of column for every frame a of the stream; a column of
 the window that starts at frame s is a reference (map, offset), meaning Map[s + offset].
 
-    convolution:  column c = sum over taps k of W_k * column[c + k], taps that leave the window dropped
+    convolution:  column c = sum over taps k of W_k * column[c + k], none from outside the window
     pool:         column p = max of columns 3p, 3p + 1, 3p + 2
 
 Both only combine references. Take out the smallest offset, and what remains - which taps, of which
-maps, at which distances - is the kind; equal kinds are one map, computed once. `plan` does this from
-the layer list, from the last pool backwards, so that columns nobody reads never appear. Dilation by
-three behind a pool comes out by itself.
+maps, at which distances - is the kind; equal kinds are one map, computed once. `plan` derives this
+from the layer list, from the last pool backwards, so that columns nobody reads never appear.
+Dilation by three behind a pool comes out by itself.
 
 A map is then a sum of shifted products (tap weight * source map), each product computed once per
 frame. LeakyReLU is monotonic and commutes with max, so before a pool it waits until after it, and
@@ -22,6 +22,7 @@ frequency is pooled before time.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -29,7 +30,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from isolde.networks.article import POOL, SLOPE, WindowNetwork
-
 
 Spec = Sequence[tuple[int, Sequence[tuple[int, int, int]]]]
 
@@ -118,9 +118,11 @@ def plan(n_frames: int = 25, *, exact: bool = True) -> Plan:
         return known[depth][terms], base
 
     columns = tuple(column(len(kinds), c) for c in range(widths[-1]))
-    for below, level in zip(levels, levels[1:], strict=False):
-        taps = [sorted({t.tap for m in level.maps for t in m if t.source == i})
-                for i in range(len(below.maps))]
+    for below, level in pairwise(levels):
+        taps = [
+            sorted({t.tap for m in level.maps for t in m if t.source == i})
+            for i in range(len(below.maps))
+        ]
         below.used = taps
     first = min(offset for _, offset in columns)
     last = max(levels[-1].lag[i] + offset for i, offset in columns)
@@ -141,12 +143,12 @@ class _FrequencyConvolution(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, maps: Tensor, weight: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, maps: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(maps, weight)
         return functional.conv2d(maps, weight, padding=(0, 1))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor]:
         maps, weight = ctx.saved_tensors
         grad = grad.contiguous(memory_format=torch.channels_last)
         below = None
@@ -170,7 +172,7 @@ class _ShiftedSums(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, spec: Spec, bias: Tensor, *products: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+    def forward(ctx: Any, spec: Spec, bias: Tensor, *products: Tensor) -> tuple[Tensor, ...]:
         c = bias.shape[0]
         outputs = []
         for length, terms in spec:
@@ -183,7 +185,7 @@ class _ShiftedSums(torch.autograd.Function):
         return tuple(outputs)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         c = grads[0].shape[1]
         buffers = [_zeros(shape, grads[0]) for shape in ctx.shapes]
         bias = grads[0].new_zeros(c)
@@ -201,7 +203,7 @@ class _TimeMax(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, spec: Spec, *maps: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+    def forward(ctx: Any, spec: Spec, *maps: Tensor) -> tuple[Tensor, ...]:
         outputs, choices = [], []
         for length, terms in spec:
             a, b, c = (maps[i][:, :, s : s + length] for i, _, s in terms)
@@ -213,7 +215,7 @@ class _TimeMax(torch.autograd.Function):
         return tuple(outputs)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         buffers = [_zeros(shape, grads[0]) for shape in ctx.shapes]
         choices = ctx.saved_tensors
         for j, (grad, (length, terms)) in enumerate(zip(grads, ctx.spec, strict=True)):
@@ -287,7 +289,7 @@ def slide(network: WindowNetwork, frames: Tensor, *, exact: bool = True) -> Tens
     steps = plan(network.shape.n_frames, exact=exact)
     maps = [network.normalised(frames).unsqueeze(1).to(memory_format=torch.channels_last)]
     convolutions = iter(network.convolutions)
-    for depth, (below, level) in enumerate(zip(steps.levels, steps.levels[1:], strict=False), 1):
+    for depth, (below, level) in enumerate(pairwise(steps.levels), 1):
         if level.kind == "convolution":
             layer = next(convolutions)
             maps = convolve(maps, layer.weight, layer.bias, below, level)  # type: ignore[arg-type]
@@ -300,7 +302,7 @@ def slide(network: WindowNetwork, frames: Tensor, *, exact: bool = True) -> Tens
     n_windows = frames.shape[1] - steps.span
     bins, columns = network.shape.pooled
     weights = network.hidden.weight.view(-1, bins, columns, network.shape.channels[-1])
-    hidden = network.hidden.bias
+    hidden: Tensor = network.hidden.bias
     for t, (i, offset) in enumerate(steps.columns):
         flat = maps[i][:, :, offset : offset + n_windows].permute(0, 2, 3, 1).flatten(2)
         hidden = hidden + flat @ weights[:, :, t].flatten(1).T

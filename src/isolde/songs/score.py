@@ -113,13 +113,16 @@ def _sing(
         for index, (length, step) in enumerate(zip(rhythm, steps, strict=True)):
             degree += int(step)
             degree += int(np.sign(home - degree)) * max(0, abs(degree - home) - 5)
-            chord = chords[min(int(time / (beat * BEATS_PER_BAR)), len(chords) - 1)]
+            bar = int(time / (beat * BEATS_PER_BAR) + 1e-6)  # a note on the bar line is in its bar
+            chord = chords[min(bar, len(chords) - 1)]
             if length >= 1.0:
                 degree = min(
                     (d for d in range(degree - 2, degree + 3) if (d - chord) % 7 in (0, 2, 4)),
                     key=lambda d: (abs(d - degree), d),
                 )
-            vowels = tuple(rng.choice(VOWELS, size=2 if length >= 1.5 else 1, replace=False))
+            vowels = tuple(
+                rng.choice(VOWELS, size=2 if length >= 1.5 else 1, replace=False).tolist()
+            )
             end = time + length * beat
             if end <= seconds - 0.25:
                 syllables.append(

@@ -3,7 +3,6 @@
 import json
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def ideal(recipe: Recipe, vocals: Complex64, accompaniment: Complex64) -> Float3
     v, a = np.abs(vocals), np.abs(accompaniment)
     if recipe.target == "binary":
         return binary_mask(v, a)
-    return ratio_mask(v, a, power=2 if recipe.target == "power" else 1)
+    return ratio_mask(v, a, power=1 if recipe.target == "magnitude" else 2)
 
 
 def make_batch(recipe: Recipe, mixer: Mixer, step: int, *, exact: bool) -> Batch:
@@ -52,15 +51,25 @@ def make_batch(recipe: Recipe, mixer: Mixer, step: int, *, exact: bool) -> Batch
     answers = slice(first, first + recipe.frames)
     features, targets, weights = [], [], []
     for i in range(recipe.segments):
-        vocals, accompaniment = mixer.example(step * recipe.segments + i, n_frames)
+        vocals, accompaniment, sounds = mixer.labelled(step * recipe.segments + i, n_frames)
         mixture = np.abs(vocals + accompaniment)
         features.append(recipe.features.compressed(mixture))
+        if recipe.target == "activity":
+            sounding = sounds[answers, None].astype(np.float32)
+            if recipe.shape.outputs == 1:
+                targets.append(sounding)
+                weights.append(np.ones_like(sounding))
+                continue
         mask = ideal(recipe, vocals[answers], accompaniment[answers])
         weight = mixture[answers] ** np.float32(recipe.weight_power)
         if recipe.features.mel:
             mask, weight = to_network_axis(mask, weight)
+        weight /= weight.mean() + EMPTY
+        if recipe.target == "activity":  # its one output counts as much as all bins together
+            mask = np.concatenate([sounding, mask], axis=1)
+            weight = np.concatenate([np.full_like(sounding, weight.shape[1]), weight], axis=1)
         targets.append(mask)
-        weights.append(weight / (weight.mean() + EMPTY))
+        weights.append(weight)
     return Batch(*(torch.from_numpy(np.stack(x)) for x in (features, targets, weights)))
 
 
@@ -121,16 +130,18 @@ class Run:
         *,
         until: int | None = None,
         save_every: int = 100,
-        on_step: Callable[[int, float, float], None] | None = None,
-    ) -> None:
+    ) -> float:
         """Take steps to the end of the recipe, or to `until`; save now and then and at the end.
 
         Args:
             until: step to stop before.
             save_every: steps from one checkpoint to the next.
-            on_step: called with (steps done, loss, seconds of the step).
+
+        Returns:
+            the mean loss of these steps; NaN for none.
         """
         recipe, end = self.recipe, self.recipe.steps if until is None else until
+        losses: list[float] = []
         self.network.train()
         with (self.folder / "log.csv").open("a", encoding="utf-8") as log:
             while self.step < end:
@@ -153,10 +164,10 @@ class Run:
                 seconds = time.perf_counter() - began
                 log.write(f"{self.step},{loss.item():.6f},{seconds:.3f}\n")
                 log.flush()
-                if on_step:
-                    on_step(self.step, loss.item(), seconds)
+                losses.append(loss.item())
                 if self.step % save_every == 0 or self.step == end:
                     self.save()
+        return float(np.mean(losses)) if losses else float("nan")
 
     def averaged(self) -> WindowNetwork:
         """A copy with the averaged weights, ready to evaluate."""
@@ -170,17 +181,15 @@ class Run:
         tensors |= {f"average.{k}": v for k, v in self.average.items()}
         for i, slots in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in slots.items()}
+        tensors["step"] = torch.tensor(self.step)
         part = self.folder / "state.part"
-        save_file({k: v.contiguous() for k, v in tensors.items()}, part, {"step": str(self.step)})
+        save_file({k: v.contiguous() for k, v in tensors.items()}, part)
         os.replace(part, self.folder / "state.safetensors")
 
     def _load(self) -> None:
-        from safetensors import safe_open
-
         path = self.folder / "state.safetensors"
-        with safe_open(path, "pt") as file:
-            self.step = int(file.metadata()["step"])
         tensors = load_file(path)
+        self.step = int(tensors["step"].item())
 
         def part(name: str) -> dict[str, Tensor]:
             prefix = f"{name}."

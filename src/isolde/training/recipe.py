@@ -17,7 +17,10 @@ class Recipe:
         shape: of the network.
         features: what it is fed with.
         remix: how examples are made.
-        target: "power", "magnitude", "phase" or "binary": the ideal mask to learn.
+        target: "power", "magnitude", "phase" or "binary": the ideal mask to learn; or "activity":
+            whether the voice sounds (the first output, every frame counts alike) and, where the
+            network has more outputs, the power mask beside it, which teaches the trunk 513 things
+            a frame instead of one and is cut off for use.
         loss: "bce" or "mse" between the read mask and the target.
         weight_power: an error in a bin counts |X|^p.
         dropout: after the first pool, the second pool, the first dense layer.
@@ -55,9 +58,15 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
-        if self.target not in ("power", "magnitude", "phase", "binary"):
+        if self.target not in ("power", "magnitude", "phase", "binary", "activity"):
             raise InputError(
-                f"target '{self.target}' is unknown: take power, magnitude, phase or binary"
+                f"target '{self.target}' is unknown: "
+                "take power, magnitude, phase, binary or activity"
+            )
+        outputs = (1, 1 + self.shape.n_bins) if self.target == "activity" else (self.shape.n_bins,)
+        if self.shape.outputs not in outputs:
+            raise InputError(
+                f"target '{self.target}' does not fit a network with {self.shape.outputs} outputs"
             )
         if self.loss not in ("bce", "mse"):
             raise InputError(f"loss '{self.loss}' is unknown: take bce or mse")
@@ -77,7 +86,9 @@ class Recipe:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Recipe":
         """Rebuild from `to_dict`, also after a trip through JSON."""
-        remix = {k: tuple(v) if isinstance(v, list) else v for k, v in values["remix"].items()}
+        remix: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values["remix"].items()
+        }
         return cls(
             **{
                 **values,

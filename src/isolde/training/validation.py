@@ -40,7 +40,7 @@ def song_usdr(
     kind: str = "soft",
     exact: bool = True,
 ) -> float:
-    """uSDR of the vocals of one song in dB: 10 log10 of the voice's energy over the error's."""
+    """USDR of the vocals of one song in dB: 10 log10 of the voice's energy over the error's."""
     assert entry.vocals is not None and entry.accompaniment is not None
     vocals = entry.vocals.astype(np.float32) / np.float32(FULL_SCALE)
     mixture = vocals + entry.accompaniment.astype(np.float32) / np.float32(FULL_SCALE)

@@ -1,0 +1,141 @@
+"""How fast isolde is, as ratios measured in one run: python benchmarks/speed.py [--peer PYTHON].
+
+1. The network over the same frames in the same engine on one thread: every window on its own
+   against the shared form, and one frame a call.
+2. A whole song of stereo 44.1 kHz, from samples to stems, on one thread: audio per CPU second.
+3. Cold start: CPU seconds of `isolde separate` until one second of a song is written.
+4. A peer on the same song on one thread: Spleeter 2 stems, by benchmarks/peers/spleeter, when the
+   path of its Python is given.
+
+Alternating rounds, medians: machines are noisy, and a ratio of neighbours is not.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+ROUNDS = 5
+WINDOW_FRAMES = 192
+STREAM_FRAMES = 2048
+
+
+def cpu_seconds(job: Callable[[], object]) -> float:
+    """CPU seconds of this process for a job."""
+    began = time.process_time()
+    job()
+    return time.process_time() - began
+
+
+def children_seconds(command: list[str]) -> float:
+    """CPU seconds, user and system, of a command."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def network_rates() -> dict[str, float]:
+    """Frames per CPU second of the mask network on one thread."""
+    import onnxruntime
+    import torch
+
+    from isolde.graph import Graph
+    from isolde.networks.article import MASK, WindowNetwork
+    from isolde.networks.export import stateful_graph, window_graph
+
+    torch.manual_seed(0)
+    network = WindowNetwork(MASK).eval()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    windows = onnxruntime.InferenceSession(window_graph(network), options, ["CPUExecutionProvider"])
+    graph = Graph(stateful_graph(network))
+    frames = np.random.default_rng(0).normal(size=(1, STREAM_FRAMES, 513)).astype(np.float32)
+    views = np.lib.stride_tricks.sliding_window_view(frames[0], 25, axis=0).transpose(0, 2, 1)
+
+    def naive() -> None:
+        for start in range(0, WINDOW_FRAMES, 32):
+            part = np.ascontiguousarray(views[start : start + 32])
+            windows.run(None, {"windows": part})
+
+    def one_by_one() -> None:
+        state = graph.state(1)
+        for i in range(WINDOW_FRAMES):
+            _, state = graph(frames[:, i : i + 1], state)
+
+    jobs: dict[str, tuple[Callable[[], object], int]] = {
+        "naive": (naive, WINDOW_FRAMES),
+        "shared": (lambda: graph(frames, graph.state(1)), STREAM_FRAMES),
+        "shared, 1 frame a call": (one_by_one, WINDOW_FRAMES),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in jobs}
+    for _ in range(ROUNDS):
+        for name, (job, n) in jobs.items():
+            rates[name].append(n / cpu_seconds(job))
+    ratio = median(s / n for s, n in zip(rates["shared"], rates["naive"], strict=True))
+    return {**{k: median(v) for k, v in rates.items()}, "shared / naive": ratio}
+
+
+def song(seconds: float) -> np.ndarray:
+    """A synthetic song, stereo at 44.1 kHz."""
+    from isolde.songs import make_song
+
+    piece = sum(make_song(1, seconds=20.0).values())
+    return np.tile(piece, (1, int(np.ceil(seconds / 20))))[:, : int(seconds * 44100)]
+
+
+def main() -> None:
+    """Measure and print one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peer", type=Path, help="Python of benchmarks/peers/spleeter's venv")
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of the song")
+    options = parser.parse_args()
+    from isolde.audio import write
+    from isolde.separator import separate
+
+    found: dict[str, object] = {"network, frames per CPU s": network_rates()}
+    audio = song(options.seconds)
+    rates = [
+        options.seconds / cpu_seconds(lambda: separate(audio, sample_rate=44100, threads=1))
+        for _ in range(ROUNDS)
+    ]
+    found["song in memory, audio s per CPU s"] = median(rates)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write(folder / "song.wav", audio, 44100)
+        write(folder / "second.wav", audio[:, :44100], 44100)
+        here = Path(__file__).parent
+        isolde = [sys.executable, "-m", "isolde", "separate", "--threads", "1", "--overwrite"]
+        ours = [*isolde, str(folder / "song.wav"), "-o", str(folder)]
+        start = [*isolde, str(folder / "second.wav"), "-o", str(folder)]
+        starts = [children_seconds(start) for _ in range(ROUNDS)]
+        found["command: CPU s to the first written second"] = median(starts)
+        pairs = []
+        for _ in range(3):
+            mine = children_seconds(ours)
+            theirs = float("nan")
+            if options.peer:
+                adapter = here / "peers" / "spleeter" / "separate.py"
+                theirs = children_seconds(
+                    [str(options.peer), str(adapter), str(folder / "song.wav"), str(folder / "p")]
+                )
+            pairs.append((mine, theirs))
+        found["command: audio s per CPU s"] = median(options.seconds / m for m, _ in pairs)
+        if options.peer:
+            found["Spleeter: audio s per CPU s"] = median(options.seconds / t for _, t in pairs)
+            found["isolde / Spleeter"] = median(t / m for m, t in pairs)
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()

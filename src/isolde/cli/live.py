@@ -1,0 +1,96 @@
+"""`isolde live`: isolate while the music plays."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command("live")(live)
+
+
+def live(
+    source: Annotated[
+        str, typer.Argument(help="A song, or - for standard input; nothing: an input device.")
+    ] = "",
+    *,
+    devices: Annotated[bool, typer.Option("--devices", help="List the devices and stop.")] = False,
+    input_name: Annotated[
+        str | None, typer.Option("--input", help="Device to capture: number, name or a part of it.")
+    ] = None,
+    output_name: Annotated[
+        str | None, typer.Option("--output", help="Device to play to. With -: instead of a pipe.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="Model: a name or a path.")] = "vocals",
+    play: Annotated[str, typer.Option(help="A stem, or mix.")] = "vocals",
+    wet: Annotated[float, typer.Option(help="1: the stem; 0: the mixture.")] = 1.0,
+    mask: Annotated[str, typer.Option(help="soft or binary.")] = "soft",
+    threshold: Annotated[float, typer.Option(help="Of the binary mask.")] = 0.5,
+    strength: Annotated[float, typer.Option(help="Of the soft mask; 2 takes more away.")] = 1.0,
+    rate: Annotated[
+        int | None, typer.Option(help="Hz; default: the song's, or the input device's.")
+    ] = None,
+    channels: Annotated[
+        int | None, typer.Option(help="Default: the song's, or up to 2 of the device's.")
+    ] = None,
+    block: Annotated[
+        int | None,
+        typer.Option(help="Frames of 11.6 ms between visits to the device [1; songs: 4]."),
+    ] = None,
+    depth: Annotated[
+        int, typer.Option(help="Blocks of time for the network; 0 waits for it: less latency.")
+    ] = 1,
+    device_latency: Annotated[
+        float | None, typer.Option(help="Seconds of buffer in each device; default: its own.")
+    ] = None,
+    start: Annotated[float, typer.Option(help="Seconds into the song.")] = 0.0,
+    stop_after: Annotated[float | None, typer.Option(help="End after so many seconds.")] = None,
+    raw: Annotated[
+        str | None, typer.Option(help="The pipe is raw PCM: s16le, s32le or f32le.")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option(help="Folder for the stems of what is played.")
+    ] = None,
+    control: Annotated[
+        int | None, typer.Option(help="Take commands on this TCP port of 127.0.0.1; 0: any.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No meters.")] = False,
+) -> None:
+    """Isolate the voice while the music plays.
+
+    isolde live SONG plays a song; isolde live captures from a device; isolde live - is a filter
+    from standard input to standard output. While it runs: v a m x space , . - + [ ] q.
+    """
+    from isolde.live import console
+
+    if devices:
+        console.print_devices()
+        return
+    settings = console.Settings(
+        source=source,
+        input_name=input_name,
+        output_name=output_name,
+        model=model,
+        play=play,
+        wet=wet,
+        mask=mask,
+        threshold=threshold,
+        strength=strength,
+        rate=rate,
+        channels=channels,
+        block=block,
+        depth=depth,
+        device_latency=device_latency,
+        start=start,
+        stop_after=stop_after,
+        raw=raw,
+        record=record,
+        control=control,
+        quiet=quiet,
+    )
+    if source == "-" and output_name is None:
+        console.run_pipe(settings)
+    else:
+        console.run_devices(settings)

@@ -1,0 +1,97 @@
+"""The catalogue's models as candidates: the streaming separator fed with whole songs.
+
+"vocals" is a model with its mask read softly; "vocals:binary" reads it at 0.5;
+"vocals:binary,threshold=0.4" and "vocals:strength=1.5" set the knobs of the separator.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from isolde import __version__, catalogue
+from isolde.errors import InputError
+from isolde.evaluation.candidates import Candidate
+from isolde.separator import BLOCK, Separator, load_separator
+from isolde.stages import Float32
+
+LATENCY_RATE = 44_100  # the latency that is shown is that for stereo music at this rate
+
+
+@dataclass(frozen=True)
+class ModelSeparator:
+    """A callable mixture -> stems; holds settings only, the network is loaded where it runs."""
+
+    model: str
+    mask: str = "soft"
+    threshold: float = 0.5
+    strength: float = 1.0
+
+    def __call__(self, mixture: Float32, sample_rate: int, /) -> dict[str, Float32]:
+        """Separate a song in blocks, with one thread.
+
+        Raises:
+            ModelError: the model cannot be loaded.
+            InputError: the mixture cannot be separated.
+        """
+        separator = _loaded(self, sample_rate, mixture.shape[0])
+        separator.reset()
+        starts = range(0, mixture.shape[1], BLOCK)
+        parts = [*(separator.feed(mixture[:, s : s + BLOCK]) for s in starts), separator.flush()]
+        return {
+            stem: np.concatenate([part[stem] for part in parts], axis=1) for stem in separator.stems
+        }
+
+
+def model(text: str) -> Candidate:
+    """A candidate from "NAME" or "NAME:OPTION,...", see the top of this module.
+
+    Args:
+        text: the name of a model of the catalogue, or a path, with or without options.
+
+    Raises:
+        ModelError: there is no such model.
+        InputError: an option is not known.
+    """
+    name, _, options = text.partition(":")
+    settings: dict[str, Any] = {}
+    for option in filter(None, options.split(",")):
+        key, equals, value = option.partition("=")
+        if not equals and key in ("soft", "binary"):
+            settings["mask"] = key
+            continue
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if key not in ("threshold", "strength") or not np.isfinite(number):
+            raise InputError(
+                f"model '{text}': '{option}' is no option: "
+                "take soft, binary, threshold=NUMBER or strength=NUMBER"
+            )
+        settings[key] = number
+    found = catalogue.find(name)
+    separate = ModelSeparator(name, **settings)
+    latency = _loaded(separate, LATENCY_RATE, 2).latency / LATENCY_RATE
+    return Candidate(
+        text,
+        separate,
+        kind="model",
+        identity=f"{found.card.sha256[:16]} {options} isolde {__version__}".strip(),
+        latency_seconds=latency,
+        model_bytes=found.path.stat().st_size,
+    )
+
+
+@lru_cache(maxsize=8)
+def _loaded(settings: ModelSeparator, sample_rate: int, n_channels: int) -> Separator:
+    return load_separator(
+        settings.model,
+        sample_rate=sample_rate,
+        n_channels=n_channels,
+        threads=1,
+        mask=settings.mask,
+        threshold=settings.threshold,
+        strength=settings.strength,
+    )

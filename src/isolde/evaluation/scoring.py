@@ -1,0 +1,177 @@
+"""One song, one candidate, one result: separates, times and scores; writes nothing."""
+
+import resource
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from isolde.evaluation import metrics
+from isolde.evaluation.bsseval import MEASURES, bsseval
+from isolde.evaluation.candidates import Candidate
+from isolde.evaluation.fullness import bleed_and_fullness
+from isolde.evaluation.songs import ACCOMPANIMENT, VOCALS, Song, Stems
+from isolde.stages import Float32
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one candidate scored on one song.
+
+    Attributes:
+        track: the song.
+        artist: who it is by.
+        candidate: name of the candidate.
+        kind: its kind, see `Candidate`.
+        identity: its identity when it was measured.
+        seconds: length of the song.
+        sample_rate: of the song.
+        metrics: name -> value; nan where it has no meaning for this song.
+        frames: name -> one value per second.
+        cpu_seconds: CPU time of the separation over all threads; nan when not known.
+        wall_seconds: elapsed time of the same.
+        error: one line when the song failed, and then there are no metrics.
+    """
+
+    track: str
+    artist: str
+    candidate: str
+    kind: str
+    identity: str = ""
+    seconds: float = float("nan")
+    sample_rate: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    frames: dict[str, list[float]] = field(default_factory=dict)
+    cpu_seconds: float = float("nan")
+    wall_seconds: float = float("nan")
+    error: str | None = None
+
+    @property
+    def speed(self) -> float:
+        """Seconds of audio per second of CPU time; nan when not known."""
+        return self.seconds / self.cpu_seconds if self.cpu_seconds > 0 else float("nan")
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; nan becomes null."""
+        return {name: _without_nan(value) for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Result":
+        """The inverse of `to_json`.
+
+        Raises:
+            TypeError, KeyError, AttributeError: the object is of another kind.
+        """
+        values = dict(data)
+        values["metrics"] = {k: _with_nan(v) for k, v in values["metrics"].items()}
+        values["frames"] = {k: [_with_nan(v) for v in vs] for k, vs in values["frames"].items()}
+        for name in ("seconds", "cpu_seconds", "wall_seconds"):
+            values[name] = _with_nan(values[name])
+        return cls(**values)
+
+
+def score(
+    stems: Stems, estimates: Mapping[str, Float32], *, with_bsseval: bool = False
+) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """All metrics of one separated song.
+
+    Args:
+        stems: the truth.
+        estimates: "vocals" and "accompaniment", the shape of the mixture.
+        with_bsseval: also BSSEval v4 by museval, which takes longer than all the rest.
+
+    Returns:
+        Metrics by name, and those that come once a second. For each stem: `{stem}_usdr`,
+        `{stem}_si_sdr`, `{stem}_usdr_1s` (median over the seconds in which the reference sounds),
+        and with BSSEval `{stem}_sdr_v4`, `..._isr_v4`, `..._sir_v4`, `..._sar_v4`; for the vocals
+        also `vocals_bleedless`, `vocals_fullness`, and in the pauses of the reference
+        `silence_dbfs`, `silence_relative_db`, `silence_seconds`.
+
+    Raises:
+        InputError: shapes differ or values are not finite.
+        MissingExtraError: BSSEval was asked for and museval is not installed.
+    """
+    rate = stems.sample_rate
+    truth = {VOCALS: stems.vocals, ACCOMPANIMENT: stems.accompaniment}
+    out: dict[str, float] = {}
+    frames: dict[str, list[float]] = {}
+    for stem, reference in truth.items():
+        estimate = estimates[stem]
+        seconds = metrics.framed_usdr(reference, estimate, sample_rate=rate)
+        heard = seconds[~np.isnan(seconds)]
+        out[f"{stem}_usdr"] = metrics.usdr(reference, estimate)
+        out[f"{stem}_si_sdr"] = metrics.si_sdr(reference, estimate)
+        out[f"{stem}_usdr_1s"] = float(np.median(heard)) if heard.size else float("nan")
+        frames[f"{stem}_usdr"] = [round(float(value), 4) for value in seconds]
+
+    colour = bleed_and_fullness(stems.vocals, estimates[VOCALS], sample_rate=rate)
+    out["vocals_bleedless"], out["vocals_fullness"] = colour.bleedless, colour.fullness
+    leak = metrics.silence_level(stems.vocals, estimates[VOCALS], stems.mixture, sample_rate=rate)
+    out["silence_dbfs"] = leak.dbfs
+    out["silence_relative_db"] = leak.relative_db
+    out["silence_seconds"] = leak.seconds
+
+    if with_bsseval:
+        for stem, values in bsseval(truth, estimates, sample_rate=rate).items():
+            out |= {f"{stem}_{name}_v4": value for name, value in values.medians().items()}
+            for name in MEASURES:
+                row = getattr(values, name)
+                frames[f"{stem}_{name}_v4"] = [round(float(value), 4) for value in row]
+    return out, frames
+
+
+def run_candidate(
+    candidate: Candidate, song: Song, stems: Stems, *, with_bsseval: bool = False
+) -> Result:
+    """Separate and score one song; whatever goes wrong becomes the result's `error`, one line.
+
+    The CPU time is that of this process and of the children it waited for, unless the candidate
+    says better: a callable with an attribute `measured` (see `peers`) is believed.
+    """
+    about = (song.track, song.artist, candidate.name, candidate.kind, candidate.identity)
+    try:
+        cpu, wall = _cpu_seconds(), time.perf_counter()
+        estimates = candidate(stems)
+        cpu, wall = _cpu_seconds() - cpu, time.perf_counter() - wall
+        own = getattr(candidate.separate, "measured", {}).get("cpu_seconds")
+        values, frames = score(stems, estimates, with_bsseval=with_bsseval)
+    except Exception as error:  # a bad song must not cost the others; it is reported, not hidden
+        return failure(song, candidate, error)
+    return Result(
+        *about,
+        seconds=stems.seconds,
+        sample_rate=stems.sample_rate,
+        metrics=values,
+        frames=frames,
+        cpu_seconds=cpu if own is None else float(own),
+        wall_seconds=wall,
+    )
+
+
+def failure(song: Song, candidate: Candidate, error: BaseException) -> Result:
+    """The result of a song that could not be measured."""
+    line = " ".join(f"{type(error).__name__}: {error}".split())
+    return Result(
+        song.track, song.artist, candidate.name, candidate.kind, candidate.identity, error=line
+    )
+
+
+def _cpu_seconds() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float) and np.isnan(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return value
+
+
+def _with_nan(value: float | None) -> float:
+    return float("nan") if value is None else float(value)

@@ -1,0 +1,231 @@
+"""Sound reduced to the pixels of a picture while it streams by; it draws the axes and no story.
+
+However long a song is, a `Canvas` holds at most 2 * `columns` columns of `rows` levels: when it is
+full, neighbouring columns are averaged in pairs and every later column spans twice the time. What
+is averaged is power, so a picture's total energy is the song's at every scale.
+"""
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from isolde.errors import InputError
+from isolde.figures.style import LEVELS, time_label
+from isolde.spectrum import Analysis, Grid
+from isolde.stages import Float32
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+
+ROWS = 288
+COLUMNS = 1200
+LOWEST_HZ = 60.0
+HIGHEST_HZ = 16_000.0
+TICKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
+BLOCK = 1 << 16
+
+FULL_SCALE_DB = 0.0
+RANGE_DB = 80.0
+
+
+def looking_grid(sample_rate: int) -> Grid:
+    """The article's grid for looking: windows of 2048 samples that overlap by 75 %.
+
+    Above 48 kHz the window grows with the rate, so that harmonics stay apart.
+    """
+    n_fft = 2048
+    while sample_rate > 48_000 * n_fft // 2048:
+        n_fft *= 2
+    return Grid(sample_rate=sample_rate, n_fft=n_fft, hop=n_fft // 4)
+
+
+@cache
+def log_rows(bin_hz: float, n_bins: int, low: float, high: float, rows: int) -> Float32:
+    """Rows at equal distances on a logarithmic axis, from bins at equal distances in Hz.
+
+    Each row is a triangle as wide as the rows are apart, but one bin at least: where rows are
+    denser than bins they interpolate, where they are sparser they average.
+
+    Args:
+        bin_hz: from one bin to the next.
+        n_bins: from 0 Hz up.
+        low: frequency of the first row in Hz.
+        high: of the last one.
+        rows: how many.
+
+    Returns:
+        (rows, n_bins); each row sums to 1.
+    """
+    places = np.geomspace(low, high, rows) / bin_hz
+    width = np.maximum(np.gradient(places), 1.0)[:, None]
+    weights = np.maximum(0, 1 - np.abs(np.arange(n_bins) - places[:, None]) / width)
+    weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
+    return np.asarray(weights, np.float32)
+
+
+class Columns:
+    """A growing row of columns that never gets longer than twice what a picture shows."""
+
+    def __init__(self, rows: int, *, columns: int = COLUMNS) -> None:
+        """Start empty.
+
+        Args:
+            rows: values of a column.
+            columns: that the picture has room for.
+        """
+        self._columns, self.span = columns, 1
+        self._done: Float32 = np.zeros((0, rows), np.float32)
+        self._held: Float32 = np.zeros((0, rows), np.float32)
+
+    def put(self, values: Float32) -> None:
+        """Append frames (n, rows)."""
+        self._held = np.concatenate([self._held, values])
+        whole = len(self._held) // self.span * self.span
+        pooled = self._held[:whole].reshape(-1, self.span, self._held.shape[1]).mean(axis=1)
+        self._done, self._held = np.concatenate([self._done, pooled]), self._held[whole:]
+        while len(self._done) >= 2 * self._columns:
+            odd = len(self._done) % 2
+            if odd:  # what has no partner yet waits, spread over its frames
+                back = np.repeat(self._done[-1:], self.span, axis=0)
+                self._held = np.concatenate([back, self._held])
+            pairs = self._done[: len(self._done) - odd]
+            self._done = pairs.reshape(-1, 2, pairs.shape[1]).mean(axis=1)
+            self.span *= 2
+
+    def values(self) -> Float32:
+        """All columns so far, (rows, n); each spans `span` frames, the last one perhaps fewer."""
+        last = self._held.mean(axis=0, keepdims=True) if len(self._held) else self._held
+        return np.concatenate([self._done, last]).T
+
+
+class Canvas:
+    """Samples in, a picture's levels out."""
+
+    def __init__(
+        self, sample_rate: int, n_channels: int, *, rows: int = ROWS, columns: int = COLUMNS
+    ) -> None:
+        """Start a picture.
+
+        Args:
+            sample_rate: in Hz.
+            n_channels: of the sound.
+            rows: on the frequency axis.
+            columns: on the time axis; the picture gets between 1 and 2 times as many.
+        """
+        self.grid = looking_grid(sample_rate)
+        self.low, self.high = LOWEST_HZ, min(HIGHEST_HZ, sample_rate / 2)
+        self._analysis = Analysis(self.grid, n_channels)
+        self._rows = log_rows(
+            sample_rate / self.grid.n_fft, self.grid.n_bins, self.low, self.high, rows
+        )
+        self._columns = Columns(rows, columns=columns)
+        self.n_rows = rows
+        self._n_samples = 0
+
+    @property
+    def seconds(self) -> float:
+        """What has been fed so far."""
+        return self._n_samples / self.grid.sample_rate
+
+    @property
+    def column_seconds(self) -> float:
+        """What one column spans."""
+        return self._columns.span * self.grid.frame_seconds
+
+    def feed(self, block: Float32, /) -> None:
+        """Take samples (n_channels, n) in [-1, 1]."""
+        for start in range(0, block.shape[1], BLOCK):
+            self._put(self._analysis.feed(block[:, start : start + BLOCK]))
+        self._n_samples += block.shape[1]
+
+    def flush(self) -> None:
+        """End the sound."""
+        self._put(self._analysis.flush())
+
+    def power(self) -> Float32:
+        """(rows, n): mean power over channels and time, relative to a full-scale sine."""
+        return self._columns.values()
+
+    def level(self) -> Float32:
+        """(rows, n) in dB of a full-scale sine, at least -140."""
+        return (10 * np.log10(np.maximum(self.power(), 1e-14))).astype(np.float32)
+
+    def _put(self, spectra: np.ndarray) -> None:
+        power = (spectra.real**2 + spectra.imag**2).mean(axis=0)
+        self._columns.put(power @ self._rows.T)
+
+
+def canvas_of(audio: Float32, sample_rate: int, *, columns: int = COLUMNS) -> Canvas:
+    """The finished canvas of a signal (n_channels, n_samples) in [-1, 1].
+
+    Raises:
+        InputError: when there is no sound in the array, or it has another number of dimensions.
+    """
+    if audio.ndim != 2 or not audio.size:
+        raise InputError(f"audio of shape {audio.shape}: give (n_channels, n_samples), not empty")
+    canvas = Canvas(sample_rate, audio.shape[0], columns=columns)
+    canvas.feed(audio)
+    canvas.flush()
+    return canvas
+
+
+def height(hertz: "Float32 | float") -> Float32:
+    """Where a frequency in Hz lies on a picture's axis: octaves above 1 Hz."""
+    return np.log2(np.maximum(np.asarray(hertz, np.float32), np.float32(1)))
+
+
+def show(
+    axes: "Axes",
+    values: Float32,
+    *,
+    start: float,
+    seconds: float,
+    low: float,
+    high: float,
+    limits: tuple[float, float],
+    colours: str = LEVELS,
+) -> "AxesImage":
+    """An image over time and logarithmic frequency.
+
+    Args:
+        axes: to draw on.
+        values: (rows, columns), the lowest frequency first.
+        start: time of the left edge in seconds.
+        seconds: that the columns span.
+        low: frequency of the first row in Hz.
+        high: of the last one.
+        limits: values of the darkest and of the brightest colour.
+        colours: the colour map.
+    """
+    image = axes.imshow(
+        values,
+        origin="lower",
+        aspect="auto",
+        extent=(start, start + seconds, float(height(low)), float(height(high))),
+        vmin=limits[0],
+        vmax=limits[1],
+        cmap=colours,
+        interpolation="antialiased",
+    )
+    ticks = [f for f in TICKS_HZ if low <= f <= high]
+    axes.set_yticks([float(height(f)) for f in ticks])
+    axes.set_yticklabels([f"{f // 1000}k" if f >= 1000 else str(f) for f in ticks])
+    axes.set_ylim(float(height(low)), float(height(high)))
+    clock(axes, start, start + seconds)
+    return image
+
+
+def clock(axes: "Axes", start: float, end: float) -> None:
+    """A time axis from `start` to `end` seconds, labelled in seconds or minutes:seconds."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    long = end >= 60
+    steps = [1, 1.5, 2, 3, 6, 10] if long else [1, 2, 2.5, 5, 10]
+    axes.set_xlim(start, end)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=steps))
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda x, _: f"{int(x // 60)}:{x % 60:02.0f}" if long else time_label(x))
+    )
+    axes.set_xlabel("time (min:s)" if long else "time (s)")

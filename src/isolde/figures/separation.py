@@ -1,0 +1,123 @@
+"""The mixture, the mask and the vocals side by side; it separates nothing."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from isolde.errors import InputError
+from isolde.figures.canvas import COLUMNS, RANGE_DB, Canvas, Columns, canvas_of, log_rows, show
+from isolde.figures.style import LEVELS, SHARES, check_picture, new_axes, new_figure, save
+from isolde.spectrum import grid_for
+from isolde.stages import Float32
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw_separation(
+    mixture: Float32,
+    vocals: Float32,
+    mask: Float32 | None,
+    sample_rate: int,
+    path: str | Path,
+    *,
+    title: str | None = None,
+) -> Path:
+    """Draw mixture, mask and vocals as spectrograms on one logarithmic frequency axis.
+
+    Args:
+        mixture: (n_channels, n_samples) in [-1, 1].
+        vocals: the same shape, in [-1, 1].
+        mask: (..., n_frames, n_bins) in [0, 1] on `spectrum.grid_for(sample_rate)`, of which the
+            mean over the leading axes is drawn; None: the share of the mixture's magnitude that
+            the vocals have.
+        sample_rate: of both in Hz.
+        path: of the PNG or SVG to write.
+        title: above the picture.
+
+    Returns:
+        the path.
+
+    Raises:
+        InputError: when the path's ending is unknown or the shapes do not fit.
+        AudioError: when the file cannot be written.
+        MissingExtraError: when matplotlib is not installed.
+    """
+    path = check_picture(path)
+    if mixture.shape != vocals.shape:
+        raise InputError(f"vocals of shape {vocals.shape} for a mixture of shape {mixture.shape}")
+    sounds = canvas_of(mixture, sample_rate), canvas_of(vocals, sample_rate)
+    shares = None if mask is None else mask_columns(mask, sample_rate)
+    return save(separation_figure(*sounds, shares, title=title), path)
+
+
+def separation_figure(
+    mixture: Canvas,
+    vocals: Canvas,
+    shares: Float32 | None = None,
+    *,
+    start: float = 0.0,
+    title: str | None = None,
+) -> "Figure":
+    """The figure of `draw_separation`, from pictures that are made already.
+
+    Args:
+        mixture: finished.
+        vocals: finished, of the same length.
+        shares: (rows, columns) in [0, 1] over the same axes; None: from the two others.
+        start: time of the left edge in seconds.
+        title: above the picture.
+    """
+    figure = new_figure(12.0, 3.9)
+    ((left, middle, right),) = new_axes(figure, 1, 3, sharey=True)
+    if shares is None:
+        shares = np.sqrt(np.clip(vocals.power() / np.maximum(mixture.power(), 1e-12), 0, 1))
+    level = mixture.level()
+    top = float(np.ceil(np.percentile(level, 99.9) / 5) * 5)
+    place = {
+        "start": start,
+        "seconds": mixture.seconds,
+        "low": mixture.low,
+        "high": mixture.high,
+    }
+    limits = (top - RANGE_DB, top)
+    image = show(left, level, limits=limits, colours=LEVELS, **place)
+    mask = show(middle, shares, limits=(0, 1), colours=SHARES, **place)
+    show(right, vocals.level(), limits=limits, colours=LEVELS, **place)
+    left.set_title("mixture")
+    middle.set_title("mask: which share is voice")
+    right.set_title("vocals = mask \u00d7 mixture")
+    left.set_ylabel("frequency (Hz)")
+    figure.colorbar(mask, ax=middle, pad=0.015, ticks=[0, 0.25, 0.5, 0.75, 1])
+    figure.colorbar(image, ax=right, pad=0.015, label="level (dB, full-scale sine = 0)")
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def mask_columns(mask: Float32, sample_rate: int, *, columns: int = COLUMNS) -> Float32:
+    """A mask on the rows of a picture.
+
+    Args:
+        mask: (..., n_frames, n_bins) in [0, 1] on `spectrum.grid_for(sample_rate)`.
+        sample_rate: of the sound in Hz, before it was brought to that grid.
+        columns: about how many to give.
+
+    Returns:
+        (rows, columns) in [0, 1].
+
+    Raises:
+        InputError: when the mask has fewer than two axes, or is empty.
+    """
+    if mask.ndim < 2 or not mask.size:
+        raise InputError(f"a mask of shape {mask.shape}: give (..., n_frames, n_bins), not empty")
+    flat = mask.reshape(-1, *mask.shape[-2:]).mean(axis=0)
+    grid = grid_for(sample_rate)
+    canvas = Canvas(sample_rate, 1, columns=columns)
+    bin_hz = grid.sample_rate / grid.n_fft
+    rows = log_rows(bin_hz, flat.shape[1], canvas.low, canvas.high, canvas.n_rows)
+    picture = Columns(rows.shape[0], columns=columns)
+    for begin in range(0, len(flat), 4096):
+        picture.put(flat[begin : begin + 4096] @ rows.T)
+    return np.clip(picture.values(), 0, 1)

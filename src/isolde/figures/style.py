@@ -1,0 +1,154 @@
+"""How every picture looks, and how it becomes a file; it knows nothing of sound.
+
+Matplotlib is imported when a picture is made and never through pyplot, so drawing leaves no global
+state behind and works without a display. Colours are those of Okabe and Ito (2008), told apart with
+every common kind of colour blindness; the maps of levels, magma and cividis, grow evenly in
+lightness, so they survive that and a black-and-white printer.
+"""
+
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from isolde.errors import AudioError, InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FORMATS = (".png", ".svg")
+
+LEVELS = "magma"
+"""Colour map of levels in dB."""
+
+SHARES = "cividis"
+"""Colour map of masks and probabilities, 0 to 1."""
+
+CYAN, ORANGE, GREEN, BLUE, RED = "#56B4E9", "#E69F00", "#009E73", "#0072B2", "#D55E00"
+
+_SETTINGS: Any = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture everywhere
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.labelcolor": "#333333",
+    "xtick.color": "#333333",
+    "ytick.color": "#333333",
+    "legend.fontsize": 8,
+    "legend.framealpha": 0.85,
+    "svg.hashsalt": "isolde",  # the same picture gives the same file
+    "svg.fonttype": "path",
+}
+
+
+def require_matplotlib() -> None:
+    """Fail early when pictures cannot be drawn.
+
+    Raises:
+        MissingExtraError: when matplotlib is not installed.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("matplotlib", extra="figures", purpose="a picture") from None
+
+
+def check_picture(path: str | Path) -> Path:
+    """Fail early when a picture cannot be written there.
+
+    Args:
+        path: of the file to write; its folder is made when the picture is saved.
+
+    Raises:
+        InputError: when the name does not end in .png or .svg.
+        MissingExtraError: when matplotlib is not installed.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(f"a picture named '{path.name}': end the name in .png or .svg")
+    require_matplotlib()
+    return path
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """An empty figure, in inches.
+
+    Raises:
+        MissingExtraError: when matplotlib is not installed.
+    """
+    require_matplotlib()
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_SETTINGS):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+    return figure
+
+
+def new_axes(figure: "Figure", rows: int, columns: int, **layout: Any) -> "list[list[Axes]]":
+    """A table of axes, styled.
+
+    Args:
+        figure: from `new_figure`.
+        rows: of the table.
+        columns: of the table.
+        layout: what `Figure.subplots` takes: sharex, sharey, width_ratios, height_ratios.
+    """
+    import matplotlib
+
+    with matplotlib.rc_context(_SETTINGS):
+        table = figure.subplots(rows, columns, squeeze=False, **layout)
+    return [list(row) for row in table]
+
+
+def save(figure: "Figure", path: str | Path, *, dpi: int = 110) -> Path:
+    """Write a figure as PNG or SVG, by the name's ending; its folder is made when missing.
+
+    Args:
+        figure: from `new_figure`.
+        path: of the file; overwritten.
+        dpi: pixels per inch, of the images in an SVG too.
+
+    Returns:
+        the path.
+
+    Raises:
+        AudioError: when the file cannot be written.
+        InputError: when the name does not end in .png or .svg.
+    """
+    import matplotlib
+
+    path = check_picture(path)
+    kind = path.suffix[1:].lower()
+    metadata = {"Date": None, "Creator": "isolde"} if kind == "svg" else {"Software": "isolde"}
+    drawn = BytesIO()
+    with matplotlib.rc_context(_SETTINGS):
+        figure.savefig(drawn, dpi=dpi, format=kind, metadata=metadata)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(drawn.getvalue() if kind == "svg" else _with_palette(drawn))
+    except OSError as error:
+        raise AudioError(f"{path}: the picture cannot be written ({error.strerror})") from None
+    return path
+
+
+def _with_palette(drawn: BytesIO) -> bytes:
+    """The same PNG in its 256 most needed colours: less than half the size, no visible change."""
+    from PIL import Image
+
+    smaller = BytesIO()
+    image = Image.open(drawn).convert("RGB")
+    image.quantize(256, dither=Image.Dither.NONE).save(smaller, format="PNG", optimize=True)
+    return smaller.getvalue()
+
+
+def time_label(seconds: float) -> str:
+    """A time as it is read on a clock: 7.5 -> '7.5', 75 -> '1:15'."""
+    if seconds < 60:
+        return f"{seconds:g}"
+    whole = round(seconds)
+    return f"{whole // 60}:{whole % 60:02d}"

@@ -1,0 +1,86 @@
+"""Single keys from a terminal as commands; the one place that knows how terminals differ.
+
+POSIX terminals and the Windows console are known; elsewhere, and where standard input is no
+terminal, there are no keys.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+HELP = (
+    "v vocals  a accompaniment  m mix  1-9 stem  -/+ dry/wet  [/] strength  x mute  "
+    "space pause  ,/. seek 5 s  q quit"
+)
+
+PLAIN = {
+    "v": "vocals",
+    "a": "accompaniment",
+    "m": "mix",
+    "x": "mute",
+    " ": "pause",
+    ",": "seek -5",
+    ".": "seek +5",
+    "q": "stop",
+}
+
+
+def command_for(key: str, *, stems: tuple[str, ...], wet: float, strength: float) -> str | None:
+    """The command that a key stands for, given the present settings; None for no command."""
+    if key in PLAIN:
+        return PLAIN[key]
+    if key.isdecimal() and 1 <= int(key) <= len(stems):
+        return stems[int(key) - 1]
+    if key in "+=-":
+        return f"wet {min(1.0, max(0.0, wet + (-0.1 if key == '-' else 0.1))):.2f}"
+    if key in "[]":
+        return f"strength {min(16.0, max(0.1, strength * (1.25 if key == ']' else 0.8))):.3f}"
+    return None
+
+
+class Keys:
+    """A thread that hands each key to a function, while the terminal does not wait for lines."""
+
+    def __init__(self, on_key: Callable[[str], None]) -> None:
+        """Begin, if standard input is a terminal."""
+        self._on_key, self._end = on_key, threading.Event()
+        self._restore: Callable[[], None] = lambda: None
+        self.active = sys.stdin is not None and sys.stdin.isatty()
+        if self.active:
+            loop = self._windows if sys.platform == "win32" else self._posix_loop()
+            threading.Thread(target=loop, name="isolde keys", daemon=True).start()
+
+    def close(self) -> None:
+        """Give the terminal back as it was."""
+        self._end.set()
+        self._restore()
+
+    def _posix_loop(self) -> Callable[[], None]:
+        import select
+        import termios
+        import tty
+
+        before = termios.tcgetattr(sys.stdin)
+        self._restore = lambda: termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+        tty.setcbreak(sys.stdin)  # Ctrl-C stays a signal
+
+        def loop() -> None:
+            while not self._end.is_set():
+                if select.select([sys.stdin], [], [], 0.2)[0]:
+                    key = sys.stdin.read(1)
+                    if not key:
+                        return
+                    self._on_key(key)
+
+        return loop
+
+    def _windows(self) -> None:  # not tried
+        import importlib
+
+        msvcrt = importlib.import_module("msvcrt")
+        while not self._end.is_set():
+            if msvcrt.kbhit():
+                self._on_key(msvcrt.getwch())
+            else:
+                time.sleep(0.05)

@@ -1,0 +1,162 @@
+"""The numbers of one live session, fixed before it starts; it opens nothing.
+
+Positions are samples of the stream since its start, at the stream's own rate.
+"""
+
+from dataclasses import dataclass
+from math import ceil, gcd
+from pathlib import Path
+
+import numpy as np
+
+from isolde import catalogue
+from isolde.errors import InputError
+from isolde.separator import Separator
+from isolde.spectrum import N_MODEL_BINS
+from isolde.stages import Complex64, Float32
+
+
+class _Silent:
+    """A masker of the shape of a model, to ask a separator for its latency without a network."""
+
+    def __init__(self, stems: tuple[str, ...], residual: str, look_ahead: int) -> None:
+        self.stems, self.residual, self.latency = stems, residual, look_ahead
+
+    def feed(self, spectra: Complex64, /) -> Float32:
+        return np.zeros((len(self.stems), 1, spectra.shape[1], N_MODEL_BINS), np.float32)
+
+    def flush(self) -> Float32:
+        return np.zeros((len(self.stems), 1, 0, N_MODEL_BINS), np.float32)
+
+    def reset(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a session is made of.
+
+    Attributes:
+        model: name or path.
+        sample_rate: of the stream in Hz.
+        n_channels: of the stream.
+        block: samples between two visits to the device.
+        depth: blocks of time that the separator has for a block; 0: the device waits for it.
+        mask: "soft" or "binary".
+        threshold: for "binary".
+        strength: for "soft", at the start.
+        seconds: how much sound the tapes hold.
+        fade: seconds of a cross-fade to the mixture when a block is late; part of the latency.
+        ramp: seconds of every other change of level.
+        stems: names, the residual last.
+        lag: samples by which the separator trails when it is fed whole blocks.
+    """
+
+    model: str
+    sample_rate: int
+    n_channels: int
+    block: int
+    depth: int
+    mask: str
+    threshold: float
+    strength: float
+    seconds: float
+    fade: float
+    ramp: float
+    stems: tuple[str, ...]
+    lag: int
+
+    @property
+    def reserve(self) -> int:
+        """Samples of every stem that are kept back for the cross-fade to the mixture."""
+        return ceil(self.fade * self.sample_rate)
+
+    @property
+    def delay(self) -> int:
+        """Samples from the arrival of a sound to its playing, without the devices."""
+        return self.lag + self.reserve + self.depth * self.block
+
+    @property
+    def capacity(self) -> int:
+        """Samples on a tape."""
+        least = 8 * max(self.block, self.delay)
+        return max(least, ceil(self.seconds * self.sample_rate))
+
+    @property
+    def block_seconds(self) -> float:
+        """The budget: a block must be separated in this time."""
+        return self.block / self.sample_rate
+
+
+def make_plan(
+    model: str | Path = catalogue.DEFAULT,
+    *,
+    sample_rate: int,
+    n_channels: int,
+    block: int | None = None,
+    depth: int = 1,
+    mask: str = "soft",
+    threshold: float = 0.5,
+    strength: float = 1.0,
+    seconds: float = 12.0,
+    fade: float = 0.003,
+    ramp: float = 0.02,
+) -> Plan:
+    """Decide a session's numbers from its model's card.
+
+    Args:
+        model: name or path.
+        sample_rate: in Hz.
+        n_channels: 1 or more.
+        block: samples; None for one frame of the separator's grid.
+        depth: 0, 1 or more blocks, see `Plan`.
+        mask: "soft" or "binary".
+        threshold: for "binary".
+        strength: for "soft".
+        seconds: of the tapes.
+        fade: of the cross-fade to the mixture.
+        ramp: of other changes.
+
+    Raises:
+        InputError: when a number is out of range.
+        ModelError: when there is no such model.
+    """
+    card = catalogue.find(model).card
+    masker = _Silent(card.stems, card.residual, card.look_ahead)
+    separator = Separator(
+        masker,
+        sample_rate=sample_rate,
+        n_channels=n_channels,
+        mask=mask,
+        threshold=threshold,
+        strength=strength,
+    )
+    grid = separator.grid
+    if block is None:
+        block = round(grid.hop * sample_rate / grid.sample_rate)
+    if not 16 <= block <= sample_rate // 2:
+        raise InputError(f"a block of {block} samples: give 16 to half a second of them")
+    if not 0 <= depth <= 16:
+        raise InputError(f"a depth of {depth} blocks: give 0 to 16")
+    if not (0 < fade <= 0.1 and 0 < ramp <= 1):
+        raise InputError(f"fades of {fade} and {ramp} s: give up to 0.1 and 1 s")
+    lag = separator.latency
+    if sample_rate == grid.sample_rate:
+        # Stems come out in whole hops, as soon as the last sample of a hop is in. `latency` allows
+        # for blocks that end anywhere; ours end on multiples of the block.
+        lag -= gcd(block, grid.hop)
+    return Plan(
+        model=str(model),
+        sample_rate=sample_rate,
+        n_channels=n_channels,
+        block=block,
+        depth=depth,
+        mask=mask,
+        threshold=threshold,
+        strength=strength,
+        seconds=seconds,
+        fade=fade,
+        ramp=ramp,
+        stems=separator.stems,
+        lag=lag,
+    )

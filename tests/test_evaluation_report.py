@@ -1,0 +1,306 @@
+"""Ceilings, distortions, costs and the report, on songs that the test makes."""
+
+import base64
+import json
+import re
+import zlib
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from isolde.errors import InputError
+from isolde.evaluation import (
+    baselines,
+    distortions,
+    metrics,
+    oracles,
+    plots,
+    report,
+    run,
+    run_robustness,
+)
+from isolde.evaluation.candidates import Candidate
+from isolde.evaluation.costs import costs_markdown, measure_costs
+from isolde.evaluation.songs import Stems, find_songs
+from isolde.evaluation.statistics import compare
+
+RATE = 22_050
+
+
+def song_of(seed: int, *, seconds: float = 2.0, rate: int = RATE) -> Stems:
+    """A gliding harmonic voice, panned to the middle, over noise bursts that differ by channel."""
+    generator = np.random.default_rng(seed)
+    time = np.arange(round(seconds * rate)) / rate
+    pitch = 200 + 30 * seed + 12 * np.sin(2 * np.pi * 5 * time)
+    phase = 2 * np.pi * np.cumsum(pitch) / rate
+    voice = sum(np.sin(k * phase) / k for k in range(1, 12)) * 0.08
+    voice = np.stack([voice, voice])
+    bursts = (np.sin(2 * np.pi * 2 * time) > 0.3) * 0.15 + 0.01
+    rest = generator.standard_normal((2, time.size)) * bursts
+    vocals, accompaniment = voice.astype(np.float32), rest.astype(np.float32)
+    return Stems(vocals + accompaniment, vocals, accompaniment, rate)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("songs")
+    for seed in range(3):
+        stems = song_of(seed)
+        folder = root / f'Artist {seed} - <Song> & "{seed}"'
+        folder.mkdir()
+        for name, audio in (("vocals", stems.vocals), ("other", stems.accompaniment)):
+            soundfile.write(folder / f"{name}.wav", audio.T, stems.sample_rate, subtype="FLOAT")
+    return root
+
+
+@pytest.mark.parametrize("rate", [22_050, 44_100])
+def test_oracles_are_ceilings_in_their_known_order(rate):
+    stems = song_of(1, rate=rate)
+    scores = {
+        kind: metrics.usdr(stems.vocals, oracles.apply_oracle(stems, kind=kind)["vocals"])
+        for kind in oracles.KINDS
+    }
+    # the phase-sensitive mask is the best real mask in [0, 1] of every bin, by definition
+    assert scores["phase-sensitive"] == max(scores.values())
+    assert scores["power ratio"] > scores["binary"] > 5
+    assert scores["power ratio"] > scores["ratio"]
+    with pytest.raises(InputError):
+        oracles.apply_oracle(stems, kind="perfect")
+
+
+def test_an_oracle_on_separable_stems_is_perfect():
+    """A voice below 2 kHz and an accompaniment above 6 kHz share no bin: the binary mask nulls."""
+    stems = song_of(0)
+    spectrum = np.fft.rfft(stems.accompaniment, axis=1)
+    frequency = np.fft.rfftfreq(stems.vocals.shape[1], 1 / RATE)
+    high = np.fft.irfft(spectrum * (frequency > 6000), stems.vocals.shape[1], axis=1)
+    low = np.fft.irfft(np.fft.rfft(stems.vocals) * (frequency < 2000), stems.vocals.shape[1])
+    v, a = low.astype(np.float32), high.astype(np.float32)
+    pure = Stems(v + a, v, a, RATE)
+    for kind in oracles.KINDS:
+        estimate = oracles.apply_oracle(pure, kind=kind)["vocals"]
+        assert metrics.usdr(v, estimate) > 40
+
+
+def test_linear_distortions_keep_the_stems_summing_to_the_mixture():
+    stems = song_of(2)
+    for change in distortions.standard():
+        if change.name.startswith("mp3"):
+            continue
+        out = change.change(stems)
+        null = metrics.usdr(out.mixture, out.vocals + out.accompaniment)
+        assert null > 90, change.name  # float32 rounding is near -140 dB
+        assert np.isfinite(out.mixture).all()
+
+
+def test_distortions_do_what_their_names_say():
+    stems = song_of(2)
+    changes = {change.name: change.change for change in distortions.standard()}
+    quiet = changes["gain -24 dB"](stems)
+    assert metrics.level_dbfs(quiet.vocals) == pytest.approx(
+        metrics.level_dbfs(stems.vocals) - 24, abs=1e-3
+    )
+    loud = changes["loud limiter"](stems)
+    assert np.abs(loud.mixture).max() <= 0.981
+    crest = [np.abs(s.mixture).max() / np.sqrt(np.mean(s.mixture**2)) for s in (stems, loud)]
+    assert crest[1] < 0.7 * crest[0]
+    phone = changes["phone band"](stems)
+    power = np.abs(np.fft.rfft(phone.mixture)) ** 2
+    frequency = np.fft.rfftfreq(phone.mixture.shape[1], 1 / RATE)
+    outside = (frequency < 290) | (frequency > 3410)
+    assert power[:, outside].sum() < 1e-9 * power.sum()
+    assert changes["16 kHz"](stems).sample_rate == 16_000
+    assert changes["16 kHz"](stems).mixture.shape[1] == 32_000
+    assert changes["mono"](stems).mixture.shape[0] == 1
+    assert np.array_equal(changes["left/right swapped"](stems).vocals, stems.vocals[::-1])
+    wet = changes["reverb"](stems)
+    assert metrics.usdr(stems.accompaniment, wet.accompaniment) == pytest.approx(9, abs=1.5)
+    tone = np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE).astype(np.float32)[None]
+    up = changes["pitch +2 semitones"](Stems(tone, tone, tone, RATE)).mixture[0]
+    peak = np.argmax(np.abs(np.fft.rfft(up * np.hanning(up.size)))) * RATE / up.size
+    assert peak == pytest.approx(1000 * 2 ** (2 / 12), abs=2)
+
+
+def test_mp3_loses_more_at_lower_rates_keeps_time_and_leaves_the_truth():
+    stems = song_of(1, rate=44_100)
+    losses = []
+    for kbits in (64, 320):
+        coded = distortions.mp3(stems, kbits=kbits)
+        assert coded.mixture.shape == stems.mixture.shape
+        assert np.array_equal(coded.vocals, stems.vocals)
+        losses.append(metrics.usdr(stems.mixture, coded.mixture))
+    assert losses[0] + 3 < losses[1]
+    spectra = np.fft.rfft([stems.mixture[0], coded.mixture[0]], 2 * stems.mixture.shape[1])
+    assert np.argmax(np.fft.irfft(spectra[0] * spectra[1].conj())) == 0  # no encoder delay
+
+
+def test_robustness_measures_what_a_distortion_costs(data, tmp_path):
+    """Of the fixed candidate "mixture", gain costs nothing and 20 dB of noise a known amount."""
+    chosen = [
+        distortions.Distortion("gain -24 dB", lambda stems: distortions.gain(stems, decibels=-24)),
+        distortions.Distortion("mono", distortions.mono),
+    ]
+    out = run_robustness(
+        data,
+        candidates=[Candidate("mixture", baselines.mixture)],
+        distortions=chosen,
+        output=tmp_path,
+        command="test",
+    )
+    assert out.n_failed == 0
+    assert (tmp_path / "robustness.md").read_text() == out.summary
+    lines = out.summary.splitlines()
+    assert re.match(r"\| gain -24 dB \| [+-]0\.00 ", lines[2])
+    # in the mean of the channels the voice adds up and the noise of the two does not: 3 dB
+    change = float(lines[3].split("|")[2].split()[0])
+    assert change == pytest.approx(3.0, abs=0.3)
+
+
+def test_cost_is_measured_in_a_fresh_process(data):
+    candidates = [Candidate("mixture", baselines.mixture, latency_seconds=0.1, model_bytes=10**6)]
+    cost = measure_costs(candidates, find_songs(data)[0])[0]
+    assert cost.error is None
+    assert cost.audio_seconds == 2.0
+    assert 0 <= cost.cpu_seconds < 1
+    assert 10 < cost.peak_megabytes < 2000
+    table = costs_markdown([cost])
+    assert "| 1.0 | 100.0 |" in table and "nan" not in table
+
+
+class Page(HTMLParser):
+    """What a reader would see, and what the page would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_a_run_writes_tables_and_a_report_that_needs_no_network(data, tmp_path):
+    seen = []
+    out = run(
+        data,
+        candidates=[Candidate("half <b>", half)],
+        output=tmp_path,
+        with_costs=False,
+        progress=lambda done, todo, result: seen.append(todo),
+        command="isolde evaluate --data songs",
+    )
+    assert out.n_failed == 0 and seen == [24] * 24  # 8 candidates, 3 songs
+    for name in ("results.jsonl", "songs.csv", "summary.json", "summary.md", "run.json"):
+        assert (tmp_path / name).stat().st_size > 0
+    assert "isolde evaluate --data songs" in out.summary
+    page = Page()
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page.feed(text)
+    assert page.links and all(link.startswith("data:") for link in page.links)
+    assert page.tags.count("audio") == 15 and page.tags.count("img") == 9
+    assert "b" not in page.tags  # names are escaped
+    data_text = re.search(r'id="data">(.*?)</script>', text, re.S).group(1)
+    embedded = json.loads(data_text)
+    assert embedded["candidates"][0] == "half <b>" and len(embedded["values"]) == 3
+    again = run(data, candidates=[Candidate("half <b>", half)], output=tmp_path, with_costs=False)
+    assert [r.to_json() for r in again.results] == [r.to_json() for r in out.results]
+
+
+def half(mixture, sample_rate):
+    return {"vocals": 0.5 * mixture}
+
+
+def test_run_refuses_before_it_works(data, tmp_path):
+    with pytest.raises(InputError, match="nothing called 'theirs'"):
+        run(data, output=tmp_path / "no", against="theirs")
+    with pytest.raises(InputError, match="nothing to measure"):
+        run(data, output=tmp_path / "no", with_floors=False, with_oracles=False)
+    assert not (tmp_path / "no").exists()
+
+
+def test_the_sound_in_the_page_is_the_sound():
+    import io
+
+    stems = song_of(0)
+    uri = report.ogg(stems.vocals, RATE)
+    raw = base64.b64decode(uri.split(",", 1)[1])
+    decoded, rate = soundfile.read(io.BytesIO(raw), always_2d=True)
+    assert rate == RATE and decoded.shape == stems.vocals.T.shape
+    assert metrics.usdr(stems.vocals, decoded.T) > 10  # Vorbis at its default quality
+
+
+def test_pictures_are_png_and_show_the_tone_where_it_is():
+    tone = np.sin(2 * np.pi * 5512.5 * np.arange(RATE) / RATE).astype(np.float32)[None]
+    raw = base64.b64decode(plots.spectrogram_png(tone, sample_rate=RATE).split(",", 1)[1])
+    assert raw[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = (int.from_bytes(raw[k : k + 4], "big") for k in (16, 20))
+    start = raw.index(b"IDAT") + 4
+    size = int.from_bytes(raw[start - 8 : start - 4], "big")
+    lines = np.frombuffer(zlib.decompress(raw[start : start + size]), np.uint8)
+    pixels = lines.reshape(height, 1 + 3 * width)[:, 1:].reshape(height, width, 3)
+    bright = np.argmax(pixels.sum(axis=(1, 2)))
+    assert bright / height == pytest.approx(0.5, abs=0.01)  # half of 11 kHz
+
+
+def test_box_plots_put_the_median_where_it_is():
+    svg = plots.box_plot({"a": [0.0] * 50 + [10.0] * 51, "b": [float("nan")], "c": [5.0] * 9})
+    assert svg.count("<circle") == 110 and ">b<" not in svg
+    mid = [float(x) for x in re.findall(r'class="mid" x1="([0-9.]+)"', svg)]
+    low, high = plots.LABEL, plots.WIDTH - 20
+    # the axis runs from -1 to 11
+    assert [(x - low) / (high - low) for x in mid] == pytest.approx([11 / 12, 0.5], abs=1e-3)
+
+
+def band_with_voice() -> Stems:
+    """A chord that pulses without change, and a voice that comes, glides and goes."""
+    rate, seconds = 8_000, 8
+    time = np.arange(rate * seconds) / rate
+    chord = sum(np.sin(2 * np.pi * f * time) for f in (220, 277, 330)) * 0.05
+    pulse = chord * (0.6 + 0.4 * np.sign(np.sin(2 * np.pi * 2 * time)))
+    sweep = 0.08 * np.sin(2 * np.pi * np.cumsum(700 + 80 * time) / rate) * (time % 3 < 1.0)
+    vocals = np.stack([sweep, sweep]).astype(np.float32)
+    backing = np.stack([pulse, 0.8 * pulse]).astype(np.float32)
+    return Stems(vocals + backing, vocals, backing, rate)
+
+
+@pytest.mark.parametrize("separate", [baselines.repet_sim, baselines.hpss])
+def test_classical_peers_lift_a_voice_out_of_a_steady_band(separate):
+    stems = band_with_voice()
+    estimate = separate(stems.mixture, stems.sample_rate)["vocals"]
+    before = metrics.usdr(stems.vocals, stems.mixture)
+    assert metrics.usdr(stems.vocals, estimate) > before + 3
+    # REPET-SIM is ours; where librosa is installed its nearest neighbours must give the same
+    if separate is baselines.repet_sim:
+        librosa = pytest.importorskip("librosa")
+        magnitude = np.abs(np.random.default_rng(0).standard_normal((2, 300, 65)))
+        theirs = librosa.decompose.nn_filter(
+            magnitude.swapaxes(1, 2),
+            aggregate=np.median,
+            metric="cosine",
+            width=40,
+            mode="distance",
+        ).swapaxes(1, 2)
+        assert np.abs(baselines.median_of_neighbours(magnitude, 40) - theirs).max() < 1e-6
+
+
+def test_the_running_median_is_the_median_of_what_is_around():
+    values = np.random.default_rng(0).standard_normal((2, 90, 7)).astype(np.float32)
+    out = baselines.running_median(values, size=5, axis=1)
+    assert np.array_equal(out[:, 2:-2], np.median([values[:, k : 86 + k] for k in range(5)], 0))
+    assert np.array_equal(out[:, 0], np.median(values[:, [1, 0, 0, 1, 2]], axis=1))
+    sideways = baselines.running_median(values.swapaxes(1, 2), size=5, axis=2)
+    assert np.array_equal(sideways, out.swapaxes(1, 2))
+
+
+def test_comparison_of_a_candidate_with_itself_is_a_draw():
+    scores = [1.0, 2.0, 3.0]
+    result = compare(scores, scores)
+    assert (result.wins, result.losses, result.ties, result.p_value) == (0, 0, 3, 1.0)
