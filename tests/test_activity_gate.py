@@ -126,7 +126,8 @@ def test_gated_stems_sum_to_the_mixture_and_reset_begins_anew():
     audio = (0.1 * rng.standard_normal((2, 30000))).astype(np.float32)
     separator = Separator(
         GatedMasker(masker(), detector(), rule=GateRule(floor_db=-40)),
-        sample_rate=22050, n_channels=2,
+        sample_rate=22050,
+        n_channels=2,
     )
     runs = []
     for _ in range(2):
@@ -161,7 +162,8 @@ def test_phrases_hold_the_very_samples(tmp_path, as_file):
         source, segments, tmp_path / "out", sample_rate=None if as_file else rate, subtype="FLOAT"
     )
     assert [p.path.name for p in phrases] == [
-        "001_0000.500-0001.250.wav", "002_0003.500-0004.500.wav",
+        "001_0000.500-0001.250.wav",
+        "002_0003.500-0004.500.wav",
     ]
     first, _ = read(phrases[0].path)
     fade = round(0.005 * rate)

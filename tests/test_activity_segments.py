@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def test_any_blocks_give_the_same_segments(probabilities, rule, sizes):
 def test_segments_keep_the_rule(probabilities, rule):
     p = array(probabilities)
     segments = find_segments(p, FRAME, rule=rule)
-    for a, b in zip(segments, segments[1:], strict=False):
+    for a, b in pairwise(segments):
         assert b.start - a.end >= rule.min_duration_off - 1e-9
     end = max(0, len(p) - 1) * FRAME
     for s in segments:
@@ -147,8 +148,12 @@ def test_targets_are_checked_before_any_work(tmp_path):
     assert targets_of([song], tmp_path / "x.csv", "csv") == [(song, tmp_path / "x.csv")]
     assert targets_of([song, other], tmp_path / "x", "lrc")[1][1] == tmp_path / "x" / "b.lrc"
     write_text(tmp_path / "t.csv", "old")
-    for songs, output in (([song, other], None), ([song, other], tmp_path / "x.csv"),
-                          ([song, song], tmp_path), ([song], tmp_path / "t.csv")):
+    for songs, output in (
+        ([song, other], None),
+        ([song, other], tmp_path / "x.csv"),
+        ([song, song], tmp_path),
+        ([song], tmp_path / "t.csv"),
+    ):
         with pytest.raises(InputError):
             targets_of(songs, output, "csv")
     assert (tmp_path / "t.csv").read_text() == "old"

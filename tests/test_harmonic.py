@@ -8,7 +8,8 @@ from isolde.harmonic import HarmonicMasker, Rules, make_rules_masker
 from isolde.harmonic.mask import burst_mask, harmonic_comb, harmonic_share
 from isolde.harmonic.masker import heard, listen
 from isolde.harmonic.pitch import BIN_HZ, Track, centre_weight, follow, refine, runs, widen
-from isolde.separator import Separator, load_separator
+from isolde.loading import load_separator
+from isolde.separator import Separator
 from isolde.spectrum import GRID_22, analyse, synthesise
 
 pytest.importorskip("librosa")

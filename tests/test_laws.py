@@ -24,7 +24,7 @@ LAYERS: dict[str, set[str]] = {
     "ground": {"errors", "stages"},
     "sound": {"audio", "spectrum", "features", "masks", "songs"},
     "models": {"graph", "catalogue", "masker"},
-    "jobs": {"separator", "separation", "harmonic", "activity", "live", "many"},
+    "jobs": {"separator", "loading", "separation", "harmonic", "activity", "live", "many"},
     "learning": {"networks", "datasets", "training", "evaluation"},
     "faces": {"figures", "demo", "doctor", "cli", "__main__", "__init__"},
 }

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,10 +23,11 @@ from isolde.live.pipes import Filter, pipe_wav
 from isolde.live.plan import make_plan
 from isolde.live.recorder import Recorder
 from isolde.live.worker import load
-from isolde.separator import separate
+from isolde.loading import separate
 
 RATE = 44100
 LOOK_AHEAD = 2
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
 PATIENCE = 30.0
 """Seconds to wait for the worker where a test is about sound and not about time."""
 
@@ -273,6 +275,32 @@ def test_seek_leaves_nothing_of_the_past_and_does_not_click(model, started):
     assert pipeline.counts.late == 0
 
 
+def test_leaving_a_block_out_moves_the_sound_ahead_without_a_click(model, started):
+    t = np.arange(RATE) / RATE
+    audio = np.stack([0.5 * np.sin(2 * np.pi * 220 * t)] * 2).astype(np.float32)
+    plan = plan_for(model)
+    pipeline = started(plan)
+    pipeline.mixer.solo("mix")
+    block, heard, pushed = plan.block, [], 0
+    while pushed + 2 * block <= audio.shape[1]:
+        if len(heard) == 40:
+            pipeline.push(audio[:, pushed : pushed + block])
+            pushed += block
+            pipeline.skip(block)
+        pipeline.push(audio[:, pushed : pushed + block])
+        pushed += block
+        heard.append(pipeline.pull(block, patience=PATIENCE))
+        # The plan's delay holds before and after.
+        assert pipeline.position == pushed - plan.delay
+    assert pipeline.counts.slips == 1 and pipeline.counts.late == 0
+    out = np.concatenate(heard, 1)[0]
+    after = out[45 * block :]
+    k = (45 + 1) * block - plan.delay
+    np.testing.assert_allclose(after, audio[0, k : k + after.size], atol=1e-6)
+    beyond = np.abs(np.diff(out[RATE // 5 :])).max()
+    assert beyond < 0.5 * 2 * np.pi * 220 / RATE + 0.5 / block * 1.1
+
+
 def test_a_worker_that_was_lapped_says_so_and_goes_on(model, started):
     plan = plan_for(model, seconds=1.0)
     pipeline = started(plan)
@@ -304,8 +332,6 @@ def test_a_worker_that_dies_is_an_error_and_not_a_hang(model, started):
 
 
 def test_a_damaged_model_is_one_line_from_the_other_process(model, tmp_path):
-    from pathlib import Path
-
     for suffix in (".onnx", ".json"):
         (tmp_path / f"bad{suffix}").write_bytes(Path(model).with_suffix(suffix).read_bytes())
     (tmp_path / "bad.onnx").write_bytes(b"nonsense")
@@ -324,7 +350,9 @@ def test_the_worker_ends_when_we_do(model):
         "e = Engine(make_plan(sys.argv[1], sample_rate=44100, n_channels=1)); e.wait_ready(); "
         "print(e.pid, e._memory.path, flush=True); time.sleep(60)"
     )
-    child = subprocess.Popen([sys.executable, "-c", code, model], stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, model], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
     assert child.stdout is not None
     pid, path = child.stdout.readline().split()
     assert not os.path.exists(path)  # its name is gone as soon as both have it
@@ -409,12 +437,15 @@ def test_the_command_is_a_filter_between_pipes(model):
         input=raw,
         capture_output=True,
         timeout=120,
+        env=ENVIRONMENT,
     )
     assert done.returncode == 0, done.stderr.decode()
     assert len(done.stdout) == len(raw)
     got, sent = (np.frombuffer(b, "<i2").astype(int) for b in (done.stdout, raw))
     assert np.abs(got - sent).max() <= 1  # rounding to 16 bits
-    bad = subprocess.run(command, input=b"not audio", capture_output=True, timeout=120)
+    bad = subprocess.run(
+        command, input=b"not audio", capture_output=True, timeout=120, env=ENVIRONMENT
+    )
     assert bad.returncode == 2 and len(bad.stderr.decode().strip().splitlines()) == 1
 
 
@@ -422,7 +453,10 @@ def test_a_pipe_gives_each_block_as_soon_as_it_can(model):
     """One writes and reads in turn: what has come out trails by the declared lag, no more."""
     command = [sys.executable, "-m", "isolde", "live", "-", "--model", model, "--raw", "f32le"]
     child = subprocess.Popen(
-        [*command, "--channels", "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [*command, "--channels", "1"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=ENVIRONMENT,
     )
     assert child.stdin is not None and child.stdout is not None
     block, lag = 512, plan_for(model).lag
@@ -432,8 +466,10 @@ def test_a_pipe_gives_each_block_as_soon_as_it_can(model):
         child.stdin.write(zeros)
         child.stdin.flush()
         given += block
-        while given - taken > lag:  # this must not block for ever
-            taken += len(child.stdout.read(4 * (given - taken - lag))) // 4
+        if given - taken > lag:  # this must not block for ever
+            got = child.stdout.read(4 * (given - taken - lag))
+            assert got, "the filter has ended"
+            taken += len(got) // 4
     child.stdin.close()
     taken += len(child.stdout.read()) // 4
     assert taken == given and child.wait(30) == 0

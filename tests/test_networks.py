@@ -15,7 +15,7 @@ from isolde.networks.article import (
     WindowNetwork,
     WindowShape,
     windows_of,
-)  # noqa: E402
+)
 from isolde.networks.export import stateful_graph, window_graph  # noqa: E402
 from isolde.networks.sliding import plan, slide  # noqa: E402
 

@@ -13,7 +13,7 @@ from isolde.datasets.library import Library, artist_of
 from isolde.datasets.remix import Mixer, Remix
 from isolde.errors import InputError
 from isolde.features import Features
-from isolde.separator import separate
+from isolde.loading import separate
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 

@@ -43,8 +43,9 @@ def webrtc(audio: np.ndarray, n: int) -> np.ndarray:
     votes = []
     for mode in range(4):
         vad = webrtcvad.Vad(mode)
-        votes.append([vad.is_speech(x[i : i + 160].tobytes(), 16000)
-                      for i in range(0, len(x), 160)])
+        votes.append(
+            [vad.is_speech(x[i : i + 160].tobytes(), 16000) for i in range(0, len(x), 160)]
+        )
     return at_frames(np.mean(votes, axis=0), 0.01, n)
 
 
@@ -65,8 +66,9 @@ class Silero:
         x = soxr.resample(audio, 22050, 16000).astype(np.float32)
         x = np.pad(x, (0, -len(x) % 512))
         self.model.reset_states()
-        scores = [np.asarray(self.model(x[i : i + 512], 16000)).item()
-                  for i in range(0, len(x), 512)]
+        scores = [
+            np.asarray(self.model(x[i : i + 512], 16000)).item() for i in range(0, len(x), 512)
+        ]
         return at_frames(np.array(scores), 0.032, n)
 
 

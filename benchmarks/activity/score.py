@@ -63,14 +63,21 @@ def main() -> None:
         cut = float((np.concatenate(cuts) == truth).mean())
         begin = f"| {folder.name} | {len(paths)} | {100 * truth.mean():.0f} % |"
         p = np.concatenate(ours)
-        print(f"{begin} isolde | {100 * right.sum() / sizes.sum():.1f} | {100 * low:.1f}-"
-              f"{100 * high:.1f} | {auc(p, truth):.3f} | {100 * cut:.1f} |", flush=True)
+        print(
+            f"{begin} isolde | {100 * right.sum() / sizes.sum():.1f} | {100 * low:.1f}-"
+            f"{100 * high:.1f} | {auc(p, truth):.3f} | {100 * cut:.1f} |",
+            flush=True,
+        )
         for peer in ("silero", "webrtc", "energy"):
             files = [out / peer / folder.name / f"{q.stem}.npy" for q in paths]
             if all(f.is_file() for f in files):
-                p = np.concatenate([np.load(f) for f in files])
-                print(f"{begin} {peer} | {100 * best_accuracy(p, truth):.1f} | | "
-                      f"{auc(p, truth):.3f} | |")
+                p = np.concatenate(
+                    [np.load(f)[: len(t)] for f, t in zip(files, labels, strict=True)]
+                )
+                print(
+                    f"{begin} {peer} | {100 * best_accuracy(p, truth):.1f} | | "
+                    f"{auc(p, truth):.3f} | |"
+                )
         always = max(truth.mean(), 1 - truth.mean())
         print(f"{begin} always the commoner | {100 * always:.1f} | | 0.500 | |", flush=True)
     print(f"\nisolde: {seconds / spent:.1f} s of audio per CPU second")

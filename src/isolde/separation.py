@@ -17,7 +17,8 @@ from isolde.audio import AudioInfo, AudioReader, AudioWriter, subtype_for
 from isolde.audio.writer import ClipPolicy
 from isolde.catalogue import DEFAULT
 from isolde.errors import AudioError, InputError
-from isolde.separator import Separator, load_separator, stems_of
+from isolde.loading import load_separator, stems_of
+from isolde.separator import Separator
 
 BLOCK_SAMPLES = 1 << 16
 TEMPLATE = "{track}/{stem}.{ext}"

@@ -61,8 +61,10 @@ class Gate:
     def __init__(self, rule: GateRule | None = None) -> None:
         """Start a stream."""
         self.rule = rule or GateRule()
-        frames = [round(t / GRID_22.frame_seconds) for t in
-                  (self.rule.ahead, self.rule.hold, self.rule.ramp)]
+        frames = [
+            round(t / GRID_22.frame_seconds)
+            for t in (self.rule.ahead, self.rule.hold, self.rule.ramp)
+        ]
         self._ahead, self._hold, self._ramp = frames
         window = np.hanning(2 * self._ramp + 3)[1:-1]
         self._window = window / window.sum()
@@ -109,7 +111,8 @@ class Gate:
         greatest = sliding_window_view(self._held, reach).max(axis=1)
         g = sliding_window_view(greatest, width) @ self._window
         self._held = self._held[n:]
-        return (10 ** (self.rule.floor_db * (1 - g) / 20)).astype(np.float32)
+        gains: Float32 = (10 ** (self.rule.floor_db * (1 - g) / 20)).astype(np.float32)
+        return gains
 
 
 class GatedMasker:

@@ -49,9 +49,7 @@ def activity(
     from isolde.activity import SegmentRule, find_activity, render
     from isolde.activity.files import targets_of, write_text
 
-    rule = SegmentRule(
-        onset, offset, min_duration_on, min_duration_off, pad_onset, pad_offset
-    )
+    rule = SegmentRule(onset, offset, min_duration_on, min_duration_off, pad_onset, pad_offset)
     targets = targets_of(songs, output, format_, overwrite=overwrite)
     n_failed = 0
     console = Console(stderr=True)

@@ -70,7 +70,7 @@ class Counts:
         underruns: times that the output device had nothing to play.
         overruns: times that the input device's sound was lost before it was read.
         lost: times that the separator fell so far behind that mixture was overwritten.
-        slips: times that the reading position was set anew.
+        slips: times that a block was left out, because the devices' queues had grown.
         reopened: times that a device was opened again.
         suspended: times that the process stood still.
     """

@@ -58,6 +58,7 @@ class Pipeline:
         self._started = False  # stems have been heard since the last beginning
         self._end: int | None = None
         self._jump: int | None = None
+        self._skip = 0
         self._starving = not follow
         self._push_lock = threading.Lock()
         self._collect_lock = threading.Lock()
@@ -95,6 +96,15 @@ class Pipeline:
             self.engine.order(Order.RESET, at)
             self._end, self.finished = None, False
             self._jump = at
+
+    def skip(self, samples: int) -> None:
+        """Leave out so many samples after the next block, which fades out: to catch up.
+
+        When devices stood still for a moment, what they captured meanwhile has queued up, and
+        would be heard late for ever.
+        """
+        self._skip = samples
+        self.counts.slips += 1
 
     def set_strength(self, value: float) -> None:
         """Change the strength of the soft mask.
@@ -164,6 +174,8 @@ class Pipeline:
         """
         self.collect()
         at, end, jump = self._position, self._end, self._jump
+        if self._skip and jump is None:
+            jump, self._skip = at + n + self._skip, 0
         if patience > 0:
             self._wait_for(at + n, patience)
         stop = at + n if end is None else min(at + n, end)
@@ -197,18 +209,25 @@ class Pipeline:
             self.played.append((max(at, 0), stop))
         self._position = max(at, stop)
         if jump is not None:
-            self._position, self._started, self._starving = jump, False, True
+            self._position, self._starving = jump, True
+            self._started &= self._follow
             if self._jump == jump:  # else there was another seek meanwhile
                 self._jump = None
         self.heard.add(out)
         return out
 
     def _wait_for(self, position: int, patience: float) -> None:
-        """Wait until stems are there up to `position` and the reserve, or patience ends."""
+        """Wait until stems are there up to `position` and the reserve, or patience ends.
+
+        It does not wait for stems whose mixture is not there yet.
+        """
+        need = position + self.plan.reserve
+        if self._end is None and need + self.plan.lag > self.engine.mixture.written:
+            return
         deadline = time.monotonic() + patience
-        while not self.finished and self.available < position + self.plan.reserve:
+        while not self.finished and self.available < need and position > 0:
             left = deadline - time.monotonic()
-            if left <= 0 or position <= 0:
+            if left <= 0:
                 break
             self.collect(left)
 

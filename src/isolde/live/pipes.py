@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from isolde.audio import AudioReader, AudioWriter
+from isolde.audio import AudioReader, AudioWriter, subtype_for
 from isolde.errors import AudioError, InputError
 from isolde.live.desk import Desk
 from isolde.live.meters import Counts, Level, Status, Times
@@ -199,7 +199,7 @@ def pipe_wav(
                 target,
                 sample_rate=reader.info.sample_rate,
                 n_channels=reader.info.n_channels,
-                subtype=reader.info.subtype if reader.info.container == "wav" else None,
+                subtype=subtype_for("wav", like=reader.info),
             ) as writer:
                 for heard in made.run(iter(reader)):
                     writer.write(heard)

@@ -1,5 +1,6 @@
 """Writes the stems of what was played, complete even where they came too late to be heard."""
 
+import contextlib
 import threading
 from collections import deque
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from isolde.audio import AudioWriter
-from isolde.errors import AudioError
+from isolde.errors import AudioError, ModelError
 from isolde.live.pipeline import Pipeline
 
 _PIECE = 8192
@@ -66,6 +67,14 @@ class Recorder:
         for writer in self._writers:
             writer.close()
 
+    def abandon(self) -> None:
+        """Leave nothing behind."""
+        self._pieces.clear()
+        self._pipeline.played.clear()
+        self._end.set()
+        self._thread.join(5.0)
+        self._abort()
+
     def _abort(self) -> None:
         for writer in self._writers:
             writer.abort()
@@ -82,6 +91,9 @@ class Recorder:
             self._copy(anyway=True)
         except AudioError as error:
             self._error = error
+        except ModelError:  # the worker is gone; what it has given is kept
+            with contextlib.suppress(AudioError):
+                self._copy(anyway=True)
 
     def _copy(self, *, anyway: bool = False) -> None:
         """Write all ranges whose stems are there."""

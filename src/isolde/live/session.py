@@ -88,7 +88,8 @@ class Live:
         self._error: IsoldeError | None = None
         self._beat = time.monotonic()
         self._watched = False
-        self._steps = 0
+        self._steps = self._slipped = 0
+        self._usual = float("nan")
         self._queued = np.full(16, np.nan)  # samples waiting in the devices, lately
         self._recorder: Recorder | None = None
         self._feeder: Feeder | None = None
@@ -292,9 +293,10 @@ class Live:
         assert ports is not None
         patience = 0.0
         if self._source is not None:
-            block, lost = ports.read()
-            pipeline.counts.overruns += lost
-            pipeline.push(np.nan_to_num(block, copy=False))
+            for _ in range(1 + self._queue_has_grown()):
+                block, lost = ports.read()
+                pipeline.counts.overruns += lost
+                pipeline.push(np.nan_to_num(block, copy=False))
             if plan.depth == 0:
                 patience = 0.6 * plan.block_seconds
         heard = pipeline.pull(plan.block, patience=patience)
@@ -309,6 +311,21 @@ class Live:
             pipeline.counts.underruns += 1
         if not self.first_stems and pipeline.mixer.on_stems:
             self.first_stems = self._beat - self._began
+
+    def _queue_has_grown(self) -> bool:
+        """Whether the devices hold two blocks more than at first, for long: then leave one out."""
+        seen, block = self._steps // _QUEUE_EVERY, self.plan.block
+        if self._steps % _QUEUE_EVERY or seen < self._queued.size or self._steps == 0:
+            return False
+        if not np.isfinite(self._usual):
+            self._usual = float(np.median(self._queued))
+        lately = self._queued[np.arange(seen - 5, seen + 1) % self._queued.size]
+        if lately.min() < self._usual + 2 * block or seen - self._slipped < 6:
+            self._usual = min(self._usual, float(lately.max()))
+            return False
+        self._slipped = seen
+        self.pipeline.skip(block)
+        return True
 
     def _drain(self) -> None:
         """Let the output play what it has: as much silence as its buffer holds."""
@@ -373,6 +390,7 @@ class Live:
         if self._feeder:
             self._feeder.close()
         if self._recorder:
-            self._recorder._abort()
+            recorder, self._recorder = self._recorder, None
+            recorder.abandon()
         self._engine.close(0.5)
         self._done.set()

@@ -6,6 +6,7 @@ over time (the second dilated), and one output. It has no padding of its own: a 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,7 +74,7 @@ class TemporalHead(nn.Module):
         return out
 
 
-def _cut(graph: bytes) -> tuple["object", str]:
+def _cut(graph: bytes) -> tuple[Any, str]:
     """The graph up to its hidden units, and their name: (batch, units, n, 1)."""
     import onnx
 
@@ -105,15 +106,13 @@ def hidden_graph(graph: bytes) -> bytes:
     from onnx import helper, numpy_helper
 
     model, hidden = _cut(graph)
-    add = model.graph.node.append  # type: ignore[attr-defined]
-    model.graph.initializer.append(  # type: ignore[attr-defined]
-        numpy_helper.from_array(np.array([3]), "units_axis")
-    )
+    add = model.graph.node.append
+    model.graph.initializer.append(numpy_helper.from_array(np.array([3]), "units_axis"))
     add(helper.make_node("Squeeze", [hidden, "units_axis"], ["units"]))
     add(helper.make_node("Transpose", ["units"], ["mask"], perm=[0, 2, 1]))
-    model.graph.output[0].type.tensor_type.shape.dim[2].ClearField("dim_value")  # type: ignore[attr-defined]
-    model.graph.output[0].type.tensor_type.shape.dim[2].dim_param = "units"  # type: ignore[attr-defined]
-    return bytes(model.SerializeToString())  # type: ignore[attr-defined]
+    model.graph.output[0].type.tensor_type.shape.dim[2].ClearField("dim_value")
+    model.graph.output[0].type.tensor_type.shape.dim[2].dim_param = "units"
+    return bytes(model.SerializeToString())
 
 
 def with_head(graph: bytes, head: TemporalHead) -> bytes:
@@ -133,14 +132,14 @@ def with_head(graph: bytes, head: TemporalHead) -> bytes:
     from onnx import TensorProto, checker, helper, numpy_helper
 
     model, value = _cut(graph)
-    body = model.graph  # type: ignore[attr-defined]
+    body = model.graph
     shape = head.shape
 
     def constant(name: str, values: "np.ndarray[tuple[int, ...], np.dtype[np.generic]]") -> str:
         body.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
-    def node(kind: str, inputs: list[str], output: str, **attributes: object) -> str:
+    def node(kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
         body.node.append(helper.make_node(kind, inputs, [output], **attributes))
         return output
 
@@ -163,7 +162,7 @@ def with_head(graph: bytes, head: TemporalHead) -> bytes:
         kept = (kernel - 1) * dilation
         if kept:
             state = f"state_{name}"
-            dims = ["batch", layer.weight.shape[1], kept, 1]
+            dims: list[Any] = ["batch", layer.weight.shape[1], kept, 1]
             for values, key in ((body.input, state), (body.output, f"next_{state}")):
                 values.append(helper.make_tensor_value_info(key, TensorProto.FLOAT, dims))
             value = node("Concat", [state, value], f"h_{name}_whole", axis=2)
@@ -184,4 +183,4 @@ def with_head(graph: bytes, head: TemporalHead) -> bytes:
     value = node("Transpose", [value], "h_answer_rows", perm=[0, 2, 1])
     node("Sigmoid", [value], "mask")
     checker.check_model(model)
-    return bytes(model.SerializeToString())  # type: ignore[attr-defined]
+    return bytes(model.SerializeToString())

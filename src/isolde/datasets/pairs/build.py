@@ -15,6 +15,8 @@ from isolde.datasets.pairs.whiten import Float64
 from isolde.errors import InputError
 from isolde.stages import Float32
 
+EDGE = 2.0  # seconds of silence believed before the first and after the last sound
+SOUND_DB = -50.0  # relative to the loud moments: what counts as sound
 JOIN = 0.01  # seconds: crossfade where two pieces of the partner meet
 MIN_SECONDS = 3.0  # of accepted audio in which the partner was heard
 BASS = (30.0, 90.0)  # Hz: what an instrumental takes out of the mix and a voice does not
@@ -126,6 +128,7 @@ def lay(
     """
     bent = warp(colours.match_channels(partner, mix.shape[0]), partner_rate, mix_rate, found.drift)
     n = mix.shape[1]
+    sounding = _sounding(bent, mix_rate)
     out = np.zeros(mix.shape, np.float32)
     here = np.zeros(n, np.float32)
     fade = round(JOIN * mix_rate)
@@ -142,12 +145,29 @@ def lay(
         if b < n and len(ramp) >= fade:
             ramp[-fade:] *= edge[::-1]
         out[:, first:last] += part * ramp
-        x, y = round(piece.offset * mix_rate), round(piece.offset * mix_rate) + bent.shape[1]
+        x, y = (round(piece.offset * mix_rate) + e for e in sounding)
         here[max(a, x, 0) : max(0, min(b, y))] = 1.0
     n_seconds = int(np.ceil(n / mix_rate))
     edges = np.minimum(np.round(np.arange(n_seconds + 1) * mix_rate).astype(int), n)
     total = np.concatenate([[0.0], np.cumsum(here, dtype=np.float64)])
     return out, (total[edges[1:]] - total[edges[:-1]]) / np.maximum(1, np.diff(edges))
+
+
+def _sounding(partner: Float32, rate: int) -> tuple[int, int]:
+    """First and last sample of a partner at which its silence still means something.
+
+    Before its first sound and after its last one a file may be silent because the singer is, or
+    because nobody exported that part: nobody can tell, so only EDGE seconds are believed.
+    """
+    block = rate // 10
+    power = np.square(partner[:, : partner.shape[1] // block * block]).mean(axis=0)
+    tenths = power.reshape(-1, block).mean(axis=1)
+    loud = np.flatnonzero(tenths > 10 ** (SOUND_DB / 10) * np.percentile(tenths, 95))
+    if not len(loud):
+        return 0, 0
+    edge = round(EDGE * rate)
+    first, last = int(loud[0]) * block - edge, (int(loud[-1]) + 1) * block + edge
+    return max(0, first), min(partner.shape[1], last)
 
 
 def _heard_seconds(found: Alignment, n_seconds: int) -> NDArray[np.bool_]:

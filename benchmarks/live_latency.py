@@ -1,0 +1,113 @@
+"""The end-to-end latency, proved: clicks into one device, out of the other, on one clock.
+
+    python benchmarks/live_latency.py --model vocals
+
+For each setting: what the session prints, and what the clicks say. Linux only (see live_server.py).
+"""
+
+import argparse
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+from live_server import NullSinks, missing
+
+
+@dataclass(frozen=True)
+class Latency:
+    """What one run gave, in ms.
+
+    Attributes:
+        separator: the network's look-ahead and the windows.
+        declared: what the session printed, devices included.
+        measured: the median over the clicks.
+        spread: largest less smallest; not 0 when a device had a gap.
+        gaps: of the devices, and late blocks.
+    """
+
+    separator: float
+    declared: float
+    measured: float
+    spread: float
+    gaps: tuple[int, int, int]
+
+
+def measure(
+    server: NullSinks,
+    model: str,
+    *,
+    block: int,
+    depth: int,
+    device_latency: float | str,
+    seconds: float = 6.0,
+) -> Latency:
+    """Click twice a second through a session that plays vocals and accompaniment together."""
+    from isolde.live import Live, find, make_plan
+
+    clicks = np.zeros((2, int(44100 * seconds)), np.float32)
+    clicks[:, 22050::22050] = 0.5
+    plan = make_plan(model, sample_rate=44100, n_channels=2, block=block, depth=depth)
+    live = Live(
+        plan,
+        source=find("isolde_capture", "input"),
+        target=find("isolde_out", "output"),
+        device_latency=device_latency,
+    )
+    live.desk.do("mix")
+    live.pipeline.mixer.settle()
+    with live:
+        bus = server.record()
+        server.play(clicks).wait(60)
+        time.sleep(1.0)
+        declared, counts = live.latency, live.status().counts
+    recorded = server.stop_recording(bus)
+    sent = np.flatnonzero(np.abs(recorded[0]) > 0.4)
+    came = np.flatnonzero(np.abs(recorded[2]) > 0.4)
+    delays = np.array([c - sent[sent < c].max() for c in came if (sent < c).any()]) / 44.1
+    return Latency(
+        separator=plan.lag / 44.1,
+        declared=1000 * declared,
+        measured=float(np.median(delays)),
+        spread=float(np.ptp(delays)),
+        gaps=(counts.underruns, counts.overruns, counts.late),
+    )
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--model", nargs="+", default=["vocals"])
+    parser.add_argument("--device-latency", default="low")
+    asked = parser.parse_args()
+    if reason := missing():
+        sys.exit(reason)
+    buffered = asked.device_latency
+    with NullSinks() as server:
+        server.use_here()
+        print(f"load average {os.getloadavg()}, {os.cpu_count()} cores")
+        print("| model | block | depth | separator | printed | measured | spread | gaps |")
+        print("|---|---|---|---|---|---|---|---|")
+        for model in asked.model:
+            for block, depth in ((512, 0), (512, 1), (2048, 0), (2048, 1)):
+                r = measure(
+                    server,
+                    model,
+                    block=block,
+                    depth=depth,
+                    device_latency=buffered if buffered in ("low", "high") else float(buffered),
+                )
+                print(
+                    f"| {Path(model).stem} | {1000 * block / 44100:.1f} | {depth} | "
+                    f"{r.separator:.1f} | {r.declared:.1f} | {r.measured:.1f} | {r.spread:.1f} | "
+                    f"{r.gaps[0]} / {r.gaps[1]} / {r.gaps[2]} |",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

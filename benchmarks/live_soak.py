@@ -1,0 +1,242 @@
+"""Live separation for a long time on null sinks: what is late, what it costs, whether memory grows.
+
+    python benchmarks/live_soak.py --seconds 600 --frames 1 4 16
+    python benchmarks/live_soak.py --seconds 60 --compare            # where the network should live
+
+Prints a Markdown table. `--compare` runs the same pipeline four ways, each beside a thread of plain
+Python at work (`--busy`, a share of the time): the network in a child process or in a thread of
+this one, the device by blocking calls or by a callback. Linux only (see live_server.py).
+"""
+
+import argparse
+import os
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+from live_server import NullSinks, missing
+
+WAYS = [(place, io) for place in ("process", "thread") for io in ("blocking", "callback")]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one run gave.
+
+    Attributes:
+        blocks: played.
+        late: of them, played from the mixture.
+        underruns: gaps of the output device.
+        overruns: losses of the input device.
+        load: p50, p95, p99 of the time per block as a share of its duration.
+        cpu: CPU seconds for a second of sound: the network's process and this one.
+        grown: megabytes by which the two processes grew from a quarter of the time to the end.
+        latency_ms: printed at the end.
+    """
+
+    blocks: int
+    late: int
+    underruns: int
+    overruns: int
+    load: tuple[float, float, float]
+    cpu: tuple[float, float]
+    grown: tuple[float, float]
+    latency_ms: float
+
+
+def _resident_mb(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class _Busy:
+    """A thread of plain Python, at work for a share of the time in pieces of some ms."""
+
+    def __init__(self, share: float) -> None:
+        self._share, self._end = share, threading.Event()
+        if share:
+            threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while not self._end.is_set():
+            until, total = time.perf_counter() + 0.02 * self._share, 0
+            while time.perf_counter() < until:
+                total += sum(range(100))
+            time.sleep(0.02 * (1 - self._share))
+
+    def close(self) -> None:
+        self._end.set()
+
+
+def soak(
+    model: str,
+    *,
+    frames: int,
+    seconds: float,
+    place: str = "process",
+    io: str = "blocking",
+    depth: int = 1,
+    device_latency: float | str = "low",
+    busy: float = 0.0,
+) -> Result:
+    """Capture from the null sink, separate, play to it, for a time. The server must run."""
+    from isolde.live.devices import Ports, find, portaudio
+    from isolde.live.engine import Engine
+    from isolde.live.pipeline import Pipeline
+    from isolde.live.plan import make_plan
+
+    plan = make_plan(
+        model, sample_rate=44100, n_channels=2, block=512 * frames, depth=depth, seconds=4.0
+    )
+    source, target = find("isolde_capture", "input"), find("isolde_out", "output")
+    engine = Engine(plan, place=place)
+    pipeline = Pipeline(plan, engine, follow=True)
+    while not pipeline.ready:
+        pipeline.collect(0.2)
+    stop, noise, queued = threading.Event(), _Busy(busy), [0.0]
+    sizes, marks = [], []
+    block = plan.block
+
+    def blocking() -> None:
+        ports = Ports(
+            source=source,
+            target=target,
+            sample_rate=44100,
+            n_channels=2,
+            block=block,
+            latency=device_latency,
+        )
+        store = max(1, round(ports.latency[1] * 44100) // block)
+        for _ in range(store):
+            if ports.room >= block:
+                ports.write(np.zeros((2, block), np.float32))
+        while not stop.is_set():
+            captured, lost = ports.read()
+            pipeline.counts.overruns += lost
+            pipeline.push(captured)
+            heard = pipeline.pull(block)
+            queued[0] = sum(ports.queued)
+            pipeline.counts.underruns += ports.write(heard)
+        ports.close()
+
+    def callback(indata, outdata, n, when, flags) -> None:  # type: ignore[no-untyped-def]
+        pipeline.counts.overruns += bool(flags.input_overflow)
+        pipeline.counts.underruns += bool(flags.output_underflow)
+        queued[0] = (when.outputBufferDacTime - when.inputBufferAdcTime) * 44100 - block
+        pipeline.push(np.ascontiguousarray(indata.T))
+        outdata[:] = pipeline.pull(block).T
+
+    def measure() -> None:
+        marks.append((_cpu_seconds(engine.pid), _cpu_seconds(os.getpid()), time.monotonic()))
+        sizes.append((_resident_mb(engine.pid), _resident_mb(os.getpid())))
+
+    stream = None
+    if io == "blocking":
+        thread = threading.Thread(target=blocking, daemon=True)
+        thread.start()
+    else:
+        stream = portaudio().Stream(
+            device=(source.index, target.index),
+            samplerate=44100,
+            blocksize=block,
+            channels=2,
+            dtype="float32",
+            latency=device_latency,
+            callback=callback,
+        )
+        stream.start()
+    began = time.monotonic()
+    while time.monotonic() - began < max(seconds / 4, 5.0):  # the tapes have been round once
+        time.sleep(0.2)
+    measure()
+    while time.monotonic() - began < seconds:
+        time.sleep(0.2)
+        pipeline.load.percentiles(last=1024)  # what the meters do
+    measure()
+    stop.set()
+    if stream is not None:
+        stream.abort()
+        stream.close()
+    else:
+        thread.join(10)
+    noise.close()
+    load = pipeline.load.percentiles()
+    engine.close()
+    passed = marks[1][2] - marks[0][2]
+    cpu = [(b - a) / passed for a, b in zip(marks[0][:2], marks[1][:2], strict=True)]
+    grown = [b - a for a, b in zip(*sizes, strict=True)]
+    counts = pipeline.counts
+    return Result(
+        blocks=(pipeline.position + plan.delay) // block,
+        late=counts.late,
+        underruns=counts.underruns,
+        overruns=counts.overruns,
+        load=load,
+        cpu=(cpu[0], cpu[1]),
+        grown=(grown[0], grown[1]),
+        latency_ms=1000 * (plan.delay + block + queued[0]) / 44100,
+    )
+
+
+def row(name: str, r: Result) -> str:
+    """A line of the table."""
+    p50, p95, p99 = (100 * v for v in r.load)
+    return (
+        f"| {name} | {r.blocks} | {r.late} | {r.underruns} | {r.overruns} | "
+        f"{p50:.0f} / {p95:.0f} / {p99:.0f} % | {100 * r.cpu[0]:.0f} + {100 * r.cpu[1]:.0f} % | "
+        f"{r.grown[0]:+.1f} {r.grown[1]:+.1f} | {r.latency_ms:.0f} |"
+    )
+
+
+HEAD = (
+    "| run | blocks | late | underruns | overruns | load p50 / p95 / p99 | "
+    "CPU network + rest | MB grown | latency ms |\n|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--model", default="vocals")
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--frames", type=int, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--depth", type=int, default=1)
+    parser.add_argument("--compare", action="store_true")
+    parser.add_argument("--busy", type=float, default=0.5)
+    asked = parser.parse_args()
+    if reason := missing():
+        sys.exit(reason)
+    with NullSinks() as server:
+        server.use_here()
+        rng = np.random.default_rng(0)
+        minute = (0.2 * rng.standard_normal((2, 44100 * 60))).astype(np.float32)
+        server.play(np.tile(minute, int(asked.seconds // 60) + 2)[:, : (44100 * 700)])
+        print(f"load average before: {os.getloadavg()}, {os.cpu_count()} cores\n{HEAD}", flush=True)
+        for frames in asked.frames:
+            for place, io in WAYS if asked.compare else WAYS[:1]:
+                result = soak(
+                    asked.model,
+                    frames=frames,
+                    seconds=asked.seconds,
+                    place=place,
+                    io=io,
+                    depth=asked.depth,
+                    busy=asked.busy if asked.compare else 0.0,
+                )
+                name = f"{frames} frames" + (f", {place}, {io}" if asked.compare else "")
+                print(row(name, result), flush=True)
+        print(f"load average after: {os.getloadavg()}")
+
+
+if __name__ == "__main__":
+    main()

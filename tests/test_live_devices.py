@@ -1,0 +1,261 @@
+"""The real pipeline with real devices: PortAudio on PulseAudio's null sinks, started here.
+
+Correctness does not depend on this machine's speed: what was late is counted, and compared where it
+was not. Levels, positions and counts are asserted; times only generously.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import noise, null_depth
+from test_live_pipeline import ENVIRONMENT, RATE, small_model
+
+from isolde.audio import read, write
+from isolde.errors import AudioError, InputError
+from isolde.live import devices
+from isolde.live.devices import find
+from isolde.live.plan import make_plan
+from isolde.live.session import Live
+from isolde.loading import separate
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from live_server import NullSinks, missing  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return small_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def server():
+    if reason := missing():
+        pytest.skip(reason)
+    before = dict(os.environ)
+    with NullSinks() as sinks:
+        sinks.use_here()
+        devices.refresh()
+        yield sinks
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def duplex(model, **settings):
+    """A session from the bus to the bus, patient with a busy machine."""
+    plan = make_plan(model, sample_rate=RATE, n_channels=2, block=1024, depth=8, seconds=60.0)
+    return Live(
+        plan,
+        source=find("isolde_capture", "input"),
+        target=find("isolde_out", "output"),
+        device_latency=0.15,
+        **settings,
+    )
+
+
+def locate(piece, field):
+    """Where `piece` lies in `field`, by cross-correlation."""
+    n = 1 << (field.size + piece.size).bit_length()
+    spectrum = np.fft.rfft(field, n) * np.fft.rfft(piece, n).conj()
+    return int(np.argmax(np.fft.irfft(spectrum)[: field.size]))
+
+
+def test_what_comes_out_of_the_sound_card_is_the_offline_stem_at_the_declared_latency(
+    server, model, tmp_path
+):
+    song = noise(2, 6 * RATE, peak=0.3)
+    live = duplex(model, record=tmp_path / "stems")
+    with live:
+        bus = server.record()
+        player = server.play(song)
+        player.wait(60)
+        time.sleep(1.0)
+        status = live.status()
+        declared = live.latency
+    recorded = server.stop_recording(bus)
+    counts = status.counts
+    assert live.first_stems > 0, f"stems were never heard: {counts}"
+
+    # 1. The files: exactly the offline stems of what was captured, late or not.
+    mixture, _ = read(tmp_path / "stems" / "mixture.wav")
+    offline = separate(mixture, sample_rate=RATE, model=model)
+    assert mixture.shape[1] > 6 * RATE and counts.lost == 0
+    for stem, wanted in offline.items():
+        got, _ = read(tmp_path / "stems" / f"{stem}.wav")
+        assert got.shape == wanted.shape
+        assert null_depth(wanted, got) < -90  # measured here: -145
+
+    # 2. The sound: those stems lie on the bus, later than what went in by the latency.
+    went_in, came_out, wanted = recorded[:2], recorded[2:], offline["vocals"]
+    first = int(np.argmax(np.abs(mixture[0]) > 0.01))
+    lags, matched, pieces = [], 0, 0
+    for at in range(first + RATE // 2, first + 5 * RATE, RATE // 4):
+        piece = wanted[:, at : at + RATE // 4]
+        entered = locate(mixture[0, at : at + RATE // 4], went_in[0])
+        left = locate(piece[0], came_out[0])
+        out = came_out[:, left : left + piece.shape[1]]
+        pieces += 1
+        if out.shape == piece.shape and null_depth(piece, out) < -90:
+            matched += 1
+            lags.append(left - entered)
+    quiet = not (counts.late or counts.underruns or counts.overruns)
+    assert matched == pieces if quiet else matched >= 2, (matched, pieces, counts)
+    assert min(lags) >= live.plan.delay + live.plan.block
+    # 3. The latency: one number, and the one that is printed (to a block, when nothing slipped).
+    if quiet:
+        assert len(set(lags)) == 1
+        assert abs(lags[0] / RATE - declared) < live.plan.block_seconds
+
+
+def test_an_impulse_arrives_after_the_declared_latency(server, model):
+    """The loop-back proof: a click into one device, out of the other, on one clock."""
+    clicks = np.zeros((2, 4 * RATE), np.float32)
+    clicks[:, RATE // 2 :: RATE // 2] = 0.5
+    live = duplex(model)
+    live.desk.do("mix")
+    with live:
+        bus = server.record()
+        server.play(clicks).wait(60)
+        time.sleep(0.8)
+        declared, counts = live.latency, live.status().counts
+    recorded = server.stop_recording(bus)
+    sent = np.flatnonzero(np.abs(recorded[0]) > 0.4)
+    came = np.flatnonzero(np.abs(recorded[2]) > 0.4)
+    assert len(sent) >= 5 and len(came) >= 3
+    delays = {int(c - sent[sent < c].max()) for c in came if (sent < c).any()}
+    assert min(delays) >= live.plan.delay + live.plan.block
+    if not (counts.underruns or counts.overruns):
+        assert len(delays) == 1
+        assert abs(delays.pop() / RATE - declared) < live.plan.block_seconds
+
+
+def test_a_song_starts_at_once_can_be_sought_in_and_ends_by_itself(server, model, tmp_path):
+    t = np.arange(20 * RATE) / RATE
+    song = np.where(t < 10, np.sin(2 * np.pi * 200 * t), np.sin(2 * np.pi * 800 * t))
+    path = tmp_path / "song.wav"
+    write(path, np.stack([0.4 * song] * 2).astype(np.float32), RATE, subtype="FLOAT")
+    plan = make_plan(model, sample_rate=RATE, n_channels=2, block=2048)
+    live = Live(plan, source=path, target=find("isolde_out", "output"))
+    live.desk.do("mix")
+    bus = server.record()
+    with live:
+        assert not live.wait(2.0)
+        assert live.status().state in ("starting", "playing") and live.status().position > 0.5
+        live.desk.do("seek 18")
+        time.sleep(0.3)
+        assert live.wait(30)  # it ends 2 s later, not 18
+        assert live.status().position == pytest.approx(20, abs=0.1)
+    out = server.stop_recording(bus)[2]
+    assert live.first_sound < 0.3 or os.getloadavg()[0] > 1.5, live.first_sound
+    audible = np.flatnonzero(np.abs(out) > 0.1)
+    halves = out[audible[0] :][: RATE // 2], out[: audible[-1]][-RATE:]
+    for half, tone in zip(halves, (200, 800), strict=True):
+        spectrum = np.abs(np.fft.rfft(half * np.hanning(half.size)))
+        assert abs(int(np.argmax(spectrum)) * RATE / half.size - tone) < 4
+
+
+def test_a_blocked_server_is_told_survived_and_does_not_hang_the_end(server, model):
+    notes = []
+    live = duplex(model, on_note=notes.append)
+    live.start()
+    deadline = time.monotonic() + 30
+    while not live.first_sound and time.monotonic() < deadline:
+        time.sleep(0.05)
+    try:
+        os.kill(server.pid, signal.SIGSTOP)
+        deadline = time.monotonic() + 30
+        while not any("have not moved" in n for n in notes) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert any("blocked or suspended" in n for n in notes)
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    deadline = time.monotonic() + 30
+    while not any("go on" in n for n in notes) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert any("go on" in n for n in notes)
+    began = time.monotonic()
+    live.close()
+    assert time.monotonic() - began < 20 and not live.stuck
+
+
+def test_a_server_that_dies_ends_with_one_line(model):
+    """Without a server the device does not come back: an error within the patience, no hang.
+
+    In a process of its own, for PortAudio in this one is needed further.
+    """
+    if reason := missing():
+        pytest.skip(reason)
+    code = f"""
+import os, sys, time
+sys.path.insert(0, {str(ROOT / "benchmarks")!r})
+from live_server import NullSinks
+with NullSinks() as server:
+    server.use_here()
+    from isolde.live import Live, find, make_plan
+    from isolde.errors import IsoldeError
+    plan = make_plan({model!r}, sample_rate=44100, n_channels=2, block=1024)
+    live = Live(plan, source=find("isolde_capture", "input"), target=find("isolde_out", "output"),
+                patience=3.0, on_note=lambda t: print("note:", t, flush=True))
+    live.start()
+    live.wait(2.0)
+    server._server.kill()
+    try:
+        live.wait(40)
+        print("ended without an error")
+    except IsoldeError as error:
+        print("error:", error, flush=True)
+    live.close()
+    print("closed", flush=True)
+    os._exit(0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, timeout=120
+    )
+    assert "closed" in done.stdout, done.stderr
+    assert "note: " in done.stdout and "has stopped" in done.stdout
+
+
+def test_ctrl_c_closes_devices_and_completes_files(server, model, tmp_path):
+    command = [sys.executable, "-m", "isolde", "live", "--model", model, "--channels", "2"]
+    command += ["--input", "isolde_capture", "--output", "isolde_out", "--block", "2"]
+    environment = {**server.environment, "PYTHONPATH": ENVIRONMENT["PYTHONPATH"]}
+    child = subprocess.Popen(
+        [*command, "--record", str(tmp_path / "r")], env=environment, stderr=subprocess.PIPE
+    )
+    assert child.stderr is not None
+    assert child.stderr.readline().startswith(b"latency ")  # it runs
+    time.sleep(2.0)
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate(timeout=60)
+    assert child.returncode == 130, said.decode()
+    assert b"Traceback" not in said
+    names = sorted(p.name for p in (tmp_path / "r").iterdir())
+    assert names == ["accompaniment.wav", "mixture.wav", "vocals.wav"]
+    lengths = {read(tmp_path / "r" / name)[0].shape for name in names}
+    assert len(lengths) == 1 and lengths.pop()[1] > 0
+
+
+def test_devices_that_are_not_there_are_named(server):
+    names = [d.name for d in devices.list_devices()]
+    assert {"isolde_capture", "isolde_out"} <= set(names)
+    with pytest.raises(InputError, match=r"'no such thing' is no output device.*isolde_out"):
+        find("no such thing", "output")
+    with pytest.raises(InputError, match="one of several output devices"):
+        find("isolde", "output")
+    assert find("isolde_out", "output").n_outputs >= 2
+
+
+def test_settings_a_device_refuses_are_one_line(server, model):
+    plan = make_plan(model, sample_rate=RATE, n_channels=2)
+    target = find("isolde_out", "output")
+    odd = devices.Device(**{**target.__dict__, "index": 999, "name": "gone"})
+    live = Live(plan, source=find("isolde_capture", "input"), target=odd)
+    with pytest.raises(AudioError, match="'gone' cannot be opened"):
+        live.start()
+    live.close()
