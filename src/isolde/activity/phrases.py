@@ -1,6 +1,6 @@
-"""Cut a stem into its phrases, one file each, with the times in their names; levels stay as they are.
+"""Cut a stem into its phrases, one file each, with the times in their names; levels stay.
 
-Times are those of the song, so that a phrase can be put back where it was. Edges are faded over a few
+Times are those of the song, so that a phrase can be put back where it was. Edges are faded over
 milliseconds, outside of which samples are those of the source.
 """
 

@@ -16,7 +16,7 @@ from isolde.figures.report import write_report
 from isolde.figures.separation import separation_figure
 from isolde.figures.spectrogram import marks_of, spectrogram_figure
 from isolde.figures.style import encode, require_matplotlib, time_label, write_bytes
-from isolde.separator import separate
+from isolde.loading import separate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -16,7 +16,8 @@ from isolde.audio import AudioReader
 from isolde.catalogue import DEFAULT, names
 from isolde.errors import InputError
 from isolde.figures.canvas import Canvas
-from isolde.separator import Separator, load_separator
+from isolde.loading import load_separator
+from isolde.separator import Separator
 from isolde.stages import Float32
 
 LISTEN_SECONDS = 45.0

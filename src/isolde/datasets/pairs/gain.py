@@ -28,7 +28,7 @@ FRAME = 0.093  # seconds (4096 at 44.1 kHz)
 # the next.
 START_SPREAD = 0.1
 SPREAD_LIMITS = (1e-6, 1.0)
-# A cappellas hold some of the backing (headphones, or a separator's leftovers). With v = V + beta a the
+# A cappellas hold some of the backing (headphones, leftovers). With v = V + beta a the
 # gain is biased by beta / (local power ratio of the partner to the rest): nothing where the voice
 # rules, everything in the bass. Bands are trusted only as far as this bias would let them.
 BLEED = 0.15
