@@ -156,7 +156,9 @@ def network_figure(
         interpolation="nearest",
     )
     axes.axvline(0, color="white", linewidth=0.8, linestyle=":")
-    axes.set_title(f"input: {glimpse.window.shape[0]} frames x {glimpse.window.shape[1]} bins")
+    axes.set_title(
+        f"input: {glimpse.window.shape[0]} frames x {glimpse.window.shape[1]} bins", loc="left"
+    )
     axes.set_xlabel("time from the middle frame (ms)")
     axes.set_ylabel("frequency (kHz)")
     table = new_axes(right, rows, ACROSS, sharex=True, sharey=True)

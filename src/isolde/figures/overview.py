@@ -94,7 +94,7 @@ def activity_figure(
     picture.set_ylabel("frequency (Hz)")
     picture.set_xlabel("")
     figure.colorbar(image, ax=picture, pad=0.01, label="level (dB)")
-    picture.set_title(title or "vocal activity")
+    picture.set_title(title or "vocal activity", loc="left")
     if vocals is not None:
         axes = next(panels)
         loudness = [_loudness(canvas) for canvas in (mixture, vocals)]

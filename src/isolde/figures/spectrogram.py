@@ -99,7 +99,7 @@ def spectrogram_figure(
     figure.colorbar(image, ax=axes, pad=0.01, label="level (dB, full-scale sine = 0)")
     if marks is not None:
         mark(axes, marks, high=canvas.high)
-    axes.set_title(title or "spectrogram")
+    axes.set_title(title or "spectrogram", loc="left")
     return figure
 
 
@@ -141,7 +141,15 @@ def mark(axes: "Axes", marks: Marks, *, high: float, harmonics: int = SHOWN_HARM
         labelled = True
     handles, labels = axes.get_legend_handles_labels()
     if handles:
-        axes.legend(handles[::-1], labels[::-1], loc="lower right", ncols=3)
+        axes.legend(
+            handles[::-1],
+            labels[::-1],
+            loc="lower right",
+            ncols=3,
+            facecolor="#222222",
+            labelcolor="white",
+            edgecolor="none",
+        )
 
 
 def marks_of(audio: Float32, sample_rate: int, *, start: float = 0.0) -> Marks:

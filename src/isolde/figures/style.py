@@ -30,7 +30,6 @@ _SETTINGS: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture everywhere
     "font.size": 9,
     "axes.titlesize": 10,
-    "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.labelcolor": "#333333",
