@@ -6,8 +6,8 @@
     gain[t] = 10^(floor_db (1 - g[t]) / 20)                    linear in dB
 
 The mask is multiplied by the gain, and what it leaves goes to the residual: stems sum to the
-mixture as before. The gain of a frame is at least 10^(floor_db / 20), so a gated stem is quiet but not
-zeros, which would make scores skip the passages in which a gate can only fail.
+mixture as before. The gain of a frame is at least 10^(floor_db / 20), so a gated stem is quiet but
+not zeros, which would make scores skip the passages in which a gate can only fail.
 """
 
 from dataclasses import dataclass
