@@ -4,7 +4,7 @@ A stem is not silent where nobody sings: there is breath, bleed, room, and where
 separator's estimate a faint residue of the band. So a frame is voice when it is loud enough
 
 * beside the loud parts of the same voice: above `within_db` under their 95th percentile, the value
-  that agrees best with the hand labels of MIR-1K (94.5 % of frames; -15 dB 91.3, -20 dB 94.1, -30
+  that agrees best with MIR-1K's hand labels (94.5 % of frames; -15 dB 91.3, -20 dB 94.1, -30 dB
   94.1, -40 dB 88.6);
 * beside the backing at that moment: a voice 25 dB under the band is not heard;
 * and when the song has a voice at all: one whose loud parts lie 16 dB or more under those of the
@@ -63,7 +63,7 @@ def without_short(flags: Bools, value: bool, n: int) -> Bools:
     """Turn runs of `value` that are shorter than `n` frames; those at the ends stay."""
     edges = np.flatnonzero(np.diff(flags)) + 1
     result = flags.copy()
-    for start, stop in pairwise(edges):
+    for start, stop in pairwise(edges.tolist()):
         if flags[start] == value and stop - start < n:
             result[start:stop] = not value
     return result

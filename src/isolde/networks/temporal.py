@@ -2,7 +2,7 @@
 
 A window of 0.3 s is short for telling whether somebody sings. The head looks at the hidden units of
 `past` frames before and `future` frames after the one that it answers for: a 1x1 convolution, two
-over time (the second dilated), and one output. It has no padding of its own: streams feed silence.
+over time (the second dilated), and one output. It pads nothing: a stream feeds silence.
 """
 
 from dataclasses import dataclass
@@ -107,7 +107,9 @@ def hidden_graph(graph: bytes) -> bytes:
 
     model, hidden = _cut(graph)
     add = model.graph.node.append
-    model.graph.initializer.append(numpy_helper.from_array(np.array([3]), "units_axis"))
+    model.graph.initializer.append(
+        numpy_helper.from_array(np.array([3]), "units_axis")
+    )
     add(helper.make_node("Squeeze", [hidden, "units_axis"], ["units"]))
     add(helper.make_node("Transpose", ["units"], ["mask"], perm=[0, 2, 1]))
     model.graph.output[0].type.tensor_type.shape.dim[2].ClearField("dim_value")
