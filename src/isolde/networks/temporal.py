@@ -107,9 +107,7 @@ def hidden_graph(graph: bytes) -> bytes:
 
     model, hidden = _cut(graph)
     add = model.graph.node.append
-    model.graph.initializer.append(
-        numpy_helper.from_array(np.array([3]), "units_axis")
-    )
+    model.graph.initializer.append(numpy_helper.from_array(np.array([3]), "units_axis"))
     add(helper.make_node("Squeeze", [hidden, "units_axis"], ["units"]))
     add(helper.make_node("Transpose", ["units"], ["mask"], perm=[0, 2, 1]))
     model.graph.output[0].type.tensor_type.shape.dim[2].ClearField("dim_value")
