@@ -124,7 +124,9 @@ def soak(
             captured, lost = ports.read()
             pipeline.counts.overruns += lost
             pipeline.push(captured)
-            heard = pipeline.pull(block)
+            store = ports.queued[1] / 44100 - 0.003
+            patience = max(0.0, min(store, 4 * plan.block_seconds)) * pipeline.on_stems
+            heard = pipeline.pull(block, patience=patience)
             queued[0] = sum(ports.queued)
             pipeline.counts.underruns += ports.write(heard)
         ports.close()

@@ -8,7 +8,7 @@ from isolde.errors import ModelError
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from isolde.graph import Graph  # noqa: E402
-from isolde.networks.article import (
+from isolde.networks.article import (  # noqa: E402
     MASK,
     REGRESSION,
     VAD,

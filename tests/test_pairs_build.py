@@ -55,6 +55,23 @@ def test_a_plain_gain_comes_back_as_one_number():
     assert sdr(0.3 * v, apply(v, colour, RATE)) > 35  # the bands agree on one gain
 
 
+def test_treble_that_a_codec_took_away_does_not_take_the_rest_with_it():
+    from scipy.signal import firwin, oaconvolve
+
+    v, a = voice(20, 31), band(20, 32)
+    low = firwin(255, 5000, fs=RATE)[None]
+    mix = oaconvolve(0.5 * v + a, low, axes=1)[:, 127:-127].astype(np.float32)
+    heard = oaconvolve(0.5 * v, low, axes=1)[:, 127:-127].astype(np.float32)
+    assert sdr(heard, apply(v, estimate(mix, v, RATE), RATE)) > 20
+
+
+def test_a_little_of_the_backing_in_the_voice_does_not_pull_the_bass_up():
+    v, a = voice(20, 33), band(20, 34)
+    colour = estimate(0.5 * v + a, v + 0.03 * a, RATE)
+    bass = np.abs(colour.gains[0, colour.nodes < 150])
+    assert bass.max() < 1.0  # least squares alone would ask for up to 1 / 0.03
+
+
 def test_every_channel_has_its_own_gain():
     v, a = voice(15, 5), band(15, 6)
     mix = np.concatenate([0.8 * v + a, 0.2 * v + a])

@@ -17,8 +17,8 @@ from isolde.networks.temporal import TemporalHead, TemporalShape, with_head
 
 PIECE = 200  # frames of answers in a training piece
 SHIFT = 0.7
-"""Taken off the log-odds: on songs of other makes the head says "voice" too readily, so that 0.67 is
-where an even choice lies (chosen on every second dev song, reported on the others)."""
+"""Taken off the log-odds: on songs of other makes the head says "voice" too readily, so that 0.67
+is where an even choice lies (chosen on every second dev song, reported on the others)."""
 
 
 def load(paths: list[Path]) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -1,4 +1,4 @@
-"""What a trunk's hidden units say about songs, for a temporal head: `hidden.py DATA CACHE TRUNK OUT`.
+"""A trunk's hidden units on songs, to train a head on: `hidden.py DATA CACHE TRUNK OUT`.
 
 Without end: clip after clip, saved 25 at a time; stop it when there is enough.
 """
@@ -21,7 +21,7 @@ CLIP = 8.0
 CROSS = 0.35  # chance that the backing is another song's
 MUTED = 0.55  # chance that the voice is muted now and then
 TEACHER = ("magnatune", "cc-songs")
-"""Whose own backing is never used with a muted voice: what a separator took out of it would tell."""
+"""Whose own backing is never used with a muted voice: what a separator took out would tell."""
 
 
 def clip_of(entry: Entry, backings: list[Entry], rng: np.random.Generator, *, taught: bool):

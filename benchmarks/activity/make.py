@@ -1,6 +1,6 @@
 """Songs with known activity for every detector alike: `python make.py DATA CACHE OUT`.
 
-dev-onoff   94 real multitracks that no model of ours has learnt from, by other artists. The previews
+dev-onoff   94 real multitracks that no model of ours has learnt from, by other artists. Previews
             hold voice nearly all the time (97 %), so the true vocal stem is muted now and then, for
             0.5 to 4 s, and what is left is labelled by the stem: half voice, half band.
 dev         the same, as they are.

@@ -22,7 +22,7 @@ FRAME = 256 / 22050
 
 def auc(scores: np.ndarray, labels: np.ndarray) -> float:
     """Area under the ROC curve (Mann-Whitney, ties count half)."""
-    values, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = np.cumsum(counts) - (counts - 1) / 2
     n1, n0 = labels.sum(), (~labels).sum()
     return float((ranks[places][labels].sum() - n1 * (n1 + 1) / 2) / max(1, n1 * n0))

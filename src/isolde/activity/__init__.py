@@ -1,4 +1,4 @@
-"""Where somebody sings: probabilities, segments, labels, a gate and phrases; it separates nothing."""
+"""Where somebody sings: probabilities, segments, labels, gate and phrases; it separates nothing."""
 
 from isolde.activity.detector import (
     FRAME_SECONDS,

@@ -1,4 +1,4 @@
-"""Where the texts of `formats` go: names and files; nothing is half written or silently replaced."""
+"""Where the texts of `formats` go: names and files; nothing is half written or replaced."""
 
 import os
 from collections.abc import Sequence

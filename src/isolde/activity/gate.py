@@ -1,13 +1,13 @@
-"""A soft gate: the vocal stem goes down where nobody sings; it never closes fully, and never clicks.
+"""A soft gate: the vocal stem goes down where nobody sings; it never closes fully or clicks.
 
     s[t] = smoothstep((p[t] - closed) / (open - closed))      how open frame t should be, in [0, 1]
     h[t] = max of s over [t - hold, t + ahead]                 open before the voice, close after it
     g[t] = mean of h under a Hann window of 2 ramp + 1 frames  no corner anywhere
     gain[t] = 10^(floor_db (1 - g[t]) / 20)                    linear in dB
 
-The mask is multiplied by the gain, and what it leaves goes to the residual: stems sum to the mixture
-as before. The gain of a frame is at least 10^(floor_db / 20), so a gated stem is quiet but not
-zeros, which would make scores skip the passages in which a gate can only fail.
+The mask is multiplied by the gain, and what it leaves goes to the residual: stems sum to the
+mixture as before. The gain of a frame is at least 10^(floor_db / 20), so a gated stem is quiet but
+not zeros, which would make scores skip the passages in which a gate can only fail.
 """
 
 from dataclasses import dataclass

@@ -6,8 +6,8 @@ scaled as in `spectrum`: white noise of mean square s^2 has E sum |X|^2 = (4/N)^
 
     e[t] = e[t-1] + a (p[t] - e[t-1]),    L[t] = max(e[t], r L[t-1], floor)
 
-Frames are then multiplied by sqrt(target / L). A gain on the music is a gain on p, e and L and drops
-out, as long as the music is above the floor.
+Frames are then multiplied by sqrt(target / L). A gain on the music is a gain on p, e and L and
+drops out, as long as the music is above the floor.
 """
 
 from math import exp
@@ -18,7 +18,7 @@ from isolde.spectrum import GRID_22
 from isolde.stages import Complex64, Float32
 
 TARGET_DB = -16.0
-"""RMS at which the loud frames are heard, in dB of full scale: the middle of the training's range."""
+"""RMS at which the loud frames are heard, in dB of full scale: mid-range in training."""
 
 FLOOR_DB = -72.0
 """Below this nothing is amplified further: it is the noise of 12 bits."""

@@ -1,7 +1,7 @@
-"""Cut a stem into its phrases, one file each, with the times in their names; levels stay as they are.
+"""Cut a stem into its phrases, a file each, with the times in their names; it changes no level.
 
-Times are those of the song, so that a phrase can be put back where it was. Edges are faded over a few
-milliseconds, outside of which samples are those of the source.
+Times are those of the song, so that a phrase can be put back where it was. Edges are faded over a
+few milliseconds, outside of which samples are those of the source.
 """
 
 from collections.abc import Iterable

@@ -8,8 +8,8 @@ The rules and their names are pyannote's; Silero's are in brackets:
 3. pauses shorter than `min_duration_off` (min_silence_duration_ms) are bridged;
 4. segments shorter than `min_duration_on` (min_speech_duration_ms) are dropped.
 
-Frame t stands for the time from (t - 1/2) to (t + 1/2) frames. Each segment's probability is the mean
-over its frames, those of bridged pauses included.
+Frame t stands for the time from (t - 1/2) to (t + 1/2) frames. Each segment's probability is the
+mean over its frames, those of bridged pauses included.
 """
 
 from dataclasses import dataclass

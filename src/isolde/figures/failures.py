@@ -32,7 +32,8 @@ def sing(notes: tuple[float, ...]) -> Float32:
     pitch = np.asarray(notes)[note] * 2 ** (30 / 1200 * np.sin(2 * np.pi * 5.5 * t))
     turns = 2 * np.pi * np.cumsum(pitch) / RATE
     voice = sum(np.sin(h * turns) / h for h in range(1, 21))
-    return (0.1 * voice / np.sqrt(np.mean(np.square(voice)))).astype(np.float32)[None]
+    level = np.sqrt(np.mean(np.square(voice)))
+    return np.asarray(0.1 * voice / level, np.float32)[None]
 
 
 def in_a_hall(voice: Float32) -> Float32:

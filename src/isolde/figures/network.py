@@ -142,7 +142,8 @@ def network_figure(
     """The figure of `draw_network`; `at` is the moment in the song, where that is another."""
     rows = -(-len(glimpse.maps) // ACROSS)
     figure = new_figure(12.0, 5.2)
-    left, right = figure.subfigures(1, 2, width_ratios=[1.0, 3.4])
+    halves: Any = figure.subfigures(1, 2, width_ratios=[1.0, 3.4])
+    left, right = halves
     ((axes,),) = new_axes(left, 1, 1)
     half = len(glimpse.window) / 2 * GRID_22.frame_seconds * 1000
     top = GRID_22.sample_rate / 2000

@@ -102,10 +102,10 @@ def activity_figure(
         for values, colour, label in zip(
             loudness, ("#888888", BLUE), ("mixture", "vocals"), strict=True
         ):
-            times = start + (np.arange(len(values)) + 0.5) * mixture.seconds / len(values)
+            places = start + (np.arange(len(values)) + 0.5) * mixture.seconds / len(values)
             shown_level = np.maximum(values, full + FLOOR_DB)
             axes.fill_between(
-                times, full + FLOOR_DB, shown_level, color=colour, alpha=0.75, label=label, lw=0
+                places, full + FLOOR_DB, shown_level, color=colour, alpha=0.75, label=label, lw=0
             )
         axes.set_ylim(full + FLOOR_DB, full + 3)
         axes.set_ylabel("level (dB)")

@@ -130,6 +130,11 @@ class Pipeline:
         return self._ready
 
     @property
+    def on_stems(self) -> bool:
+        """Whether stems are heard, and not the mixture in place of late ones."""
+        return self.mixer.on_stems
+
+    @property
     def ended(self) -> bool:
         """Whether all that was pushed has been pulled."""
         return self._end is not None and self._jump is None and self._position >= self._end

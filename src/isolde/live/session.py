@@ -27,6 +27,8 @@ from isolde.live.recorder import Recorder
 
 _STALL_SECONDS = 1.0
 _REOPEN_SECONDS = 0.5
+_SAFE_SECONDS = 0.003
+"""Of the output's store, kept for our own work after waiting."""
 _QUEUE_EVERY = 8
 """Blocks from one look at the devices' queues to the next."""
 
@@ -291,15 +293,12 @@ class Live:
         """One block, from one wait for the device to the next."""
         ports, pipeline, plan = self._ports, self.pipeline, self.plan
         assert ports is not None
-        patience = 0.0
         if self._source is not None:
             for _ in range(1 + self._queue_has_grown()):
                 block, lost = ports.read()
                 pipeline.counts.overruns += lost
                 pipeline.push(np.nan_to_num(block, copy=False))
-            if plan.depth == 0:
-                patience = 0.6 * plan.block_seconds
-        heard = pipeline.pull(plan.block, patience=patience)
+        heard = pipeline.pull(plan.block, patience=self._patience_now(ports))
         self._steps += 1
         if self._steps % _QUEUE_EVERY == 0:
             self._queued[self._steps // _QUEUE_EVERY % self._queued.size] = sum(ports.queued)
@@ -311,6 +310,20 @@ class Live:
             pipeline.counts.underruns += 1
         if not self.first_stems and pipeline.mixer.on_stems:
             self.first_stems = self._beat - self._began
+
+    def _patience_now(self, ports: Ports) -> float:
+        """Seconds for which the output can do without us: stems may be waited for so long.
+
+        Sound servers hand over several blocks at once; then there is no time between two visits,
+        but there is enough to play. Once the mixture stands in, there is no waiting: the worker
+        catches up faster than the store would.
+        """
+        plan = self.plan
+        least = 0.6 * plan.block_seconds if plan.depth == 0 and self.follows else 0.0
+        if not self.pipeline.on_stems:
+            return least
+        store = ports.queued[1] / plan.sample_rate - _SAFE_SECONDS
+        return max(least, min(store, 4 * plan.block_seconds))
 
     def _queue_has_grown(self) -> bool:
         """Whether the devices hold two blocks more than at first, for long: then leave one out."""

@@ -80,8 +80,8 @@ def _rebuilt(nodes: list[Any], values: dict[str, Tensor]) -> WindowNetwork:
         network.mean.copy_(mean)
         network.std.copy_(1 / scale)
         for layer_of, (weight, bias) in zip(network.convolutions, found, strict=True):
-            layer_of.weight.copy_(weight)  # type: ignore[operator,union-attr]
-            layer_of.bias.copy_(bias)  # type: ignore[operator,union-attr]
+            layer_of.weight.copy_(weight)  # type: ignore[operator]
+            layer_of.bias.copy_(bias)  # type: ignore[operator]
         network.hidden.weight.copy_(hidden)
         network.hidden.bias.copy_(hidden_bias)
         network.output.weight.copy_(output)

@@ -2,7 +2,7 @@
 
 A window of 0.3 s is short for telling whether somebody sings. The head looks at the hidden units of
 `past` frames before and `future` frames after the one that it answers for: a 1x1 convolution, two
-over time (the second dilated), and one output. It has no padding of its own: a stream feeds silence.
+over time (the second dilated), and one output. It pads nothing: a stream feeds silence.
 """
 
 from dataclasses import dataclass
