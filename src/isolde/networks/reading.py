@@ -53,6 +53,17 @@ def _rebuilt(nodes: list[Any], values: dict[str, Tensor]) -> WindowNetwork:
     for below, level in zip(steps.levels, steps.levels[1:], strict=False):
         if level.kind != "convolution":
             continue
+        if not found:  # the first layer has whole kernels, one for each map
+            for terms in level.maps:
+                node = next(kernels)
+                if len(terms) == 3:
+                    order = sorted(range(3), key=lambda i: terms[i].tap)
+                    layer = (
+                        values[node.input[1]][:, :, order].transpose(2, 3),
+                        values[node.input[2]],
+                    )
+            found.append(layer)
+            continue
         for taps in below.used:
             node = next(kernels)
             stacked, bias = values[node.input[1]], values[node.input[2]]
