@@ -7,6 +7,7 @@ it again.
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -14,6 +15,7 @@ from torch.nn import functional
 from isolde.errors import MissingExtraError, ModelError
 from isolde.networks.article import POOL, SLOPE, WindowNetwork, WindowShape
 from isolde.networks.sliding import plan
+from isolde.stages import Float32
 
 
 def network_of(path: Path) -> WindowNetwork:
@@ -49,7 +51,7 @@ def _rebuilt(nodes: list[Any], values: dict[str, Tensor]) -> WindowNetwork:
     mean = values[next(n for n in nodes if n.op_type == "Sub").input[1]]
     scale = values[next(n for n in nodes if n.op_type == "Mul").input[1]]
     kernels = iter([n for n in nodes if n.op_type == "Conv"])
-    steps, found = plan(25), []
+    steps, found = plan(25), list[tuple[Tensor, Tensor]]()
     for below, level in zip(steps.levels, steps.levels[1:], strict=False):
         if level.kind != "convolution":
             continue
@@ -100,7 +102,7 @@ def _rebuilt(nodes: list[Any], values: dict[str, Tensor]) -> WindowNetwork:
     return network
 
 
-def feature_maps(network: WindowNetwork, window: Tensor, *, layer: int = 4) -> Tensor:
+def feature_maps(network: WindowNetwork, window: Float32, *, layer: int = 4) -> Float32:
     """What a convolution makes of one window, after its LeakyReLU.
 
     Args:
@@ -117,9 +119,9 @@ def feature_maps(network: WindowNetwork, window: Tensor, *, layer: int = 4) -> T
     if not 1 <= layer <= len(network.convolutions):
         raise ModelError(f"layer {layer}: the network's convolutions are 1 to 4")
     with torch.no_grad():
-        maps = network.normalised(window).T[None, None]
+        maps = network.normalised(torch.from_numpy(window)).T[None, None]
         for i, convolution in enumerate(network.convolutions[:layer], 1):
             maps = functional.leaky_relu(convolution(maps), SLOPE)
             if i % 2 == 0 and i < layer:
                 maps = functional.max_pool2d(maps, POOL)
-    return maps[0]
+    return np.asarray(maps[0].numpy(), np.float32)
