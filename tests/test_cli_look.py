@@ -1,4 +1,4 @@
-"""`isolde look` from the outside: files appear where they were asked for, errors are one line."""
+"""`isolde look` from outside: files appear where they were asked for, errors are one line."""
 
 import subprocess
 import sys
