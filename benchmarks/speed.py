@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the song")
     options = parser.parse_args()
     from isolde.audio import write
-    from isolde.separator import separate
+    from isolde.loading import separate
 
     found: dict[str, object] = {"network, frames per CPU s": network_rates()}
     audio = song(options.seconds)

@@ -88,7 +88,7 @@ def test_an_oracle_on_separable_stems_is_perfect():
 def test_linear_distortions_keep_the_stems_summing_to_the_mixture():
     stems = song_of(2)
     for change in distortions.standard():
-        if change.name == "mp3":
+        if change.name.startswith("mp3"):
             continue
         out = change.change(stems)
         null = metrics.usdr(out.mixture, out.vocals + out.accompaniment)
@@ -124,12 +124,15 @@ def test_distortions_do_what_their_names_say():
     assert peak == pytest.approx(1000 * 2 ** (2 / 12), abs=2)
 
 
-def test_mp3_changes_the_mixture_keeps_its_time_and_leaves_the_truth():
+def test_mp3_loses_more_at_lower_rates_keeps_time_and_leaves_the_truth():
     stems = song_of(1, rate=44_100)
-    coded = distortions.mp3(stems)
-    assert coded.mixture.shape == stems.mixture.shape
-    assert np.array_equal(coded.vocals, stems.vocals)
-    assert 5 < metrics.usdr(stems.mixture, coded.mixture) < 60
+    losses = []
+    for kbits in (64, 320):
+        coded = distortions.mp3(stems, kbits=kbits)
+        assert coded.mixture.shape == stems.mixture.shape
+        assert np.array_equal(coded.vocals, stems.vocals)
+        losses.append(metrics.usdr(stems.mixture, coded.mixture))
+    assert losses[0] + 3 < losses[1]
     spectra = np.fft.rfft([stems.mixture[0], coded.mixture[0]], 2 * stems.mixture.shape[1])
     assert np.argmax(np.fft.irfft(spectra[0] * spectra[1].conj())) == 0  # no encoder delay
 
@@ -286,6 +289,15 @@ def test_classical_peers_lift_a_voice_out_of_a_steady_band(separate):
             mode="distance",
         ).swapaxes(1, 2)
         assert np.abs(baselines.median_of_neighbours(magnitude, 40) - theirs).max() < 1e-6
+
+
+def test_the_running_median_is_the_median_of_what_is_around():
+    values = np.random.default_rng(0).standard_normal((2, 90, 7)).astype(np.float32)
+    out = baselines.running_median(values, size=5, axis=1)
+    assert np.array_equal(out[:, 2:-2], np.median([values[:, k : 86 + k] for k in range(5)], 0))
+    assert np.array_equal(out[:, 0], np.median(values[:, [1, 0, 0, 1, 2]], axis=1))
+    sideways = baselines.running_median(values.swapaxes(1, 2), size=5, axis=2)
+    assert np.array_equal(sideways, out.swapaxes(1, 2))
 
 
 def test_comparison_of_a_candidate_with_itself_is_a_draw():

@@ -4,8 +4,10 @@ The checkers below take source text, so that each is also tested on small source
 """
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -22,7 +24,7 @@ LAYERS: dict[str, set[str]] = {
     "ground": {"errors", "stages"},
     "sound": {"audio", "spectrum", "features", "masks", "songs"},
     "models": {"graph", "catalogue", "masker"},
-    "jobs": {"separator", "separation", "harmonic", "activity", "live", "many"},
+    "jobs": {"separator", "loading", "separation", "harmonic", "activity", "live", "many"},
     "learning": {"networks", "datasets", "training", "evaluation"},
     "faces": {"figures", "demo", "doctor", "cli", "__main__", "__init__"},
 }
@@ -30,8 +32,8 @@ LAYERS: dict[str, set[str]] = {
 # Third-party packages: a pattern of the modules that may import each, "*" for all.
 RUNTIME: dict[str, tuple[str, ...]] = {
     "numpy": ("*",),
-    "soundfile": ("audio", "songs"),
-    "soxr": ("audio", "datasets"),
+    "soundfile": ("audio", "songs", "datasets", "evaluation"),
+    "soxr": ("audio", "datasets", "evaluation"),
     "typer": ("cli",),
     "rich": ("cli",),
 }
@@ -45,10 +47,11 @@ HEAVY: dict[str, tuple[str, ...]] = {
     "matplotlib": ("figures",),
     "PIL": ("figures",),  # comes with matplotlib
     "sounddevice": ("live*",),
-    "librosa": ("harmonic", "figures"),
+    "librosa": ("harmonic", "figures", "evaluation"),
     "av": ("audio",),
     "museval": ("evaluation",),
     "mir_eval": ("evaluation",),
+    "pyarrow": ("evaluation",),
     "scipy": ("harmonic", "datasets", "evaluation", "training"),
     "dask": ("many",),
     "distributed": ("many",),
@@ -232,6 +235,25 @@ def documentation_faults(source: str, module: str) -> list[str]:
     return faults
 
 
+def extra_faults(source: str, module: str, extras: dict[str, list[str]]) -> list[str]:
+    """Advice to install an extra that does not exist or does not bring the package."""
+    faults = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith(
+            "MissingExtraError"
+        ):
+            continue
+        package = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
+        extra = next(ast.unparse(k.value).strip("'") for k in node.keywords if k.arg == "extra")
+        brought = [re.match(r"[\w.-]+", line)[0] for line in extras.get(extra, [])]
+        if package is not None and package not in brought:
+            faults.append(
+                f"{module}:{node.lineno}: the extra '{extra}' of pyproject.toml"
+                f" brings {brought}, not {package}"
+            )
+    return faults
+
+
 # --- the house obeys ---------------------------------------------------------------------------
 
 
@@ -244,6 +266,9 @@ def sources() -> dict[str, str]:
 
 
 MODULES = sources()
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+    "optional-dependencies"
+]
 
 
 def test_the_table_has_no_unit_twice():
@@ -277,6 +302,11 @@ def test_no_two_units_import_each_other():
 @pytest.mark.parametrize("module", MODULES)
 def test_public_things_are_documented_and_annotated(module: str):
     assert documentation_faults(MODULES[module], module) == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_advice_to_install_an_extra_can_be_followed(module: str):
+    assert extra_faults(MODULES[module], module, EXTRAS) == []
 
 
 def test_importing_the_package_imports_nothing_heavy():
@@ -409,6 +439,13 @@ def test_a_cycle_is_found_and_named():
 def test_an_undocumented_or_untyped_thing_is_a_fault(source: str, word: str):
     (fault,) = documentation_faults(source, "isolde.masks")
     assert word in fault
+
+
+def test_advice_that_cannot_be_followed_is_a_fault():
+    source = "raise MissingExtraError('av', extra='video', purpose='reading')"
+    assert len(extra_faults(source, "isolde.audio", {"av": ["av>=14"]})) == 1
+    assert len(extra_faults(source, "isolde.audio", {"video": ["avail>=14"]})) == 1
+    assert extra_faults(source, "isolde.audio", {"video": ["av>=14"]}) == []
 
 
 def test_private_and_trivial_things_may_be_silent():

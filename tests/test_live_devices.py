@@ -22,7 +22,7 @@ from isolde.live import devices
 from isolde.live.devices import find
 from isolde.live.plan import make_plan
 from isolde.live.session import Live
-from isolde.separator import separate
+from isolde.loading import separate
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))

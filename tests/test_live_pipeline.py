@@ -23,7 +23,7 @@ from isolde.live.pipes import Filter, pipe_wav
 from isolde.live.plan import make_plan
 from isolde.live.recorder import Recorder
 from isolde.live.worker import load
-from isolde.separator import separate
+from isolde.loading import separate
 
 RATE = 44100
 LOOK_AHEAD = 2

@@ -8,14 +8,14 @@ from isolde.errors import ModelError
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from isolde.graph import Graph  # noqa: E402
-from isolde.networks.article import (
+from isolde.networks.article import (  # noqa: E402
     MASK,
     REGRESSION,
     VAD,
     WindowNetwork,
     WindowShape,
     windows_of,
-)  # noqa: E402
+)
 from isolde.networks.export import stateful_graph, window_graph  # noqa: E402
 from isolde.networks.sliding import plan, slide  # noqa: E402
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from isolde import catalogue
 from isolde.errors import InputError, ModelError
-from isolde.separator import Separator, load_separator, separate
+from isolde.loading import load_separator, separate
+from isolde.separator import Separator
 
 RATES = [8000, 16000, 22050, 32000, 44100, 48000, 96000, 192000]
 

@@ -13,7 +13,7 @@ from isolde.datasets.library import Library, artist_of
 from isolde.datasets.remix import Mixer, Remix
 from isolde.errors import InputError
 from isolde.features import Features
-from isolde.separator import separate
+from isolde.loading import separate
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
@@ -104,7 +104,7 @@ def test_examples_repeat_and_differ(library: Library):
 
 
 def test_a_narrow_recording_narrows_both_sides(library: Library):
-    """A voice that ends at 8 kHz meets a backing that ends there, or treble would tell them apart."""
+    """A voice that ends at 8 kHz meets a backing cut there too, or treble would tell them apart."""
     voices = [e for e in library.entries if e.track == "alone_1"]
     backings = [replace(e, vocals=None) for e in library.entries if e.accompaniment is not None]
     mixer = Mixer([*voices, *backings], Remix(), seed=1)

@@ -35,7 +35,7 @@ socket.socket.connect = socket.socket.connect_ex = refuse
 def run(*command: str | Path, **keywords: object) -> subprocess.CompletedProcess[str]:
     """Run a command to its end and show what it printed if it fails."""
     done = subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True, timeout=300, **keywords
+        [str(word) for word in command], capture_output=True, text=True, timeout=900, **keywords
     )
     assert done.returncode == 0, f"{command} failed:\n{done.stdout}\n{done.stderr}"
     return done

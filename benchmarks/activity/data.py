@@ -1,4 +1,4 @@
-"""The songs behind the activity model: what it learns from and what is held out; no training here."""
+"""The songs behind the activity model: what it learns from and what is held out."""
 
 from pathlib import Path
 

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from isolde.training.loop import Run
 from isolde.training.recipe import Recipe
 
 RECIPE = Recipe(
-    shape=VAD,
+    shape=replace(VAD, outputs=1 + VAD.n_bins),
     target="activity",
     remix=Remix(
         same_song=0.6,
@@ -24,8 +25,8 @@ RECIPE = Recipe(
     ),
     segments=12,
     frames=24,
-    steps=1300,
-    interior_steps=900,
+    steps=900,
+    interior_steps=700,
     warm_up=40,
     decay=0.5,
     average=0.99,

@@ -18,7 +18,8 @@ EXTRAS = {
     "matplotlib": ("figures", "pictures"),
     "sounddevice": ("live", "live separation through sound devices"),
     "librosa": ("rules", "the rule-based separator"),
-    "museval": ("evaluate", "BSSEval scores"),
+    "scipy": ("data", "training pairs"),
+    "museval": ("evaluation", "BSSEval scores"),
 }
 RUNTIME = ("numpy", "soundfile", "soxr", "onnxruntime", "typer", "rich")
 

@@ -22,6 +22,7 @@ from typing import Any
 from isolde.errors import InputError, IsoldeError, MissingExtraError
 
 DEATHS = 3  # an item whose worker dies this often is given up
+CONNECT_SECONDS = 10.0  # how long a Dask scheduler may take to answer
 
 
 @dataclass(frozen=True)
@@ -255,7 +256,7 @@ def _on_dask(
             "distributed", extra="dask", purpose="more than one machine"
         ) from None
     try:
-        client: Any = Client(address, timeout=10, set_as_default=False)  # type: ignore[no-untyped-call]
+        client: Any = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, TimeoutError, ValueError) as error:
         raise IsoldeError(
             f"no Dask scheduler answers at {address} ({type(error).__name__}): "
@@ -270,7 +271,7 @@ def _on_dask(
             )
             futures[future.key] = (future, key)
         handed = [future for future, _ in futures.values()]
-        waiting: Iterable[Any] = as_completed(handed)  # type: ignore[no-untyped-call]
+        waiting: Iterable[Any] = as_completed(handed, loop=client.loop)  # type: ignore[no-untyped-call]
         for future in waiting:
             key = futures[future.key][1]
             try:

@@ -15,9 +15,10 @@ from typing import BinaryIO
 
 from isolde.audio import AudioInfo, AudioReader, AudioWriter, subtype_for
 from isolde.audio.writer import ClipPolicy
-from isolde.catalogue import DEFAULT, find
+from isolde.catalogue import DEFAULT
 from isolde.errors import AudioError, InputError
-from isolde.separator import Separator, load_separator
+from isolde.loading import load_separator, stems_of
+from isolde.separator import Separator
 
 BLOCK_SAMPLES = 1 << 16
 TEMPLATE = "{track}/{stem}.{ext}"
@@ -38,6 +39,7 @@ class Settings:
         mask: "soft" or "binary".
         threshold: for "binary".
         strength: for "soft".
+        gate: whether the vocals are turned down where nobody sings.
         container: "wav", "flac", "ogg", "opus" or "mp3".
         bit_depth: "16", "24", "32", "32f"; None: the song's own where it has one.
         clip: policy of `AudioWriter`.
@@ -54,6 +56,7 @@ class Settings:
     mask: str = "soft"
     threshold: float = 0.5
     strength: float = 1.0
+    gate: bool = False
     container: str = "wav"
     bit_depth: str | None = None
     clip: ClipPolicy = "warn"
@@ -160,8 +163,7 @@ def check_batch(songs: Sequence[Song], settings: Settings) -> None:
         ModelError: when there is no such model.
         AudioError: when a file exists and may not be replaced.
     """
-    card = find(settings.model).card
-    stems = _chosen((*card.stems, card.residual), settings)
+    stems = _chosen(stems_of(settings.model), settings)
     subtype_for(settings.container, bit_depth=settings.bit_depth)
     seen: dict[Path, Song] = {}
     for song in songs:
@@ -250,6 +252,7 @@ def _separator(info: AudioInfo, settings: Settings) -> tuple[Separator, tuple[st
         mask=settings.mask,
         threshold=settings.threshold,
         strength=settings.strength,
+        gate=settings.gate,
     )
     return separator, _chosen(separator.stems, settings)
 

@@ -6,21 +6,17 @@ mixture less those, so that the stems always sum to it.
 
 from collections.abc import Callable
 from math import ceil
-from pathlib import Path
 
 import numpy as np
 
-from isolde.audio import AudioReader, Resampler
-from isolde.catalogue import DEFAULT, find
+from isolde.audio import Resampler
 from isolde.errors import InputError
-from isolde.masker import GraphMasker, Masker
+from isolde.masker import Masker
 from isolde.masks import extend_treble, readout
 from isolde.spectrum import N_MODEL_BINS, Analysis, Synthesis, grid_for
 from isolde.stages import Complex64, Float32
 
 Stems = dict[str, Float32]
-
-BLOCK = 1 << 16
 
 
 class _Queue:
@@ -98,9 +94,12 @@ class Separator:
 
     def reset(self) -> None:
         """Begin anew."""
-        stages = (self._inward, self._analysis, *self._outward, *self._syntheses)
-        for stage in (self._masker, *stages):
-            stage.reset()  # type: ignore[attr-defined]
+        self._masker.reset()
+        self._inward.reset()
+        self._analysis.reset()
+        for synthesis, outward, _ in self._voices():
+            synthesis.reset()
+            outward.reset()
         self._start()
 
     def _start(self) -> None:
@@ -167,102 +166,3 @@ class Separator:
         parts = [ready.take(n, self._none) for ready in self._ready]
         rest = mixture - sum(parts)
         return dict(zip(self.stems, (*parts, rest), strict=True))
-
-
-def load_separator(
-    model: str | Path = DEFAULT,
-    *,
-    sample_rate: int,
-    n_channels: int,
-    threads: int = 1,
-    mask: str = "soft",
-    threshold: float = 0.5,
-    strength: float = 1.0,
-) -> Separator:
-    """A separator with one of the catalogue's models.
-
-    Args:
-        model: its name, or a path (see `catalogue.find`).
-        sample_rate: of the mixture in Hz.
-        n_channels: of the mixture.
-        threads: for the network.
-        mask: "soft" or "binary".
-        threshold: for "binary".
-        strength: for "soft".
-
-    Raises:
-        ModelError: when there is no such model.
-        InputError: when a setting is out of range.
-    """
-    found = find(model)
-    masker = GraphMasker(found.graph(threads=threads), found.card, n_channels=n_channels)
-    return Separator(
-        masker,
-        sample_rate=sample_rate,
-        n_channels=n_channels,
-        mask=mask,
-        threshold=threshold,
-        strength=strength,
-    )
-
-
-def separate(
-    source: str | Path | Float32,
-    *,
-    sample_rate: int | None = None,
-    model: str | Path = DEFAULT,
-    threads: int = 1,
-    mask: str = "soft",
-    threshold: float = 0.5,
-    strength: float = 1.0,
-) -> Stems:
-    """The stems of a song, in memory.
-
-    Args:
-        source: a file, or samples (n_channels, n_samples) or (n_samples,) in [-1, 1].
-        sample_rate: of the samples in Hz; of a file it is its own.
-        model: a model's name or path.
-        threads: for the network.
-        mask: "soft" or "binary".
-        threshold: for "binary".
-        strength: for "soft": 1 is neutral, 2 takes more away, 0.5 leaves more.
-
-    Returns:
-        for each stem float32 of the shape of the mixture; they sum to it, to rounding.
-
-    Raises:
-        AudioError: when the file cannot be read.
-        InputError: when an argument cannot be used.
-        ModelError: when there is no such model.
-    """
-    settings = {"mask": mask, "threshold": threshold, "strength": strength}
-    if isinstance(source, str | Path):
-        with AudioReader(source) as reader:
-            separator = load_separator(
-                model,
-                sample_rate=reader.info.sample_rate,
-                n_channels=reader.info.n_channels,
-                threads=threads,
-                **settings,  # type: ignore[arg-type]
-            )
-            parts = [*(separator.feed(block) for block in reader), separator.flush()]
-        return {stem: np.concatenate([p[stem] for p in parts], axis=1) for stem in separator.stems}
-    if sample_rate is None:
-        raise InputError("samples without a rate cannot be separated: give sample_rate in Hz")
-    if source.ndim not in (1, 2) or not np.issubdtype(source.dtype, np.floating):
-        raise InputError(
-            f"an array of shape {source.shape} and type {source.dtype} is no audio: "
-            "give float samples (n_channels, n_samples)"
-        )
-    audio = np.atleast_2d(source)
-    separator = load_separator(
-        model,
-        sample_rate=sample_rate,
-        n_channels=audio.shape[0],
-        threads=threads,
-        **settings,  # type: ignore[arg-type]
-    )
-    starts = range(0, audio.shape[1], BLOCK)
-    parts = [*(separator.feed(audio[:, s : s + BLOCK]) for s in starts), separator.flush()]
-    stems = {stem: np.concatenate([p[stem] for p in parts], axis=1) for stem in separator.stems}
-    return stems if source.ndim == 2 else {stem: values[0] for stem, values in stems.items()}

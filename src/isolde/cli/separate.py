@@ -54,6 +54,9 @@ def separate(
     strength: Annotated[
         float, typer.Option(help="Of the soft mask: 2 takes more away, 0.5 leaves more.")
     ] = 1.0,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Turn the vocals down where nobody sings.")
+    ] = False,
     start: Annotated[float, typer.Option(help="In seconds.")] = 0.0,
     end: Annotated[float | None, typer.Option(help="In seconds [the song's].")] = None,
     name: Annotated[str, typer.Option(help="Names of the files.")] = "{track}/{stem}.{ext}",
@@ -77,6 +80,7 @@ def separate(
         mask=mask,
         threshold=threshold,
         strength=strength,
+        gate=gate,
         container=format_.lower().lstrip("."),
         bit_depth=bit_depth,
         clip=clip.value,

@@ -4,7 +4,7 @@ A stem is not silent where nobody sings: there is breath, bleed, room, and where
 separator's estimate a faint residue of the band. So a frame is voice when it is loud enough
 
 * beside the loud parts of the same voice: above `within_db` under their 95th percentile, the value
-  that agrees best with the hand labels of MIR-1K (94.5 % of frames; -15 dB 91.3, -20 dB 94.1, -30 dB
+  that agrees best with MIR-1K's hand labels (94.5 % of frames; -15 dB 91.3, -20 dB 94.1, -30 dB
   94.1, -40 dB 88.6);
 * beside the backing at that moment: a voice 25 dB under the band is not heard;
 * and when the song has a voice at all: one whose loud parts lie 16 dB or more under those of the
@@ -15,6 +15,7 @@ Then the usual hangover: short holes are filled, lone blips dropped.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,7 @@ def without_short(flags: Bools, value: bool, n: int) -> Bools:
     """Turn runs of `value` that are shorter than `n` frames; those at the ends stay."""
     edges = np.flatnonzero(np.diff(flags)) + 1
     result = flags.copy()
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges.tolist()):
         if flags[start] == value and stop - start < n:
             result[start:stop] = not value
     return result

@@ -142,7 +142,7 @@ class Mixer:
             voice = self._voices[i]
             assert voice.vocals is not None
             frames = np.flatnonzero(voice.activity)
-            frames = frames[:: 1 + len(frames) // 256]
+            frames = frames[:: 1 + len(frames) // 256].tolist()
             parts = [_cut(voice.vocals, f * GRID_22.hop, GRID_22.hop, 1.0, -1) for f in frames]
             self._song_rms[i] = _rms(np.concatenate(parts))
         return self._song_rms[i]

@@ -7,7 +7,6 @@ median filtering (Fitzgerald 2010) with the voice in what is harmonic only at sh
 
 import numpy as np
 
-from isolde.errors import MissingExtraError
 from isolde.evaluation.candidates import Candidate
 from isolde.spectrum import Grid, analyse, synthesise
 from isolde.stages import Float32
@@ -70,27 +69,31 @@ def median_of_neighbours(magnitude: Float32, width: int) -> Float32:
     return out
 
 
+def running_median(values: Float32, *, size: int, axis: int) -> Float32:
+    """Median of the `size` (odd) values around each along an axis; the ends are mirrored."""
+    moved = np.moveaxis(values, axis, 0)
+    half = size // 2
+    padded = np.pad(moved, [(half, half)] + [(0, 0)] * (values.ndim - 1), mode="symmetric")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, size, axis=0)
+    # piece by piece: the median copies every window
+    pieces = [np.median(windows[k : k + 64], axis=-1) for k in range(0, len(windows), 64)]
+    return np.moveaxis(np.concatenate(pieces), 0, axis).astype(np.float32)
+
+
 def hpss(mixture: Float32, sample_rate: int) -> dict[str, Float32]:
     """Two-stage median-filter HPSS: the voice is percussive at 0.37 s and harmonic at 0.023 s.
 
     Sung pitch moves too much for a long window, where it looks like noise, and too little for a
     short one, where it looks like a tone: take the percussive part of the long window, and of that
     the harmonic part of the short window. Medians over 31 frames and bins, soft masks of power 2.
-
-    Raises:
-        MissingExtraError: scipy is not installed.
     """
-    try:
-        from scipy.ndimage import median_filter
-    except ImportError as error:
-        raise MissingExtraError("scipy", extra="evaluate", purpose="HPSS") from error
     voice = mixture
     for seconds, keep_harmonic in ((0.37, False), (0.023, True)):
         grid = _grid(sample_rate, seconds)
         spectra = analyse(voice, grid)
         magnitude = np.abs(spectra)
-        harmonic = median_filter(magnitude, size=(1, HPSS_SIZE, 1)) ** 2
-        percussive = median_filter(magnitude, size=(1, 1, HPSS_SIZE)) ** 2
+        harmonic = running_median(magnitude, size=HPSS_SIZE, axis=1) ** 2
+        percussive = running_median(magnitude, size=HPSS_SIZE, axis=2) ** 2
         wanted = harmonic if keep_harmonic else percussive
         mask = wanted / np.maximum(harmonic + percussive, np.finfo(np.float32).tiny)
         voice = synthesise(spectra * mask.astype(np.float32), grid, mixture.shape[1])
@@ -98,7 +101,7 @@ def hpss(mixture: Float32, sample_rate: int) -> dict[str, Float32]:
 
 
 def floors(*, classical: bool = True) -> list[Candidate]:
-    """The floors of every table; `classical` adds REPET-SIM, and HPSS, which needs scipy."""
+    """The floors of every table; `classical` adds REPET-SIM and HPSS."""
     out = [
         Candidate("mixture", mixture, kind="floor"),
         Candidate("silence", silence, kind="floor"),

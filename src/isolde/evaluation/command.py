@@ -73,7 +73,7 @@ def run(
         output: folder for the results; what is there already is not measured again.
         candidates: further candidates of one's own.
         with_floors: also mixture, silence and centre channel.
-        with_classical: also REPET-SIM and HPSS (extra `evaluation`, slow).
+        with_classical: also REPET-SIM and HPSS (slow).
         with_oracles: also the oracle masks at our grid.
         with_bsseval: also BSSEval v4 (extra `evaluation`, slow).
         with_costs: also time and memory of models and peers, each in a fresh process.

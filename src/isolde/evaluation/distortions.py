@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from isolde.audio import AudioReader, Resampler, write
+from isolde.audio import AudioReader, Resampler
 from isolde.errors import InputError
 from isolde.evaluation import statistics, tables
 from isolde.evaluation.scoring import Result
@@ -20,6 +20,7 @@ from isolde.evaluation.songs import Song, Stems
 from isolde.stages import Float32
 
 MP3_RATE = 44_100
+MP3_KBITS = (64, 96, 128, 320)
 GAINS_DB = (-24, -12, 6, 12)
 LIMITER_DRIVE_DB = 9.0
 LIMITER_SECONDS = 0.005
@@ -63,7 +64,7 @@ def distorted(songs: Sequence[Song], distortion: Distortion) -> list[Song]:
 def standard() -> list[Distortion]:
     """The distortions of the robustness table, in its order."""
     return [
-        Distortion("mp3", mp3),
+        *(Distortion(f"mp3 {k} kbit/s", partial(mp3, kbits=k)) for k in MP3_KBITS),
         *(Distortion(f"gain {g:+d} dB", partial(gain, decibels=float(g))) for g in GAINS_DB),
         Distortion("loud limiter", limited),
         Distortion("reverb", reverberant),
@@ -151,19 +152,33 @@ def limited(stems: Stems, *, drive_db: float = LIMITER_DRIVE_DB, ceiling: float 
     return each(loud, lambda audio: audio * curve)
 
 
-def mp3(stems: Stems) -> Stems:
-    """The mixture through mp3 (about 150 kbit/s at 44.1 kHz) and back; the references stay.
+def mp3(stems: Stems, *, kbits: int) -> Stems:
+    """The mixture through mp3 at a constant bit rate and back; the references stay as they are.
 
-    The mixture is brought to MP3_RATE for it, as music is sold, and back.
+    Args:
+        stems: the song; it is brought to MP3_RATE for the coder, as music is sold, and back.
+        kbits: kbit/s, 32 to 320.
 
     Raises:
         InputError: the coder gave another length back.
     """
+    import soundfile
+
     rate, n_samples = stems.sample_rate, stems.mixture.shape[1]
     audio = resample(stems.mixture, rate, MP3_RATE)
     scale = np.float32(max(1.0, float(np.abs(audio).max())))
     buffer = io.BytesIO()
-    write(buffer, audio / scale, MP3_RATE, container="mp3")
+    with soundfile.SoundFile(
+        buffer,
+        "w",
+        samplerate=MP3_RATE,
+        channels=audio.shape[0],
+        format="MP3",
+        subtype="MPEG_LAYER_III",
+        bitrate_mode="CONSTANT",
+        compression_level=(320 - kbits) / (320 - 32),  # libsndfile: 0 is 320, 1 is 32 kbit/s
+    ) as file:
+        file.write((audio / scale).T)
     buffer.seek(0)
     with AudioReader(buffer) as reader:
         decoded = np.concatenate(list(reader), axis=1)

@@ -13,7 +13,8 @@ import numpy as np
 from isolde import __version__, catalogue
 from isolde.errors import InputError
 from isolde.evaluation.candidates import Candidate
-from isolde.separator import BLOCK, Separator, load_separator
+from isolde.loading import BLOCK, load_separator
+from isolde.separator import Separator
 from isolde.stages import Float32
 
 LATENCY_RATE = 44_100  # the latency that is shown is that for stereo music at this rate

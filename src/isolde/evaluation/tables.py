@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from isolde.evaluation import statistics
-from isolde.evaluation.metrics import LIMIT_DB
+from isolde.evaluation.metrics import FLOOR_DBFS, LIMIT_DB
 from isolde.evaluation.scoring import Result
 from isolde.evaluation.statistics import Comparison, Interval
 
@@ -21,21 +21,36 @@ KIND_ORDER = ("model", "peer", "floor", "oracle")
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the summary: a metric and its heading."""
+    """A column of the summary.
+
+    Attributes:
+        metric: name of the metric.
+        heading: what stands above it.
+        digits: after the point.
+        interval: whether the interval of the median is shown.
+        low: values that sit at this lower limit are shown as "≤ low".
+        high: values that sit at this upper limit are shown as "≥ high".
+    """
 
     metric: str
     heading: str
     digits: int = 2
     interval: bool = False
+    low: float = -LIMIT_DB
+    high: float = LIMIT_DB
+
+    def text(self, value: float) -> str:
+        """A value of this column."""
+        return format_value(value, digits=self.digits, low=self.low, high=self.high)
 
 
 COLUMNS = (
     Column("vocals_usdr", "vocals uSDR", interval=True),
     Column("vocals_si_sdr", "SI-SDR"),
     Column("accompaniment_usdr", "accompaniment uSDR"),
-    Column("silence_dbfs", "level in silence, dBFS", digits=1),
-    Column("vocals_bleedless", "bleedless", digits=1),
-    Column("vocals_fullness", "fullness", digits=1),
+    Column("silence_dbfs", "level in silence, dBFS", 1, low=FLOOR_DBFS, high=math.inf),
+    Column("vocals_bleedless", "bleedless", 1, low=-math.inf, high=math.inf),
+    Column("vocals_fullness", "fullness", 1, low=-math.inf, high=math.inf),
 )
 BSSEVAL_COLUMNS = tuple(
     Column(f"vocals_{name}_v4", f"{name.upper()} v4") for name in ("sdr", "isr", "sir", "sar")
@@ -118,12 +133,16 @@ def paired(
     return out
 
 
-def format_value(value: float, *, digits: int = 2) -> str:
-    """A number for a table: a dash for nan, and bounds where a ratio sits at its limit."""
+def format_value(
+    value: float, *, digits: int = 2, low: float = -LIMIT_DB, high: float = LIMIT_DB
+) -> str:
+    """A number for a table: a dash for nan, and a bound where it sits at a limit."""
     if math.isnan(value):
         return "-"
-    if abs(value) >= LIMIT_DB and digits:
-        return f"≤ -{LIMIT_DB:.0f}" if value < 0 else f"≥ {LIMIT_DB:.0f}"
+    if value <= low:
+        return f"≤ {low:.0f}"
+    if value >= high:
+        return f"≥ {high:.0f}"
     return f"{value:.{digits}f}"
 
 
@@ -153,12 +172,10 @@ def summary_markdown(
             if median is None or median.n == 0:
                 cells.append("-")
                 continue
-            cell = format_value(median.value, digits=column.digits)
-            cell += f" ({format_value(summary.means[column.metric].value, digits=column.digits)})"
+            mean = summary.means[column.metric]
+            cell = f"{column.text(median.value)} ({column.text(mean.value)})"
             if column.interval:
-                low = format_value(median.low, digits=column.digits)
-                high = format_value(median.high, digits=column.digits)
-                cell += f" [{low}, {high}]"
+                cell += f" [{column.text(median.low)}, {column.text(median.high)}]"
             if median.n_excluded:
                 cell += f" n={median.n}"
             cells.append(cell)

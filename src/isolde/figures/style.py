@@ -30,7 +30,6 @@ _SETTINGS: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture everywhere
     "font.size": 9,
     "axes.titlesize": 10,
-    "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.labelcolor": "#333333",
@@ -105,6 +104,23 @@ def new_axes(figure: "Figure", rows: int, columns: int, **layout: Any) -> "list[
     return [list(row) for row in table]
 
 
+def encode(figure: "Figure", *, kind: str = "png", dpi: int = 110) -> bytes:
+    """A figure as the bytes of a file.
+
+    Args:
+        figure: from `new_figure`.
+        kind: "png" or "svg".
+        dpi: pixels per inch, of the images in an SVG too.
+    """
+    import matplotlib
+
+    metadata = {"Date": None, "Creator": "isolde"} if kind == "svg" else {"Software": "isolde"}
+    drawn = BytesIO()
+    with matplotlib.rc_context(_SETTINGS):
+        figure.savefig(drawn, dpi=dpi, format=kind, metadata=metadata)
+    return drawn.getvalue() if kind == "svg" else _with_palette(drawn)
+
+
 def save(figure: "Figure", path: str | Path, *, dpi: int = 110) -> Path:
     """Write a figure as PNG or SVG, by the name's ending; its folder is made when missing.
 
@@ -120,20 +136,23 @@ def save(figure: "Figure", path: str | Path, *, dpi: int = 110) -> Path:
         AudioError: when the file cannot be written.
         InputError: when the name does not end in .png or .svg.
     """
-    import matplotlib
-
     path = check_picture(path)
-    kind = path.suffix[1:].lower()
-    metadata = {"Date": None, "Creator": "isolde"} if kind == "svg" else {"Software": "isolde"}
-    drawn = BytesIO()
-    with matplotlib.rc_context(_SETTINGS):
-        figure.savefig(drawn, dpi=dpi, format=kind, metadata=metadata)
+    data = encode(figure, kind=path.suffix[1:].lower(), dpi=dpi)
+    write_bytes(path, data)
+    return path
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a whole file; its folder is made when missing.
+
+    Raises:
+        AudioError: when it cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(drawn.getvalue() if kind == "svg" else _with_palette(drawn))
+        path.write_bytes(data)
     except OSError as error:
-        raise AudioError(f"{path}: the picture cannot be written ({error.strerror})") from None
-    return path
+        raise AudioError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def _with_palette(drawn: BytesIO) -> bytes:

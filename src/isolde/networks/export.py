@@ -124,6 +124,21 @@ def _convolve(
     return builder.shifted(products, maps, bins, "Sum")
 
 
+def _convolve_input(
+    builder: _Builder, frames: str, layer: Any, level: Level, bins: int
+) -> list[str]:
+    """The first layer: with one channel in, whole kernels cost less than sums of products."""
+    kept = max(level.lag)
+    whole = builder.joined(frames, 1, kept, bins)
+    maps = []
+    for terms, lag in zip(level.maps, level.lag, strict=True):
+        kernel = np.stack([layer.weight[..., t.tap + 1].numpy() for t in terms], axis=2)
+        part = builder.part(whole, {TIME: (kept - lag, TO_THE_END)}) if lag < kept else whole
+        inputs = [part, builder.constant(kernel), builder.constant(layer.bias.numpy())]
+        maps.append(builder.node("Conv", *inputs, pads=[0, 1, 0, 1]))
+    return maps
+
+
 def _pool(
     builder: _Builder, sources: list[str], below: Level, level: Level, channels: int, bins: int
 ) -> list[str]:
@@ -226,7 +241,10 @@ def stateful_graph(network: WindowNetwork) -> bytes:
             below = steps.levels[depth - 1]
             if level.kind == "convolution":
                 layer: Any = next(convolutions)
-                maps = _convolve(builder, maps, layer, below, level, bins)
+                if depth == 1:
+                    maps = _convolve_input(builder, maps[0], layer, level, bins)
+                else:
+                    maps = _convolve(builder, maps, layer, below, level, bins)
                 channels = layer.weight.shape[0]
                 if steps.levels[depth + 1].kind == "convolution":
                     maps = [builder.node("LeakyRelu", m, alpha=SLOPE) for m in maps]

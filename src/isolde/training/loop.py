@@ -40,7 +40,7 @@ def ideal(recipe: Recipe, vocals: Complex64, accompaniment: Complex64) -> Float3
     v, a = np.abs(vocals), np.abs(accompaniment)
     if recipe.target == "binary":
         return binary_mask(v, a)
-    return ratio_mask(v, a, power=2 if recipe.target == "power" else 1)
+    return ratio_mask(v, a, power=1 if recipe.target == "magnitude" else 2)
 
 
 def make_batch(recipe: Recipe, mixer: Mixer, step: int, *, exact: bool) -> Batch:
@@ -55,15 +55,21 @@ def make_batch(recipe: Recipe, mixer: Mixer, step: int, *, exact: bool) -> Batch
         mixture = np.abs(vocals + accompaniment)
         features.append(recipe.features.compressed(mixture))
         if recipe.target == "activity":
-            targets.append(sounds[answers, None].astype(np.float32))
-            weights.append(np.ones_like(targets[-1]))
-            continue
+            sounding = sounds[answers, None].astype(np.float32)
+            if recipe.shape.outputs == 1:
+                targets.append(sounding)
+                weights.append(np.ones_like(sounding))
+                continue
         mask = ideal(recipe, vocals[answers], accompaniment[answers])
         weight = mixture[answers] ** np.float32(recipe.weight_power)
         if recipe.features.mel:
             mask, weight = to_network_axis(mask, weight)
+        weight /= weight.mean() + EMPTY
+        if recipe.target == "activity":  # its one output counts as much as all bins together
+            mask = np.concatenate([sounding, mask], axis=1)
+            weight = np.concatenate([np.full_like(sounding, weight.shape[1]), weight], axis=1)
         targets.append(mask)
-        weights.append(weight / (weight.mean() + EMPTY))
+        weights.append(weight)
     return Batch(*(torch.from_numpy(np.stack(x)) for x in (features, targets, weights)))
 
 

@@ -18,7 +18,9 @@ class Recipe:
         features: what it is fed with.
         remix: how examples are made.
         target: "power", "magnitude", "phase" or "binary": the ideal mask to learn; or "activity":
-            whether the voice sounds (one output, every frame counts alike).
+            whether the voice sounds (the first output, every frame counts alike) and, where the
+            network has more outputs, the power mask beside it, which teaches the trunk 513 things
+            a frame instead of one and is cut off for use.
         loss: "bce" or "mse" between the read mask and the target.
         weight_power: an error in a bin counts |X|^p.
         dropout: after the first pool, the second pool, the first dense layer.
@@ -61,7 +63,8 @@ class Recipe:
                 f"target '{self.target}' is unknown: "
                 "take power, magnitude, phase, binary or activity"
             )
-        if (self.target == "activity") != (self.shape.outputs == 1):
+        outputs = (1, 1 + self.shape.n_bins) if self.target == "activity" else (self.shape.n_bins,)
+        if self.shape.outputs not in outputs:
             raise InputError(
                 f"target '{self.target}' does not fit a network with {self.shape.outputs} outputs"
             )

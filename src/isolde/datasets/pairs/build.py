@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from isolde.datasets.pairs import gain as colours
 from isolde.datasets.pairs.align import Alignment, align
@@ -14,9 +15,13 @@ from isolde.datasets.pairs.whiten import Float64
 from isolde.errors import InputError
 from isolde.stages import Float32
 
+EDGE = 2.0  # seconds of silence believed before the first and after the last sound
+SOUND_DB = -50.0  # relative to the loud moments: what counts as sound
 JOIN = 0.01  # seconds: crossfade where two pieces of the partner meet
 MIN_SECONDS = 3.0  # of accepted audio in which the partner was heard
 BASS = (30.0, 90.0)  # Hz: what an instrumental takes out of the mix and a voice does not
+REST_DB = -25.0  # a tenth of a second this far below the loud ones is a rest
+RESTS_MORE = 0.15  # a share of rests larger by this tells the voice
 BASS_LOSS = 0.35  # of the mix's bass is left at most without an instrumental
 
 
@@ -83,7 +88,7 @@ def pair_arrays(
     colour = colours.estimate(mix, moved, mix_rate, use=use)
     fitted = colours.apply(moved, colour, mix_rate)
     if kind == "auto":
-        kind = "instrumental" if _takes_bass(mix, fitted, mix_rate, use) else "vocal"
+        kind = "instrumental" if _is_instrumental(mix, fitted, mix_rate, use, covered) else "vocal"
     rest = mix - fitted
     vocals, accompaniment = (fitted, rest) if kind == "vocal" else (rest, fitted)
     arrays = PairArrays(mix, vocals, accompaniment, fitted)
@@ -123,6 +128,7 @@ def lay(
     """
     bent = warp(colours.match_channels(partner, mix.shape[0]), partner_rate, mix_rate, found.drift)
     n = mix.shape[1]
+    sounding = _sounding(bent, mix_rate)
     out = np.zeros(mix.shape, np.float32)
     here = np.zeros(n, np.float32)
     fade = round(JOIN * mix_rate)
@@ -139,7 +145,7 @@ def lay(
         if b < n and len(ramp) >= fade:
             ramp[-fade:] *= edge[::-1]
         out[:, first:last] += part * ramp
-        x, y = round(piece.offset * mix_rate), round(piece.offset * mix_rate) + bent.shape[1]
+        x, y = (round(piece.offset * mix_rate) + e for e in sounding)
         here[max(a, x, 0) : max(0, min(b, y))] = 1.0
     n_seconds = int(np.ceil(n / mix_rate))
     edges = np.minimum(np.round(np.arange(n_seconds + 1) * mix_rate).astype(int), n)
@@ -147,7 +153,24 @@ def lay(
     return out, (total[edges[1:]] - total[edges[:-1]]) / np.maximum(1, np.diff(edges))
 
 
-def _heard_seconds(found: Alignment, n_seconds: int) -> np.ndarray:
+def _sounding(partner: Float32, rate: int) -> tuple[int, int]:
+    """First and last sample of a partner at which its silence still means something.
+
+    Before its first sound and after its last one a file may be silent because the singer is, or
+    because nobody exported that part: nobody can tell, so only EDGE seconds are believed.
+    """
+    block = rate // 10
+    power = np.square(partner[:, : partner.shape[1] // block * block]).mean(axis=0)
+    tenths = power.reshape(-1, block).mean(axis=1)
+    loud = np.flatnonzero(tenths > 10 ** (SOUND_DB / 10) * np.percentile(tenths, 95))
+    if not len(loud):
+        return 0, 0
+    edge = round(EDGE * rate)
+    first, last = int(loud[0]) * block - edge, (int(loud[-1]) + 1) * block + edge
+    return max(0, first), min(partner.shape[1], last)
+
+
+def _heard_seconds(found: Alignment, n_seconds: int) -> NDArray[np.bool_]:
     """Seconds that lie in a fine window on the line."""
     use = np.zeros(n_seconds, bool)
     for t, good in zip(found.times, found.on_line, strict=True):
@@ -156,16 +179,35 @@ def _heard_seconds(found: Alignment, n_seconds: int) -> np.ndarray:
     return use
 
 
-def _takes_bass(mix: Float32, fitted: Float32, rate: int, use: np.ndarray) -> bool:
-    """Whether the mix loses its bass without the partner."""
+def _is_instrumental(
+    mix: Float32, fitted: Float32, rate: int, use: NDArray[np.bool_], covered: Float64
+) -> bool:
+    """Tell an instrumental from a voice: a voice rests more than what it sings to.
+
+    If neither clearly rests more, ask whether the mix loses its bass without the partner.
+    """
     from scipy.signal import butter, sosfilt
 
+    rests = [_rests(y, rate, covered > 0.99) for y in (fitted, mix - fitted)]
+    if abs(rests[0] - rests[1]) > RESTS_MORE:
+        return rests[0] < rests[1]
     sos = butter(4, BASS, "bandpass", fs=rate, output="sos")
     mask = np.repeat(use, rate)[: mix.shape[1]]
     mask = np.pad(mask, (0, mix.shape[1] - len(mask)))
     low_x = sosfilt(sos, mix.mean(axis=0))[mask]
     low_r = sosfilt(sos, (mix - fitted).mean(axis=0))[mask]
     return bool(np.sum(low_r**2) < BASS_LOSS * np.sum(low_x**2))
+
+
+def _rests(signal: Float32, rate: int, use: NDArray[np.bool_]) -> float:
+    """Share of the tenths of a second that are REST_DB below the loud ones."""
+    block = rate // 10
+    tenths = signal[:, : signal.shape[1] // block * block]
+    power = np.square(tenths).mean(axis=0).reshape(-1, block).mean(axis=1)
+    power = power[np.repeat(use, 10)[: len(power)]]
+    if not len(power):
+        return 0.0
+    return float((power < np.percentile(power, 90) * 10 ** (REST_DB / 10)).mean())
 
 
 def _cancellation(mix: Float32, fitted: Float32, rate: int, heard: np.ndarray) -> float:

@@ -94,6 +94,11 @@ def build_folder(
         },
         report=lambda o: say(o.error or PairReport.from_dict(o.value).summary()),
     )  # fmt: skip
+    lost = {o.key: tasks[o.key] for o in outcomes if o.resumed and not _is_there(o.value)}
+    if lost:  # finished once, but someone took the songs away
+        again = many.run(job, lost, workers=workers, scheduler=scheduler)
+        fresh = {o.key: o for o in again}
+        outcomes = [fresh.get(o.key, o) for o in outcomes]
     errors |= {o.key: o.error for o in outcomes if o.error}
     reports = tuple(PairReport.from_dict(o.value) for o in outcomes if o.error is None)
     write_csv(reports, Path(output) / "pairs.csv")
@@ -104,6 +109,11 @@ def _build(task: tuple[str, str, str], **settings: Any) -> dict[str, Any]:
     """One pair, as a job: what comes back is what JSON can hold."""
     mix, partner, track = task
     return build_pair(mix, partner, track=track, **settings).to_dict()
+
+
+def _is_there(values: dict[str, Any]) -> bool:
+    """Whether what an earlier run wrote is still there."""
+    return not values["accepted"] or (Path(values["folder"]) / "vocals.wav").is_file()
 
 
 def _tracks(matches: Sequence[Match]) -> dict[str, Match]:

@@ -58,8 +58,8 @@ class PairReport:
         gain_db: level over all.
         inverted: whether the polarity is flipped.
         cancellation_db: how much quieter the mix gets without the partner, over the accepted spans.
-        null_db: the same where it is deepest (median of the best tenth of the seconds); for an
-            instrumental this tells how clean the vocal is.
+        null_db: the same where it is deepest (median of the best tenth of the kept seconds); for an
+            instrumental, where the singer rests, this tells how clean the vocal is.
         accepted_seconds: length of what may be trained on.
         spans: accepted and rejected, with reasons.
         scores: per-second scores; None if rejected early.

@@ -19,6 +19,8 @@ from isolde.stages import Float32
 
 GAIN_SLACK = 0.25  # the gain may be off by this much, plus three standard errors
 FAINT_ERROR = 0.4  # a standard error above this says nothing about the second
+QUIET_DB = -22.0  # relative to the partner's loud seconds: breath, bleed and tails
+QUIET_SLACK = 0.8  # off by this much, such a second is still 24 dB below the loud ones
 SILENT_DB = -45.0  # relative to the partner's loud seconds
 SHORTEST = 2.0  # seconds of a span worth keeping
 
@@ -94,8 +96,9 @@ def score(
     loud = float(np.percentile(level[level > -100], 90)) if (level > -100).any() else -120.0
     silent = level < max(loud + SILENT_DB, -70.0)
     edited = {int(c) for c in cuts}
+    quiet = level < loud + QUIET_DB
     verdicts = [
-        _verdict(gain[s], error[s], bool(silent[s]), float(covered[s]), s in edited)
+        _verdict(gain[s], error[s], bool(silent[s]), bool(quiet[s]), float(covered[s]), s in edited)
         for s in range(n_seconds)
     ]
     return Scores(
@@ -140,11 +143,12 @@ def _second(x: Float32, p: Float32, sample_rate: float) -> tuple[float, ...]:
         (weight**2 * np.abs(big_p) ** 2 * np.abs(big_x - gain * big_p) ** 2).sum()
     )
     error = float(np.sqrt(variance)) / power
-    return level, gain, error, abs(cross) / float(np.sqrt(power * total)), cancellation, correlation
+    coherence = abs(cross) / (float(np.sqrt(power * total)) + 1e-30)
+    return level, gain, error, coherence, cancellation, correlation
 
 
 def _verdict(
-    gain: float, error: float, silent: bool, covered: float, edited: bool
+    gain: float, error: float, silent: bool, quiet: bool, covered: float, edited: bool
 ) -> tuple[bool, str]:
     """Accept or reject one second."""
     if covered < 0.9:
@@ -157,6 +161,8 @@ def _verdict(
         return True, "the partner is too faint under the mix to be checked here"
     if abs(gain - 1.0) <= GAIN_SLACK + 3 * error:
         return True, "heard as expected"
+    if quiet and abs(gain - 1.0) <= QUIET_SLACK:
+        return True, "quiet, and roughly as expected"
     if gain < 0.5:
         return False, "the partner sounds, but the mix does not hold it"
     return False, f"the level is off by a factor of {gain:.2f}"

@@ -1,0 +1,77 @@
+"""What the gate does to the vocals: `python gate.py DATA CACHE [MODEL] [ACTIVITY] [SONGS]`.
+
+Dev songs whose true voice pauses now and then (as in `make.py`), and the same as they are. uSDR is
+10 log10(|s|^2 / |s - e|^2) over a song; "quiet" is the level of the vocal estimate against the
+mixture's in the frames in which the true voice is muted, a median over songs.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from make import HOP, muted
+
+from isolde.activity import GatedMasker, GateRule, load_frame_detector
+from isolde.catalogue import find
+from isolde.datasets.labels import labelled
+from isolde.datasets.library import FULL_SCALE, Library
+from isolde.masker import GraphMasker
+from isolde.separator import Separator
+
+
+def usdr(s: np.ndarray, e: np.ndarray) -> float:
+    """In dB."""
+    return float(10 * np.log10(np.sum(s**2) / (np.sum((s - e) ** 2) + 1e-12) + 1e-12))
+
+
+def main() -> None:
+    """Print a row for each floor."""
+    data, cache = Path(sys.argv[1]), Path(sys.argv[2])
+    model, activity = [*sys.argv[3:5], "vocals", "activity"][:2]
+    songs = int(sys.argv[5]) if len(sys.argv) > 5 else 12
+    entries = Library([data / "musdb18-7-dev"], cache).entries
+    entries = labelled(entries[1 :: max(1, len(entries) // songs)][:songs])
+    rng = np.random.default_rng(11)
+    found = find(model)
+    print("| floor dB | pauses: uSDR | accompaniment | quiet dB | no pauses: uSDR |")
+    print("|---|---|---|---|---|")
+    cases = [(e, *muted(e, rng)) for e in entries]
+    for floor in (0.0, -20.0, -30.0, -40.0):
+        rows = []
+        for entry, paused, _sounds in cases:
+            n = paused.shape[1]
+            backing = entry.accompaniment[:, :n].astype(np.float32) / FULL_SCALE
+            row = []
+            for mixture in (
+                paused.astype(np.float32),
+                backing + entry.vocals[:, :n].astype(np.float32) / FULL_SCALE,
+            ):
+                masker = GraphMasker(found.graph(), found.card, n_channels=2)
+                if floor:
+                    masker = GatedMasker(
+                        masker, load_frame_detector(activity), rule=GateRule(floor_db=floor)
+                    )
+                separator = Separator(masker, sample_rate=22050, n_channels=2)
+                parts = [separator.feed(mixture), separator.flush()]
+                e = np.concatenate([p["vocals"] for p in parts], axis=1)
+                voice = mixture - backing
+                row.append(usdr(voice, e))
+                if len(row) == 1:
+                    row.append(usdr(backing, mixture - e))
+                    power = (voice**2).sum(0)[: n // HOP * HOP].reshape(-1, HOP).sum(1)
+                    silent = np.repeat(power < 1e-7, HOP)
+                    m = e.shape[1] // HOP * HOP
+                    quiet = np.sum(e[:, :m][:, silent] ** 2) / np.sum(
+                        mixture[:, :m][:, silent] ** 2
+                    )
+                    row.append(10 * np.log10(quiet + 1e-12) if silent.any() else np.nan)
+            rows.append(row)
+        a = np.nanmedian(np.array(rows), axis=0)
+        print(
+            f"| {floor or 'no gate'} | {a[0]:.2f} | {a[1]:.2f} | {a[2]:.1f} | {a[3]:.2f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Songs with known activity for every detector alike: `python make.py DATA CACHE OUT`.
+
+dev-onoff   94 real multitracks that no model of ours has learnt from, by other artists. Previews
+            hold voice nearly all the time (97 %), so the true vocal stem is muted now and then, for
+            0.5 to 4 s, and what is left is labelled by the stem: half voice, half band.
+dev         the same, as they are.
+mir-1k      held-out singers, with MIR-1K's own hand labels.
+magnatune   held-out artists as they are; labels from a teacher's stems.
+
+Each track is a 22,050 Hz wav and an .npy of frames (11.6 ms), 1 where somebody sings.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from data import held_out_artists
+
+from isolde.audio import write
+from isolde.datasets.labels import labelled
+from isolde.datasets.library import FULL_SCALE, Entry, Library
+from isolde.spectrum import GRID_22
+
+HOP = GRID_22.hop
+
+
+def muted(entry: Entry, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A mixture whose voice pauses now and then, and where it sounds."""
+    n = entry.vocals.shape[1] // HOP
+    keep, at, on = np.ones(n, np.float32), 0, bool(rng.random() < 0.5)
+    while at < n:
+        length = int(rng.uniform(0.5, 4) / GRID_22.frame_seconds)
+        keep[at : at + length] = on
+        at, on = at + length, not on
+    gain = np.convolve(np.repeat(keep, HOP), np.ones(HOP) / HOP, "same")
+    v = entry.vocals[:, : n * HOP] * gain
+    return (v + entry.accompaniment[:, : n * HOP]) / FULL_SCALE, entry.activity[:n] & (keep > 0.5)
+
+
+def plain(entry: Entry) -> tuple[np.ndarray, np.ndarray]:
+    """The mixture as it is, and where the voice sounds."""
+    mixture = entry.vocals.astype(np.float32) + entry.accompaniment
+    return mixture / FULL_SCALE, entry.activity
+
+
+def by_hand(entry: Entry, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The mixture, and the labels of `activity.txt`, one line per 20 ms."""
+    lines = np.loadtxt(folder / entry.track / "activity.txt") > 0
+    times = np.arange(len(entry.activity)) * GRID_22.frame_seconds
+    return plain(entry)[0], lines[np.minimum((times / 0.02).astype(int), len(lines) - 1)]
+
+
+def main() -> None:
+    """Write all sets."""
+    data, cache, out = (Path(a) for a in sys.argv[1:4])
+    rng = np.random.default_rng(11)
+
+    def entries(folder: str) -> list[Entry]:
+        found = labelled(Library([data / folder], cache).entries)
+        held = held_out_artists(data, folder, cache)
+        return [e for e in found if e.artist in held or not held]
+
+    def put(name: str, entry: Entry, audio: np.ndarray, labels: np.ndarray) -> None:
+        folder = out / name
+        path = folder / f"{entry.track}.wav"
+        peak = max(1.0, float(np.abs(audio).max()))
+        write(path, (audio / peak).astype(np.float32), 22050, overwrite=True)
+        np.save(path.with_suffix(".npy"), labels)
+
+    for entry in entries("musdb18-7-dev"):
+        put("dev-onoff", entry, *muted(entry, rng))
+        put("dev", entry, *plain(entry))
+    for entry in entries("mir-1k"):
+        put("mir-1k", entry, *by_hand(entry, data / "mir-1k"))
+    for entry in entries("magnatune"):
+        put("magnatune", entry, *plain(entry))
+
+
+if __name__ == "__main__":
+    main()

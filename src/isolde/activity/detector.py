@@ -1,0 +1,163 @@
+"""From music to the probability that somebody sings, as streams; it decides nothing.
+
+`FrameDetector` goes from spectra to probabilities, `ActivityDetector` from samples. Both hear the
+music at an even level (see `level`), so that its gain changes nothing. A frame is 11.6 ms, and
+frame t is centred on t * 11.6 ms, whatever the sample rate.
+"""
+
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+
+from isolde import catalogue
+from isolde.activity.level import Leveller
+from isolde.audio import Resampler
+from isolde.catalogue import Card
+from isolde.errors import InputError, ModelError
+from isolde.graph import Graph
+from isolde.spectrum import GRID_22, N_MODEL_BINS, Analysis
+from isolde.stages import Complex64, Float32
+
+MODEL = "activity"
+FRAME_SECONDS = GRID_22.frame_seconds
+
+
+class FrameDetector:
+    """Spectra (n_channels, n, 513) in, probabilities (m,) in [0, 1] out, one for each frame."""
+
+    def __init__(self, graph: Graph, card: Card) -> None:
+        """Start a stream.
+
+        Args:
+            graph: a network with one output.
+            card: what it expects.
+
+        Raises:
+            ModelError: when the card's features answer for each channel on its own.
+        """
+        if card.features.signal != "mid":
+            raise ModelError(f"model '{card.name}' answers per channel: it is no activity model")
+        self._graph, self._card, self._level = graph, card, Leveller()
+        silence = np.zeros((1, card.past, graph.n_bins), np.float32)
+        _, self._begin = graph(silence, graph.state(1))
+        self.reset()
+
+    @property
+    def latency(self) -> int:
+        """Frames: probability k is out once frame k + latency is in."""
+        return self._card.look_ahead
+
+    def reset(self) -> None:
+        """Begin a song."""
+        self._level.reset()
+        self._state = self._begin
+        self._early = self._card.look_ahead
+
+    def feed(self, spectra: Complex64, /) -> Float32:
+        """Take frames (n_channels, n, 513); give the probabilities that are ready."""
+        return self._answer(self._card.features(self._level.feed(spectra)))
+
+    def flush(self) -> Float32:
+        """Give the last probabilities, with silence after the song."""
+        return self._answer(np.zeros((1, self._card.look_ahead, self._graph.n_bins), np.float32))
+
+    def _answer(self, frames: Float32) -> Float32:
+        answers, self._state = self._graph(frames, self._state)
+        skip = min(self._early, answers.shape[1])
+        self._early -= skip
+        return answers[0, skip:, 0]
+
+
+def load_frame_detector(model: str | Path = MODEL, *, threads: int = 1) -> FrameDetector:
+    """The detector on spectra with one of the catalogue's models.
+
+    Args:
+        model: its name or path (see `catalogue.find`).
+        threads: for the network.
+
+    Raises:
+        ModelError: when there is no such model, or it tells stems apart instead of activity.
+    """
+    found = catalogue.find(model)
+    if found.card.stems:
+        raise ModelError(
+            f"model '{found.card.name}' separates {', '.join(found.card.stems)}: "
+            f"take '{MODEL}' or another activity model"
+        )
+    return FrameDetector(found.graph(threads=threads), found.card)
+
+
+class ActivityDetector:
+    """Samples (n_channels, n) in, probabilities (m,) in [0, 1] out, one every 11.6 ms.
+
+    A song of n samples at 22,050 Hz has 1 + ceil(n / 256) of them.
+    """
+
+    frame_seconds = FRAME_SECONDS
+
+    def __init__(
+        self,
+        *,
+        sample_rate: int,
+        n_channels: int,
+        model: str | Path = MODEL,
+        threads: int = 1,
+    ) -> None:
+        """Start a stream.
+
+        Args:
+            sample_rate: of the music in Hz.
+            n_channels: of the music.
+            model: name or path of an activity model.
+            threads: for the network.
+
+        Raises:
+            InputError: when rate or channels cannot be.
+            ModelError: when there is no such model.
+        """
+        if sample_rate < 1000:
+            raise InputError(f"a sample rate of {sample_rate} Hz is too low: give 1000 Hz or more")
+        if n_channels < 1:
+            raise InputError(f"{n_channels} channels hold no music: give at least 1")
+        self.sample_rate, self.n_channels = sample_rate, n_channels
+        self._resampler = Resampler(sample_rate, GRID_22.sample_rate, n_channels)
+        self._analysis = Analysis(GRID_22, n_channels)
+        self._frames = load_frame_detector(model, threads=threads)
+
+    @property
+    def latency(self) -> int:
+        """Samples: the probability of the frame at sample s is out once s + latency are in."""
+        on_grid = self._analysis.latency + self._frames.latency * GRID_22.hop
+        if self.sample_rate == GRID_22.sample_rate:
+            return on_grid
+        return self._resampler.latency + ceil(on_grid * self.sample_rate / GRID_22.sample_rate) + 1
+
+    def reset(self) -> None:
+        """Begin a song."""
+        for stage in (self._resampler, self._analysis, self._frames):
+            stage.reset()
+
+    def feed(self, block: Float32, /) -> Float32:
+        """Take samples (n_channels, n) in [-1, 1]; give the probabilities that are ready.
+
+        Raises:
+            InputError: when the block has another number of channels, or holds NaN or infinity.
+        """
+        if block.ndim != 2 or block.shape[0] != self.n_channels:
+            raise InputError(
+                f"a block of shape {block.shape} does not fit: give ({self.n_channels}, n_samples)"
+            )
+        if not np.isfinite(block).all():
+            raise InputError("the music holds NaN or infinity: replace those samples first")
+        return self._on_grid(self._resampler.feed(block))
+
+    def flush(self) -> Float32:
+        """Give the probabilities still owed."""
+        parts = [self._on_grid(self._resampler.flush())]
+        parts.append(self._frames.feed(self._analysis.flush()[:, :, :N_MODEL_BINS]))
+        parts.append(self._frames.flush())
+        return np.concatenate(parts)
+
+    def _on_grid(self, samples: Float32) -> Float32:
+        return self._frames.feed(self._analysis.feed(samples))

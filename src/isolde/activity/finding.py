@@ -1,0 +1,107 @@
+"""The activity of a whole song, from a file or from samples; it writes nothing."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from isolde.activity.detector import MODEL, ActivityDetector
+from isolde.activity.segments import Segment, SegmentRule, find_segments
+from isolde.audio import AudioReader
+from isolde.errors import InputError
+from isolde.stages import Float32
+
+BLOCK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Where somebody sings in a song.
+
+    Attributes:
+        probabilities: (n_frames,) in [0, 1]; frame t is centred on t * frame_seconds.
+        frame_seconds: from one frame to the next, 11.6 ms.
+        segments: stretches of singing, in order, without overlap.
+        seconds: length of the song.
+    """
+
+    probabilities: Float32
+    frame_seconds: float
+    segments: tuple[Segment, ...]
+    seconds: float
+
+    def with_rule(self, rule: SegmentRule) -> "Activity":
+        """The same probabilities cut into segments by another rule."""
+        segments = find_segments(
+            self.probabilities, self.frame_seconds, seconds=self.seconds, rule=rule
+        )
+        return Activity(self.probabilities, self.frame_seconds, segments, self.seconds)
+
+
+def find_activity(
+    source: str | Path | Float32,
+    *,
+    sample_rate: int | None = None,
+    model: str | Path = MODEL,
+    rule: SegmentRule | None = None,
+    threads: int = 1,
+    progress: Callable[[float], None] | None = None,
+) -> Activity:
+    """Where somebody sings in a song.
+
+    Args:
+        source: a file, or samples (n_channels, n_samples) or (n_samples,) in [-1, 1].
+        sample_rate: of the samples in Hz; of a file it is its own.
+        model: name or path of an activity model.
+        rule: when singing starts and stops.
+        threads: for the network.
+        progress: called with the share that is done, where a file tells its length.
+
+    Raises:
+        AudioError: when the file cannot be read.
+        InputError: when an argument cannot be used.
+        ModelError: when there is no such model.
+    """
+    if isinstance(source, str | Path):
+        with AudioReader(source) as reader:
+            detector = ActivityDetector(
+                sample_rate=reader.info.sample_rate,
+                n_channels=reader.info.n_channels,
+                model=model,
+                threads=threads,
+            )
+            return _run(detector, reader, rule, progress, reader.n_samples)
+    if sample_rate is None:
+        raise InputError("samples without a rate hold no times: give sample_rate in Hz")
+    if source.ndim not in (1, 2) or not np.issubdtype(source.dtype, np.floating):
+        raise InputError(
+            f"an array of shape {source.shape} and type {source.dtype} is no audio: "
+            "give float samples (n_channels, n_samples)"
+        )
+    audio = np.atleast_2d(source)
+    detector = ActivityDetector(
+        sample_rate=sample_rate, n_channels=audio.shape[0], model=model, threads=threads
+    )
+    blocks = (audio[:, s : s + BLOCK] for s in range(0, audio.shape[1], BLOCK))
+    return _run(detector, blocks, rule, progress, audio.shape[1])
+
+
+def _run(
+    detector: ActivityDetector,
+    blocks: Iterable[Float32],
+    rule: SegmentRule | None,
+    progress: Callable[[float], None] | None,
+    n_samples: int | None,
+) -> Activity:
+    parts: list[Float32] = []
+    n = 0
+    for block in blocks:
+        parts.append(detector.feed(block))
+        n += block.shape[1]
+        if progress and n_samples:
+            progress(n / n_samples)
+    parts.append(detector.flush())
+    probabilities, seconds = np.concatenate(parts), n / detector.sample_rate
+    segments = find_segments(probabilities, detector.frame_seconds, seconds=seconds, rule=rule)
+    return Activity(probabilities, detector.frame_seconds, segments, seconds)

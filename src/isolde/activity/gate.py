@@ -1,0 +1,185 @@
+"""A soft gate: the vocal stem goes down where nobody sings; it never closes fully or clicks.
+
+    s[t] = smoothstep((p[t] - closed) / (open - closed))      how open frame t should be, in [0, 1]
+    h[t] = max of s over [t - hold, t + ahead]                 open before the voice, close after it
+    g[t] = mean of h under a Hann window of 2 ramp + 1 frames  no corner anywhere
+    gain[t] = 10^(floor_db (1 - g[t]) / 20)                    linear in dB
+
+The mask is multiplied by the gain, and what it leaves goes to the residual: stems sum to the
+mixture as before. The gain of a frame is at least 10^(floor_db / 20), so a gated stem is quiet but
+not zeros, which would make scores skip the passages in which a gate can only fail.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from isolde.activity.detector import FrameDetector
+from isolde.errors import InputError
+from isolde.masker import Masker
+from isolde.spectrum import GRID_22
+from isolde.stages import Complex64, Float32
+
+
+@dataclass(frozen=True)
+class GateRule:
+    """How the gate moves. Probabilities in [0, 1], times in seconds.
+
+    Attributes:
+        floor_db: gain of a closed gate, below 0.
+        closed: probability at and below which it closes.
+        open: probability at and above which it opens.
+        ahead: it opens this much before the voice.
+        hold: it stays open this much after the voice.
+        ramp: half the length of every rise and fall.
+    """
+
+    floor_db: float = -30.0
+    closed: float = 0.1
+    open: float = 0.4
+    ahead: float = 0.1
+    hold: float = 0.2
+    ramp: float = 0.07
+
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning."""
+        if not -120 <= self.floor_db <= 0:
+            raise InputError(f"a floor of {self.floor_db} dB: give -120 to 0")
+        if not 0 <= self.closed < self.open <= 1:
+            raise InputError(
+                f"closed {self.closed} and open {self.open}: give 0 <= closed < open <= 1"
+            )
+        for name in ("ahead", "hold", "ramp"):
+            if not 0 <= getattr(self, name) <= 10:
+                raise InputError(f"{name} {getattr(self, name)} s: give 0 to 10")
+
+
+class Gate:
+    """Probabilities (n,) in, gains (m,) in (0, 1] out, one for each frame."""
+
+    def __init__(self, rule: GateRule | None = None) -> None:
+        """Start a stream."""
+        self.rule = rule or GateRule()
+        frames = [
+            round(t / GRID_22.frame_seconds)
+            for t in (self.rule.ahead, self.rule.hold, self.rule.ramp)
+        ]
+        self._ahead, self._hold, self._ramp = frames
+        window = np.hanning(2 * self._ramp + 3)[1:-1]
+        self._window = window / window.sum()
+        self.reset()
+
+    @property
+    def latency(self) -> int:
+        """Frames: gain k is out once probability k + latency is in."""
+        return self._ahead + self._ramp
+
+    def reset(self) -> None:
+        """Begin a song: the first probability stands for all before it."""
+        self._held: np.ndarray[tuple[int], np.dtype[np.float64]] | None = None
+
+    def feed(self, probabilities: Float32, /) -> Float32:
+        """Take probabilities (n,); give the gains that are ready."""
+        if not probabilities.size:
+            return np.zeros(0, np.float32)
+        s = np.clip(
+            (probabilities.astype(np.float64) - self.rule.closed)
+            / (self.rule.open - self.rule.closed),
+            0,
+            1,
+        )
+        s = s * s * (3 - 2 * s)
+        if self._held is None:
+            self._held = np.full(self._hold + self._ramp, s[0])
+        self._held = np.concatenate([self._held, s])
+        return self._gains()
+
+    def flush(self) -> Float32:
+        """Give the last gains; the last probability stands for all after it."""
+        if self._held is None:
+            return np.zeros(0, np.float32)
+        self._held = np.concatenate([self._held, np.full(self.latency, self._held[-1])])
+        return self._gains()
+
+    def _gains(self) -> Float32:
+        assert self._held is not None
+        reach, width = self._hold + self._ahead + 1, 2 * self._ramp + 1
+        n = len(self._held) - (reach + width - 2)
+        if n <= 0:
+            return np.zeros(0, np.float32)
+        greatest = sliding_window_view(self._held, reach).max(axis=1)
+        g = sliding_window_view(greatest, width) @ self._window
+        self._held = self._held[n:]
+        gains: Float32 = (10 ** (self.rule.floor_db * (1 - g) / 20)).astype(np.float32)
+        return gains
+
+
+class GatedMasker:
+    """A masker whose vocal mask is turned down where nobody sings; a `Masker` itself."""
+
+    def __init__(
+        self,
+        masker: Masker,
+        detector: FrameDetector,
+        *,
+        rule: GateRule | None = None,
+        stem: str = "vocals",
+    ) -> None:
+        """Start a stream.
+
+        Args:
+            masker: any masker that masks `stem`.
+            detector: hears the same spectra; must not be shared with another stream.
+            rule: how the gate moves.
+            stem: the stem to gate.
+
+        Raises:
+            InputError: when the masker has no mask for the stem.
+        """
+        if stem not in masker.stems:
+            raise InputError(
+                f"the gate needs a mask for '{stem}', and this model has "
+                f"{', '.join(masker.stems) or 'none'}: leave the gate out or take another model"
+            )
+        self.stems, self.residual = masker.stems, masker.residual
+        self._masker, self._detector, self._gate = masker, detector, Gate(rule)
+        self._stem = masker.stems.index(stem)
+        self._start()
+
+    @property
+    def latency(self) -> int:
+        """Frames: the longer of the masker's and the gate's."""
+        return max(self._masker.latency, self._detector.latency + self._gate.latency)
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        for stage in (self._masker, self._detector, self._gate):
+            stage.reset()
+        self._start()
+
+    def _start(self) -> None:
+        self._masks: Float32 | None = None
+        self._gains: Float32 = np.zeros(0, np.float32)
+
+    def feed(self, spectra: Complex64, /) -> Float32:
+        """Take frames (n_channels, n, 513); give the masks that are ready."""
+        masks = self._masker.feed(spectra)
+        return self._apply(masks, self._gate.feed(self._detector.feed(spectra)))
+
+    def flush(self) -> Float32:
+        """Give the masks still owed."""
+        masks = self._masker.flush()
+        gains = self._gate.feed(self._detector.flush())
+        return self._apply(masks, np.concatenate([gains, self._gate.flush()]))
+
+    def _apply(self, masks: Float32, gains: Float32) -> Float32:
+        """Join masks and gains of the same frames; keep what waits for its other half."""
+        if self._masks is not None:
+            masks = np.concatenate([self._masks, masks], axis=2)
+        gains = np.concatenate([self._gains, gains])
+        n = min(masks.shape[2], len(gains))
+        self._masks, self._gains = masks[:, :, n:].copy(), gains[n:]
+        ready = masks[:, :, :n].copy()
+        ready[self._stem] *= gains[None, :n, None]
+        return ready

@@ -1,0 +1,112 @@
+"""Cut a stem into its phrases, a file each, with the times in their names; it changes no level.
+
+Times are those of the song, so that a phrase can be put back where it was. Edges are faded over a
+few milliseconds, outside of which samples are those of the source.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from isolde.activity.segments import Segment
+from isolde.audio import AudioReader, AudioWriter
+from isolde.errors import InputError
+from isolde.stages import Float32
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """One file.
+
+    Attributes:
+        path: of the file.
+        start: in seconds, of the song.
+        end: in seconds, of the song.
+    """
+
+    path: Path
+    start: float
+    end: float
+
+
+def cut_phrases(
+    source: str | Path | Float32,
+    segments: Iterable[Segment],
+    folder: Path,
+    *,
+    sample_rate: int | None = None,
+    suffix: str = ".wav",
+    subtype: str | None = None,
+    fade: float = 0.005,
+    overwrite: bool = False,
+) -> list[Phrase]:
+    """Write each segment of a stem as `{number}_{start}-{end}{suffix}`, times in seconds.
+
+    Args:
+        source: the stem, a file or samples (n_channels, n_samples) in [-1, 1].
+        segments: of the song that the stem is from, for example `Activity.segments`.
+        folder: made when missing.
+        sample_rate: of the samples in Hz; of a file it is its own.
+        suffix: that says the format.
+        subtype: how samples are stored (see `audio.subtype_for`); None: the format's first.
+        fade: seconds of raised-cosine fade at each edge; at most half a phrase.
+        overwrite: whether existing files may be replaced.
+
+    Returns:
+        The files, in order. Segments that lie behind the stem's end are left out.
+
+    Raises:
+        AudioError: when the stem cannot be read or a file cannot be written.
+        InputError: when an argument cannot be used.
+    """
+    if not 0 <= fade <= 1:
+        raise InputError(f"a fade of {fade} s: give 0 to 1")
+    if not isinstance(source, str | Path) and (sample_rate is None or source.ndim != 2):
+        raise InputError("samples need a sample_rate in Hz and the shape (n_channels, n_samples)")
+    phrases = []
+    for i, segment in enumerate(segments, 1):
+        audio, rate = _piece(source, segment, sample_rate)
+        if not audio.shape[1]:
+            continue
+        name = f"{i:03d}_{segment.start:08.3f}-{segment.end:08.3f}{suffix}"
+        with AudioWriter(
+            folder / name,
+            sample_rate=rate,
+            n_channels=audio.shape[0],
+            subtype=subtype,
+            overwrite=overwrite,
+        ) as writer:
+            writer.write(faded(audio, round(fade * rate)))
+        phrases.append(Phrase(folder / name, segment.start, segment.end))
+    return phrases
+
+
+def _piece(
+    source: str | Path | Float32, segment: Segment, sample_rate: int | None
+) -> tuple[Float32, int]:
+    """The samples of a segment as far as the source has them, and their rate."""
+    if not isinstance(source, str | Path):
+        assert sample_rate is not None
+        ends = (int(t * sample_rate + 0.5) for t in (segment.start, segment.end))
+        return source[:, slice(*ends)], sample_rate
+    with AudioReader(source) as whole:
+        rate, n = whole.info.sample_rate, whole.n_samples
+        n_channels = whole.info.n_channels
+    end = segment.end if n is None else min(segment.end, n / rate)
+    if int(end * rate + 0.5) <= int(segment.start * rate + 0.5):
+        return np.zeros((n_channels, 0), np.float32), rate
+    with AudioReader(source, start=segment.start, end=end) as reader:
+        return np.concatenate(list(reader), axis=1), rate
+
+
+def faded(audio: Float32, n: int) -> Float32:
+    """A copy (n_channels, n_samples) that rises and falls over `n` samples at its edges."""
+    n = min(n, audio.shape[1] // 2)
+    result = audio.astype(np.float32)
+    if n:
+        ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(n) + 0.5) / n)).astype(np.float32)
+        result[:, :n] *= ramp
+        result[:, -n:] *= ramp[::-1]
+    return result

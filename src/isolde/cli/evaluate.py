@@ -1,0 +1,77 @@
+"""`isolde evaluate`: one honest table for every separator."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command("evaluate")(evaluate)
+
+
+def evaluate(
+    data: Annotated[
+        Path, typer.Option("--data", help="Folder of {track}/{stem}.ext, or a manifest.")
+    ],
+    models: Annotated[
+        str, typer.Option(help="Names or paths, by commas; NAME:binary reads the mask hard.")
+    ] = "vocals",
+    peers: Annotated[
+        list[str] | None,
+        typer.Option("--peers", help="An adapter's name, or a command with {input} and {output}."),
+    ] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder.")] = Path("evaluation"),
+    classical: Annotated[
+        bool, typer.Option("--classical", help="Also REPET-SIM and HPSS (slow).")
+    ] = False,
+    bsseval: Annotated[
+        bool, typer.Option("--bsseval", help="Also BSSEval v4 by museval (slow).")
+    ] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many songs.")] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the table.")] = False,
+) -> None:
+    """Measure models beside floors, oracles and peers, and write tables and a report.
+
+    Results are kept as they come: the same command goes on where it was stopped.
+    """
+    import sys
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from isolde.evaluation.command import run
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task("songs x candidates")
+        done = run(
+            data,
+            models=_split(models),
+            peers=peers or (),
+            output=output,
+            with_classical=classical,
+            with_bsseval=bsseval,
+            jobs=jobs,
+            limit=limit,
+            progress=lambda n, total, _: bar.update(task, completed=n, total=total),
+        )
+    print(done.summary)
+    if not quiet:
+        print(f"isolde: tables, results and report are in {done.folder}", file=sys.stderr)
+    if done.n_failed:
+        print(f"isolde: {done.n_failed} results are failures, see the table", file=sys.stderr)
+        raise typer.Exit(2)
+
+
+def _split(models: str) -> list[str]:
+    """Names by commas; a part with "=" belongs to the options of the name before it."""
+    names: list[str] = []
+    for part in filter(None, models.split(",")):
+        if "=" in part and ":" not in part and names:
+            names[-1] += f",{part}"
+        else:
+            names.append(part)
+    return names

@@ -1,0 +1,70 @@
+"""`isolde pairs`: from mixes and their vocals or instrumentals to training pairs."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command("pairs")(pairs)
+
+
+def pairs(
+    mix: Annotated[
+        Path, typer.Argument(help="A mix, or a folder with mixes (and partners in any order).")
+    ],
+    partner: Annotated[
+        Path | None,
+        typer.Argument(help="Its a cappella or instrumental, or a folder of them."),
+    ] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder.")] = Path("pairs"),
+    kind: Annotated[
+        str, typer.Option(help="What the partner is: vocal, instrumental or auto.")
+    ] = "auto",
+    keep: Annotated[
+        str, typer.Option(help="accepted spans only, or all of an accepted song.")
+    ] = "accepted",
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 for none but this.")] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option(help="tcp://... of a Dask scheduler, for many machines.")
+    ] = None,
+    pictures: Annotated[bool, typer.Option(help="Draw a page of each pair.")] = True,
+) -> None:
+    """Align, normalise and score mix <-> vocal pairs; write those that can be trusted.
+
+    Exit code 2 when a file cannot be used or a single pair is rejected.
+    """
+    from isolde.datasets.pairs import build_folder, build_pair
+
+    draw = None
+    if pictures:
+        from isolde.figures.pairs import draw_page
+
+        draw = draw_page
+    if mix.is_dir():
+        report = build_folder(
+            mix,
+            output,
+            partners=partner,
+            kind=kind,
+            keep=keep,
+            workers=workers,
+            scheduler=scheduler,
+            draw=draw,
+            report=print,
+        )
+        for name, problem in report.errors.items():
+            print(f"isolde: {name}: {problem}", file=sys.stderr)
+        print(f"{report.accepted} of {len(report.pairs)} pairs accepted, in {output}")
+        failed = bool(report.errors)
+    else:
+        if partner is None:
+            raise typer.BadParameter("a mix needs its vocal or instrumental as second argument")
+        single = build_pair(mix, partner, output, kind=kind, keep=keep, draw=draw)
+        print(single.summary())
+        failed = not single.accepted
+    if failed:
+        raise typer.Exit(2)

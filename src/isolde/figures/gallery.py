@@ -1,0 +1,202 @@
+"""Every picture of one song: which ones, of what, and where to; it prints nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from isolde.audio import read
+from isolde.catalogue import DEFAULT
+from isolde.errors import InputError, MissingExtraError, ModelError
+from isolde.figures.canvas import canvas_of
+from isolde.figures.looking import LISTEN_SECONDS, Looked, look_at
+from isolde.figures.network import look_inside, network_figure
+from isolde.figures.overview import activity_figure
+from isolde.figures.report import write_report
+from isolde.figures.separation import separation_figure
+from isolde.figures.spectrogram import marks_of, spectrogram_figure
+from isolde.figures.style import encode, require_matplotlib, time_label, write_bytes
+from isolde.loading import separate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FIGURES = ("spectrogram", "separation", "network", "activity")
+KINDS = (".png", ".svg", ".html")
+MARKED_SECONDS = 30.0
+EXCERPT_SECONDS = 10.0
+AROUND = 0.6  # seconds on either side of what the network looks at
+
+TEXTS = {
+    "spectrogram": "Windows of 2048 samples that overlap by 75 %. Cyan: the pitch that pYIN hears; "
+    "dashed: its harmonics; orange, at the top: unvoiced bursts, consonants and breath.",
+    "separation": "The mixture, the share of every point that is taken for voice, and what that "
+    "leaves of the mixture.",
+    "network": "The 25 frames that the network sees at one moment, and what its fourth convolution "
+    "makes of them. Blue numbers: maps that the voice moves more than the music does.",
+    "activity": "The whole range: how loud the separated voice is beside the mixture, and, where "
+    "the activity model is installed, the probability that somebody sings (orange: singing).",
+}
+
+
+@dataclass
+class Drawn:
+    """What was drawn.
+
+    Attributes:
+        paths: files written.
+        notes: one line for each thing that was left out, and why.
+    """
+
+    paths: list[Path] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def draw_song(
+    song: str | Path,
+    output: str | Path | None = None,
+    *,
+    figure: str = "all",
+    start: float | None = None,
+    end: float | None = None,
+    at: float | None = None,
+    model: str | Path = DEFAULT,
+    dpi: int = 110,
+    progress: Callable[[float], None] | None = None,
+) -> Drawn:
+    """Draw the pictures of a song.
+
+    Args:
+        song: the file.
+        output: a .png, .svg or .html file; None: {song}-{figure}.png here. Several pictures get
+            their names before the ending.
+        figure: one of FIGURES, or "all".
+        start: of the range in seconds.
+        end: of the range in seconds.
+        at: the moment at which the network is looked into; None: where the voice is loudest.
+        model: name or path of the separator's.
+        dpi: pixels per inch.
+        progress: called with the share of the song that is read.
+
+    Returns:
+        what was drawn. With "all" and in a report, pictures that lack an extra are left out with
+        a note.
+
+    Raises:
+        AudioError: when the song cannot be read or a picture not written.
+        InputError: when an argument cannot be used.
+        MissingExtraError: when the one picture that was asked for lacks an extra.
+        ModelError: when there is no such model.
+    """
+    if figure not in (*FIGURES, "all"):
+        raise InputError(f"figure '{figure}' is unknown: take {', '.join(FIGURES)} or all")
+    song = Path(song)
+    target = Path(output) if output else Path(f"{song.stem}.png")
+    kind = target.suffix.lower()
+    if kind not in KINDS:
+        raise InputError(f"'{target}': end the name in .png, .svg or .html")
+    require_matplotlib()
+    wanted = FIGURES if figure == "all" else (figure,)
+    looked = look_at(
+        song,
+        start=start or 0.0,
+        end=end,
+        separation=any(name != "spectrogram" for name in wanted) or kind == ".html",
+        activity="activity" in wanted,
+        listening=kind == ".html",
+        model=model,
+        progress=progress,
+    )
+    drawn, pictures = Drawn(), dict[str, bytes]()
+    whole = start is None and end is None
+    for name in wanted:
+        try:
+            shown = _figure(name, looked, drawn, whole=whole, at=at, model=model)
+        except (MissingExtraError, ModelError) as error:
+            if len(wanted) == 1:
+                raise
+            drawn.notes.append(f"no picture '{name}': {error}")
+            continue
+        pictures[name] = encode(shown, kind="svg" if kind == ".svg" else "png", dpi=dpi)
+    if kind == ".html":
+        drawn.paths.append(_report(target, looked, pictures, model))
+        return drawn
+    for name, data in pictures.items():
+        alone = figure != "all" and output is not None
+        path = target if alone else target.with_name(f"{target.stem}-{name}{target.suffix}")
+        write_bytes(path, data)
+        drawn.paths.append(path)
+    return drawn
+
+
+def _figure(
+    name: str, looked: Looked, drawn: Drawn, *, whole: bool, at: float | None, model: str | Path
+) -> "Figure":
+    """One picture."""
+    title = looked.path.name
+    if name == "separation" and looked.vocals is not None:
+        return separation_figure(looked.mixture, looked.vocals, start=looked.start, title=title)
+    if name == "activity":
+        return activity_figure(
+            looked.mixture,
+            looked.vocals,
+            looked.probabilities,
+            frame_seconds=looked.frame_seconds,
+            segments=looked.segments,
+            start=looked.start,
+            title=title,
+        )
+    if name == "network":
+        moment = looked.start + looked.loudest_voice() if at is None else at
+        begin = max(0.0, moment - AROUND)
+        audio, rate = read(looked.path, start=begin, end=moment + AROUND)
+        vocals = separate(audio, sample_rate=rate, model=model)["vocals"]
+        glimpse = look_inside(audio, vocals, rate, at=moment - begin, model=model)
+        return network_figure(glimpse, title=title, at=moment)
+    return _spectrogram(looked, drawn, whole=whole)
+
+
+def _spectrogram(looked: Looked, drawn: Drawn, *, whole: bool) -> "Figure":
+    """With marks where it is short enough to read them; of a whole long song, an excerpt."""
+    start, seconds, canvas = looked.start, looked.seconds, looked.mixture
+    title = looked.path.name
+    if seconds > MARKED_SECONDS and not whole:
+        drawn.notes.append(
+            f"no pitch is marked in a spectrogram of {seconds:.0f} s: "
+            f"give a --range of at most {MARKED_SECONDS:.0f} s"
+        )
+        return spectrogram_figure(canvas, start=start, title=title)
+    if seconds > MARKED_SECONDS:
+        start = max(0.0, (looked.loudest_voice() if looked.vocals else seconds / 2) - 5)
+        start = float(int(min(start, seconds - EXCERPT_SECONDS)))
+        seconds = EXCERPT_SECONDS
+        drawn.notes.append(
+            f"the spectrogram shows {time_label(start)} to {time_label(start + seconds)}: "
+            "give a --range for another part"
+        )
+    audio, rate = read(looked.path, start=start, end=start + seconds)
+    canvas = canvas_of(audio, rate)
+    try:
+        marks = marks_of(audio, rate, start=start)
+    except MissingExtraError as error:
+        drawn.notes.append(f"no pitch is marked: {error}")
+        marks = None
+    return spectrogram_figure(canvas, marks, start=start, title=title)
+
+
+def _report(target: Path, looked: Looked, pictures: dict[str, bytes], model: str | Path) -> Path:
+    heard = min(looked.seconds, LISTEN_SECONDS)
+    end = looked.start + looked.seconds
+    summary = (
+        f"{time_label(looked.start)} to {time_label(end)}, "
+        f"{looked.sample_rate} Hz, separated by the model '{model}'. "
+        f"To listen to: the first {heard:.0f} s; a player goes on where another one was."
+    )
+    return write_report(
+        target,
+        title=looked.path.name,
+        summary=summary,
+        pictures=[(name, TEXTS[name], data) for name, data in pictures.items()],
+        stems=looked.stems,
+        sample_rate=looked.sample_rate,
+    )

@@ -1,0 +1,165 @@
+"""From a model's name to a separator ready to feed, and the shortest way: `separate`.
+
+Here the separator, which knows no model, meets the catalogue, the rules and the gate.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from isolde.activity.detector import load_frame_detector
+from isolde.activity.gate import GatedMasker
+from isolde.audio import AudioReader
+from isolde.catalogue import DEFAULT, find
+from isolde.errors import InputError, ModelError
+from isolde.harmonic import RULES, HarmonicMasker, make_rules_masker
+from isolde.masker import GraphMasker, Masker
+from isolde.separator import Separator, Stems
+from isolde.stages import Float32
+
+BLOCK = 1 << 16
+"""Samples fed at once."""
+
+
+def stems_of(model: str | Path) -> tuple[str, ...]:
+    """The stems that a model gives, the residual last.
+
+    Raises:
+        ModelError: when there is no such model, or it separates nothing.
+    """
+    if model == RULES:
+        return (*HarmonicMasker.stems, HarmonicMasker.residual)
+    card = find(model).card
+    if not card.stems:
+        raise ModelError(f"model '{card.name}' separates nothing: take another, like '{DEFAULT}'")
+    return (*card.stems, card.residual)
+
+
+def load_masker(
+    model: str | Path = DEFAULT, *, n_channels: int, threads: int = 1, gate: bool = False
+) -> Masker:
+    """What gives the masks: a network of the catalogue or the rules, gated if asked.
+
+    Args:
+        model: its name, or a path (see `catalogue.find`); "rules" for `isolde.harmonic`.
+        n_channels: of the mixture.
+        threads: for the network.
+        gate: whether the vocals are turned down where nobody sings (see `activity.gate`).
+
+    Raises:
+        ModelError: when there is no such model, or it separates nothing.
+        InputError: when there is no channel, or no vocals to gate.
+        MissingExtraError: when the model is "rules" and librosa is not installed.
+    """
+    stems_of(model)
+    masker: Masker
+    if model == RULES:
+        masker = make_rules_masker(n_channels)
+    else:
+        found = find(model)
+        masker = GraphMasker(found.graph(threads=threads), found.card, n_channels=n_channels)
+    if gate:
+        masker = GatedMasker(masker, load_frame_detector(threads=threads))
+    return masker
+
+
+def load_separator(
+    model: str | Path = DEFAULT,
+    *,
+    sample_rate: int,
+    n_channels: int,
+    threads: int = 1,
+    mask: str = "soft",
+    threshold: float = 0.5,
+    strength: float = 1.0,
+    gate: bool = False,
+) -> Separator:
+    """A separator with one of the catalogue's models.
+
+    Args:
+        model: its name, or a path (see `catalogue.find`); "rules" for `isolde.harmonic`.
+        sample_rate: of the mixture in Hz.
+        n_channels: of the mixture.
+        threads: for the network.
+        mask: "soft" or "binary".
+        threshold: for "binary".
+        strength: for "soft".
+        gate: whether the vocals are turned down where nobody sings (see `activity.gate`).
+
+    Raises:
+        ModelError: when there is no such model.
+        InputError: when a setting is out of range.
+        MissingExtraError: when the model is "rules" and librosa is not installed.
+    """
+    return Separator(
+        load_masker(model, n_channels=n_channels, threads=threads, gate=gate),
+        sample_rate=sample_rate,
+        n_channels=n_channels,
+        mask=mask,
+        threshold=threshold,
+        strength=strength,
+    )
+
+
+def separate(
+    source: str | Path | Float32,
+    *,
+    sample_rate: int | None = None,
+    model: str | Path = DEFAULT,
+    threads: int = 1,
+    mask: str = "soft",
+    threshold: float = 0.5,
+    strength: float = 1.0,
+    gate: bool = False,
+) -> Stems:
+    """The stems of a song, in memory.
+
+    Args:
+        source: a file, or samples (n_channels, n_samples) or (n_samples,) in [-1, 1].
+        sample_rate: of the samples in Hz; of a file it is its own.
+        model: a model's name or path.
+        threads: for the network.
+        mask: "soft" or "binary".
+        threshold: for "binary".
+        strength: for "soft": 1 is neutral, 2 takes more away, 0.5 leaves more.
+        gate: whether the vocals are turned down where nobody sings.
+
+    Returns:
+        for each stem float32 of the shape of the mixture; they sum to it, to rounding.
+
+    Raises:
+        AudioError: when the file cannot be read.
+        InputError: when an argument cannot be used.
+        ModelError: when there is no such model.
+    """
+    settings = {"mask": mask, "threshold": threshold, "strength": strength, "gate": gate}
+    if isinstance(source, str | Path):
+        with AudioReader(source) as reader:
+            separator = load_separator(
+                model,
+                sample_rate=reader.info.sample_rate,
+                n_channels=reader.info.n_channels,
+                threads=threads,
+                **settings,  # type: ignore[arg-type]
+            )
+            parts = [*(separator.feed(block) for block in reader), separator.flush()]
+        return {stem: np.concatenate([p[stem] for p in parts], axis=1) for stem in separator.stems}
+    if sample_rate is None:
+        raise InputError("samples without a rate cannot be separated: give sample_rate in Hz")
+    if source.ndim not in (1, 2) or not np.issubdtype(source.dtype, np.floating):
+        raise InputError(
+            f"an array of shape {source.shape} and type {source.dtype} is no audio: "
+            "give float samples (n_channels, n_samples)"
+        )
+    audio = np.atleast_2d(source)
+    separator = load_separator(
+        model,
+        sample_rate=sample_rate,
+        n_channels=audio.shape[0],
+        threads=threads,
+        **settings,  # type: ignore[arg-type]
+    )
+    starts = range(0, audio.shape[1], BLOCK)
+    parts = [*(separator.feed(audio[:, s : s + BLOCK]) for s in starts), separator.flush()]
+    stems = {stem: np.concatenate([p[stem] for p in parts], axis=1) for stem in separator.stems}
+    return stems if source.ndim == 2 else {stem: values[0] for stem, values in stems.items()}
