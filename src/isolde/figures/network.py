@@ -95,8 +95,6 @@ def look_inside(
     """
     found = find(model)
     try:
-        import torch
-
         from isolde.networks.reading import feature_maps, network_of
     except ModuleNotFoundError as error:
         missing = str(error.name).split(".")[0]
@@ -113,7 +111,7 @@ def look_inside(
     if len(windows[0]) != 1:
         raise ModelError(f"model '{found.card.name}' sees channels apart: no picture is made of it")
     whole, voice, music, silence = (
-        feature_maps(network, torch.from_numpy(window), layer=LAYER).numpy()
+        feature_maps(network, window, layer=LAYER)
         for window in (*(w[0] for w in windows), np.zeros_like(windows[0][0]))
     )
     by_voice, by_music = (np.abs(maps - silence).mean(axis=(1, 2)) for maps in (voice, music))

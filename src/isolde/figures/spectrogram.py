@@ -145,6 +145,7 @@ def mark(axes: "Axes", marks: Marks, *, high: float, harmonics: int = SHOWN_HARM
             handles[::-1],
             labels[::-1],
             loc="lower right",
+            bbox_to_anchor=(1.0, 1.0),  # above the picture: it hides nothing
             ncols=3,
             facecolor="#222222",
             labelcolor="white",

@@ -14,6 +14,7 @@ from torch.nn import functional
 from isolde.errors import MissingExtraError, ModelError
 from isolde.networks.article import POOL, SLOPE, WindowNetwork, WindowShape
 from isolde.networks.sliding import plan
+from isolde.stages import Float32
 
 
 def network_of(path: Path) -> WindowNetwork:
@@ -53,6 +54,17 @@ def _rebuilt(nodes: list[Any], values: dict[str, Tensor]) -> WindowNetwork:
     for below, level in zip(steps.levels, steps.levels[1:], strict=False):
         if level.kind != "convolution":
             continue
+        if not found:  # the first layer has whole kernels, one for each map
+            for terms in level.maps:
+                node = next(kernels)
+                if len(terms) == 3:
+                    order = sorted(range(3), key=lambda i: terms[i].tap)
+                    layer = (
+                        values[node.input[1]][:, :, order].transpose(2, 3),
+                        values[node.input[2]],
+                    )
+            found.append(layer)
+            continue
         for taps in below.used:
             node = next(kernels)
             stacked, bias = values[node.input[1]], values[node.input[2]]
@@ -89,7 +101,7 @@ def _rebuilt(nodes: list[Any], values: dict[str, Tensor]) -> WindowNetwork:
     return network
 
 
-def feature_maps(network: WindowNetwork, window: Tensor, *, layer: int = 4) -> Tensor:
+def feature_maps(network: WindowNetwork, window: Float32, *, layer: int = 4) -> Float32:
     """What a convolution makes of one window, after its LeakyReLU.
 
     Args:
@@ -106,9 +118,10 @@ def feature_maps(network: WindowNetwork, window: Tensor, *, layer: int = 4) -> T
     if not 1 <= layer <= len(network.convolutions):
         raise ModelError(f"layer {layer}: the network's convolutions are 1 to 4")
     with torch.no_grad():
-        maps = network.normalised(window).T[None, None]
+        maps = network.normalised(torch.from_numpy(window)).T[None, None]
         for i, convolution in enumerate(network.convolutions[:layer], 1):
             maps = functional.leaky_relu(convolution(maps), SLOPE)
             if i % 2 == 0 and i < layer:
                 maps = functional.max_pool2d(maps, POOL)
-    return maps[0]
+    found: Float32 = maps[0].numpy()
+    return found
