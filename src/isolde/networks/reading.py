@@ -50,7 +50,8 @@ def _rebuilt(nodes: list[Any], values: dict[str, Tensor]) -> WindowNetwork:
     mean = values[next(n for n in nodes if n.op_type == "Sub").input[1]]
     scale = values[next(n for n in nodes if n.op_type == "Mul").input[1]]
     kernels = iter([n for n in nodes if n.op_type == "Conv"])
-    steps, found = plan(25), []
+    steps = plan(25)
+    found: list[tuple[Tensor, Tensor]] = []
     for below, level in zip(steps.levels, steps.levels[1:], strict=False):
         if level.kind != "convolution":
             continue
