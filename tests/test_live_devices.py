@@ -47,6 +47,18 @@ def server():
     os.environ.update(before)
 
 
+BUFFER = 0.15
+"""Seconds of buffer in each device: patience with a busy machine."""
+
+
+def tolerance(live):
+    """Seconds by which the printed latency may be off.
+
+    Servers hand over a part of the buffer at a time, and what they hold back is not seen.
+    """
+    return live.plan.block_seconds + BUFFER / 3
+
+
 def duplex(model, **settings):
     """A session from the bus to the bus, patient with a busy machine."""
     plan = make_plan(model, sample_rate=RATE, n_channels=2, block=1024, depth=8, seconds=60.0)
@@ -54,7 +66,7 @@ def duplex(model, **settings):
         plan,
         source=find("isolde_capture", "input"),
         target=find("isolde_out", "output"),
-        device_latency=0.15,
+        device_latency=BUFFER,
         **settings,
     )
 
@@ -107,10 +119,10 @@ def test_what_comes_out_of_the_sound_card_is_the_offline_stem_at_the_declared_la
     quiet = not (counts.late or counts.underruns or counts.overruns)
     assert matched == pieces if quiet else matched >= 2, (matched, pieces, counts)
     assert min(lags) >= live.plan.delay + live.plan.block
-    # 3. The latency: one number, and the one that is printed (to a block, when nothing slipped).
+    # 3. The latency: one number, and the one that is printed (when nothing slipped).
     if quiet:
         assert len(set(lags)) == 1
-        assert abs(lags[0] / RATE - declared) < live.plan.block_seconds
+        assert abs(lags[0] / RATE - declared) < tolerance(live)
 
 
 def test_an_impulse_arrives_after_the_declared_latency(server, model):
@@ -132,7 +144,7 @@ def test_an_impulse_arrives_after_the_declared_latency(server, model):
     assert min(delays) >= live.plan.delay + live.plan.block
     if not (counts.underruns or counts.overruns):
         assert len(delays) == 1
-        assert abs(delays.pop() / RATE - declared) < live.plan.block_seconds
+        assert abs(delays.pop() / RATE - declared) < tolerance(live)
 
 
 def test_a_song_starts_at_once_can_be_sought_in_and_ends_by_itself(server, model, tmp_path):

@@ -29,6 +29,7 @@ _STALL_SECONDS = 1.0
 _REOPEN_SECONDS = 0.5
 _SAFE_SECONDS = 0.003
 """Of the output's store, kept for our own work after waiting."""
+_GROWN_SECONDS = 0.05
 _QUEUE_EVERY = 8
 """Blocks from one look at the devices' queues to the next."""
 
@@ -264,8 +265,14 @@ class Live:
             latency=self._device_latency,
         )
         if self._source is not None:
-            # Without silence in store the output would starve while the first block is captured.
-            store = round(ports.latency[1] * self.plan.sample_rate) // self.plan.block
+            # Capturing takes a while to begin; without silence in store, laid down when it has
+            # begun, the output would starve meanwhile.
+            for _ in range(1 + int(0.1 / self.plan.block_seconds)):
+                ports.read()
+            seconds = ports.latency[1]
+            if self._device_latency == "low":
+                seconds = min(seconds, max(2 * self.plan.block_seconds, 0.035))
+            store = round(seconds * self.plan.sample_rate) // self.plan.block
             for _ in range(max(1, store)):
                 if ports.room >= self.plan.block:
                     ports.write(np.zeros((self.plan.n_channels, self.plan.block), np.float32))
@@ -326,14 +333,15 @@ class Live:
         return max(least, min(store, 4 * plan.block_seconds))
 
     def _queue_has_grown(self) -> bool:
-        """Whether the devices hold two blocks more than at first, for long: then leave one out."""
+        """Whether the devices hold much more than they did, for long: then leave a block out."""
         seen, block = self._steps // _QUEUE_EVERY, self.plan.block
         if self._steps % _QUEUE_EVERY or seen < self._queued.size or self._steps == 0:
             return False
         if not np.isfinite(self._usual):
             self._usual = float(np.median(self._queued))
         lately = self._queued[np.arange(seen - 5, seen + 1) % self._queued.size]
-        if lately.min() < self._usual + 2 * block or seen - self._slipped < 6:
+        grown = max(2 * block, int(_GROWN_SECONDS * self.plan.sample_rate))
+        if lately.min() < self._usual + grown or seen - self._slipped < 6:
             self._usual = min(self._usual, float(lately.max()))
             return False
         self._slipped = seen
