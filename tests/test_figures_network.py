@@ -32,15 +32,15 @@ def test_the_network_comes_back_from_its_graph(shape: WindowShape, tmp_path: Pat
 def test_the_maps_are_what_the_head_is_fed_with():
     torch.manual_seed(2)
     network = WindowNetwork(VAD).eval()
-    window = torch.rand(25, 513).numpy()
-    assert feature_maps(network, window, layer=1).shape == (16, 513, 25)
-    maps = feature_maps(network, window)
+    window = torch.rand(25, 513)
+    assert feature_maps(network, window.numpy(), layer=1).shape == (16, 513, 25)
+    maps = torch.from_numpy(feature_maps(network, window.numpy()))
     assert maps.shape == (16, 171, 8)
-    pooled = torch.nn.functional.max_pool2d(torch.from_numpy(maps[None]), 3)
+    pooled = torch.nn.functional.max_pool2d(maps[None], 3)
     out = network.head(pooled.permute(0, 2, 3, 1).flatten(1))
-    assert torch.allclose(out, network(torch.from_numpy(window[None])), atol=1e-6)
+    assert torch.allclose(out, network(window[None]), atol=1e-6)
     with pytest.raises(ModelError, match="1 to 4"):
-        feature_maps(network, window, layer=5)
+        feature_maps(network, window.numpy(), layer=5)
 
 
 def test_another_graph_is_refused(tmp_path: Path):

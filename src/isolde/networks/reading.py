@@ -7,7 +7,6 @@ it again.
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -51,12 +50,8 @@ def _rebuilt(nodes: list[Any], values: dict[str, Tensor]) -> WindowNetwork:
     mean = values[next(n for n in nodes if n.op_type == "Sub").input[1]]
     scale = values[next(n for n in nodes if n.op_type == "Mul").input[1]]
     kernels = iter([n for n in nodes if n.op_type == "Conv"])
-<<<<<<< HEAD
-    steps, found = plan(25), list[tuple[Tensor, Tensor]]()
-=======
     steps = plan(25)
     found: list[tuple[Tensor, Tensor]] = []
->>>>>>> main
     for below, level in zip(steps.levels, steps.levels[1:], strict=False):
         if level.kind != "convolution":
             continue
@@ -129,9 +124,5 @@ def feature_maps(network: WindowNetwork, window: Float32, *, layer: int = 4) -> 
             maps = functional.leaky_relu(convolution(maps), SLOPE)
             if i % 2 == 0 and i < layer:
                 maps = functional.max_pool2d(maps, POOL)
-<<<<<<< HEAD
-    return np.asarray(maps[0].numpy(), np.float32)
-=======
     found: Float32 = maps[0].numpy()
     return found
->>>>>>> main
