@@ -1,6 +1,5 @@
 """`isolde look` from outside: files appear where they were asked for, errors are one line."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from typer.testing import CliRunner
 
 from isolde.audio import write
 from isolde.catalogue import names
-from isolde.cli import app
+from isolde.cli import app, main
 
 pytest.importorskip("matplotlib")
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -59,15 +58,19 @@ def test_a_report_holds_pictures_and_three_players(song: Path, tmp_path: Path):
     ],
 )
 def test_mistakes_are_one_line_and_exit_2(
-    song: Path, tmp_path: Path, arguments: list[str], word: str
+    song: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    word: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ):
-    done = subprocess.run(
-        [sys.executable, "-m", "isolde", "look", str(song), *arguments],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
-    assert done.returncode == 2
-    assert word in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["isolde", "look", str(song), *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert word in said
+    assert len(said.strip().splitlines()) == 1
     assert sorted(tmp_path.iterdir()) == [song]

@@ -112,9 +112,9 @@ def activity_figure(
         axes.legend(loc="lower right", ncols=2)
     if probabilities is not None:
         axes = next(panels)
-        times, values = thinned(probabilities, frame_seconds)
-        axes.fill_between(start + times, 0, values, color=BLUE, alpha=0.35, lw=0)
-        axes.plot(start + times, values, color=BLUE, linewidth=0.8)
+        times, likely = thinned(probabilities, frame_seconds)
+        axes.fill_between(start + times, 0, likely, color=BLUE, alpha=0.35, lw=0)
+        axes.plot(start + times, likely, color=BLUE, linewidth=0.8)
         axes.set_ylim(0, 1.12)
         axes.set_yticks([0, 0.5, 1])
         axes.set_ylabel("somebody sings")

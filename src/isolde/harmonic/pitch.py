@@ -143,6 +143,8 @@ def _pyin(sound: Complex64, rules: Rules) -> Float32:
         frame_length=PYIN_WINDOW,
         hop_length=GRID_22.hop,
         resolution=rules.pitch_step,
+        beta_parameters=rules.thresholds,
+        switch_prob=rules.switching,
         fill_na=0.0,
     )
     return np.asarray(f0, np.float32)

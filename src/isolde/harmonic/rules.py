@@ -21,6 +21,10 @@ class Rules:
         high_pass_hz: steps 2 and 3; what lies below is not listened to: bass and bass drum.
         f0_min: lowest pitch in Hz.
         f0_max: highest pitch in Hz.
+        thresholds: pYIN's prior of how inexact a period may be, as a Beta distribution. Its
+            default, (2, 18) with a mean of 0.10, is for a voice alone; music behind it makes
+            periods less exact: here the mean is 0.17.
+        switching: probability per frame that voicing starts or stops; pYIN's default is 0.01.
         pitch_step: pYIN's resolution in semitones; the pitch is refined afterwards.
         width_hz: step 4; half width of the mask around every harmonic, in Hz: the Hann window's
             main lobe (two bins, 43 Hz) and a little.
@@ -40,6 +44,8 @@ class Rules:
     high_pass_hz: float = 200.0
     f0_min: float = 80.0
     f0_max: float = 1000.0
+    thresholds: tuple[float, float] = (2.0, 10.0)
+    switching: float = 0.002
     pitch_step: float = 0.2
     width_hz: float = 50.0
     width_cents: float = 35.0
