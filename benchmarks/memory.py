@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, nargs=2, default=(3.0, 180.0))
     parser.add_argument("--rate", type=int, default=44100)
     parser.add_argument("--channels", type=int, default=2)
+    parser.add_argument("--model", default="vocals")
     options = parser.parse_args()
     from isolde.audio import AudioWriter
 
@@ -41,6 +42,7 @@ def main() -> None:
                 for _ in range(int(minutes)):
                     writer.write(minute)
             command = [sys.executable, "-m", "isolde", "separate", str(path), "-o", folder, "-q"]
+            command += ["--model", options.model]
             peaks[f"{minutes:g} min, MB"] = round(peak_megabytes(command), 1)
     print(json.dumps(peaks, indent=1))
 

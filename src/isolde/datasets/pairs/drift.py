@@ -17,7 +17,7 @@ from isolde.datasets.pairs.whiten import Float64
 from isolde.stages import Float32
 
 SINC_TAPS = 64  # fractional delay: Kaiser-windowed sinc, error below -90 dB up to 0.9 Nyquist
-SNAP = 0.005  # samples: nearer to a whole one than this needs no filter (0.1 us at 44.1 kHz)
+SNAP = 5e-5  # samples: nearer to a whole one than this needs no filter (errors below -80 dB)
 LIMIT_PPM = 2500.0  # a drift beyond this is another speed, not another clock
 
 
