@@ -241,7 +241,11 @@ def test_ctrl_c_closes_devices_and_completes_files(server, model, tmp_path):
     command += ["--input", "isolde_capture", "--output", "isolde_out", "--block", "2"]
     environment = {**server.environment, "PYTHONPATH": ENVIRONMENT["PYTHONPATH"]}
     child = subprocess.Popen(
-        [*command, "--record", str(tmp_path / "r")], env=environment, stderr=subprocess.PIPE
+        [*command, "--record", str(tmp_path / "r")],
+        env=environment,
+        stderr=subprocess.PIPE,
+        # a job in the background is started with Ctrl-C ignored, and hands that down
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert child.stderr is not None
     assert child.stderr.readline().startswith(b"latency ")  # it runs
