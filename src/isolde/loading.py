@@ -10,7 +10,7 @@ import numpy as np
 from isolde.activity.detector import load_frame_detector
 from isolde.activity.gate import GatedMasker
 from isolde.audio import AudioReader
-from isolde.catalogue import DEFAULT, find
+from isolde.catalogue import DEFAULT, Model, find
 from isolde.errors import InputError, ModelError
 from isolde.harmonic import RULES, HarmonicMasker, make_rules_masker
 from isolde.masker import GraphMasker, Masker
@@ -29,10 +29,17 @@ def stems_of(model: str | Path) -> tuple[str, ...]:
     """
     if model == RULES:
         return (*HarmonicMasker.stems, HarmonicMasker.residual)
-    card = find(model).card
-    if not card.stems:
-        raise ModelError(f"model '{card.name}' separates nothing: take another, like '{DEFAULT}'")
+    card = _found(model).card
     return (*card.stems, card.residual)
+
+
+def _found(model: str | Path) -> Model:
+    """A model of the catalogue that separates."""
+    found = find(model)
+    if not found.card.stems:
+        name = found.card.name
+        raise ModelError(f"model '{name}' separates nothing: take another, like '{DEFAULT}'")
+    return found
 
 
 def load_masker(
@@ -51,12 +58,11 @@ def load_masker(
         InputError: when there is no channel, or no vocals to gate.
         MissingExtraError: when the model is "rules" and librosa is not installed.
     """
-    stems_of(model)
     masker: Masker
     if model == RULES:
         masker = make_rules_masker(n_channels)
     else:
-        found = find(model)
+        found = _found(model)
         masker = GraphMasker(found.graph(threads=threads), found.card, n_channels=n_channels)
     if gate:
         masker = GatedMasker(masker, load_frame_detector(threads=threads))

@@ -4,7 +4,7 @@ Input and output share one time axis: output sample (or frame) k is input sample
 A stage gives fewer samples than it got until its latency is filled, and `flush` gives the rest.
 """
 
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,3 @@ class Stage(Protocol[In, Out]):
     def reset(self) -> None:
         """Forget the stream, so that the next block is the first one again."""
         ...
-
-
-AnyStage = Stage[Any, Any]
