@@ -28,7 +28,7 @@ class Remix:
         same_song: chance that the backing is the voice's own.
         voiced: chance that a place where the voice sounds is asked for.
         no_voice: chance of a backing alone.
-        mid: chance of the mean of the channels; else left or right.
+        mid: chance of the mean of the channels; else left or right, or in stereo both.
         tune: chance that a source is played faster or slower.
         tune_semitones: by how much at most, up or down.
         equalise: chance of a random smooth equaliser on a source.
@@ -39,6 +39,8 @@ class Remix:
         voice_level: what the voice's level is measured on when its backing is another song's: the
             "piece" that is cut, or the whole "song" where it sounds, so that its quiet places, and
             what bleeds into its silent ones, stay quiet.
+        band: chance that both are cut off above a frequency between 3 kHz and the top.
+        limit: chance that a limiter turns loud moments of the mixture down.
     """
 
     same_song: float = 0.4
@@ -53,6 +55,8 @@ class Remix:
     jitter_db: float = 2.0
     level_db: tuple[float, float] = (-36.0, -9.0)
     voice_level: str = "piece"
+    band: float = 0.0
+    limit: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
@@ -88,7 +92,7 @@ class Mixer:
         self._song_rms: dict[int, float] = {}
 
     def example(self, index: int, n_frames: int) -> tuple[Complex64, Complex64]:
-        """Spectra of the voice and of the backing of example `index`.
+        """Spectra of the voice and of the backing of example `index`, one channel.
 
         Returns:
             two (n_frames, 513): their sum is the mixture.
@@ -98,6 +102,16 @@ class Mixer:
 
     def labelled(self, index: int, n_frames: int) -> tuple[Complex64, Complex64, Bools]:
         """Example `index`, and in which of its frames the voice sounds, (n_frames,)."""
+        vocals, accompaniment, sounds = self._made(index, n_frames, stereo=False)
+        return vocals[0], accompaniment[0], sounds
+
+    def stereo(self, index: int, n_frames: int) -> tuple[Complex64, Complex64, Bools]:
+        """Example `index` in stereo: two (2, n_frames, 513), and where the voice sounds."""
+        return self._made(index, n_frames, stereo=True)
+
+    def _made(
+        self, index: int, n_frames: int, *, stereo: bool
+    ) -> tuple[Complex64, Complex64, Bools]:
         rng, s = np.random.default_rng([self.seed, index]), self.settings
         n = (n_frames - 1) * GRID_22.hop
         i = int(rng.choice(len(self._voices), p=self._voice_chances))
@@ -108,32 +122,38 @@ class Mixer:
         else:
             backing = self._backings[rng.choice(len(self._backings), p=self._backing_chances)]
         assert voice.vocals is not None and backing.accompaniment is not None
-        side = -1 if rng.random() < s.mid else int(rng.integers(2))
+        mid, side = rng.random() < s.mid, int(rng.integers(2))
+        sides = ([-1] * (1 + stereo)) if mid else [side, 1 - side][: 1 + stereo]
         speed = self._speed(rng)
         start = self._place(voice, n, rng)
         frames = np.round(start / GRID_22.hop + speed * np.arange(n_frames)).astype(int)
         sounds = voice.activity[np.minimum(frames, len(voice.activity) - 1)]
-        v = _cut(voice.vocals, start, n, speed, side)
+        v = _cut(voice.vocals, start, n, speed, sides)
         if together:
-            a = _cut(backing.accompaniment, start, n, speed, side)
+            a = _cut(backing.accompaniment, start, n, speed, sides)
             gain = 10 ** (rng.normal(0, s.jitter_db) / 20)
         else:
             start = int(rng.integers(max(1, backing.accompaniment.shape[1] - n)))
-            a = _cut(backing.accompaniment, start, n, self._speed(rng), side)
+            a = _cut(backing.accompaniment, start, n, self._speed(rng), sides)
             rms = _rms(v) if s.voice_level == "piece" else self._rms_of(i)
             gain = 10 ** (rng.normal(*s.balance_db) / 20) * _rms(a) / max(rms, 1e-3)
         if rng.random() < s.no_voice:
             gain, sounds = 0.0, np.zeros(n_frames, np.bool_)
         v *= np.float32(gain)
         level = 10 ** (rng.uniform(*s.level_db) / 20) / max(_rms(v + a), 1e-4)
-        spectra = analyse(np.stack([v, a]) * np.float32(level), GRID_22)[:, :n_frames]
+        both = np.concatenate([v, a]) * np.float32(level)
+        spectra = analyse(both, GRID_22)[:, :n_frames].reshape(2, -1, n_frames, GRID_22.n_bins)
         for source in spectra:
             if rng.random() < s.equalise:
                 source *= self._curve(rng)
+        if rng.random() < s.limit:
+            spectra *= _limiter(spectra.sum(axis=0), float(rng.uniform(2, 9)))
         top = min(voice.top_hz, backing.top_hz)
+        if rng.random() < s.band:
+            top = min(top, float(rng.uniform(3000, GRID_22.sample_rate / 2)))
         if top < GRID_22.sample_rate / 2:
             # the same edge for both, or the network learns that treble is never voice
-            spectra[:, :, int((top - 200) / GRID_22.sample_rate * GRID_22.n_fft) :] = 0
+            spectra[..., int((top - 200) / GRID_22.sample_rate * GRID_22.n_fft) :] = 0
         return spectra[0], spectra[1], sounds
 
     def _rms_of(self, i: int) -> float:
@@ -143,7 +163,7 @@ class Mixer:
             assert voice.vocals is not None
             frames = np.flatnonzero(voice.activity)
             frames = frames[:: 1 + len(frames) // 256].tolist()
-            parts = [_cut(voice.vocals, f * GRID_22.hop, GRID_22.hop, 1.0, -1) for f in frames]
+            parts = [_cut(voice.vocals, f * GRID_22.hop, GRID_22.hop, 1.0, [-1]) for f in frames]
             self._song_rms[i] = _rms(np.concatenate(parts))
         return self._song_rms[i]
 
@@ -174,12 +194,27 @@ def _chances(parts: Sequence[Int16 | None]) -> Float32:
     return lengths / lengths.sum()  # type: ignore[no-any-return]
 
 
-def _cut(part: Int16, start: int, n: int, speed: float, side: int) -> Float32:
-    """`n` samples of one channel (or, side -1, of the mean of both), played at `speed`."""
+def _cut(part: Int16, start: int, n: int, speed: float, sides: list[int]) -> Float32:
+    """`n` samples of some channels (-1 is the mean of both), played at `speed`: (sides, n)."""
     need = n if speed == 1 else int(np.ceil(n * speed)) + 16
     piece = part[:, start : start + need].astype(np.float32) / np.float32(FULL_SCALE)
-    mono = piece.mean(axis=0) if side < 0 else piece[side]
-    if speed != 1 and len(mono) > 64:
-        resampler = Resampler(round(GRID_22.sample_rate * speed), GRID_22.sample_rate, 1)
-        mono = np.concatenate([resampler.feed(mono[None]), resampler.flush()], axis=1)[0]
-    return np.pad(mono[:n], (0, max(0, n - len(mono)))).astype(np.float32)
+    piece = np.stack([piece.mean(axis=0) if side < 0 else piece[side] for side in sides])
+    if speed != 1 and piece.shape[1] > 64:
+        resampler = Resampler(
+            round(GRID_22.sample_rate * speed), GRID_22.sample_rate, piece.shape[0]
+        )
+        piece = np.concatenate([resampler.feed(piece), resampler.flush()], axis=1)
+    missing = max(0, n - piece.shape[1])
+    return np.pad(piece[:, :n], ((0, 0), (0, missing))).astype(np.float32)
+
+
+def _limiter(mixture: Complex64, over_db: float) -> Float32:
+    """Gains (n_frames, 1) of a limiter that works `over_db` below the loudest frame.
+
+    It lets go within some 60 ms; the same gains on all that sounds keep the sum a sum.
+    """
+    level = np.sqrt((np.abs(mixture) ** 2).sum(axis=(0, 2))) + 1e-9
+    gains = np.minimum(1, level.max() * 10 ** (-over_db / 20) / level)
+    before = np.pad(gains, (5, 0), constant_values=1.0)
+    held = np.lib.stride_tricks.sliding_window_view(before, 6).min(axis=1)
+    return held[:, None].astype(np.float32)  # type: ignore[no-any-return]
