@@ -19,13 +19,8 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from isolde.graph import Graph  # noqa: E402
 from isolde.networks.bands import BandNetwork, BandShape, n_bands  # noqa: E402
-from isolde.networks.bands_graph import band_graph  # noqa: E402
-from isolde.training.bands import (  # noqa: E402
-    SETTLING,
-    band_batch,
-    band_loss,
-    band_masks,
-)
+from isolde.networks.bands_graph import SETTLING, band_graph  # noqa: E402
+from isolde.training.bands import BandTask  # noqa: E402
 
 SMALL = BandShape(features=6, shared=3, mixed=8, hidden=7, delays=(2, 1))
 STEREO = Features(signal="stereo")
@@ -123,8 +118,13 @@ def test_channels_come_back_in_their_places(tmp_path: Path):
         alone = masker_of(network, tmp_path, len(pair))
         own = np.concatenate([alone.feed(spectra[pair]), alone.flush()], axis=2)
         np.testing.assert_allclose(masks[:, pair], own, atol=2e-6)
-    direct = band_masks(network, STEREO, spectra[:2])
-    np.testing.assert_allclose(masks[:, :2], direct, atol=2e-6)
+
+
+def test_validation_hears_the_masks_that_a_separator_makes(tmp_path: Path):
+    network, spectra = network_of(), spectra_of(2)
+    masker = masker_of(network, tmp_path, 2)
+    masks = np.concatenate([masker.feed(spectra), masker.flush()], axis=2)[0]
+    np.testing.assert_allclose(masks, BandTask(SMALL).masks(network, spectra), atol=2e-6)
 
 
 def test_a_mono_song_is_a_stereo_song_of_two_equal_channels(tmp_path: Path):
@@ -212,12 +212,13 @@ def test_the_losses_are_what_they_say(entries: list[Entry]):
     mixer = Mixer(entries, Remix(), seed=4)
     network = network_of()
     ahead = network.shape.look_ahead
-    batch = band_batch(STEREO, mixer, [5], frames=10, look_ahead=ahead)
+    task = BandTask(SMALL, snr=1.0, bce=0.0)
+    batch = task.batch(mixer, [5], frames=10, step=0)
     vocals, accompaniment, _ = mixer.stereo(5, SETTLING + 10 + ahead)
     mixture = vocals + accompaniment
     with torch.no_grad():
         mask = torch.sigmoid(network(batch.features)).numpy()[0, SETTLING:].transpose(1, 0, 2)
-        loss = band_loss(network, batch, bce=0, snr=1, weight_power=1).item()
+        loss = task.loss(network, batch, step=0).item()
     kept = slice(SETTLING, SETTLING + 10)
     v, x = vocals[:, kept], mixture[:, kept]
     floor = 0.01 * np.sum(np.abs(x) ** 2)
@@ -229,12 +230,13 @@ def test_the_losses_are_what_they_say(entries: list[Entry]):
 def test_learning_lowers_the_loss(entries: list[Entry]):
     mixer = Mixer(entries, Remix(), seed=4)
     network = network_of().train()
-    batch = band_batch(STEREO, mixer, range(2), frames=16, look_ahead=network.shape.look_ahead)
+    task = BandTask(SMALL, bce=1.0)
+    batch = task.batch(mixer, range(2), frames=16, step=0)
     optimiser = torch.optim.AdamW(network.parameters(), 1e-2)
     losses = []
     for _ in range(25):
         optimiser.zero_grad()
-        loss = band_loss(network, batch, bce=1, snr=1, weight_power=0.8)
+        loss = task.loss(network, batch, step=0)
         loss.backward()
         optimiser.step()
         losses.append(loss.item())

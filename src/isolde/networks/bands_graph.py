@@ -21,6 +21,9 @@ from isolde.networks.bands import (
 from isolde.networks.nodes import TO_THE_END, Dims, Nodes, serialised
 from isolde.spectrum import N_MODEL_BINS
 
+SETTLING = 8
+"""Frames of silence to feed before a song."""
+
 
 def _numbers(tensor: torch.Tensor) -> NDArray[np.float32]:
     return np.asarray(tensor.detach().numpy(), np.float32)
@@ -137,7 +140,7 @@ class _Writer(Nodes):
 
 
 def band_graph(network: BandNetwork) -> bytes:
-    """The ONNX file of a band network; feed it `bands.SETTLING` frames of silence before a song.
+    """The ONNX file of a band network; feed it `SETTLING` frames of silence before a song.
 
     Args:
         network: trained weights; not changed.
