@@ -17,11 +17,12 @@ from isolde.loading import separate
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
-from isolde.networks.sliding import slide  # noqa: E402
+from isolde.networks.article import MASK  # noqa: E402
 from isolde.training.command import train_folders  # noqa: E402
-from isolde.training.loop import Run, loss_of, make_batch  # noqa: E402
+from isolde.training.loop import Run  # noqa: E402
 from isolde.training.publish import publish  # noqa: E402
 from isolde.training.recipe import Recipe  # noqa: E402
+from isolde.training.windows import WindowTask  # noqa: E402
 
 SMALL = Recipe(segments=2, frames=8, steps=6, warm_up=2, seed=5)
 
@@ -128,19 +129,17 @@ def test_levels_stay_within_their_range(library: Library):
 
 def test_one_batch_can_be_learnt_by_heart(library: Library):
     """The whole path is right if a network can overfit it: the error falls to a tenth and below."""
-    recipe = replace(SMALL, loss="mse", target="binary")
-    batch = make_batch(recipe, Mixer(library.entries, recipe.remix, seed=1), 0, exact=True)
+    task = WindowTask(error="mse", target="binary")
+    batch = task.batch(Mixer(library.entries, Remix(), seed=1), [0, 1], frames=8, step=0)
     torch.manual_seed(0)
-    from isolde.networks.article import WindowNetwork
-
-    network = WindowNetwork(recipe.shape, dropout=(0, 0, 0))
+    network = task.build()
     network.mean.copy_(batch.features.mean((0, 1)))
     network.std.copy_(batch.features.std((0, 1)) + 1e-3)
     optimiser = torch.optim.Adam(network.parameters(), 2e-3)
     losses = []
     for _ in range(80):
         optimiser.zero_grad()
-        loss = loss_of(recipe, slide(network, batch.features), batch)
+        loss = task.loss(network, batch, step=0)
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
@@ -152,11 +151,11 @@ def test_the_target_is_the_frame_that_the_window_is_about(library: Library, exac
     """With features of the target's own frame, the batch's slices must line up for either form."""
     from isolde.networks.sliding import plan
 
-    recipe = replace(SMALL, look_ahead=5)
-    mixer = Mixer(library.entries, recipe.remix, seed=1)
-    batch = make_batch(recipe, mixer, 0, exact=exact)
+    task = WindowTask(look_ahead=5, interior_steps=0 if exact else 1)
+    mixer = Mixer(library.entries, Remix(), seed=1)
+    batch = task.batch(mixer, [0], frames=8, step=0)
     steps = plan(exact=exact)
-    vocals, accompaniment = mixer.example(0, recipe.frames + steps.span)[:2]
+    vocals, accompaniment = mixer.example(0, 8 + steps.span)[:2]
     mixture = vocals + accompaniment
     # answer 0 belongs to the window's frame 24 - look_ahead, the window starts `lead` frames in
     frame = steps.lead + 24 - 5
@@ -173,7 +172,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def test_a_stopped_run_goes_on_to_the_same_bits(library: Library, tmp_path: Path):
-    recipe = replace(SMALL, interior_steps=2, dropout=(0.1, 0.1, 0.1))
+    recipe = replace(SMALL, task=WindowTask(interior_steps=2, dropout=(0.1, 0.1, 0.1)))
     mixer = Mixer(library.entries, recipe.remix, seed=recipe.seed)
     Run(tmp_path / "whole", recipe, mixer).train()
     Run(tmp_path / "parts", recipe, mixer).train(until=3)
@@ -187,7 +186,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(library: Library, tmp_path: Path
 def test_another_networks_run_is_refused(library: Library, tmp_path: Path):
     mixer = Mixer(library.entries, SMALL.remix, seed=1)
     Run(tmp_path / "run", replace(SMALL, steps=1), mixer).train()
-    other = replace(SMALL, shape=replace(SMALL.shape, hidden=64))
+    other = replace(SMALL, task=WindowTask(shape=replace(MASK, hidden=64)))
     with pytest.raises(InputError, match="another network"):
         Run(tmp_path / "run", other, mixer)
 
@@ -201,22 +200,23 @@ def test_the_rate_rises_stays_and_falls_to_nothing():
 
 
 def test_a_recipe_survives_json():
-    recipe = Recipe(features=Features(mel=True), remix=Remix(tune=0.1), dropout=(0.1, 0.2, 0.3))
+    task = WindowTask(features=Features(mel=True), dropout=(0.1, 0.2, 0.3))
+    recipe = Recipe(task=task, remix=Remix(tune=0.1))
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
 
 
 @pytest.mark.parametrize(
-    "values", [{"target": "loud"}, {"loss": "hinge"}, {"look_ahead": 25}, {"look_ahead": -1}]
+    "values", [{"target": "loud"}, {"error": "hinge"}, {"look_ahead": 25}, {"look_ahead": -1}]
 )
 def test_recipes_without_meaning_are_refused(values: dict):
     with pytest.raises(InputError):
-        Recipe(**values)
+        WindowTask(**values)
 
 
 def test_from_a_folder_to_a_model_that_separates(folder: Path, tmp_path: Path):
     """`isolde train` and `isolde export`, then the model by its path."""
     recipe = tmp_path / "recipe.json"
-    recipe.write_text(json.dumps(replace(SMALL, steps=2, look_ahead=4).to_dict()))
+    recipe.write_text(json.dumps(replace(SMALL, steps=2, task=WindowTask(look_ahead=4)).to_dict()))
     lines = list(
         train_folders(
             [folder],

@@ -12,7 +12,6 @@ from isolde.datasets.remix import Mixer
 from isolde.errors import InputError
 from isolde.training.loop import Run
 from isolde.training.recipe import Recipe
-from isolde.training.validation import validate
 
 LINES_EVERY = 50
 
@@ -64,14 +63,8 @@ def train_folders(
         left = (end - run.step) * answers / speed / 60
         yield f"step {run.step} loss {loss:.4f} {speed:.0f} frames/s {left:.0f} min left"
         if songs and (run.step % validate_every == 0 or run.step == end):
-            median, mean = validate(
-                run.averaged(),
-                recipe.features,
-                songs,
-                look_ahead=recipe.look_ahead,
-                exact=run.step > recipe.interior_steps,
-            )
-            yield f"step {run.step} vocals uSDR: median {median:.2f} dB, mean {mean:.2f} dB"
+            median, mean = run.measure(songs)
+            yield f"step {run.step} {recipe.task.score}: median {median:.2f}, mean {mean:.2f}"
 
 
 def _recipe(file: Path | None, out: Path) -> Recipe:
@@ -82,6 +75,7 @@ def _recipe(file: Path | None, out: Path) -> Recipe:
             raise InputError(f"{file}: no such file: give the JSON of a recipe")
         return Recipe()
     try:
-        return Recipe.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path}: is no recipe of this version ({error})") from None
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: is not JSON ({error})") from None
+    return Recipe.from_dict(values, where=str(path))
