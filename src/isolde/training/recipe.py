@@ -9,11 +9,12 @@ from typing import Any
 
 from isolde.datasets.remix import Remix
 from isolde.errors import InputError
+from isolde.training.bands import BandTask
 from isolde.training.strict import build, suggestion
 from isolde.training.task import Task
 from isolde.training.windows import WindowTask
 
-KINDS: dict[str, type[Any]] = {WindowTask.kind: WindowTask}
+KINDS: dict[str, type[Any]] = {WindowTask.kind: WindowTask, BandTask.kind: BandTask}
 """The tasks there are, by the `kind` of a recipe."""
 
 OPTIMISERS = ("adamw", "sgd")
