@@ -41,6 +41,11 @@ class Task(Protocol):
         ...
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """The stems that it needs apart, as `Library` takes them."""
+        ...
+
+    @property
     def features(self) -> Features:
         """What the network is fed with."""
         ...
