@@ -118,6 +118,11 @@ class BandTask:
         return make(entries, remix, seed=seed)
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """Stems that must be decoded."""
+        return ("vocals",) if self.shape.masks == 1 else QUARTET
+
+    @property
     def look_ahead(self) -> int:
         """Frames after the one that the answer is for."""
         return self.shape.look_ahead

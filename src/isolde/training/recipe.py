@@ -76,6 +76,8 @@ class Recipe:
             word = getattr(self, name)
             if word not in known:
                 raise InputError(f"{name} '{word}' is unknown: {suggestion(word, known)}")
+        if self.draw == "songs" and self.task.kind != WindowTask.kind:
+            raise InputError(f"draw 'songs' is not for kind '{self.task.kind}': take 'remix'")
         for name in ("segments", "frames", "steps"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}: give at least 1")
