@@ -8,6 +8,7 @@ import pytest
 from isolde import songs
 from isolde.catalogue import Card, find, save
 from isolde.datasets.library import Entry
+from isolde.datasets.quartets import Quartets
 from isolde.datasets.remix import Mixer, Remix
 from isolde.errors import InputError
 from isolde.features import Features
@@ -35,7 +36,7 @@ def network_of(shape: BandShape = SMALL, *, seed: int = 0) -> BandNetwork:
 
 
 def masker_of(network: BandNetwork, folder: Path, n_channels: int) -> GraphMasker:
-    stems = ("vocals", "drums", "bass")[: network.shape.masks]
+    stems = ("vocals", "drums", "bass")[: max(1, network.shape.masks - 1)]
     card = Card(
         name="bands",
         summary="",
@@ -59,14 +60,18 @@ def spectra_of(n_channels: int, n_frames: int = 40, seed: int = 3) -> np.ndarray
     return (real + 1j * imaginary).astype(np.complex64)
 
 
-@pytest.mark.parametrize("shape", [SMALL, BandShape(delays=(0, 0), masks=2, features=8)])
+@pytest.mark.parametrize("shape", [SMALL, BandShape(delays=(0, 0), masks=4, features=8)])
 def test_the_graph_is_the_network_at_any_number_of_frames_a_call(shape: BandShape):
     network = network_of(shape)
     graph = Graph(band_graph(network))
     frames = np.random.default_rng(1).random((2, 30, 2048), np.float32)
     with torch.no_grad():
         raw = network(torch.from_numpy(frames))
-    expected = torch.sigmoid(raw).numpy().reshape(2, raw.shape[1], shape.outputs)
+        masks = network.read(raw)
+    if shape.masks > 1:  # they sum to one, and the residual's stays at home
+        np.testing.assert_allclose(masks.sum(dim=2).numpy(), 1, atol=1e-5)
+        masks = masks[:, :, :-1]
+    expected = masks.numpy().reshape(2, raw.shape[1], shape.outputs)
     whole, _ = graph(frames, graph.state(2))
     # float32, another order of sums
     np.testing.assert_allclose(whole[:, shape.look_ahead :], expected, atol=2e-6)
@@ -109,7 +114,7 @@ def test_every_bin_of_a_band_hears_every_other_band():
 
 def test_channels_come_back_in_their_places(tmp_path: Path):
     """Six channels are three pairs; the masks of each pair are those of the pair alone."""
-    network = network_of(BandShape(features=6, shared=3, mixed=8, hidden=7, masks=2))
+    network = network_of(BandShape(features=6, shared=3, mixed=8, hidden=7, masks=3))
     spectra = spectra_of(5)
     many = masker_of(network, tmp_path, 5)
     masks = np.concatenate([many.feed(spectra), many.flush()], axis=2)
@@ -174,13 +179,14 @@ def entries() -> list[Entry]:
 
 def test_stereo_examples_repeat_and_differ(entries: list[Entry]):
     mixer = Mixer(entries, Remix(mid=0.0, band=0.3, limit=0.5), seed=4)
-    first, again, other = mixer.stereo(7, 20), mixer.stereo(7, 20), mixer.stereo(8, 20)
-    assert first[0].shape == (2, 20, 513)
-    for a, b in zip(first, again, strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert (first[0] != other[0]).any()
-    middle = Mixer(entries, Remix(mid=1.0), seed=4).stereo(7, 20)[0]
-    np.testing.assert_array_equal(middle[0], middle[1])
+    first, again, other = mixer.sources(7, 20), mixer.sources(7, 20), mixer.sources(8, 20)
+    assert first.shape == (2, 2, 20, 513)
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    middle = Mixer(entries, Remix(mid=1.0), seed=4).sources(7, 20)
+    np.testing.assert_array_equal(middle[:, 0], middle[:, 1])
+    one_channel = mixer.labelled(7, 20)[0]
+    assert one_channel.shape == (20, 513)
 
 
 def test_a_limiter_turns_loud_frames_down_and_voice_and_backing_alike(entries: list[Entry]):
@@ -188,8 +194,8 @@ def test_a_limiter_turns_loud_frames_down_and_voice_and_backing_alike(entries: l
     limited = Mixer(entries, Remix(limit=1.0), seed=4)
     turned = 0
     for index in range(6):
-        v, a, _ = plain.stereo(index, 40)
-        w, b, _ = limited.stereo(index, 40)
+        v, a = plain.sources(index, 40)
+        w, b = limited.sources(index, 40)
         gain = np.abs(w + b).sum(axis=(0, 2)) / np.abs(v + a).sum(axis=(0, 2))
         assert gain.max() <= 1 + 1e-4
         np.testing.assert_allclose(w, v * gain[:, None], atol=2e-5)
@@ -201,7 +207,7 @@ def test_a_limiter_turns_loud_frames_down_and_voice_and_backing_alike(entries: l
 def test_a_band_limit_is_the_same_for_voice_and_backing(entries: list[Entry]):
     mixer = Mixer(entries, Remix(band=1.0, equalise=0.0), seed=4)
     for index in range(5):
-        parts = mixer.stereo(index, 20)[:2]
+        parts = mixer.sources(index, 20)
         empty = [(np.abs(p) == 0).all(axis=(0, 1)) for p in parts]
         np.testing.assert_array_equal(*empty)
         assert empty[0][-1]
@@ -214,7 +220,7 @@ def test_the_losses_are_what_they_say(entries: list[Entry]):
     ahead = network.shape.look_ahead
     task = BandTask(SMALL, snr=1.0, bce=0.0)
     batch = task.batch(mixer, [5], frames=10, step=0)
-    vocals, accompaniment, _ = mixer.stereo(5, SETTLING + 10 + ahead)
+    vocals, accompaniment = mixer.sources(5, SETTLING + 10 + ahead)
     mixture = vocals + accompaniment
     with torch.no_grad():
         mask = torch.sigmoid(network(batch.features)).numpy()[0, SETTLING:].transpose(1, 0, 2)
@@ -241,6 +247,60 @@ def test_learning_lowers_the_loss(entries: list[Entry]):
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] - 0.1
+
+
+@pytest.fixture(scope="module")
+def quartets() -> list[Entry]:
+    found = []
+    for seed in (1, 2):
+        stems = songs.make_song(seed, seconds=4.0, sample_rate=22050)
+        pcm = {k: np.round(np.clip(a, -1, 1) * 32767).astype(np.int16) for k, a in stems.items()}
+        activity = np.ones(GRID_22.n_frames(pcm["vocals"].shape[1]), np.bool_)
+        entry = Entry(f"song {seed}", "", 11025.0, pcm.pop("vocals"), None, activity, **pcm)
+        found.append(entry)
+    return found
+
+
+def test_a_quartet_is_one_songs_stems_or_those_of_several(quartets: list[Entry]):
+    plain = Remix(same_song=1.0, tune=0, equalise=0, jitter_db=0, no_voice=0, mid=0)
+    sources = Quartets(quartets[:1], plain, seed=2).sources(3, 30)
+    assert sources.shape == (4, 2, 30, 513)
+    # the balance of the stems is the song's own: the same gain on all of them
+    levels = np.sqrt((np.abs(sources) ** 2).sum(axis=(1, 2, 3)))
+    again = Quartets(quartets[:1], plain, seed=2).sources(3, 30)
+    np.testing.assert_array_equal(sources, again)
+    assert (levels > 0).sum() >= 3
+    silent = Quartets(quartets, Remix(no_voice=1.0), seed=2).sources(3, 30)
+    assert np.abs(silent[0]).max() == 0
+
+
+def test_quartets_need_all_four(entries: list[Entry]):
+    with pytest.raises(InputError, match="drums"):
+        Quartets(entries, Remix(), seed=1)
+
+
+def test_a_quartet_is_learnt(quartets: list[Entry]):
+    shape = BandShape(features=8, shared=3, mixed=12, hidden=8, delays=(1, 1), masks=4)
+    task = BandTask(shape, learns="quartet", bce=0.5)
+    assert (task.stems, task.residual) == (("vocals", "drums", "bass"), "other")
+    examples = task.examples(quartets, Remix(), seed=4)
+    network = network_of(shape).train()
+    batch = task.batch(examples, range(2), frames=16, step=0)
+    optimiser = torch.optim.AdamW(network.parameters(), 1e-2)
+    losses = []
+    for _ in range(25):
+        optimiser.zero_grad()
+        loss = task.loss(network, batch, step=0)
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] - 0.1
+
+
+@pytest.mark.parametrize("values", [{"learns": "vocal"}, {"learns": "quartet"}, {"snr": -1.0}])
+def test_a_task_that_cannot_be_is_refused(values: dict):
+    with pytest.raises(InputError):
+        BandTask(SMALL, **values)
 
 
 def test_features_hold_left_right_mid_and_side():

@@ -41,7 +41,8 @@ class BandShape:
         mixed: units of the layer that sees all bands.
         hidden: units of each band's last hidden layer.
         delays: for each block, frames after the one that its answer is for.
-        masks: per channel; more than one are of several stems.
+        masks: per channel: 1, whose complement is the residual, or one for each stem, the
+            residual's too, which sum to 1.
     """
 
     features: int = 64
@@ -65,8 +66,8 @@ class BandShape:
 
     @property
     def outputs(self) -> int:
-        """Numbers of an answer: (masks, channels, bins)."""
-        return self.masks * 2 * N_MODEL_BINS
+        """Numbers of a graph's answer: (masks but the residual's, channels, bins)."""
+        return max(1, self.masks - 1) * 2 * N_MODEL_BINS
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "BandShape":
@@ -165,8 +166,13 @@ class BandNetwork(nn.Module):
         whole = torch.cat([*parts, parts[-1][..., -1:, :]], dim=-2)
         return whole.permute(1, 0, 3, 2)
 
+    def read(self, raw: Tensor) -> Tensor:
+        """Raw masks (n, n_frames, masks * 2, 513) to masks (n, n_frames, masks, 2, 513)."""
+        raw = raw.reshape(*raw.shape[:2], self.shape.masks, 2, N_MODEL_BINS)
+        return torch.sigmoid(raw) if self.shape.masks == 1 else torch.softmax(raw, dim=2)
+
     def forward(self, frames: Tensor) -> Tensor:
-        """Raw masks, before the sigmoid; answer i is for frame i, read `look_ahead` frames later.
+        """Raw masks, to be read by `read`; answer i is for frame i, read `look_ahead` frames later.
 
         Args:
             frames: (n, n_frames, 2048) features, a bin's four signals side by side.

@@ -138,6 +138,14 @@ class _Writer(Nodes):
         last = self.part(parts[-1], {2: (-1, TO_THE_END)})
         return self.node("Concat", *parts, last, axis=2)
 
+    def read(self, raw: str) -> str:
+        """Raw masks (n * streams, masks * 2, 513) to masks, without the residual's."""
+        masks = self.shape.masks
+        if masks == 1:
+            return self.node("Sigmoid", raw)
+        apart = self.node("Reshape", raw, self.whole(0, masks, 2 * N_MODEL_BINS))
+        return self.part(self.node("Softmax", apart, axis=1), {1: (0, masks - 1)})
+
 
 def band_graph(network: BandNetwork) -> bytes:
     """The ONNX file of a band network; feed it `SETTLING` frames of silence before a song.
@@ -147,7 +155,8 @@ def band_graph(network: BandNetwork) -> bytes:
 
     Returns:
         the serialised model: frames (streams, n, 2048) and states to masks
-        (streams, n, masks * 2 * 513) and states.
+        (streams, n, masks * 2 * 513) and states; of several masks, that sum to 1, the last one, the
+        residual's, is left out.
     """
     w, shape = _Writer(network), network.shape
     frames = w.node("Transpose", "frames", perm=[1, 0, 2])  # (n, streams, 2048)
@@ -161,13 +170,11 @@ def band_graph(network: BandNetwork) -> bytes:
     for block in network.blocks:
         assert isinstance(block, Block)
         x = w.block(x, block, seq, four, shared)
-    masks = w.node("Sigmoid", w.answer(x))
-    masks = w.node("Reshape", masks, w.node("Concat", sizes, w.whole(-1), axis=0))
+    masks = w.node("Reshape", w.read(w.answer(x)), w.node("Concat", sizes, w.whole(-1), axis=0))
     w.node("Transpose", masks, perm=[1, 0, 2], output="mask")
     states: Dims = {name: ["batch", *dims] for name, dims in w.states.items()}
-    outputs = 2 * shape.masks * N_MODEL_BINS
     return serialised(
         w,
         {"frames": ["batch", "n", N_BINS * SIGNALS], **states},
-        {"mask": ["batch", "n", outputs], **{f"next_{k}": v for k, v in states.items()}},
+        {"mask": ["batch", "n", shape.outputs], **{f"next_{k}": v for k, v in states.items()}},
     )

@@ -17,7 +17,11 @@ from isolde.training.windows import WindowTask
 KINDS: dict[str, type[Any]] = {WindowTask.kind: WindowTask, BandTask.kind: BandTask}
 """The tasks there are, by the `kind` of a recipe."""
 
-OPTIMISERS = ("adamw", "sgd")
+CHOICES = {
+    "draw": ("remix", "songs"),
+    "labels": ("level", "heard"),
+    "optimiser": ("adamw", "sgd"),
+}
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,11 @@ class Recipe:
     Attributes:
         task: the network and what it learns; in files the table `task`, and its `kind`.
         remix: how examples are made.
+        draw: "remix", endless new mixes, or "songs", every stretch of them as they are, once an
+            epoch in random order.
+        labels: where a voice sounds: "level", within 40 dB of its loud parts, or "heard", by
+            `isolde.datasets.labels`.
+        hold_out: share of the music in folders that is kept for validation, by artists.
         segments: stretches of frames in a step.
         frames: answers from each stretch.
         steps: in all.
@@ -44,6 +53,9 @@ class Recipe:
 
     task: Task = field(default_factory=WindowTask)
     remix: Remix = field(default_factory=Remix)
+    draw: str = "remix"
+    labels: str = "level"
+    hold_out: float = 0.0
     segments: int = 16
     frames: int = 48
     steps: int = 4000
@@ -60,10 +72,12 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
-        if self.optimiser not in OPTIMISERS:
-            raise InputError(
-                f"optimiser '{self.optimiser}' is unknown: {suggestion(self.optimiser, OPTIMISERS)}"
-            )
+        for name, known in CHOICES.items():
+            word = getattr(self, name)
+            if word not in known:
+                raise InputError(f"{name} '{word}' is unknown: {suggestion(word, known)}")
+        if self.draw == "songs" and self.task.kind != WindowTask.kind:
+            raise InputError(f"draw 'songs' is not for kind '{self.task.kind}': take 'remix'")
         for name in ("segments", "frames", "steps"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}: give at least 1")
@@ -72,9 +86,9 @@ class Recipe:
                 raise InputError(f"{name} is {getattr(self, name)}: give 0 or more")
         if not self.learning_rate > 0:
             raise InputError(f"learning_rate is {self.learning_rate}: give more than 0")
-        for name, most in (("decay", 1.0), ("average", 0.9999999), ("momentum", 0.9999999)):
-            if not 0 <= getattr(self, name) <= most:
-                raise InputError(f"{name} is {getattr(self, name)}: give 0 to below or at 1")
+        for name in ("decay", "average", "momentum", "hold_out"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}: give 0 to below 1")
 
     def rate(self, step: int) -> float:
         """Learning rate of a step: up, level or slowly falling, and down to zero at the end."""

@@ -1,7 +1,7 @@
 """How window networks learn: their examples, their error, whole songs; no loop, no optimiser."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from isolde.datasets.library import Entry
+from isolde.datasets.remix import Mixer, Remix
 from isolde.errors import InputError
 from isolde.features import Features, to_mel
 from isolde.masks import binary_mask, phase_sensitive_mask, ratio_mask
@@ -26,7 +27,7 @@ STATISTICS_FRAMES = 32
 EMPTY = 1e-9
 
 MASKS = ("power", "magnitude", "phase", "binary")
-TARGETS = (*MASKS, "activity")
+TARGETS = (*MASKS, "regression", "activity")
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,12 @@ class WindowTask:
     Attributes:
         shape: of the network.
         features: what it is fed with.
-        target: "power", "magnitude", "phase" or "binary": the ideal mask to learn; or "activity":
+        target: "power", "magnitude", "phase" or "binary": the ideal mask to learn; "regression":
+            the voice's own magnitudes, scaled as the features are; or "activity":
             whether the voice sounds (the first output, every frame counts alike) and, where the
             network has more outputs, the power mask beside it, which teaches the trunk 513 things
             a frame instead of one and is cut off for use.
-        error: "bce" or "mse" between the read mask and the target.
+        error: "bce" or "mse" between the read mask and the target; for a regression "mse".
         weight_power: an error in a bin counts |X|^p.
         dropout: after the first pool, the second pool, the first dense layer.
         look_ahead: frames after the one that the answer is for; 12 is the middle.
@@ -78,6 +80,8 @@ class WindowTask:
             )
         if self.error not in ("bce", "mse"):
             raise InputError(f"error '{self.error}' is unknown: take bce or mse")
+        if self.target == "regression" and self.error != "mse":
+            raise InputError(f"error '{self.error}' does not fit magnitudes: take mse")
         if not 0 <= self.look_ahead < self.shape.n_frames:
             raise InputError(f"look_ahead {self.look_ahead} is not within the window")
         if not all(0 <= rate < 1 for rate in self.dropout):
@@ -87,6 +91,11 @@ class WindowTask:
     def score(self) -> str:
         """What `validate` gives."""
         return "frames right" if self.target == "activity" else "vocals uSDR in dB"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The stems that it needs apart."""
+        return ("vocals",)
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -106,6 +115,14 @@ class WindowTask:
     def exact(self, step: int) -> bool:
         """Whether a step is in the exact form."""
         return step >= self.interior_steps
+
+    def examples(self, entries: Sequence[Entry], remix: Remix, *, seed: int) -> Examples:
+        """What makes the examples.
+
+        Raises:
+            InputError: when the entries hold no voice or no backing.
+        """
+        return Mixer(entries, remix, seed=seed)
 
     def build(self) -> WindowNetwork:
         """A new network; its random weights follow torch's seed."""
@@ -154,10 +171,15 @@ class WindowTask:
         sounding = sounds[:, None].astype(np.float32)
         if self.shape.outputs == 1:
             return sounding, np.ones_like(sounding)
-        mask = self.ideal(vocals, accompaniment)
         weight = mixture ** np.float32(self.weight_power)
+        if self.target == "regression":
+            weight = weight @ to_mel().T if self.features.mel else weight
+            return self.features.compressed(np.abs(vocals)), weight / (weight.mean() + EMPTY)
+        mask = self.ideal(vocals, accompaniment)
         if self.features.mel:
             mask, weight = to_network_axis(mask, weight)
+            if self.target == "binary":
+                mask = (mask > 0.5).astype(np.float32)
         weight /= weight.mean() + EMPTY
         if self.target == "activity":  # its one output counts as much as all bins together
             mask = np.concatenate([sounding, mask], axis=1)
@@ -170,7 +192,9 @@ class WindowTask:
 
     def error_of(self, raw: Tensor, batch: WindowBatch) -> Tensor:
         """Weighted mean error of raw outputs (n, answers, outputs)."""
-        if self.error == "bce":
+        if self.target == "regression":
+            error = (raw - batch.target) ** 2
+        elif self.error == "bce":
             error = functional.binary_cross_entropy_with_logits(raw, batch.target, reduction="none")
         else:
             error = (torch.sigmoid(raw) - batch.target) ** 2
@@ -188,6 +212,8 @@ class WindowTask:
     def masks(self, network: WindowNetwork, spectra: Complex64, *, exact: bool = True) -> Float32:
         """The network's mask for a whole song, silence before and after.
 
+        Magnitudes become the mask that makes them of the mixture's, up to 1.
+
         Args:
             network: in evaluation mode.
             spectra: of the mixture, (n_channels, n, 513).
@@ -196,8 +222,12 @@ class WindowTask:
         Returns:
             (1 or n_channels, n, 513).
         """
-        read = torch.sigmoid(self._raw(network, spectra, exact)[..., -self.shape.n_bins :])
-        return self.features.on_bins(read.numpy())
+        raw = self._raw(network, spectra, exact)[..., -self.shape.n_bins :]
+        if self.target == "regression":
+            mixture = torch.from_numpy(self.features(spectra))
+            ratio = torch.expm1(raw.clamp_min(0)) / torch.expm1(mixture).clamp_min(EMPTY)
+            return self.features.on_bins(ratio.clamp(0, 1).numpy())
+        return self.features.on_bins(torch.sigmoid(raw).numpy())
 
     def activity(
         self, network: WindowNetwork, spectra: Complex64, *, exact: bool = True
@@ -214,8 +244,19 @@ class WindowTask:
             return slide(network, torch.from_numpy(self.features(padded)), exact=exact)
 
     def graph(self, network: WindowNetwork) -> bytes:
-        """The ONNX graph in the exact shared form."""
-        return stateful_graph(network)
+        """The ONNX graph in the exact shared form; of an activity network the first output alone.
+
+        Raises:
+            InputError: for a regression, whose answers are no masks.
+        """
+        if self.target == "regression":
+            raise InputError("a magnitude regression gives no mask: train `mask` to separate")
+        if self.target == "activity" and self.shape.outputs > 1:
+            state = network.state_dict()
+            first = {k: v[:1] for k, v in state.items() if k.startswith("output.")}
+            network = WindowNetwork(replace(self.shape, outputs=1))
+            network.load_state_dict({**state, **first})
+        return stateful_graph(network.eval())
 
 
 def to_network_axis(mask: Float32, weight: Float32) -> tuple[Float32, Float32]:
