@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ import pytest
 
 from isolde import songs
 from isolde.audio import write
-from isolde.datasets.layouts import Finding, find, scan
+from isolde.datasets.layouts import Hints, find, scan
 from isolde.datasets.library import Library
 from isolde.datasets.manifest import by_track
-from isolde.errors import InputError
+from isolde.datasets.naming import clean_artist
+from isolde.datasets.sources import Source
+from isolde.errors import AudioError, InputError
 from isolde.stages import Float32
 
 RATE = 22050
@@ -32,7 +35,7 @@ def put(folder: Path, parts: dict[str, Float32], *, suffix: str = ".wav") -> Pat
 
 def stems_of(folder: Path, **how: object) -> dict[str, dict[str, str]]:
     """Track -> file name -> stem."""
-    rows = find([folder], how=Finding(**how)).rows  # type: ignore[arg-type]
+    rows = find([folder], how=Hints(**how)).rows  # type: ignore[arg-type]
     return {
         track: {row.path.name: row.stem for row in rows} for track, rows in by_track(rows).items()
     }
@@ -49,7 +52,7 @@ def near(a: np.ndarray | None, b: Float32) -> None:
 def test_musdb_wav_folders_keep_their_split(tmp_path: Path, song):
     for split in ("train", "test"):
         put(tmp_path / split / f"Band {split} - Títle ☃", {**song, "mixture": sum(song.values())})
-    rows = find([tmp_path], how=Finding(validation=0.0)).rows
+    rows = find([tmp_path], how=Hints(validation=0.0)).rows
     assert {(row.track, row.artist, row.split) for row in rows} == {
         ("Band train - Títle ☃", "Band train", "train"),
         ("Band test - Títle ☃", "Band test", "test"),
@@ -89,12 +92,7 @@ def test_musdb_stem_mp4(tmp_path: Path, song):
         n = min(got.shape[1], song[name].shape[1])
         want = song[name][0, :n]
         assert np.corrcoef(got[0, :n], want)[0, 1] > 0.9, name
-    missing = [row for row in found.rows if row.stem == "bass"][0]
-    from dataclasses import replace
-
-    from isolde.datasets.sources import Source
-    from isolde.errors import AudioError
-
+    missing = next(row for row in found.rows if row.stem == "bass")
     with pytest.raises(AudioError, match="5 audio streams"):
         Source(replace(missing, path=Path(f"{path}#7")))
 
@@ -173,7 +171,7 @@ def test_frets_on_fire_songs_may_hold_a_voice(tmp_path: Path, song):
     (entry,) = Library([tmp_path / "in"], tmp_path / "c", stems=("other",)).entries
     near(entry.accompaniment, song["other"])
     assert entry.vocals is None and entry.other is None  # other instruments may be in song.wav
-    sure = find([tmp_path / "in"], how=Finding(instrumental=True))
+    sure = find([tmp_path / "in"], how=Hints(instrumental=True))
     assert not sure.problems
     (entry,) = Library.from_rows(sure.rows, tmp_path / "c").entries
     near(entry.accompaniment, song["other"] + song["drums"])
@@ -197,7 +195,7 @@ def test_loose_files(tmp_path: Path, song):
         "anna_1": False, "Band - Hit": False, "tune": True,
     }  # fmt: skip
     with pytest.raises(InputError, match="choose from vocals"):
-        Finding(loose="noise")
+        Hints(loose="noise")
 
 
 def test_a_whole_song_alone_teaches_nothing_and_says_so(tmp_path: Path, song):
@@ -220,6 +218,14 @@ def test_pairs_that_isolde_wrote(tmp_path: Path, song):
     assert {row.stem for row in found.rows} == set(parts)
     (entry,) = Library([tmp_path / "pairs"], tmp_path / "c").entries
     near(entry.accompaniment, rest)
+
+
+def test_artists_of_games():
+    assert clean_artist("Muldjord - www.muldjord.com") == "Muldjord"
+    assert clean_artist("Composed and performed by Sectoid") == "Sectoid"
+    assert clean_artist("Played by Ear") == "Ear"
+    for name in ("AC/DC", "Run - DMC", "Stand by Me", "Ängie, B"):
+        assert clean_artist(name) == name
 
 
 # --- what lies about ---------------------------------------------------------------------------
@@ -258,7 +264,7 @@ def test_tags_have_the_first_word(tmp_path: Path, song):
     one, two = find([tmp_path]).rows
     assert (one.artist, one.split, one.licence) == ("Ä B", "test", "CC0")
     assert (two.artist, two.licence) == ("C", "unknown")
-    said = find([tmp_path], how=Finding(artist="Z", licence="CC BY")).rows
+    said = find([tmp_path], how=Hints(artist="Z", licence="CC BY")).rows
     assert {(row.artist, row.licence) for row in said} == {("Z", "CC BY")}
 
 
@@ -342,8 +348,6 @@ def test_keys_of_the_first_form_are_kept(tmp_path: Path, song):
 
 
 def test_another_word_for_a_file_is_another_key(tmp_path: Path, song):
-    from dataclasses import replace
-
     put(tmp_path / "in" / "S", song)
     rows = find([tmp_path / "in"]).rows
     without = [row for row in rows if row.stem != "drums"]

@@ -96,11 +96,11 @@ def test_examples_repeat_and_differ(library: Library):
     mixer = Mixer(library.entries, Remix(), seed=1)
     again = Mixer(library.entries, Remix(), seed=1)
     other = Mixer(library.entries, Remix(), seed=2)
-    first = mixer.example(7, 20)
-    for a, b in zip(first[:2], again.example(7, 20)[:2], strict=True):
+    first = mixer.labelled(7, 20)
+    for a, b in zip(first[:2], again.labelled(7, 20)[:2], strict=True):
         np.testing.assert_array_equal(a, b)
-    assert not np.array_equal(first[1], mixer.example(8, 20)[1])
-    assert not np.array_equal(first[1], other.example(7, 20)[1])
+    assert not np.array_equal(first[1], mixer.labelled(8, 20)[1])
+    assert not np.array_equal(first[1], other.labelled(7, 20)[1])
     assert first[0].shape == first[1].shape == (20, 513)
 
 
@@ -110,7 +110,7 @@ def test_a_narrow_recording_narrows_both_sides(library: Library):
     backings = [replace(e, vocals=None) for e in library.entries if e.accompaniment is not None]
     mixer = Mixer([*voices, *backings], Remix(), seed=1)
     for i in range(5):
-        vocals, accompaniment = mixer.example(i, 20)[:2]
+        vocals, accompaniment = mixer.labelled(i, 20)[:2]
         assert not vocals[:, 372:].any() and not accompaniment[:, 372:].any()
         assert accompaniment[:, :300].any()
 
@@ -120,7 +120,7 @@ def test_levels_stay_within_their_range(library: Library):
     mixer = Mixer(library.entries, remix, seed=1)
     scale = np.sqrt(np.sum(np.hanning(1024) ** 2)) * 4 / 1024
     for i in range(6):
-        mixture = sum(mixer.example(i, 200)[:2])
+        mixture = sum(mixer.labelled(i, 200)[:2])
         # Parseval, half a spectrum: twice the power of the bins over the FFT's length
         power = 2 * np.sum(np.abs(mixture[4:-4]) ** 2) / mixture[4:-4].shape[0] / 1024
         level = 10 * np.log10(power / scale**2)
@@ -155,7 +155,7 @@ def test_the_target_is_the_frame_that_the_window_is_about(library: Library, exac
     mixer = Mixer(library.entries, Remix(), seed=1)
     batch = task.batch(mixer, [0], frames=8, step=0)
     steps = plan(exact=exact)
-    vocals, accompaniment = mixer.example(0, 8 + steps.span)[:2]
+    vocals, accompaniment = mixer.labelled(0, 8 + steps.span)[:2]
     mixture = vocals + accompaniment
     # answer 0 belongs to the window's frame 24 - look_ahead, the window starts `lead` frames in
     frame = steps.lead + 24 - 5

@@ -26,7 +26,16 @@ TINY = WindowShape(channels=(2, 2, 2, 2), hidden=4, outputs=513)
 
 
 def test_the_shipped_recipes_are_these():
-    assert names() == ["article-mask", "article-regression", "article-vad", "mask", "vad"]
+    expected = [
+        "article-mask",
+        "article-regression",
+        "article-vad",
+        "mask",
+        "stems",
+        "vad",
+        "vocals",
+    ]
+    assert names() == expected
     for name in names():
         assert read_recipe(name).steps > 0
 

@@ -1,4 +1,4 @@
-"""Finding songs in folders, whatever their layout, as rows of a manifest; it decodes nothing.
+"""Hints songs in folders, whatever their layout, as rows of a manifest; it decodes nothing.
 
 A folder is searched to its bottom. In it may lie, also mixed:
 
@@ -25,6 +25,7 @@ from isolde.datasets.naming import (
     SUFFIXES,
     Tags,
     artist_by_name,
+    clean_artist,
     game_stems,
     read_song_ini,
     read_tags,
@@ -38,8 +39,8 @@ LOOSE = ("vocals", "accompaniment", "mixture")
 
 
 @dataclass(frozen=True)
-class Finding:
-    """How folders are read.
+class Hints:
+    """What is known of folders before they are read.
 
     Attributes:
         loose: what loose files are, one of `LOOSE`; None: what their or their folder's name says.
@@ -79,7 +80,7 @@ class Found:
     problems: list[str] = field(default_factory=list)
 
 
-def find(folders: Iterable[Path], *, how: Finding | None = None) -> Found:
+def find(folders: Iterable[Path], *, how: Hints | None = None) -> Found:
     """Find the songs of some folders.
 
     Args:
@@ -93,7 +94,7 @@ def find(folders: Iterable[Path], *, how: Finding | None = None) -> Found:
     Raises:
         InputError: a folder does not exist.
     """
-    how, found = how or Finding(), Found()
+    how, found = how or Hints(), Found()
     seen: set[str] = set()
     for folder in folders:
         if not folder.exists():
@@ -115,7 +116,7 @@ def find(folders: Iterable[Path], *, how: Finding | None = None) -> Found:
 class _Search:
     """One walk through one folder; `songs` are the rows of each song."""
 
-    def __init__(self, how: Finding, found: Found, *, root: Path) -> None:
+    def __init__(self, how: Hints, found: Found, *, root: Path) -> None:
         self._how, self._found, self._root = how, found, root
         self._tags: dict[Path, dict[str, Tags]] = {}
         self._been: set[Path] = set()
@@ -146,7 +147,8 @@ class _Search:
             for item in items:
                 if item.is_dir() or item in files or item.name.lower().endswith(STEM_FILE):
                     self.look(item)
-            if (rows, problems) == (len(self.songs), len(self._found.problems)):
+            nothing = (rows, problems) == (len(self.songs), len(self._found.problems))
+            if nothing and (folder == self._root or not items):
                 self._leave(folder, "holds no song that is understood, see docs/data.md")
 
     def _named(self, folder: Path) -> Iterator[Path]:
@@ -218,7 +220,8 @@ class _Search:
                     names[name],
                     "unsorted: it may hold a voice; if nobody sings, scan with --instrumental",
                 )
-        artist, title = facts.get("artist", ""), facts.get("name", "") or folder.name
+        artist = clean_artist(facts.get("artist", ""))
+        title = facts.get("name", "") or folder.name
         track = f"{artist} - {title}" if artist else title
         self._song(folder, track, [(names[n], stems[n]) for n in sorted(stems)], artist=artist)
 
@@ -250,7 +253,7 @@ class _Search:
         )
 
 
-def scan(folders: Iterable[Path], *, how: Finding | None = None) -> Found:
+def scan(folders: Iterable[Path], *, how: Hints | None = None) -> Found:
     """Find the songs of some folders and look at every file's length and rate.
 
     A file that cannot be opened is left out, and what is left of its song with it.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isolde.datasets.cache import FULL_SCALE, PARTS, Int16, ensure, has_part
-from isolde.datasets.layouts import Finding, find
+from isolde.datasets.layouts import Hints, find
 from isolde.datasets.manifest import SPLITS, Row, by_track, read_manifest
 from isolde.datasets.naming import artist_of
 from isolde.errors import InputError, IsoldeError
@@ -79,7 +79,7 @@ class Library:
         Raises:
             InputError: nothing is found, a folder does not exist, or a stem is unknown.
         """
-        found = find(folders, how=Finding(otherwise="vocals"))
+        found = find(folders, how=Hints(otherwise="vocals"))
         self._fill(found.rows, cache, stems, failed=found.problems)
 
     @classmethod

@@ -5,6 +5,7 @@ to the manifest where the files lie below its folder. Whatever else is known of 
 a check, a picture or a training, begins with these rows.
 """
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -179,7 +180,8 @@ def write_manifest(rows: Iterable[Row], path: str | Path) -> None:
         part.write_bytes(_parquet(table) if path.suffix.lower() == ".parquet" else _csv(table))
         os.replace(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise AudioError(
             f"{path}: cannot be written ({error.strerror}): choose another place"
         ) from None

@@ -93,6 +93,13 @@ def artist_of(folder: Path) -> str:
     return tags.artist if tags and tags.artist else artist_by_name(folder.name)
 
 
+def clean_artist(text: str) -> str:
+    """A name without what people write around it: "performed by X", "X - www.x.com"."""
+    text = re.sub(r"\s*[-(,]\s*(https?://|www\.)\S*$", "", text.strip(), flags=re.IGNORECASE)
+    made = r"(composed|performed|written|recorded|played)"
+    return re.sub(rf"^{made}(\s*(,|and|&)\s*{made})*\s+by\s+", "", text, flags=re.IGNORECASE)
+
+
 def split_by_folders(parts: tuple[str, ...]) -> str:
     """What the names of the folders above a song say of its split; empty: nothing."""
     for part in reversed(parts):

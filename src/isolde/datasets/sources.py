@@ -54,6 +54,10 @@ class Source:
         while (block := self._opened.read(BLOCK)).shape[1]:
             yield block
 
+    def notes(self) -> list[str]:
+        """What is odd about the file, a line each, as far as it has been decoded."""
+        return self._opened.notes() if isinstance(self._opened, AudioReader) else []
+
     def __enter__(self) -> "Source":
         """Enter the `with` block."""
         return self

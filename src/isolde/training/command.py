@@ -131,7 +131,7 @@ def _recipe(name: str | Path | None, out: Path, resume: bool) -> Recipe:
         raise InputError(f"{out}: holds a run: go on with --resume, or take another folder")
     if name is None:
         if not begun:
-            raise InputError("no recipe: give the name of one, `mask` for example, or a .toml file")
+            raise InputError("no recipe: give a name, `vocals` for example, or a .toml file")
         return read_recipe(out / RECIPE)
     recipe = read_recipe(name)
     if begun and resume and (changed := difference(read_recipe(out / RECIPE), recipe)):

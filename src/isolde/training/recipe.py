@@ -9,11 +9,12 @@ from typing import Any
 
 from isolde.datasets.remix import Remix
 from isolde.errors import InputError
+from isolde.training.bands import BandTask
 from isolde.training.strict import build, suggestion
 from isolde.training.task import Task
 from isolde.training.windows import WindowTask
 
-KINDS: dict[str, type[Any]] = {WindowTask.kind: WindowTask}
+KINDS: dict[str, type[Any]] = {WindowTask.kind: WindowTask, BandTask.kind: BandTask}
 """The tasks there are, by the `kind` of a recipe."""
 
 CHOICES = {
@@ -75,6 +76,8 @@ class Recipe:
             word = getattr(self, name)
             if word not in known:
                 raise InputError(f"{name} '{word}' is unknown: {suggestion(word, known)}")
+        if self.draw == "songs" and self.task.kind != WindowTask.kind:
+            raise InputError(f"draw 'songs' is not for kind '{self.task.kind}': take 'remix'")
         for name in ("segments", "frames", "steps"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}: give at least 1")

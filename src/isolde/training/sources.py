@@ -8,7 +8,6 @@ from typing import Any
 
 from isolde.datasets.labels import labelled
 from isolde.datasets.library import Entry, Library
-from isolde.datasets.remix import Mixer
 from isolde.errors import InputError
 from isolde.training.recipe import Recipe
 from isolde.training.stretches import Stretches
@@ -121,4 +120,4 @@ def examples_of(recipe: Recipe, entries: Sequence[Entry]) -> Any:
     """What the recipe draws its examples from: new mixes, or the songs as they are."""
     if recipe.draw == "songs":
         return Stretches(entries, frames=recipe.frames, seed=recipe.seed)
-    return Mixer(entries, recipe.remix, seed=recipe.seed)
+    return recipe.task.examples(entries, recipe.remix, seed=recipe.seed)

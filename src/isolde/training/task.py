@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isolde.datasets.library import Entry
+from isolde.datasets.remix import Remix
 from isolde.features import Features
 from isolde.stages import Complex64
 
@@ -67,6 +68,14 @@ class Task(Protocol):
     @property
     def past(self) -> int:
         """Frames of silence that a stream is fed before a song's first."""
+        ...
+
+    def examples(self, entries: Sequence[Entry], remix: Remix, *, seed: int) -> Any:
+        """What makes the examples of these songs, for `prepare` and `batch`.
+
+        Raises:
+            InputError: when the songs do not hold what is to be learnt.
+        """
         ...
 
     def build(self) -> nn.Module:

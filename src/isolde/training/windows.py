@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from isolde.datasets.library import Entry
+from isolde.datasets.remix import Mixer, Remix
 from isolde.errors import InputError
 from isolde.features import Features, to_mel
 from isolde.masks import binary_mask, phase_sensitive_mask, ratio_mask
@@ -114,6 +115,14 @@ class WindowTask:
     def exact(self, step: int) -> bool:
         """Whether a step is in the exact form."""
         return step >= self.interior_steps
+
+    def examples(self, entries: Sequence[Entry], remix: Remix, *, seed: int) -> Examples:
+        """What makes the examples.
+
+        Raises:
+            InputError: when the entries hold no voice or no backing.
+        """
+        return Mixer(entries, remix, seed=seed)
 
     def build(self) -> WindowNetwork:
         """A new network; its random weights follow torch's seed."""
