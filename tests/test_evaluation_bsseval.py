@@ -55,15 +55,14 @@ def test_bsseval_is_musevals_where_nothing_is_silent():
             assert getattr(ours[stem], name) == pytest.approx(theirs[name][row], abs=1e-5)
 
 
-def test_bsseval_is_musevals_where_the_references_leave_a_band_empty():
-    """As lossy coding does: the equations are nearly singular, and 0.01 dB is what is asked."""
+def test_bsseval_is_musevals_where_the_references_leave_a_band_nearly_empty():
+    """As lossy coding does, 50 dB down: the equations are worse posed; 0.01 dB is what is asked."""
     theirs_metrics = museval_or_skip()
 
     def coded(audio: np.ndarray) -> np.ndarray:
         spectrum = np.fft.rfft(audio, axis=1)
-        spectrum[:, int(0.8 * spectrum.shape[1]) :] = 0
-        hiss = np.random.default_rng(9).standard_normal(audio.shape) * 10 ** (-90 / 20)
-        return np.fft.irfft(spectrum, audio.shape[1], axis=1) + hiss
+        spectrum[:, int(0.8 * spectrum.shape[1]) :] *= 10 ** (-50 / 20)
+        return np.fft.irfft(spectrum, audio.shape[1], axis=1)
 
     truth = {"vocals": coded(short_music(29)), "accompaniment": coded(short_music(30))}
     guess = {k: v + 0.3 * coded(short_music(31)) for k, v in truth.items()}

@@ -19,6 +19,7 @@ from isolde.evaluation.page import PAGE, SCRIPT, STYLE
 from isolde.evaluation.scoring import Result
 from isolde.evaluation.songs import Song
 from isolde.evaluation.summaries import summarise
+from isolde.evaluation.tables import title_of
 from isolde.stages import Float32
 
 EXCERPT_SECONDS = 12.0
@@ -61,7 +62,7 @@ def write_report(
         f"<h2>{html.escape(heading)}</h2>{table_html(table)}<p>{html.escape(note)}</p>"
         for heading, table, note in tables.every_table(results, base=base, costs=costs, seed=seed)
     ]
-    plot = f"<h2>{html.escape(metric)} of every song</h2>{plots.box_plot(groups)}"
+    plot = f"<h2>{title_of(metric)} of every song</h2>{plots.box_plot(groups)}"
     parts = [_made(made or {}), every[0], plot, *every[1:], _songs_section(good, metric)]
     if main is not None and songs:
         parts.append(_listening(good, songs, main, metric))
@@ -141,7 +142,7 @@ def _songs_section(results: Sequence[Result], metric: str) -> str:
     )
     return (
         f'<h2>Every song</h2><p><label>metric <select id="metric">{options}</select></label>, '
-        'sorted by a click on a heading</p><div class="scroll"><table id="songs">'
+        'sorted by a click on a heading</p><div class="tall"><table id="songs">'
         "<thead></thead><tbody></tbody></table></div>"
     )
 
@@ -161,7 +162,11 @@ def _listening(
     results: Sequence[Result], songs: Sequence[Song], main: Candidate, metric: str
 ) -> str:
     by_track = {song.track: song for song in songs}
-    parts = [f"<h2>To see and hear: {html.escape(main.name)}</h2>"]
+    parts = [
+        f"<h2>To see and hear: {html.escape(main.name)}</h2>"
+        "<p>Its best, median and worst song. Spectrograms reach from 0 to 11 kHz (or half the "
+        "sample rate), 80 dB from black to yellow; the buttons switch while it plays.</p>"
+    ]
     for label, result in ranked(results, main.name, metric):
         if result.track not in by_track:
             continue
@@ -179,7 +184,7 @@ def _listening(
         }
         parts.append(
             f"<h3>{label}: {html.escape(result.track)}, "
-            f"{html.escape(metric)} {result.metrics[metric]:.2f} dB</h3>"
+            f"{title_of(metric)} {result.metrics[metric]:.2f} dB</h3>"
         )
         for name in list(sounds)[:3]:
             source = plots.spectrogram_png(sounds[name], sample_rate=rate)

@@ -76,6 +76,7 @@ def measure_robustness(
         results=folder / "robustness.jsonl",
         jobs=jobs,
         scheduler=scheduler,
+        brief=True,
         progress=progress,
     )
     losses = losses_of(results, seed=seed)

@@ -59,6 +59,7 @@ def evaluate(
     jobs: int = 1,
     scheduler: str | None = None,
     with_bsseval: bool = False,
+    brief: bool = False,
     progress: Progress | None = None,
 ) -> list[Result]:
     """Measure every candidate on every song.
@@ -71,6 +72,7 @@ def evaluate(
         scheduler: address of a Dask scheduler, whose workers then do the work; the songs' paths
             must be readable for them.
         with_bsseval: also BSSEval v4; results without it are measured anew.
+        brief: only the ratios of each stem; for a file of results of its own.
         progress: called after every new result.
 
     Returns:
@@ -110,17 +112,20 @@ def evaluate(
                 if progress is not None:
                     progress(n_done, n_todo, result)
 
-        job = partial(measure_song, with_bsseval=with_bsseval)
+        job = partial(measure_song, with_bsseval=with_bsseval, brief=brief)
         many.run(job, tasks, workers=jobs, scheduler=scheduler, report=take)
     return [known[song.track, candidate.name] for candidate in candidates for song in songs]
 
 
-def measure_song(task: _Task, *, with_bsseval: bool = False) -> list[dict[str, Any]]:
+def measure_song(
+    task: _Task, *, with_bsseval: bool = False, brief: bool = False
+) -> list[dict[str, Any]]:
     """Load one song and measure candidates on it; the unit of work of `many`.
 
     Args:
         task: the song and its candidates.
         with_bsseval: also BSSEval v4.
+        brief: see `scoring.score`.
 
     Returns:
         A `Result.to_json` for each candidate.
@@ -128,7 +133,9 @@ def measure_song(task: _Task, *, with_bsseval: bool = False) -> list[dict[str, A
     song, candidates = task
     stems = song.load()
     references = references_of(stems) if with_bsseval else None
-    results = (run_candidate(c, song, stems, references=references) for c in candidates)
+    results = (
+        run_candidate(c, song, stems, references=references, brief=brief) for c in candidates
+    )
     return [result.to_json() for result in results]
 
 

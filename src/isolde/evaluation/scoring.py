@@ -88,7 +88,11 @@ class Result:
 
 
 def score(
-    stems: Stems, estimates: Mapping[str, Float32], *, references: References | None = None
+    stems: Stems,
+    estimates: Mapping[str, Float32],
+    *,
+    references: References | None = None,
+    brief: bool = False,
 ) -> tuple[dict[str, float], dict[str, list[float]]]:
     """All metrics of one separated song.
 
@@ -96,6 +100,7 @@ def score(
         stems: the truth.
         estimates: "vocals" and "accompaniment", the shape of the mixture.
         references: of these stems, see `references_of`: also BSSEval v4.
+        brief: only the ratios of each stem.
 
     Returns:
         Metrics by name, and those that come once a second. For each stem: `{stem}_usdr`,
@@ -121,6 +126,8 @@ def score(
         out[f"{stem}_usdr_1s"] = float(np.median(heard)) if heard.size else float("nan")
         frames[f"{stem}_usdr"] = [round(float(value), 4) for value in seconds]
 
+    if brief:
+        return out, frames
     colour = bleed_and_fullness(stems.vocals, estimates[VOCALS], sample_rate=rate)
     out["vocals_bleedless"], out["vocals_fullness"] = colour.bleedless, colour.fullness
     leak = metrics.silence_level(stems.vocals, estimates[VOCALS], stems.mixture, sample_rate=rate)
@@ -153,7 +160,12 @@ def references_of(stems: Stems) -> References:
 
 
 def run_candidate(
-    candidate: Candidate, song: Song, stems: Stems, *, references: References | None = None
+    candidate: Candidate,
+    song: Song,
+    stems: Stems,
+    *,
+    references: References | None = None,
+    brief: bool = False,
 ) -> Result:
     """Separate and score one song; whatever goes wrong becomes the result's `error`, one line.
 
@@ -166,7 +178,7 @@ def run_candidate(
         estimates = candidate(stems)
         cpu, wall = _cpu_seconds() - cpu, time.perf_counter() - wall
         own = getattr(candidate.separate, "measured", {}).get("cpu_seconds")
-        values, frames = score(stems, estimates, references=references)
+        values, frames = score(stems, estimates, references=references, brief=brief)
     except Exception as error:  # a bad song must not cost the others; it is reported, not hidden
         return failure(song, candidate, error)
     return Result(

@@ -150,6 +150,11 @@ def _speed_text(speed: float) -> str:
     return "-" if math.isnan(speed) else f"{speed:.3g}" if speed < 1000 else "> 1000"
 
 
+def title_of(metric: str) -> str:
+    """What a metric is called above tables and plots."""
+    return next((c.heading for c in (*COLUMNS, *BSSEVAL_COLUMNS) if c.metric == metric), metric)
+
+
 def every_table(
     results: Sequence[Result],
     *,
@@ -185,15 +190,16 @@ def every_table(
                 "the median over seconds, mean over songs in brackets.",
             )
         )
-    out.append(
-        (
-            "Voice activity",
-            activity_markdown(results),
-            f"By the level of the vocal estimate in blocks of {BLOCK_SECONDS} s, over all songs "
-            f"together: called sung, and labelled sung in the reference, above {AUDIBLE_DB:.0f} dB "
-            "under the RMS of the song's mixture.",
+    if any(result.voicing.labels for result in results):
+        out.append(
+            (
+                "Voice activity",
+                activity_markdown(results),
+                f"By the level of the vocal estimate in blocks of {BLOCK_SECONDS} s, over all "
+                "songs together: called sung, and labelled sung in the reference, above "
+                f"{AUDIBLE_DB:.0f} dB under the RMS of the song's mixture.",
+            )
         )
-    )
     comparisons = paired(results, against=base, seed=seed)
     if comparisons:
         out.append(
