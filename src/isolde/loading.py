@@ -65,7 +65,7 @@ def load_masker(
         found = _found(model)
         masker = GraphMasker(found.graph(threads=threads), found.card, n_channels=n_channels)
     if gate:
-        masker = GatedMasker(masker, load_frame_detector(threads=threads))
+        masker = GatedMasker(masker, load_frame_detector(n_channels=n_channels, threads=threads))
     return masker
 
 
