@@ -149,10 +149,13 @@ def _rests(signal: Float32, rate: int, use: NDArray[np.bool_]) -> float:
 
 def _cancellation(mix: Float32, fitted: Float32, rate: int, heard: np.ndarray) -> float:
     """10 log10(E[x] / E[x - p]) over the seconds that were heard and kept."""
-    mask = np.repeat(heard, rate)[: mix.shape[1]]
-    x, p = mix[:, : len(mask)][:, mask], fitted[:, : len(mask)][:, mask]
-    e_x, e_r = (float(np.square(y, dtype=np.float64).sum()) for y in (x, x - p))
-    return float(10 * np.log10((e_x + 1e-12) / (e_r + 1e-12)))
+    e_x = e_r = 1e-12
+    for second in np.flatnonzero(heard):
+        part = slice(int(second) * rate, (int(second) + 1) * rate)
+        x, p = mix[:, part].astype(np.float64), fitted[:, part]
+        e_x += float(np.square(x).sum())
+        e_r += float(np.square(x - p).sum())
+    return float(10 * np.log10(e_x / e_r))
 
 
 def _null(scores: Scores, heard: np.ndarray) -> float:
@@ -173,10 +176,10 @@ def _picture(
         bands = np.vstack([colour.nodes[None], level])
     if arrays is not None:
         block = round(0.1 * rate)
-        edges = np.arange(0, arrays.mixture.shape[1], block)
-        rows = []
-        for y in (arrays.mixture, arrays.partner, arrays.mixture - arrays.partner):
-            power = np.add.reduceat(np.square(y).mean(axis=0), edges) / block
-            rows.append(10 * np.log10(power + 1e-12))
-        envelope = np.vstack([*rows, edges / rate])
+        starts = range(0, arrays.mixture.shape[1], block)
+        rows = np.zeros((3, len(starts)))
+        for k, start in enumerate(starts):
+            x, p = (y[:, start : start + block] for y in (arrays.mixture, arrays.partner))
+            rows[:, k] = [float(np.square(y).sum()) / x.shape[0] / block for y in (x, p, x - p)]
+        envelope = np.vstack([10 * np.log10(rows + 1e-12), np.array(starts) / rate])
     return Picture(hits, fine, envelope, bands)

@@ -8,6 +8,7 @@ the partner has in the longest piece, an edit is heard as expected and the other
 """
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ def lay(
     n = mix.shape[1]
     sounding = _sounding(bent, mix_rate)
     out = np.zeros(mix.shape, np.float32)
-    here = np.zeros(n, np.float32)
+    here = np.zeros(n, np.bool_)
     fade = round(JOIN * mix_rate)
     for piece in found.pieces:
         a, b = round(piece.start * mix_rate), min(n, round(piece.end * mix_rate))
@@ -59,13 +60,15 @@ def lay(
             ramp[:fade] *= edge
         if b < n and len(ramp) >= fade:
             ramp[-fade:] *= edge[::-1]
-        out[:, first:last] += part * ramp
+        part *= ramp
+        out[:, first:last] += part
+        del part
         x, y = (round(piece.offset * mix_rate) + e for e in sounding)
-        here[max(a, x, 0) : max(0, min(b, y))] = 1.0
+        here[max(a, x, 0) : max(0, min(b, y))] = True
     n_seconds = int(np.ceil(n / mix_rate))
     edges = np.minimum(np.round(np.arange(n_seconds + 1) * mix_rate).astype(int), n)
-    total = np.concatenate([[0.0], np.cumsum(here, dtype=np.float64)])
-    return out, (total[edges[1:]] - total[edges[:-1]]) / np.maximum(1, np.diff(edges))
+    heard = [np.count_nonzero(here[a:b]) for a, b in pairwise(edges)]
+    return out, np.array(heard) / np.maximum(1, np.diff(edges))
 
 
 def _sounding(partner: Float32, rate: int) -> tuple[int, int]:
@@ -75,8 +78,12 @@ def _sounding(partner: Float32, rate: int) -> tuple[int, int]:
     because nobody exported that part: nobody can tell, so only EDGE seconds are believed.
     """
     block = rate // 10
-    power = np.square(partner[:, : partner.shape[1] // block * block]).mean(axis=0)
-    tenths = power.reshape(-1, block).mean(axis=1)
+    count = partner.shape[1] // block
+    tenths = np.array(
+        [float(np.square(partner[:, k * block : (k + 1) * block]).mean()) for k in range(count)]
+    )
+    if not count:
+        return 0, 0
     loud = np.flatnonzero(tenths > 10 ** (SOUND_DB / 10) * np.percentile(tenths, 95))
     if not len(loud):
         return 0, 0
