@@ -51,7 +51,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
     "av": ("audio",),
     "museval": ("evaluation",),
     "mir_eval": ("evaluation",),
-    "pyarrow": ("evaluation",),
+    "pyarrow": ("evaluation", "datasets"),
     "scipy": ("harmonic", "datasets", "evaluation", "training"),
     "dask": ("many",),
     "distributed": ("many",),

@@ -12,10 +12,12 @@ from isolde.datasets.remix import Mixer, Remix
 from isolde.networks.article import VAD
 from isolde.training.loop import Run
 from isolde.training.recipe import Recipe
+from isolde.training.windows import WindowTask
 
 RECIPE = Recipe(
-    shape=replace(VAD, outputs=1 + VAD.n_bins),
-    target="activity",
+    task=WindowTask(
+        shape=replace(VAD, outputs=1 + VAD.n_bins), target="activity", interior_steps=700
+    ),
     remix=Remix(
         same_song=0.6,
         voiced=0.2,
@@ -26,7 +28,6 @@ RECIPE = Recipe(
     segments=12,
     frames=24,
     steps=900,
-    interior_steps=700,
     warm_up=40,
     decay=0.5,
     average=0.99,
@@ -43,7 +44,7 @@ def main() -> None:
     run = Run(folder, RECIPE, Mixer(train, RECIPE.remix, seed=RECIPE.seed))
     began, seen = time.monotonic(), []
 
-    def report(step: int, loss: float, seconds: float) -> None:
+    def report(step: int, loss: float) -> None:
         seen.append(loss)
         if step % 25 == 0:
             mean = sum(seen[-25:]) / 25

@@ -16,6 +16,8 @@ from isolde.features import Features
 from isolde.graph import Graph
 
 DEFAULT = "vocals"
+ARTICLE = "article"
+"""The article's own mask network: 25-frame windows, whose layers can be looked at."""
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class GraphMasker:
             raise InputError(f"{n_channels} channels cannot be separated: give at least 1")
         self.stems, self.residual = card.stems, card.residual
         self._graph, self._card = graph, card
-        self._batch = 1 if card.features.signal == "mid" else n_channels
+        self._n_channels, self._batch = n_channels, card.features.streams(n_channels)
         # What comes before a song is silence, not a state of zeros: biases make those differ.
         silence = np.zeros((self._batch, card.past, graph.n_bins), np.float32)
         _, self._begin = graph(silence, graph.state(self._batch))
@@ -89,5 +89,10 @@ class GraphMasker:
         answers, self._state = self._graph(frames, self._state)
         skip = min(self._early, answers.shape[1])
         self._early -= skip
-        stacked = answers[:, skip:].reshape(self._batch, -1, len(self.stems), N_MODEL_BINS)
-        return self._card.features.on_bins(np.moveaxis(stacked, 2, 0))
+        answers = answers[:, skip:]
+        streams, n, outputs = answers.shape
+        sides = outputs // (len(self.stems) * N_MODEL_BINS)  # channels that a stream answers for
+        stacked = answers.reshape(streams, n, len(self.stems), sides, N_MODEL_BINS)
+        masks = stacked.transpose(2, 0, 3, 1, 4)
+        masks = masks.reshape(len(self.stems), streams * sides, n, N_MODEL_BINS)
+        return self._card.features.on_bins(masks[:, : self._n_channels])

@@ -45,14 +45,15 @@ def is_available() -> bool:
 
 
 class ContainerDecoder:
-    """The first audio stream of anything that FFmpeg decodes."""
+    """An audio stream of anything that FFmpeg decodes."""
 
-    def __init__(self, source: Path | BinaryIO, name: str) -> None:
+    def __init__(self, source: Path | BinaryIO, name: str, *, stream: int = 0) -> None:
         """Open it.
 
         Args:
             source: a regular file or a seekable stream.
             name: what to call it in messages.
+            stream: which of its audio streams, from 0.
 
         Raises:
             MissingExtraError: PyAV is not installed.
@@ -74,8 +75,11 @@ class ContainerDecoder:
         if not self._container.streams.audio:
             self._container.close()
             raise AudioError(f"{name}: has no sound in it: name a file with an audio stream")
-        stream = self._container.streams.audio[0]
-        if not stream.codec_context.sample_rate or not stream.codec_context.channels:
+        if stream >= (n_streams := len(self._container.streams.audio)):
+            self._container.close()
+            raise AudioError(f"{name}: has {n_streams} audio streams, numbered from 0: no {stream}")
+        heard = self._container.streams.audio[stream]
+        if not heard.codec_context.sample_rate or not heard.codec_context.channels:
             self._container.close()
             raise AudioError(
                 f"{name}: not audio that can be decoded, or damaged at its start: "
@@ -83,24 +87,24 @@ class ContainerDecoder:
             )
         kind = self._container.format.name.split(",")[0]
         seconds = None
-        if stream.duration is not None:
-            seconds = float(stream.duration * stream.time_base)
+        if heard.duration is not None:
+            seconds = float(heard.duration * heard.time_base)
         elif self._container.duration is not None:
             seconds = self._container.duration / av.time_base
         self.info = AudioInfo(
             path=name,
-            sample_rate=int(stream.codec_context.sample_rate),
-            n_channels=int(stream.codec_context.channels),
+            sample_rate=int(heard.codec_context.sample_rate),
+            n_channels=int(heard.codec_context.channels),
             n_samples=None,
             container=_NAMES.get(kind, kind.upper()),
-            subtype=str(stream.codec_context.name).upper(),
-            tags=_tags({**stream.metadata, **self._container.metadata}),
+            subtype=str(heard.codec_context.name).upper(),
+            tags=_tags({**heard.metadata, **self._container.metadata}),
             about_seconds=seconds,
         )
         self._resampler = av.AudioResampler(
-            format="flt", layout=stream.codec_context.layout, rate=self.info.sample_rate
+            format="flt", layout=heard.codec_context.layout, rate=self.info.sample_rate
         )
-        self._blocks = self._decode(stream)
+        self._blocks = self._decode(heard)
         self._rest = np.zeros((self.info.n_channels, 0), np.float32)
         self.position = 0
 

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from isolde import __version__
-from isolde.cli import activity, demo, doctor, evaluate, live, look, pairs, separate, train
+from isolde.cli import activity, data, demo, doctor, evaluate, live, look, pairs, separate, train
 from isolde.errors import IsoldeError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (separate, live, activity, look, pairs, evaluate, train, demo, doctor):
+for verb in (separate, live, activity, look, data, pairs, evaluate, train, demo, doctor):
     verb.register(app)
 
 

@@ -13,38 +13,58 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    data: Annotated[
-        list[Path],
-        typer.Argument(metavar="DATA...", help="Folders of {track}/{stem}.ext or {voice}.ext."),
-    ],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the run; one that exists goes on.")],
     recipe: Annotated[
-        Path | None, typer.Option(help="JSON of a recipe [the one of the shipped model].")
+        str | None,
+        typer.Argument(
+            help="vocals, stems, mask, vad, article-mask, article-regression, article-vad, "
+            "or a .toml file; with --resume the run's own may be left out.",
+            show_default=False,
+        ),
     ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option("--data", help="A manifest, or a folder of songs; folders more than once."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run.")] = Path("run"),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     validate: Annotated[
-        Path | None, typer.Option(help="Folder of songs to measure on, never trained on.")
+        Path | None,
+        typer.Option(help="Folder or manifest of songs to measure on [those held out]."),
     ] = None,
     validate_every: Annotated[int, typer.Option(min=1, help="Steps between measurements.")] = 400,
+    save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 50,
     cache: Annotated[
         Path | None, typer.Option(help="Folder for decoded audio [cache inside the run].")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Stop here [the recipe's].")] = None,
-    threads: Annotated[int, typer.Option(min=1, help="For PyTorch.")] = 1,
+    steps: Annotated[int | None, typer.Option(min=1, help="Stop here [the recipe's].")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Of PyTorch.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
-    """Train the mask network; stop with Ctrl-C, go on with the same command."""
-    from isolde.training.command import train_folders
+    """Train a network on songs with known stems; Ctrl-C saves, --resume goes on, to the bit."""
+    import os
 
-    for line in train_folders(
-        data,
-        out=out,
-        recipe_file=recipe,
-        validation=validate,
-        validate_every=validate_every,
-        cache=cache or out / "cache",
-        steps=steps,
-        threads=threads,
-    ):
-        typer.echo(line)
+    from isolde.cli.training_bar import bar
+    from isolde.training.command import Options, train_songs
+
+    with bar(quiet=os.environ.get("RANK", "0") != "0") as (say, progress):
+        train_songs(
+            recipe,
+            data or [],
+            out=out,
+            options=Options(
+                cache=cache or out / "cache",
+                validation=validate,
+                validate_every=validate_every,
+                save_every=save_every,
+                steps=steps,
+                threads=threads,
+                device=device,
+            ),
+            resume=resume,
+            say=say,
+            progress=progress,
+        )
+    print(out)
 
 
 def export(
@@ -53,9 +73,12 @@ def export(
     name: Annotated[str, typer.Option(help="Name of the model.")] = "custom",
     summary: Annotated[str, typer.Option(help="One line for its card.")] = "",
     licence: Annotated[str, typer.Option(help="Of the weights.")] = "unstated",
+    best: Annotated[
+        bool, typer.Option("--best", help="The best checkpoint by validation, not the last.")
+    ] = False,
 ) -> None:
     """Turn a run into a model: `isolde separate --model FOLDER/NAME.onnx`."""
     from isolde.training.publish import publish
 
-    model = publish(run, output, name=name, summary=summary, licence=licence)
+    model = publish(run, output, name=name, summary=summary, licence=licence, best=best)
     typer.echo(model.path)

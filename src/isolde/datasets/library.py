@@ -1,27 +1,23 @@
-"""A library of songs for training: decoded once, mapped from disk, at one sample rate.
+"""A library of songs for training: rows of a manifest, mapped from the cache of decoded sound.
 
-It reads folders of `{track}/{stem}.{ext}`. It never writes beside the songs: decoded samples go as
-int16 into a cache folder that can be thrown away.
+Folders are searched for songs, which gives rows; a manifest holds rows; from there on there is one
+path. It never writes beside the songs.
 """
 
-import hashlib
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isolde.audio import info, read
-from isolde.errors import AudioError, InputError
-from isolde.spectrum import GRID_22, GRID_44, analyse
+from isolde.datasets.cache import FULL_SCALE, PARTS, Int16, ensure, has_part
+from isolde.datasets.layouts import Hints, find
+from isolde.datasets.manifest import SPLITS, Row, by_track, read_manifest
+from isolde.datasets.naming import artist_of
+from isolde.errors import InputError, IsoldeError
 
-STEMS = ("vocals", "drums", "bass", "other", "accompaniment")
-SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
-FULL_SCALE = 32767.0
-
-Int16 = NDArray[np.int16]
+__all__ = ["FULL_SCALE", "Entry", "Int16", "Library", "artist_of"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,13 @@ class Entry:
         top_hz: highest frequency that the recording holds.
         vocals: (2, n) int16 or None.
         accompaniment: (2, n) int16 or None.
-        activity: (n // hop,) bool: where the voice sounds, frame by frame.
+        activity: (n_frames,) bool: where the voice sounds, frame by frame.
+        drums: (2, n) int16; None where the song has none for itself, or nobody asked.
+        bass: likewise.
+        other: likewise.
+        split: "train", "validation", "test" or empty.
+        licence: of the audio.
+        origin: empty for a recording; for a separator's estimate, the separator.
     """
 
     track: str
@@ -43,116 +45,125 @@ class Entry:
     vocals: Int16 | None
     accompaniment: Int16 | None
     activity: NDArray[np.bool_]
-
-
-def artist_of(folder: Path) -> str:
-    """Artist by the folder's name: `{artist} - {title}`, `{singer}_{song}_{clip}`, or the track.
-
-    A `tags.csv` beside the folders (columns song, artist) has the first word.
-    """
-    tags = folder.parent / "tags.csv"
-    if tags.is_file():
-        import csv
-
-        with tags.open(newline="", encoding="utf-8") as rows:
-            for row in csv.DictReader(rows):
-                if row["song"] == folder.name:
-                    return row["artist"]
-    name = folder.name
-    if " - " in name:
-        return name.split(" - ")[0]
-    return name.split("_")[0]
-
-
-def _decode(path: Path, sample_rate: int) -> tuple[NDArray[np.float32], int]:
-    """Stereo samples at `sample_rate`, and the file's own rate."""
-    own_rate = info(path).sample_rate
-    audio, _ = read(path, sample_rate=sample_rate)
-    stereo = audio[:2] if audio.shape[0] > 1 else np.repeat(audio, 2, axis=0)
-    return np.ascontiguousarray(stereo), own_rate
-
-
-def _activity(vocals: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Frames of a clean voice that are within 40 dB of its loud parts (95th percentile)."""
-    spectra = analyse(vocals, GRID_22)
-    level = np.sqrt((np.abs(spectra) ** 2).sum(axis=(0, 2)))
-    loud = np.percentile(level, 95) if level.size else 0.0
-    active: NDArray[np.bool_] = level > max(0.01 * loud, 1e-4)
-    return active
+    drums: Int16 | None = None
+    bass: Int16 | None = None
+    other: Int16 | None = None
+    split: str = ""
+    licence: str = "unknown"
+    origin: str = ""
 
 
 class Library:
-    """Songs under some folders, decoded into a cache and mapped from there."""
+    """Songs, decoded into a cache and mapped from there.
 
-    def __init__(self, folders: Iterable[Path], cache: Path) -> None:
-        """Decode what the cache does not hold yet.
+    Attributes:
+        entries: the songs that can be used.
+        failed: one line for each that cannot, with its name and the reason.
+    """
+
+    entries: list[Entry]
+    failed: list[str]
+
+    def __init__(
+        self, folders: Iterable[Path], cache: Path, *, stems: Sequence[str] = ("vocals",)
+    ) -> None:
+        """Find songs, in any layout of `isolde.datasets.layouts`, and decode them.
 
         Args:
-            folders: each holds songs, `{track}/{stem}.{ext}`, or solo voices, `{voice}.{ext}`.
+            folders: of songs, and of solo voices: loose files are voices, unless their folder is
+                called instrumental, karaoke or the like.
             cache: where decoded samples are kept.
+            stems: drums, bass and other are decoded only where they are named here; vocals and
+                accompaniment always.
 
         Raises:
-            InputError: when nothing is found.
+            InputError: nothing is found, a folder does not exist, or a stem is unknown.
         """
-        self.entries: list[Entry] = []
-        self.failed: list[str] = []
-        cache.mkdir(parents=True, exist_ok=True)
-        for folder in folders:
-            for item in sorted(folder.iterdir()):
-                if item.is_dir() or item.suffix in SUFFIXES:
-                    try:
-                        self.entries.append(self._entry(item, cache))
-                    except AudioError as error:
-                        self.failed.append(str(error))
+        found = find(folders, how=Hints(otherwise="vocals"))
+        self._fill(found.rows, cache, stems, failed=found.problems)
+
+    @classmethod
+    def from_manifest(
+        cls,
+        path: str | Path,
+        cache: Path,
+        split: str | None = None,
+        *,
+        stems: Sequence[str] = ("vocals",),
+    ) -> "Library":
+        """Take the songs of a manifest.
+
+        Args:
+            path: CSV or Parquet, see `isolde.datasets.manifest`.
+            cache: where decoded samples are kept.
+            split: "train", "validation" or "test"; None: all rows.
+            stems: as for `Library`.
+
+        Raises:
+            InputError: the manifest cannot be read, has no such rows, or a name is unknown.
+            MissingExtraError: it is Parquet, and pyarrow is not installed.
+        """
+        if split is not None and split not in SPLITS:
+            raise InputError(f"split '{split}': choose from {', '.join(SPLITS)}")
+        rows = [row for row in read_manifest(path) if split in (None, row.split)]
+        if not rows:
+            raise InputError(f"{path}: has no rows of split '{split}': fill in the column 'split'")
+        return cls.from_rows(rows, cache, stems=stems)
+
+    @classmethod
+    def from_rows(
+        cls, rows: Iterable[Row], cache: Path, *, stems: Sequence[str] = ("vocals",)
+    ) -> "Library":
+        """Take the songs of some rows; arguments and errors as for `from_manifest`."""
+        library = cls.__new__(cls)
+        library._fill(rows, cache, stems, failed=[])
+        return library
+
+    def _fill(
+        self, rows: Iterable[Row], cache: Path, stems: Sequence[str], *, failed: list[str]
+    ) -> None:
+        unknown = set(stems) - {"vocals", "accompaniment", *PARTS}
+        if unknown:
+            raise InputError(
+                f"stems {', '.join(sorted(unknown))}: choose from vocals, accompaniment, "
+                + ", ".join(PARTS)
+            )
+        self.entries, self.failed = [], failed
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{cache}: cannot be made ({error.strerror})") from None
+        parts = [part for part in PARTS if part in stems]
+        for track, files in by_track(rows).items():
+            try:
+                self.entries.append(_entry(files, cache, parts))
+            except IsoldeError as error:
+                named = str(error)
+                self.failed.append(named if track in named else f"'{track}': {named}")
         if not self.entries:
-            raise InputError("no songs found: a folder must hold {track}/{stem}.wav or {voice}.wav")
-
-    def _entry(self, item: Path, cache: Path) -> Entry:
-        stamp = f"{item.resolve()}|{item.stat().st_mtime_ns}"
-        key = hashlib.sha1(stamp.encode(), usedforsecurity=False).hexdigest()[:16]
-        facts = cache / f"{key}.json"
-        if not facts.is_file():
-            self._prepare(item, cache, key)
-        meta = json.loads(facts.read_text())
-
-        def load(part: str) -> Int16 | None:
-            path = cache / f"{key}.{part}.npy"
-            return np.load(path, mmap_mode="r") if path.is_file() else None
-
-        return Entry(
-            track=item.stem if item.is_file() else item.name,
-            artist=artist_of(item),
-            top_hz=meta["top_hz"],
-            vocals=load("vocals"),
-            accompaniment=load("accompaniment"),
-            activity=np.load(cache / f"{key}.activity.npy"),
-        )
-
-    @staticmethod
-    def _prepare(item: Path, cache: Path, key: str) -> None:
-        rate = GRID_22.sample_rate
-        found: dict[str, NDArray[np.float32]] = {}
-        top = GRID_44.sample_rate / 2.0
-        files = [item] if item.is_file() else sorted(item.iterdir())
-        for path in files:
-            stem = "vocals" if item.is_file() else path.stem
-            if path.suffix in SUFFIXES and stem in STEMS:
-                found[stem], own_rate = _decode(path, rate)
-                top = min(top, own_rate / 2)
-        if not found:
-            raise AudioError(f"{item}: holds no stem named {', '.join(STEMS)}")
-        n = min(a.shape[1] for a in found.values())
-        vocals = found.pop("vocals", None)
-        rest = [a[:, :n] for a in found.values()]
-        if vocals is not None:
-            np.save(cache / f"{key}.vocals.npy", _int16(vocals[:, :n]))
-            np.save(cache / f"{key}.activity.npy", _activity(vocals[:, :n]))
-        else:
-            np.save(cache / f"{key}.activity.npy", np.zeros(GRID_22.n_frames(n), np.bool_))
-        if rest:
-            np.save(cache / f"{key}.accompaniment.npy", _int16(np.sum(rest, axis=0)))
-        (cache / f"{key}.json").write_text(json.dumps({"top_hz": top, "item": str(item)}))
+            why = f" ({self.failed[0]})" if self.failed else ""
+            raise InputError(
+                "no songs found: a folder must hold {track}/{stem}.wav or {voice}.wav" + why
+            )
 
 
-def _int16(audio: NDArray[np.float32]) -> Int16:
-    return np.round(np.clip(audio, -1, 1) * FULL_SCALE).astype(np.int16)
+def _entry(rows: Sequence[Row], cache: Path, parts: Sequence[str]) -> Entry:
+    key, top_hz = ensure(rows, cache, parts=parts)
+
+    def load(stem: str) -> Int16 | None:
+        path = cache / f"{key}.{stem}.npy"
+        return np.load(path, mmap_mode="r") if path.is_file() else None
+
+    first = rows[0]
+    return Entry(
+        track=first.track,
+        artist=first.artist,
+        top_hz=top_hz,
+        vocals=load("vocals"),
+        accompaniment=load("accompaniment"),
+        activity=np.load(cache / f"{key}.activity.npy"),
+        **{part: load(part) for part in parts if has_part(rows, part)},
+        split=first.split,
+        licence=first.licence,
+        origin=next((row.origin for row in rows if row.origin), ""),
+    )

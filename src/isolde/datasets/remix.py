@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from isolde.audio import Resampler
-from isolde.datasets.library import FULL_SCALE, Entry, Int16
+from isolde.datasets.library import Entry
+from isolde.datasets.shaping import chances, cut, equaliser, limiter, rms
 from isolde.errors import InputError
 from isolde.spectrum import GRID_22, analyse
 from isolde.stages import Complex64, Float32
@@ -28,7 +28,7 @@ class Remix:
         same_song: chance that the backing is the voice's own.
         voiced: chance that a place where the voice sounds is asked for.
         no_voice: chance of a backing alone.
-        mid: chance of the mean of the channels; else left or right.
+        mid: chance of the mean of the channels; else left or right, or in stereo both.
         tune: chance that a source is played faster or slower.
         tune_semitones: by how much at most, up or down.
         equalise: chance of a random smooth equaliser on a source.
@@ -39,6 +39,8 @@ class Remix:
         voice_level: what the voice's level is measured on when its backing is another song's: the
             "piece" that is cut, or the whole "song" where it sounds, so that its quiet places, and
             what bleeds into its silent ones, stay quiet.
+        band: chance that both are cut off above a frequency between 3 kHz and the top.
+        limit: chance that a limiter turns loud moments of the mixture down.
     """
 
     same_song: float = 0.4
@@ -53,15 +55,53 @@ class Remix:
     jitter_db: float = 2.0
     level_db: tuple[float, float] = (-36.0, -9.0)
     voice_level: str = "piece"
+    band: float = 0.0
+    limit: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
         if self.voice_level not in ("piece", "song"):
             raise InputError(f"voice_level '{self.voice_level}' is unknown: take piece or song")
 
+    def speed(self, rng: np.random.Generator) -> float:
+        """How fast a source is played: 1, or some semitones off."""
+        semitones = rng.uniform(-self.tune_semitones, self.tune_semitones)
+        return float(2 ** (semitones / 12)) if rng.random() < self.tune else 1.0
 
-def _rms(audio: Float32) -> float:
-    return float(np.sqrt(np.mean(np.square(audio)) + 1e-12))
+    def sides(self, rng: np.random.Generator, *, stereo: bool) -> list[int]:
+        """Which channels: the mean (-1), one of both, or both in either order."""
+        mid, side = rng.random() < self.mid, int(rng.integers(2))
+        return ([-1] * (1 + stereo)) if mid else [side, 1 - side][: 1 + stereo]
+
+    def mixed(
+        self, sounds: Float32, n_frames: int, rng: np.random.Generator, *, top_hz: float
+    ) -> Complex64:
+        """Sources at one level, each equalised, all limited and cut off alike.
+
+        Args:
+            sounds: (n_sources, n_channels, n_samples).
+            n_frames: of the result.
+            rng: of all that is random.
+            top_hz: highest frequency that all of them hold.
+
+        Returns:
+            (n_sources, n_channels, n_frames, 513): their sum is the mixture.
+        """
+        level = 10 ** (rng.uniform(*self.level_db) / 20) / max(rms(sounds.sum(axis=0)), 1e-4)
+        flat = sounds.reshape(-1, sounds.shape[2]) * np.float32(level)
+        spectra = analyse(flat, GRID_22)[:, :n_frames]
+        spectra = spectra.reshape(*sounds.shape[:2], n_frames, GRID_22.n_bins)
+        for source in spectra:
+            if rng.random() < self.equalise:
+                source *= equaliser(rng, self.equalise_db)
+        if rng.random() < self.limit:
+            spectra *= limiter(spectra.sum(axis=0), float(rng.uniform(2, 9)))
+        if rng.random() < self.band:
+            top_hz = min(top_hz, float(rng.uniform(3000, GRID_22.sample_rate / 2)))
+        if top_hz < GRID_22.sample_rate / 2:
+            # the same edge for all, or the network learns that treble is never voice
+            spectra[..., int((top_hz - 200) / GRID_22.sample_rate * GRID_22.n_fft) :] = 0
+        return spectra
 
 
 class Mixer:
@@ -83,21 +123,25 @@ class Mixer:
         self._backings = [e for e in entries if e.accompaniment is not None]
         if not self._voices or not self._backings:
             raise InputError("a library needs voices and backings: add folders with both")
-        self._voice_chances = _chances([e.vocals for e in self._voices])
-        self._backing_chances = _chances([e.accompaniment for e in self._backings])
+        self._voice_chances = chances([e.vocals for e in self._voices])
+        self._backing_chances = chances([e.accompaniment for e in self._backings])
         self._song_rms: dict[int, float] = {}
 
-    def example(self, index: int, n_frames: int) -> tuple[Complex64, Complex64]:
-        """Spectra of the voice and of the backing of example `index`.
+    def labelled(self, index: int, n_frames: int) -> tuple[Complex64, Complex64, Bools]:
+        """One channel of example `index`.
 
         Returns:
-            two (n_frames, 513): their sum is the mixture.
+            spectra (n_frames, 513) of the voice and of the backing, whose sum is the mixture, and
+            in which frames (n_frames,) the voice sounds.
         """
-        vocals, accompaniment, _ = self.labelled(index, n_frames)
-        return vocals, accompaniment
+        spectra, sounds = self._made(index, n_frames, stereo=False)
+        return spectra[0, 0], spectra[1, 0], sounds
 
-    def labelled(self, index: int, n_frames: int) -> tuple[Complex64, Complex64, Bools]:
-        """Example `index`, and in which of its frames the voice sounds, (n_frames,)."""
+    def sources(self, index: int, n_frames: int) -> Complex64:
+        """Example `index` in stereo: (2, 2, n_frames, 513), the voice, then the backing."""
+        return self._made(index, n_frames, stereo=True)[0]
+
+    def _made(self, index: int, n_frames: int, *, stereo: bool) -> tuple[Complex64, Bools]:
         rng, s = np.random.default_rng([self.seed, index]), self.settings
         n = (n_frames - 1) * GRID_22.hop
         i = int(rng.choice(len(self._voices), p=self._voice_chances))
@@ -108,33 +152,25 @@ class Mixer:
         else:
             backing = self._backings[rng.choice(len(self._backings), p=self._backing_chances)]
         assert voice.vocals is not None and backing.accompaniment is not None
-        side = -1 if rng.random() < s.mid else int(rng.integers(2))
-        speed = self._speed(rng)
+        sides = s.sides(rng, stereo=stereo)
+        speed = s.speed(rng)
         start = self._place(voice, n, rng)
         frames = np.round(start / GRID_22.hop + speed * np.arange(n_frames)).astype(int)
         sounds = voice.activity[np.minimum(frames, len(voice.activity) - 1)]
-        v = _cut(voice.vocals, start, n, speed, side)
+        v = cut(voice.vocals, start, n, speed, sides)
         if together:
-            a = _cut(backing.accompaniment, start, n, speed, side)
+            a = cut(backing.accompaniment, start, n, speed, sides)
             gain = 10 ** (rng.normal(0, s.jitter_db) / 20)
         else:
             start = int(rng.integers(max(1, backing.accompaniment.shape[1] - n)))
-            a = _cut(backing.accompaniment, start, n, self._speed(rng), side)
-            rms = _rms(v) if s.voice_level == "piece" else self._rms_of(i)
-            gain = 10 ** (rng.normal(*s.balance_db) / 20) * _rms(a) / max(rms, 1e-3)
+            a = cut(backing.accompaniment, start, n, s.speed(rng), sides)
+            own = rms(v) if s.voice_level == "piece" else self._rms_of(i)
+            gain = 10 ** (rng.normal(*s.balance_db) / 20) * rms(a) / max(own, 1e-3)
         if rng.random() < s.no_voice:
             gain, sounds = 0.0, np.zeros(n_frames, np.bool_)
         v *= np.float32(gain)
-        level = 10 ** (rng.uniform(*s.level_db) / 20) / max(_rms(v + a), 1e-4)
-        spectra = analyse(np.stack([v, a]) * np.float32(level), GRID_22)[:, :n_frames]
-        for source in spectra:
-            if rng.random() < s.equalise:
-                source *= self._curve(rng)
-        top = min(voice.top_hz, backing.top_hz)
-        if top < GRID_22.sample_rate / 2:
-            # the same edge for both, or the network learns that treble is never voice
-            spectra[:, :, int((top - 200) / GRID_22.sample_rate * GRID_22.n_fft) :] = 0
-        return spectra[0], spectra[1], sounds
+        spectra = s.mixed(np.stack([v, a]), n_frames, rng, top_hz=min(voice.top_hz, backing.top_hz))
+        return spectra, sounds
 
     def _rms_of(self, i: int) -> float:
         """RMS of voice `i` in the frames in which it sounds, from up to 256 of them."""
@@ -143,14 +179,9 @@ class Mixer:
             assert voice.vocals is not None
             frames = np.flatnonzero(voice.activity)
             frames = frames[:: 1 + len(frames) // 256].tolist()
-            parts = [_cut(voice.vocals, f * GRID_22.hop, GRID_22.hop, 1.0, -1) for f in frames]
-            self._song_rms[i] = _rms(np.concatenate(parts))
+            parts = [cut(voice.vocals, f * GRID_22.hop, GRID_22.hop, 1.0, [-1]) for f in frames]
+            self._song_rms[i] = rms(np.concatenate(parts))
         return self._song_rms[i]
-
-    def _speed(self, rng: np.random.Generator) -> float:
-        s = self.settings
-        semitones = rng.uniform(-s.tune_semitones, s.tune_semitones)
-        return float(2 ** (semitones / 12)) if rng.random() < s.tune else 1.0
 
     def _place(self, voice: Entry, n: int, rng: np.random.Generator) -> int:
         """Where to cut a voice: around a frame in which it sounds, or anywhere."""
@@ -160,26 +191,3 @@ class Mixer:
             centre = int(rng.choice(np.flatnonzero(voice.activity))) * GRID_22.hop
             return int(np.clip(centre - rng.integers(n), 0, last - 1))
         return int(rng.integers(last))
-
-    def _curve(self, rng: np.random.Generator) -> Float32:
-        """A smooth random gain over the bins: five points over the logarithm of frequency."""
-        points = rng.normal(0, self.settings.equalise_db, 5)
-        octaves = np.log2(1 + np.arange(GRID_22.n_bins))
-        decibel = np.interp(octaves, np.linspace(0, octaves[-1], 5), points)
-        return (10 ** (decibel / 20)).astype(np.float32)
-
-
-def _chances(parts: Sequence[Int16 | None]) -> Float32:
-    lengths = np.array([0 if p is None else p.shape[1] for p in parts], float)
-    return lengths / lengths.sum()  # type: ignore[no-any-return]
-
-
-def _cut(part: Int16, start: int, n: int, speed: float, side: int) -> Float32:
-    """`n` samples of one channel (or, side -1, of the mean of both), played at `speed`."""
-    need = n if speed == 1 else int(np.ceil(n * speed)) + 16
-    piece = part[:, start : start + need].astype(np.float32) / np.float32(FULL_SCALE)
-    mono = piece.mean(axis=0) if side < 0 else piece[side]
-    if speed != 1 and len(mono) > 64:
-        resampler = Resampler(round(GRID_22.sample_rate * speed), GRID_22.sample_rate, 1)
-        mono = np.concatenate([resampler.feed(mono[None]), resampler.flush()], axis=1)[0]
-    return np.pad(mono[:n], (0, max(0, n - len(mono)))).astype(np.float32)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isolde.audio import read
-from isolde.catalogue import DEFAULT
+from isolde.catalogue import ARTICLE, DEFAULT
 from isolde.errors import InputError, MissingExtraError, ModelError
 from isolde.figures.canvas import canvas_of
 from isolde.figures.looking import LISTEN_SECONDS, Looked, look_at
@@ -151,7 +151,8 @@ def _figure(
         begin = max(0.0, moment - AROUND)
         audio, rate = read(looked.path, start=begin, end=moment + AROUND)
         vocals = separate(audio, sample_rate=rate, model=model)["vocals"]
-        glimpse = look_inside(audio, vocals, rate, at=moment - begin, model=model)
+        windows = ARTICLE if model == DEFAULT else model  # the default has no window to look into
+        glimpse = look_inside(audio, vocals, rate, at=moment - begin, model=windows)
         return network_figure(glimpse, title=title, at=moment)
     return _spectrogram(looked, drawn, whole=whole)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isolde.audio import Resampler
-from isolde.catalogue import DEFAULT, find
+from isolde.catalogue import ARTICLE, find
 from isolde.errors import InputError, MissingExtraError, ModelError
 from isolde.figures.style import BLUE, RED, check_picture, new_axes, new_figure, save
 from isolde.spectrum import GRID_22, analyse
@@ -55,7 +55,7 @@ def draw_network(
     path: str | Path,
     *,
     at: float,
-    model: str | Path = DEFAULT,
+    model: str | Path = ARTICLE,
     title: str | None = None,
 ) -> Path:
     """Draw the input window and the maps of the fourth convolution at one moment.
@@ -84,7 +84,7 @@ def draw_network(
 
 
 def look_inside(
-    mixture: Float32, vocals: Float32, sample_rate: int, *, at: float, model: str | Path = DEFAULT
+    mixture: Float32, vocals: Float32, sample_rate: int, *, at: float, model: str | Path = ARTICLE
 ) -> Glimpse:
     """The window around a moment and the maps that it gives; arguments as in `draw_network`.
 

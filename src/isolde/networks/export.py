@@ -12,42 +12,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from isolde.networks.article import POOL, SLOPE, WindowNetwork
+from isolde.networks.nodes import TO_THE_END, Nodes, serialised
 from isolde.networks.sliding import Level, plan, stacked_taps
 
-OPSET = 17
-IR_VERSION = 9
-TO_THE_END = np.iinfo(np.int64).max
 TIME, CHANNEL = 2, 1
-
-Dims = dict[str, list[Any]]
 
 
 @dataclass
-class _Builder:
-    """Nodes, constants and states of a graph in the making; tensors are (n, channel, time, bin)."""
+class _Builder(Nodes):
+    """A graph in the making and its states; tensors are (n, channel, time, bin)."""
 
-    nodes: list[Any] = field(default_factory=list)
-    constants: list[Any] = field(default_factory=list)
     states: list[tuple[str, int, int, int]] = field(default_factory=list)
-
-    def constant(self, values: NDArray[Any]) -> str:
-        """The name of a constant."""
-        from onnx import numpy_helper
-
-        name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-    def node(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
-        """Add a node; the name of its output."""
-        from onnx import helper
-
-        name = output or f"{kind.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
-        return name
 
     def joined(self, value: str, channels: int, frames: int, bins: int) -> str:
         """`value` behind its own last `frames` frames of the calls before."""
@@ -58,14 +35,6 @@ class _Builder:
         whole = self.node("Concat", name, value, axis=TIME)
         self.part(whole, {TIME: (-frames, TO_THE_END)}, output=f"next_{name}")
         return whole
-
-    def part(
-        self, value: str, ranges: dict[int, tuple[int, int]], output: str | None = None
-    ) -> str:
-        """A slice along some axes."""
-        columns = zip(*((a, *r) for a, r in ranges.items()), strict=True)
-        axes, starts, ends = (self.constant(np.array(c, np.int64)) for c in columns)
-        return self.node("Slice", value, starts, ends, axes, output=output)
 
     def shifted(
         self,
@@ -216,7 +185,7 @@ def window_graph(network: WindowNetwork) -> bytes:
         )
         builder.node("Sigmoid", out, output="mask")
     window = ["n", shape.n_frames, shape.n_bins]
-    return _serialised(builder, {"windows": window}, {"mask": ["n", shape.outputs]})
+    return serialised(builder, {"windows": window}, {"mask": ["n", shape.outputs]})
 
 
 def stateful_graph(network: WindowNetwork) -> bytes:
@@ -254,7 +223,7 @@ def stateful_graph(network: WindowNetwork) -> bytes:
         builder.node("Sigmoid", _head(builder, maps, network, steps.levels[-1]), output="mask")
 
     states = {name: ["batch", c, t, f] for name, c, t, f in builder.states}
-    return _serialised(
+    return serialised(
         builder,
         {"frames": ["batch", "n", shape.n_bins], **states},
         {
@@ -262,20 +231,3 @@ def stateful_graph(network: WindowNetwork) -> bytes:
             **{f"next_{name}": dims for name, dims in states.items()},
         },
     )
-
-
-def _serialised(builder: _Builder, inputs: Dims, outputs: Dims) -> bytes:
-    """The file of a finished graph, checked."""
-    from onnx import TensorProto, checker, helper
-
-    def tensors(dims: Dims) -> list[Any]:
-        return [helper.make_tensor_value_info(n, TensorProto.FLOAT, d) for n, d in dims.items()]
-
-    graph = helper.make_graph(
-        builder.nodes, "isolde", tensors(inputs), tensors(outputs), builder.constants
-    )
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
-    )
-    checker.check_model(model)
-    return bytes(model.SerializeToString())

@@ -1,87 +1,230 @@
-"""What `isolde train` does, step by step, as lines to show; it holds no loop and no loss."""
+"""What `isolde train` does, step by step, told to whoever watches; it holds no loop and no loss."""
 
-import json
+import signal
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import torch
 
-from isolde.datasets.library import Library
-from isolde.datasets.remix import Mixer
 from isolde.errors import InputError
-from isolde.training.loop import Run
+from isolde.training.board import Board
+from isolde.training.loop import RECIPE, STATE, Run
+from isolde.training.reading import difference, read_recipe
 from isolde.training.recipe import Recipe
-from isolde.training.validation import validate
+from isolde.training.sources import Songs, examples_of, open_songs
+from isolde.training.team import Team, team
 
-LINES_EVERY = 50
+DIGEST = "songs.txt"
+SMOOTH = 0.95
+"""Share that the loss and the speed that are shown keep at each step."""
 
 
-def train_folders(
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands.
+
+    Attributes:
+        step: steps taken.
+        end: steps at which it stops.
+        loss: smoothed.
+        per_second: examples (answers) a second, smoothed.
+        left: seconds.
+    """
+
+    step: int
+    end: int
+    loss: float
+    per_second: float
+    left: float
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train, beyond the recipe: none of it changes the weights.
+
+    Attributes:
+        cache: folder for decoded audio.
+        validation: folder or manifest of songs to measure on; None: those held out.
+        validate_every: steps from one measurement to the next.
+        save_every: steps from one checkpoint to the next.
+        steps: step to stop before; None: the recipe's end.
+        threads: of PyTorch.
+        device: "cpu" or "cuda".
+    """
+
+    cache: Path
+    validation: Path | None = None
+    validate_every: int = 400
+    save_every: int = 50
+    steps: int | None = None
+    threads: int = 1
+    device: str = "cpu"
+
+
+def train_songs(
+    recipe: str | Path | None,
     data: Sequence[Path],
     *,
     out: Path,
-    recipe_file: Path | None,
-    validation: Path | None,
-    validate_every: int,
-    cache: Path,
-    steps: int | None,
-    threads: int,
-) -> Iterator[str]:
-    """Train, or go on training, and tell how it goes.
+    options: Options,
+    resume: bool = False,
+    say: Callable[[str], None] = print,
+    progress: Callable[[Progress], None] | None = None,
+) -> None:
+    """Train a network, or go on training it.
+
+    Ctrl-C, or SIGTERM, ends the step, saves, and raises KeyboardInterrupt; a second one does not
+    wait. Started by torchrun, the processes share each step's examples.
 
     Args:
-        data: folders of songs.
+        recipe: a name or a path; None: the run's own.
+        data: folders of songs, or one manifest.
         out: folder of the run.
-        recipe_file: JSON; None: the run's own, or the default.
-        validation: folder of songs to measure on; None: no measurements.
-        validate_every: steps from one measurement to the next.
-        cache: folder for decoded audio.
-        steps: step to stop before; None: the recipe's end.
-        threads: for PyTorch.
+        options: what does not change the weights.
+        resume: go on with the run in `out`, if there is one.
+        say: takes a line now and then.
+        progress: told after every step.
 
     Raises:
-        InputError: when a folder or the recipe cannot be used.
+        InputError: when the songs, the recipe or the folder cannot be used.
+        KeyboardInterrupt: when it was stopped.
     """
-    for folder in [*data, *([validation] if validation else [])]:
-        if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder: give folders of songs")
-    recipe = _recipe(recipe_file, out)
-    torch.set_num_threads(threads)
+    chosen = _recipe(recipe, out, resume)
+    for path in [*data, *([options.validation] if options.validation else [])]:
+        if not path.exists():
+            raise InputError(f"{path}: no such folder or manifest: give where the songs are")
+    if not data:
+        raise InputError("no songs: say with --data which folders or manifest to learn from")
+    if options.device.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(f"device '{options.device}': PyTorch sees no such device: take cpu")
+    torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
-    library = Library(data, cache)
-    yield from (f"left out: {problem}" for problem in library.failed)
-    songs = Library([validation], cache).entries if validation else []
-    yield f"{len(library.entries)} songs and voices to train on, {len(songs)} to measure on"
-    run = Run(out, recipe, Mixer(library.entries, recipe.remix, seed=recipe.seed))
-    end = min(recipe.steps, steps if steps is not None else recipe.steps)
+    with team(options.device) as us:
+        tell = say if us.leads else _nothing
+        songs = _open(data, chosen, options, us)
+        for problem in songs.problems:
+            tell(f"left out: {problem}")
+        tell(f"{len(songs.train)} songs to learn from, {len(songs.validation)} to measure on")
+        examples = examples_of(chosen, songs.train)
+        device = f"cuda:{us.rank}" if options.device == "cuda" else options.device
+        run = Run(out, chosen, examples, device=device, team=us)
+        if us.leads:
+            _compare(out, songs, tell)
+        if run.step:
+            tell(f"going on after step {run.step}")
+        _drive(run, songs, options, tell, progress)
+
+
+def _nothing(_: str) -> None:
+    """What all but the lead say."""
+
+
+def _recipe(name: str | Path | None, out: Path, resume: bool) -> Recipe:
+    """The recipe asked for, which a run that goes on must have begun with, or the run's own."""
+    begun = (out / RECIPE).is_file()
+    if begun and not resume and (out / STATE).is_file():
+        raise InputError(f"{out}: holds a run: go on with --resume, or take another folder")
+    if name is None:
+        if not begun:
+            raise InputError("no recipe: give a name, `vocals` for example, or a .toml file")
+        return read_recipe(out / RECIPE)
+    recipe = read_recipe(name)
+    if begun and resume and (changed := difference(read_recipe(out / RECIPE), recipe)):
+        raise InputError(
+            f"{out}: was begun with another recipe ({changed}): leave the recipe out to go on"
+        )
+    return recipe
+
+
+def _open(data: Sequence[Path], recipe: Recipe, options: Options, us: Team) -> Songs:
+    """The songs; the lead decodes them first, so that no two processes decode the same."""
+    for leading in (True, False):
+        if us.leads is leading:
+            songs = open_songs(data, recipe, cache=options.cache, validation=options.validation)
+        us.wait()
+    return songs
+
+
+def _compare(out: Path, songs: Songs, say: Callable[[str], None]) -> None:
+    """Say so when a run goes on with other songs than it began with."""
+    path = out / DIGEST
+    if path.is_file() and path.read_text(encoding="utf-8").strip() != songs.digest:
+        say("note: these are not the songs that this run began with")
+    path.write_text(songs.digest + "\n", encoding="utf-8")
+
+
+def _drive(
+    run: Run,
+    songs: Songs,
+    options: Options,
+    say: Callable[[str], None],
+    progress: Callable[[Progress], None] | None,
+) -> None:
+    """Train from measurement to measurement."""
+    recipe = run.recipe
+    end = min(recipe.steps, recipe.steps if options.steps is None else options.steps)
+    board = Board(run.folder, step=run.step, writes=run.team.leads)
     answers = recipe.segments * recipe.frames
-    while run.step < end:
-        began, first = time.perf_counter(), run.step
-        goal = min(end, (run.step // LINES_EVERY + 1) * LINES_EVERY)
-        loss = run.train(until=goal, save_every=LINES_EVERY)
-        speed = (run.step - first) * answers / (time.perf_counter() - began)
-        left = (end - run.step) * answers / speed / 60
-        yield f"step {run.step} loss {loss:.4f} {speed:.0f} frames/s {left:.0f} min left"
-        if songs and (run.step % validate_every == 0 or run.step == end):
-            median, mean = validate(
-                run.averaged(),
-                recipe.features,
-                songs,
-                look_ahead=recipe.look_ahead,
-                exact=run.step > recipe.interior_steps,
-            )
-            yield f"step {run.step} vocals uSDR: median {median:.2f} dB, mean {mean:.2f} dB"
+    first, shown, seconds, last = run.step, 0.0, 0.0, time.perf_counter()
+
+    def on_step(step: int, loss: float) -> None:
+        nonlocal shown, last, seconds
+        now = time.perf_counter()
+        keep = min(SMOOTH, 1 - 1 / (step - first))
+        shown = keep * shown + (1 - keep) * loss
+        seconds = keep * seconds + (1 - keep) * (now - last)
+        last = now
+        board.scalars(step, loss=loss, rate=recipe.rate(step - 1))
+        if progress and run.team.leads:
+            left = (end - step) * seconds
+            progress(Progress(step, end, shown, answers / seconds, left))
+
+    with interruptions() as stopped:
+        while run.step < end:
+            goal = min(end, (run.step // options.validate_every + 1) * options.validate_every)
+            last = time.perf_counter()
+            run.train(until=goal, save_every=options.save_every, on_step=on_step, stop=stopped)
+            if run.step < goal:
+                break
+            if songs.validation:
+                median, mean = run.measure(songs.validation)
+                say(f"step {run.step} {recipe.task.score}: median {median:.3f}, mean {mean:.3f}")
+                board.scalars(run.step, median=median, mean=mean)
+                if board.writes:
+                    board.song(run.step, recipe.task, run.averaged(), songs.validation[0])
+        board.close()
+        if run.step < end:
+            say(f"stopped and saved after step {run.step}: --resume goes on")
+            raise KeyboardInterrupt
+    say(f"step {run.step} of {recipe.steps} done, loss {shown:.4f}")
 
 
-def _recipe(file: Path | None, out: Path) -> Recipe:
-    """The recipe asked for, else the run's own, else the default."""
-    path = file or out / "recipe.json"
-    if not path.is_file():
-        if file:
-            raise InputError(f"{file}: no such file: give the JSON of a recipe")
-        return Recipe()
+@contextmanager
+def interruptions() -> Iterator[Callable[[], bool]]:
+    """Within it the first Ctrl-C or SIGTERM is only noted; a second one does what it always did.
+
+    Yields:
+        whether there was one.
+    """
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+    kinds = (signal.SIGINT, signal.SIGTERM)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    before = [signal.signal(kind, note) for kind in kinds]
     try:
-        return Recipe.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path}: is no recipe of this version ({error})") from None
+        yield asked.is_set
+    finally:
+        for kind, handler in zip(kinds, before, strict=True):
+            signal.signal(kind, handler)

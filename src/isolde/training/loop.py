@@ -1,208 +1,221 @@
-"""The training loop: examples in, weights out, resumable to the bit; it knows no file of audio."""
+"""The training loop: examples in, weights out, resumable to the bit; it knows no network."""
 
 import json
-import os
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 
-from isolde.datasets.remix import Mixer
+from isolde.datasets.library import Entry
 from isolde.errors import InputError
-from isolde.masks import binary_mask, phase_sensitive_mask, ratio_mask
-from isolde.networks.article import WindowNetwork
-from isolde.networks.sliding import plan, slide
-from isolde.stages import Complex64, Float32
+from isolde.training.checkpoint import Checkpoint
+from isolde.training.log import Log
 from isolde.training.recipe import Recipe
+from isolde.training.task import Task
+from isolde.training.team import Team
 
-STATISTICS_EXAMPLES = 256
-EMPTY = 1e-9
+STATE = "state.safetensors"
+BEST = "best.safetensors"
+RECIPE = "recipe.json"
+STEP_SEEDS, RANK_SEEDS = 1_000_003, 7_919
 
-
-@dataclass(frozen=True)
-class Batch:
-    """Features (n, n_frames, 513), and for each answer its target and the weight of its errors."""
-
-    features: Tensor
-    target: Tensor
-    weight: Tensor
+B = TypeVar("B")
 
 
-def ideal(recipe: Recipe, vocals: Complex64, accompaniment: Complex64) -> Float32:
-    """The mask that the recipe wants learnt."""
-    if recipe.target == "phase":
-        return phase_sensitive_mask(vocals, vocals + accompaniment)
-    v, a = np.abs(vocals), np.abs(accompaniment)
-    if recipe.target == "binary":
-        return binary_mask(v, a)
-    return ratio_mask(v, a, power=1 if recipe.target == "magnitude" else 2)
+class Objective(nn.Module):
+    """A network and how wrong it is, as one module whose forward pass ends in the loss."""
 
+    def __init__(self, task: Task, network: nn.Module) -> None:
+        """Join them."""
+        super().__init__()
+        self.task, self.network = task, network
 
-def make_batch(recipe: Recipe, mixer: Mixer, step: int, *, exact: bool) -> Batch:
-    """The examples of one step, always the same for the same recipe and step."""
-    steps = plan(recipe.shape.n_frames, exact=exact)
-    n_frames = recipe.frames + steps.span
-    first = steps.lead + recipe.shape.n_frames - 1 - recipe.look_ahead
-    answers = slice(first, first + recipe.frames)
-    features, targets, weights = [], [], []
-    for i in range(recipe.segments):
-        vocals, accompaniment, sounds = mixer.labelled(step * recipe.segments + i, n_frames)
-        mixture = np.abs(vocals + accompaniment)
-        features.append(recipe.features.compressed(mixture))
-        if recipe.target == "activity":
-            sounding = sounds[answers, None].astype(np.float32)
-            if recipe.shape.outputs == 1:
-                targets.append(sounding)
-                weights.append(np.ones_like(sounding))
-                continue
-        mask = ideal(recipe, vocals[answers], accompaniment[answers])
-        weight = mixture[answers] ** np.float32(recipe.weight_power)
-        if recipe.features.mel:
-            mask, weight = to_network_axis(mask, weight)
-        weight /= weight.mean() + EMPTY
-        if recipe.target == "activity":  # its one output counts as much as all bins together
-            mask = np.concatenate([sounding, mask], axis=1)
-            weight = np.concatenate([np.full_like(sounding, weight.shape[1]), weight], axis=1)
-        targets.append(mask)
-        weights.append(weight)
-    return Batch(*(torch.from_numpy(np.stack(x)) for x in (features, targets, weights)))
-
-
-def to_network_axis(mask: Float32, weight: Float32) -> tuple[Float32, Float32]:
-    """A mask and its weights on Mel points: the mask is the weighted mean over the bins there."""
-    from isolde.features import to_mel
-
-    rows = to_mel().T
-    on_mel = weight @ rows
-    return (mask * weight) @ rows / np.maximum(on_mel, EMPTY), on_mel
-
-
-def loss_of(recipe: Recipe, raw: Tensor, batch: Batch) -> Tensor:
-    """Weighted mean error of the network's raw outputs."""
-    if recipe.loss == "bce":
-        error = functional.binary_cross_entropy_with_logits(raw, batch.target, reduction="none")
-    else:
-        error = (torch.sigmoid(raw) - batch.target) ** 2
-    return (error * batch.weight).mean()
+    def forward(self, batch: Any, step: int) -> Tensor:
+        """The loss of a batch."""
+        return self.task.loss(self.network, batch, step=step)
 
 
 class Run:
-    """One training run in a folder: `recipe.json`, `state.safetensors`, `log.csv`."""
+    """One training run in a folder: `recipe.json`, checkpoints, `log.csv`."""
 
-    def __init__(self, folder: Path, recipe: Recipe, mixer: Mixer) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        recipe: Recipe,
+        examples: Any,
+        *,
+        device: str = "cpu",
+        team: Team | None = None,
+    ) -> None:
         """Begin, or go on where the folder's last checkpoint stands.
+
+        Args:
+            folder: of the run; made when missing.
+            recipe: all that decides the outcome, but for the examples' sources.
+            examples: what the recipe's task draws from.
+            device: where to compute.
+            team: the processes that train together; None: this one alone.
 
         Raises:
             InputError: when the folder holds a run of another network.
         """
-        self.folder, self.recipe, self.mixer = folder, recipe, mixer
-        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.recipe, self.examples = folder, recipe, examples
+        self.device, self.team = torch.device(device), team or Team()
+        self._part = self.team.part(recipe.segments)
         torch.manual_seed(recipe.seed)
-        self.network = WindowNetwork(recipe.shape, dropout=recipe.dropout)
-        self.average = {k: v.detach().clone() for k, v in self.network.named_parameters()}
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
-        )
-        self.step = 0
-        if (folder / "state.safetensors").is_file():
-            self._load()
+        self.network = recipe.task.build()
+        self.step, self.best = 0, float("-inf")
+        found = Checkpoint.load(folder / STATE) if (folder / STATE).is_file() else None
+        if found:
+            self._take(found)
         else:
-            self._measure()
-        (folder / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=1))
+            recipe.task.prepare(self.network, examples)
+        self.network.to(self.device)
+        values = found.average if found else dict(self.network.named_parameters())
+        self.average = {k: v.detach().to(self.device).clone() for k, v in values.items()}
+        self.optimiser = _optimiser(recipe, self.network)
+        if found:
+            state = self.optimiser.state_dict()
+            self.optimiser.load_state_dict({**state, "state": found.optimiser})
+        self._objective = self.team.shared(Objective(recipe.task, self.network))
+        if self.team.leads:
+            folder.mkdir(parents=True, exist_ok=True)
+            text = json.dumps(recipe.to_dict(), indent=1)
+            (folder / RECIPE).write_text(text + "\n", encoding="utf-8")
+        self.log = Log(folder, step=self.step, writes=self.team.leads)
 
-    def _measure(self) -> None:
-        """Per-bin mean and deviation of the features, from examples that training never draws."""
-        frames = [
-            self.recipe.features.compressed(np.abs(sum(self.mixer.example(2**40 + i, 32))))
-            for i in range(STATISTICS_EXAMPLES)
-        ]
-        values = np.concatenate(frames)
-        self.network.mean.copy_(torch.from_numpy(values.mean(axis=0)))
-        self.network.std.copy_(torch.from_numpy(values.std(axis=0) + 1e-3))
+    def _take(self, found: Checkpoint) -> None:
+        """The network and the counters of a checkpoint."""
+        try:
+            self.network.load_state_dict(found.network)
+        except RuntimeError:
+            raise InputError(
+                f"{self.folder / STATE}: another network's run: take an empty folder"
+            ) from None
+        self.step, self.best = found.step, found.best
 
     def train(
         self,
         *,
         until: int | None = None,
         save_every: int = 100,
+        on_step: Callable[[int, float], None] | None = None,
+        stop: Callable[[], bool] | None = None,
     ) -> float:
         """Take steps to the end of the recipe, or to `until`; save now and then and at the end.
 
         Args:
             until: step to stop before.
             save_every: steps from one checkpoint to the next.
+            on_step: told the steps taken and the loss after each.
+            stop: asked after each step; when one process of a team says so, all save and stop.
 
         Returns:
             the mean loss of these steps; NaN for none.
         """
-        recipe, end = self.recipe, self.recipe.steps if until is None else until
+        end = self.recipe.steps if until is None else min(until, self.recipe.steps)
         losses: list[float] = []
         self.network.train()
-        with (self.folder / "log.csv").open("a", encoding="utf-8") as log:
-            while self.step < end:
-                began = time.perf_counter()
-                exact = self.step >= recipe.interior_steps
-                torch.manual_seed(recipe.seed + 1_000_003 * (self.step + 1))  # dropout
-                batch = make_batch(recipe, self.mixer, self.step, exact=exact)
-                for group in self.optimiser.param_groups:
-                    group["lr"] = recipe.rate(self.step)
-                self.optimiser.zero_grad(set_to_none=True)
-                loss = loss_of(recipe, slide(self.network, batch.features, exact=exact), batch)
-                loss.backward()  # type: ignore[no-untyped-call]
-                torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-                self.optimiser.step()
-                self.step += 1
-                keep = min(recipe.average, (self.step + 1) / (self.step + 10))
-                with torch.no_grad():
-                    for name, value in self.network.named_parameters():
-                        self.average[name].lerp_(value, 1 - keep)
-                seconds = time.perf_counter() - began
-                log.write(f"{self.step},{loss.item():.6f},{seconds:.3f}\n")
-                log.flush()
-                losses.append(loss.item())
-                if self.step % save_every == 0 or self.step == end:
-                    self.save()
+        while self.step < end:
+            began = time.perf_counter()
+            own = self._one_step()
+            asked = float(stop()) if stop else 0.0
+            loss, stopping = self.team.mean(own, asked, device=self.device)
+            losses.append(loss)
+            self.log.step(self.step, loss, time.perf_counter() - began)
+            if stopping or self.step % save_every == 0 or self.step == end:
+                self.save()
+            if on_step:
+                on_step(self.step, loss)
+            if stopping:
+                break
         return float(np.mean(losses)) if losses else float("nan")
 
-    def averaged(self) -> WindowNetwork:
-        """A copy with the averaged weights, ready to evaluate."""
-        network = WindowNetwork(self.recipe.shape)
-        network.load_state_dict({**self.network.state_dict(), **self.average})
+    def _one_step(self) -> float:
+        """Examples, gradients, weights, average; this process's loss."""
+        recipe, step = self.recipe, self.step
+        # dropout; each process's own
+        torch.manual_seed(recipe.seed + STEP_SEEDS * (step + 1) + RANK_SEEDS * self.team.rank)
+        indices = [step * recipe.segments + i for i in self._part]
+        batch = recipe.task.batch(self.examples, indices, frames=recipe.frames, step=step)
+        for group in self.optimiser.param_groups:
+            group["lr"] = recipe.rate(step)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss: Tensor = self._objective(moved(batch, self.device), step)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if recipe.clip:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
+        self.optimiser.step()
+        self.step += 1
+        keep = min(recipe.average, (self.step + 1) / (self.step + 10))
+        with torch.no_grad():
+            for name, value in self.network.named_parameters():
+                self.average[name].lerp_(value, 1 - keep)
+        return loss.item()
+
+    def measure(self, songs: Sequence[Entry]) -> tuple[float, float]:
+        """Median and mean score of the averaged weights; the best so far are kept beside the last.
+
+        In a team only the lead measures; the others wait and get NaN.
+        """
+        scores = float("nan"), float("nan")
+        if self.team.leads:
+            scores = self.recipe.task.validate(self.averaged(), songs, step=self.step)
+            self.log.measured(self.step, *scores)
+            if scores[0] > self.best:
+                self.best = scores[0]
+                self.checkpoint().save(self.folder / BEST)
+                self.save()
+        self.team.wait()
+        return scores
+
+    def averaged(self) -> nn.Module:
+        """A copy with the averaged weights, on the CPU, ready to evaluate."""
+        network = self.recipe.task.build()
+        network.load_state_dict(self.checkpoint().averaged)
         return network.eval()
 
+    def checkpoint(self) -> Checkpoint:
+        """All that the run needs to go on."""
+        return Checkpoint(
+            network=self.network.state_dict(),
+            average=self.average,
+            optimiser=self.optimiser.state_dict()["state"],
+            step=self.step,
+            best=self.best,
+        )
+
     def save(self) -> None:
-        """Write the checkpoint; a crash leaves the old one or the new one, never half of one."""
-        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
-        tensors |= {f"average.{k}": v for k, v in self.average.items()}
-        for i, slots in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in slots.items()}
-        tensors["step"] = torch.tensor(self.step)
-        part = self.folder / "state.part"
-        save_file({k: v.contiguous() for k, v in tensors.items()}, part)
-        os.replace(part, self.folder / "state.safetensors")
+        """Write the checkpoint."""
+        if self.team.leads:
+            self.checkpoint().save(self.folder / STATE)
 
-    def _load(self) -> None:
-        path = self.folder / "state.safetensors"
-        tensors = load_file(path)
-        self.step = int(tensors["step"].item())
 
-        def part(name: str) -> dict[str, Tensor]:
-            prefix = f"{name}."
-            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+    """The recipe's optimiser."""
+    if recipe.optimiser == "sgd":
+        return torch.optim.SGD(
+            network.parameters(),
+            recipe.learning_rate,
+            momentum=recipe.momentum,
+            nesterov=recipe.momentum > 0,
+        )
+    return torch.optim.AdamW(
+        network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
 
-        try:
-            self.network.load_state_dict(part("network"))
-        except RuntimeError:
-            raise InputError(f"{path}: another network's run: take an empty folder") from None
-        self.average = part("average")
-        state = self.optimiser.state_dict()
-        slots: dict[int, dict[str, Tensor]] = {}
-        for key, value in part("optimiser").items():
-            i, slot = key.split(".", 1)
-            slots.setdefault(int(i), {})[slot] = value
-        self.optimiser.load_state_dict({**state, "state": slots})
+
+def moved(batch: B, device: torch.device) -> B:
+    """A batch, a dataclass of tensors, on another device."""
+    if device.type == "cpu" or not is_dataclass(batch):
+        return batch
+    tensors = {f.name: getattr(batch, f.name) for f in fields(batch)}
+    return replace(
+        batch,  # type: ignore[type-var]
+        **{k: v.to(device) if isinstance(v, Tensor) else v for k, v in tensors.items()},
+    )

@@ -5,33 +5,35 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
+from torch import nn
 
 from isolde.catalogue import Card, Model, save
 from isolde.errors import InputError
-from isolde.networks.article import WindowNetwork
-from isolde.networks.export import stateful_graph
+from isolde.training.checkpoint import Checkpoint
+from isolde.training.loop import BEST, RECIPE, STATE
 from isolde.training.recipe import Recipe
 
 
-def trained(run: Path) -> tuple[WindowNetwork, Recipe, int]:
+def trained(run: Path, *, best: bool = False) -> tuple[nn.Module, Recipe, int]:
     """The averaged network of a run, its recipe, and the steps it has had.
 
+    Args:
+        run: folder of the run.
+        best: take the checkpoint with the highest validation score instead of the last one.
+
     Raises:
-        InputError: when the folder holds no run.
+        InputError: when the folder holds no run, or no best checkpoint.
     """
-    state, recipe_file = run / "state.safetensors", run / "recipe.json"
+    state, recipe_file = run / (BEST if best else STATE), run / RECIPE
     if not state.is_file() or not recipe_file.is_file():
-        raise InputError(f"{run}: holds no training run: give the folder that `isolde train` wrote")
-    recipe = Recipe.from_dict(json.loads(recipe_file.read_text(encoding="utf-8")))
-    tensors = load_file(state)
-    network = WindowNetwork(recipe.shape)
-    values = {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
-    values |= {
-        k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")
-    }
-    network.load_state_dict(values)
-    return network.eval(), recipe, int(tensors["step"].item())
+        missing = "best checkpoint" if best and recipe_file.is_file() else "training run"
+        raise InputError(f"{run}: holds no {missing}: give the folder that `isolde train` wrote")
+    values = json.loads(recipe_file.read_text(encoding="utf-8"))
+    recipe = Recipe.from_dict(values, where=str(recipe_file))
+    found = Checkpoint.load(state)
+    network = recipe.task.build()
+    network.load_state_dict(found.averaged)
+    return network.eval(), recipe, found.step
 
 
 def publish(
@@ -44,6 +46,7 @@ def publish(
     data: Sequence[str] = (),
     metrics: Mapping[str, Any] | None = None,
     limits: str = "",
+    best: bool = False,
 ) -> Model:
     """Write the model of a run.
 
@@ -56,19 +59,21 @@ def publish(
         data: what it was trained on, with licences.
         metrics: what was measured.
         limits: what it is known not to do.
+        best: take the checkpoint with the highest validation score instead of the last one.
 
     Raises:
-        InputError: when the folder holds no run.
+        InputError: when the folder holds no run, or one of a kind that no separator can use.
     """
-    network, recipe, step = trained(run)
+    network, recipe, step = trained(run, best=best)
+    task = recipe.task
     card = Card(
         name=name,
         summary=summary,
-        stems=("vocals",),
-        residual="accompaniment",
-        look_ahead=recipe.look_ahead,
-        past=recipe.shape.n_frames - 1 - recipe.look_ahead,
-        features=recipe.features,
+        stems=task.stems,
+        residual=task.residual,
+        look_ahead=task.look_ahead,
+        past=task.past,
+        features=task.features,
         sha256="",
         licence=licence,
         data=tuple(data),
@@ -76,4 +81,4 @@ def publish(
         limits=limits,
         recipe={**recipe.to_dict(), "steps_done": step},
     )
-    return save(folder, card, stateful_graph(network))
+    return save(folder, card, task.graph(network))

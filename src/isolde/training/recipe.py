@@ -1,100 +1,144 @@
-"""What a training run is: one frozen set of numbers, saved beside the weights; it does nothing."""
+"""What a training run is: one frozen set of numbers, saved beside the weights; it does nothing.
 
+A recipe has a part that every training has, and a task: the kind of network and what it learns.
+"""
+
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from isolde.datasets.remix import Remix
 from isolde.errors import InputError
-from isolde.features import Features
-from isolde.networks.article import MASK, WindowShape
+from isolde.training.bands import BandTask
+from isolde.training.strict import build, suggestion
+from isolde.training.task import Task
+from isolde.training.windows import WindowTask
+
+KINDS: dict[str, type[Any]] = {WindowTask.kind: WindowTask, BandTask.kind: BandTask}
+"""The tasks there are, by the `kind` of a recipe."""
+
+CHOICES = {
+    "draw": ("remix", "songs"),
+    "labels": ("level", "heard"),
+    "optimiser": ("adamw", "sgd"),
+}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training run of a mask network.
+    """One training run.
 
     Attributes:
-        shape: of the network.
-        features: what it is fed with.
+        task: the network and what it learns; in files the table `task`, and its `kind`.
         remix: how examples are made.
-        target: "power", "magnitude", "phase" or "binary": the ideal mask to learn; or "activity":
-            whether the voice sounds (the first output, every frame counts alike) and, where the
-            network has more outputs, the power mask beside it, which teaches the trunk 513 things
-            a frame instead of one and is cut off for use.
-        loss: "bce" or "mse" between the read mask and the target.
-        weight_power: an error in a bin counts |X|^p.
-        dropout: after the first pool, the second pool, the first dense layer.
-        look_ahead: frames after the one that the answer is for; 12 is the middle.
+        draw: "remix", endless new mixes, or "songs", every stretch of them as they are, once an
+            epoch in random order.
+        labels: where a voice sounds: "level", within 40 dB of its loud parts, or "heard", by
+            `isolde.datasets.labels`.
+        hold_out: share of the music in folders that is kept for validation, by artists.
         segments: stretches of frames in a step.
         frames: answers from each stretch.
         steps: in all.
-        interior_steps: at the beginning, in the cheaper form without edges (see `sliding.plan`).
+        optimiser: "adamw", or "sgd" with Nesterov's momentum.
         learning_rate: after the warm-up.
-        warm_up: steps.
+        warm_up: steps in which the rate rises.
         decay: share of the steps, at the end, over which the rate goes to zero.
+        decay_per_step: the rate is also divided by 1 + this * step, as Keras does.
         weight_decay: AdamW's.
-        average: decay per step of the running average of the weights that is evaluated.
+        momentum: SGD's.
+        clip: greatest norm of all gradients together; 0: any.
+        average: decay per step of the running average of the weights that is evaluated; 0: none.
         seed: of weights, examples and dropout.
     """
 
-    shape: WindowShape = MASK
-    features: Features = field(default_factory=Features)
+    task: Task = field(default_factory=WindowTask)
     remix: Remix = field(default_factory=Remix)
-    target: str = "phase"
-    loss: str = "bce"
-    weight_power: float = 0.8
-    dropout: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    look_ahead: int = 12
+    draw: str = "remix"
+    labels: str = "level"
+    hold_out: float = 0.0
     segments: int = 16
     frames: int = 48
     steps: int = 4000
-    interior_steps: int = 0
+    optimiser: str = "adamw"
     learning_rate: float = 2e-3
     warm_up: int = 100
     decay: float = 0.4
+    decay_per_step: float = 0.0
     weight_decay: float = 1e-3
+    momentum: float = 0.9
+    clip: float = 5.0
     average: float = 0.995
     seed: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
-        if self.target not in ("power", "magnitude", "phase", "binary", "activity"):
-            raise InputError(
-                f"target '{self.target}' is unknown: "
-                "take power, magnitude, phase, binary or activity"
-            )
-        outputs = (1, 1 + self.shape.n_bins) if self.target == "activity" else (self.shape.n_bins,)
-        if self.shape.outputs not in outputs:
-            raise InputError(
-                f"target '{self.target}' does not fit a network with {self.shape.outputs} outputs"
-            )
-        if self.loss not in ("bce", "mse"):
-            raise InputError(f"loss '{self.loss}' is unknown: take bce or mse")
-        if not 0 <= self.look_ahead < self.shape.n_frames:
-            raise InputError(f"look_ahead {self.look_ahead} is not within the window")
+        for name, known in CHOICES.items():
+            word = getattr(self, name)
+            if word not in known:
+                raise InputError(f"{name} '{word}' is unknown: {suggestion(word, known)}")
+        if self.draw == "songs" and self.task.kind != WindowTask.kind:
+            raise InputError(f"draw 'songs' is not for kind '{self.task.kind}': take 'remix'")
+        for name in ("segments", "frames", "steps"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}: give at least 1")
+        for name in ("warm_up", "decay_per_step", "weight_decay", "clip", "seed"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} is {getattr(self, name)}: give 0 or more")
+        if not self.learning_rate > 0:
+            raise InputError(f"learning_rate is {self.learning_rate}: give more than 0")
+        for name in ("decay", "average", "momentum", "hold_out"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}: give 0 to below 1")
 
     def rate(self, step: int) -> float:
-        """Learning rate of a step: up, level, and down to zero over the last part."""
-        up = min(1.0, (step + 1) / self.warm_up)
-        down = min(1.0, (self.steps - step) / max(1.0, self.decay * self.steps))
-        return self.learning_rate * up * max(0.0, down)
+        """Learning rate of a step: up, level or slowly falling, and down to zero at the end."""
+        up = min(1.0, (step + 1) / max(1, self.warm_up))
+        down = 1.0
+        if self.decay:
+            down = min(1.0, (self.steps - step) / max(1.0, self.decay * self.steps))
+        return self.learning_rate * up * max(0.0, down) / (1 + self.decay_per_step * step)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self)
+        return {"kind": self.task.kind, **asdict(self)}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Recipe":
-        """Rebuild from `to_dict`, also after a trip through JSON."""
-        remix: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in values["remix"].items()
-        }
-        return cls(
-            **{
-                **values,
-                "shape": WindowShape.from_dict(values["shape"]),
-                "features": Features.from_dict(values["features"]),
-                "remix": Remix(**remix),
-                "dropout": tuple(values["dropout"]),
-            }
-        )
+    def from_dict(cls, values: Mapping[str, Any], *, where: str = "recipe") -> "Recipe":
+        """Rebuild from `to_dict`, also after a trip through JSON, or from a TOML file's tables.
+
+        The flat form of the first version, of window networks only, is understood as well.
+
+        Args:
+            values: what they leave out keeps its default.
+            where: stands at the beginning of every error.
+
+        Raises:
+            InputError: for an unknown key, a wrong type or a value without meaning.
+        """
+        values = _flat(values) if "shape" in values else dict(values)
+        kind = values.pop("kind", WindowTask.kind)
+        if kind not in KINDS:
+            raise InputError(
+                f"{where}: kind '{kind}' is unknown: {suggestion(str(kind), [*KINDS])}"
+            )
+        task = values.get("task", {})
+        if not isinstance(task, Mapping):
+            raise InputError(f"{where}: 'task' is {task!r}: give a table")
+        values["task"] = build(KINDS[kind], task, where=f"{where}, task")
+        return build(cls, values, where=where)
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe of the first version in today's form."""
+    task = {
+        "shape": "shape",
+        "features": "features",
+        "target": "target",
+        "loss": "error",
+        "weight_power": "weight_power",
+        "dropout": "dropout",
+        "look_ahead": "look_ahead",
+        "interior_steps": "interior_steps",
+    }
+    common = {k: v for k, v in values.items() if k not in task and k != "steps_done"}
+    return {**common, "task": {new: values[old] for old, new in task.items() if old in values}}

@@ -1,69 +1,49 @@
-"""How good a network is, heard through its mask on whole songs; it never trains."""
+"""How good masks are, heard on whole songs; it never trains and knows no network."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
-import torch
 
 from isolde.datasets.library import FULL_SCALE, Entry
-from isolde.features import Features
 from isolde.masks import readout
-from isolde.networks.article import WindowNetwork
-from isolde.networks.sliding import plan, slide
 from isolde.spectrum import GRID_22, analyse, synthesise
 from isolde.stages import Complex64, Float32
 
+Masks = Callable[[Complex64], Float32]
+"""From a mixture's spectra (n_channels, n, 513) to the vocals' mask (1 or n_channels, n, 513)."""
 
-def mask_of(
-    network: WindowNetwork,
-    features: Features,
-    spectra: Complex64,
-    *,
-    look_ahead: int = 12,
-    exact: bool = True,
-) -> Float32:
-    """The network's mask for whole songs, silence before and after: (1 or n_channels, n, 513)."""
-    steps = plan(network.shape.n_frames, exact=exact)
-    past = steps.lead + network.shape.n_frames - 1 - look_ahead
-    padded = np.pad(spectra, ((0, 0), (past, steps.span - past), (0, 0)))
-    with torch.no_grad():
-        raw = slide(network, torch.from_numpy(features(padded)), exact=exact)
-    return features.on_bins(torch.sigmoid(raw).numpy())
+Activity = Callable[[Complex64], Float32]
+"""From a mixture's spectra to the probability (n,) that the voice sounds in a frame."""
 
 
-def song_usdr(
-    network: WindowNetwork,
-    features: Features,
-    entry: Entry,
-    *,
-    look_ahead: int = 12,
-    kind: str = "soft",
-    exact: bool = True,
-) -> float:
-    """USDR of the vocals of one song in dB: 10 log10 of the voice's energy over the error's."""
+def sounds_of(entry: Entry) -> tuple[Float32, Float32]:
+    """The vocals and the mixture of a song, (2, n_samples) each, at 22,050 Hz."""
     assert entry.vocals is not None and entry.accompaniment is not None
     vocals = entry.vocals.astype(np.float32) / np.float32(FULL_SCALE)
-    mixture = vocals + entry.accompaniment.astype(np.float32) / np.float32(FULL_SCALE)
+    return vocals, vocals + entry.accompaniment.astype(np.float32) / np.float32(FULL_SCALE)
+
+
+def song_usdr(masks: Masks, entry: Entry, *, kind: str = "soft") -> float:
+    """USDR of the vocals of one song in dB: 10 log10 of the voice's energy over the error's."""
+    vocals, mixture = sounds_of(entry)
     spectra = analyse(mixture, GRID_22)
-    mask = mask_of(network, features, spectra, look_ahead=look_ahead, exact=exact)
-    mask = readout(mask, kind)
+    mask = readout(masks(spectra), kind)
     estimate = synthesise(spectra * mask, GRID_22, mixture.shape[1])
     error = float(np.sum((vocals - estimate) ** 2)) + 1e-9
     return float(10 * np.log10(float(np.sum(vocals**2)) / error + 1e-9))
 
 
-def validate(
-    network: WindowNetwork,
-    features: Features,
-    entries: Iterable[Entry],
-    *,
-    look_ahead: int = 12,
-    kind: str = "soft",
-    exact: bool = True,
-) -> tuple[float, float]:
+def usdr(masks: Masks, entries: Iterable[Entry], *, kind: str = "soft") -> tuple[float, float]:
     """Median and mean uSDR over songs, in dB."""
-    scores = [
-        song_usdr(network, features, entry, look_ahead=look_ahead, kind=kind, exact=exact)
-        for entry in entries
-    ]
+    scores = [song_usdr(masks, entry, kind=kind) for entry in entries]
     return float(np.median(scores)), float(np.mean(scores))
+
+
+def accuracy(activity: Activity, entries: Iterable[Entry]) -> tuple[float, float]:
+    """Median and mean over songs of the share of frames in which `activity` is right at 0.5."""
+    shares = []
+    for entry in entries:
+        found = activity(analyse(sounds_of(entry)[1], GRID_22)) > 0.5
+        n = min(len(found), len(entry.activity))
+        shares.append(float(np.mean(found[:n] == entry.activity[:n])))
+    return float(np.median(shares)), float(np.mean(shares))

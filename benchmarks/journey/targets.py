@@ -1,0 +1,53 @@
+"""What to learn, with the same trunk: `python targets.py DATA CACHE OUT --steps N TARGET...`.
+
+DATA holds the folders of songs, with musdb18-7-dev to measure on. Every target gets the same
+examples in the same order, the same number of frames, the squared error, and the interior form of
+the article's mask network. Prints a row a target: a soft and a hard read-out, every other dev song.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from isolde.datasets.library import Library
+from isolde.datasets.remix import Mixer
+from isolde.training.loop import Run
+from isolde.training.recipe import Recipe
+from isolde.training.windows import WindowTask
+
+TRAIN = ("magnatune", "cc-songs", "everything-is-free", "mir-1k", "vocalset-arpeggios")
+
+
+def main() -> None:
+    """Train and measure each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("data", "cache", "out"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--songs", type=int, default=47)
+    parser.add_argument("targets", nargs="+")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    entries = Library([args.data / name for name in TRAIN], args.cache).entries
+    dev = Library([args.data / "musdb18-7-dev"], args.cache).entries[::2][: args.songs]
+    print("| target | read-out | frames | songs | uSDR median (mean), dB |", flush=True)
+    for target in args.targets:
+        task = WindowTask(target=target, error="mse", interior_steps=args.steps)
+        recipe = Recipe(
+            task=task, segments=10, frames=48, steps=args.steps, warm_up=30, average=0.98
+        )
+        run = Run(args.out / target, recipe, Mixer(entries, recipe.remix, seed=recipe.seed))
+        run.train(save_every=20)
+        frames = recipe.steps * recipe.segments * recipe.frames
+        for kind in ("soft", "binary") if target != "regression" else ("soft",):
+            median, mean = task.validate(run.averaged(), dev, step=run.step, kind=kind)
+            print(
+                f"| {target} | {kind} | {frames:,} | {len(dev)} | {median:.2f} ({mean:.2f}) |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

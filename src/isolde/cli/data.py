@@ -1,0 +1,142 @@
+"""`isolde data`: songs with known stems found, checked, shown, and made from unlabelled ones."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from isolde.datasets.manifest import Row
+
+_HELP = "Songs to learn from: find them, check them, look at them, label them."
+
+ManifestFile = Annotated[Path, typer.Argument(help="Manifest, .csv or .parquet.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes; 0: one per core.")]
+Licence = Annotated[str, typer.Option(help="Licence of the audio, such as 'CC BY 4.0'.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command line."""
+    group = typer.Typer(help=_HELP, no_args_is_help=True)
+    group.command("scan")(scan)
+    group.command("check")(check)
+    app.add_typer(group, name="data")
+
+
+def scan(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Folders with songs, in any layout.")
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Manifest to write, .csv or .parquet.")
+    ] = Path("manifest.csv"),
+    loose: Annotated[
+        str | None,
+        typer.Option(
+            help="What files outside of song folders are: vocals, accompaniment or mixture "
+            "[what the names say].",
+            show_default=False,
+        ),
+    ] = None,
+    instrumental: Annotated[
+        bool, typer.Option("--instrumental", help="Nobody sings in what cannot be told otherwise.")
+    ] = False,
+    artist: Annotated[str, typer.Option(help="Artist of all songs [by tags and names].")] = "",
+    licence: Licence = "",
+    validation: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the artists kept for validation.")
+    ] = 0.1,
+    add: Annotated[
+        bool, typer.Option("--add", help="Keep the manifest's rows as they are; add new songs.")
+    ] = False,
+) -> None:
+    """Find songs and write a manifest: track, artist, split, stem, path, seconds, rate, licence.
+
+    Exit code 1 when something was left out.
+    """
+    from isolde.datasets import layouts, manifest
+
+    manifest.check_target(output)
+    how = layouts.Hints(
+        loose=loose,
+        instrumental=instrumental,
+        artist=artist,
+        licence=licence,
+        validation=validation,
+    )
+    old = manifest.read_manifest(output) if add and output.exists() else []
+    found = layouts.scan(folders, how=how)
+    for problem in found.problems:
+        _say(f"isolde: {problem}")
+    rows = manifest.merge(old, found.rows)
+    if rows:
+        manifest.write_manifest(rows, output)
+    _totals(output, rows)
+    if found.problems or not rows:
+        raise typer.Exit(1 if rows else 2)
+
+
+def check(
+    path: ManifestFile,
+    workers: Workers = 1,
+    min_seconds: Annotated[float, typer.Option(min=0, help="A shorter file is a fault.")] = 1.0,
+) -> None:
+    """Decode every file and name what is wrong with it; exit code 1 if something is.
+
+    Faults are files that cannot be decoded, are clipped, silent, short or hold NaN, of the wrong
+    rate; songs whose stems lie beside their mixture, do not sum to it or break off; artists and
+    recordings on two sides of a split. Notes are printed too and cost nothing.
+    """
+    from isolde.datasets import checking, manifest
+
+    rows = manifest.read_manifest(path)
+    with _bar(len(manifest.by_track(rows))) as advance:
+        report = checking.check(
+            rows,
+            limits=checking.Limits(min_seconds=min_seconds),
+            workers=workers,
+            report=lambda checked: advance(checked.track),
+        )
+    for finding in report.findings:
+        print(f"{'fault' if finding.is_fault else 'note'}: {finding}")
+    print(
+        f"{report.n_songs} songs, {report.n_files} files, {report.seconds / 3600:.2f} h: "
+        f"{len(report.faults)} faults in {len(report.bad_tracks)} songs"
+    )
+    if report.faults:
+        raise typer.Exit(1)
+
+
+def _totals(output: Path, rows: "list[Row]") -> None:
+    from isolde.datasets.manifest import by_track
+
+    songs = by_track(rows)
+    hours = sum(max(row.seconds for row in files) for files in songs.values()) / 3600
+    artists = len({row.artist for row in rows})
+    print(f"{output}: {len(songs)} songs by {artists} artists, {len(rows)} files, {hours:.2f} h")
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Callable[[str], None]]:
+    """A bar on standard error, where that is a terminal; call it with what has been done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bars:
+        task = bars.add_task("", total=total)
+        yield lambda name: bars.update(task, advance=1, description=name)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,278 @@
+"""Hints songs in folders, whatever their layout, as rows of a manifest; it decodes nothing.
+
+A folder is searched to its bottom. In it may lie, also mixed:
+
+* a folder per song with files named by their stems, `{track}/{stem}.wav` (musdb's wav layout, with
+  or without `train/` and `test/` above; what Spleeter, Demucs, `isolde separate` and `isolde
+  pairs` write);
+* musdb's `{track}.stem.mp4`, five audio streams in one file;
+* songs of Rock Band, Clone Hero and Frets on Fire: a folder with a `song.ini`;
+* loose files: solo voices, instrumentals or whole songs; which, the name of their folder says, or
+  the caller.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from isolde.datasets.manifest import VALIDATION_SHARE, Row, by_track, split_of
+from isolde.datasets.naming import (
+    GAME_SKIPPED,
+    STEM_BY_NAME,
+    STEM_FILE,
+    STREAMS,
+    SUFFIXES,
+    Tags,
+    artist_by_name,
+    clean_artist,
+    game_stems,
+    read_song_ini,
+    read_tags,
+    split_by_folders,
+)
+from isolde.datasets.pairs.song import kind_by_name
+from isolde.errors import InputError
+
+LOOSE = ("vocals", "accompaniment", "mixture")
+"""What loose files may be."""
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What is known of folders before they are read.
+
+    Attributes:
+        loose: what loose files are, one of `LOOSE`; None: what their or their folder's name says.
+        otherwise: what they are where that says nothing; None: they are left out.
+        instrumental: whether nobody sings in what cannot be told otherwise: loose files, and the
+            `song.ogg` of a game's song that has no vocals file.
+        artist: of all songs; empty: by tags and names.
+        licence: of all songs; empty: by tags.
+        validation: share of the artists that is kept for validation.
+    """
+
+    loose: str | None = None
+    otherwise: str | None = None
+    instrumental: bool = False
+    artist: str = ""
+    licence: str = ""
+    validation: float = VALIDATION_SHARE
+
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning."""
+        for word in (self.loose, self.otherwise):
+            if word is not None and word not in LOOSE:
+                raise InputError(f"loose files as '{word}': choose from {', '.join(LOOSE)}")
+        split_of("", validation=self.validation)
+
+
+@dataclass
+class Found:
+    """What was found.
+
+    Attributes:
+        rows: one per file, `seconds` and `rate` not yet known.
+        problems: one line for each thing that was left out, with its name and the reason.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def find(folders: Iterable[Path], *, how: Hints | None = None) -> Found:
+    """Find the songs of some folders.
+
+    Args:
+        folders: searched to their bottoms; a song's own folder or file is also taken.
+        how: what is known of them.
+
+    Returns:
+        rows in the order of the folders and of names, every track with a name of its own: where
+        two folders hold a song of one name, the later one gets its folder's name before it.
+
+    Raises:
+        InputError: a folder does not exist.
+    """
+    how, found = how or Hints(), Found()
+    seen: set[str] = set()
+    for folder in folders:
+        if not folder.exists():
+            raise InputError(f"{folder}: no such folder: give folders of songs")
+        search = _Search(how, found, root=folder)
+        search.look(folder)
+        for rows in search.songs:
+            name, above = rows[0].track, rows[0].file.parent
+            if rows[0].file.stem != name and rows[0].stream is None:
+                above = above.parent  # the song has a folder of its own
+            while name in seen:
+                nearer = f"{above.name or 'songs'}/{name}"
+                name, above = (nearer if above != above.parent else f"{name}'"), above.parent
+            seen.add(name)
+            found.rows += [replace(row, track=name) for row in rows]
+    return found
+
+
+class _Search:
+    """One walk through one folder; `songs` are the rows of each song."""
+
+    def __init__(self, how: Hints, found: Found, *, root: Path) -> None:
+        self._how, self._found, self._root = how, found, root
+        self._tags: dict[Path, dict[str, Tags]] = {}
+        self._been: set[Path] = set()
+        self.songs: list[list[Row]] = []
+
+    def look(self, folder: Path) -> None:
+        """Take what is in a folder and go into those in it."""
+        if folder.is_file():
+            self._take_file(folder)
+            return
+        real = folder.resolve()
+        if real in self._been:  # a link that leads back
+            return
+        self._been.add(real)
+        try:
+            items = sorted(self._named(folder))
+        except OSError as error:
+            self._leave(folder, f"cannot be read ({error.strerror})")
+            return
+        files = [p for p in items if p.suffix.lower() in SUFFIXES and p.is_file()]
+        ini = next((p for p in items if p.name.lower() == "song.ini"), None)
+        if ini is not None:
+            self._take_game(folder, ini, files)
+        elif any(p.stem.casefold() in STEM_BY_NAME for p in files):
+            self._take_stems(folder, files)
+        else:
+            rows, problems = len(self.songs), len(self._found.problems)
+            for item in items:
+                if item.is_dir() or item in files or item.name.lower().endswith(STEM_FILE):
+                    self.look(item)
+            nothing = (rows, problems) == (len(self.songs), len(self._found.problems))
+            if nothing and (folder == self._root or not items):
+                self._leave(folder, "holds no song that is understood, see docs/data.md")
+
+    def _named(self, folder: Path) -> Iterator[Path]:
+        for item in folder.iterdir():
+            if item.name.startswith("."):
+                continue
+            try:
+                item.name.encode("utf-8")
+            except UnicodeEncodeError:
+                self._leave(Path(os.fsencode(item).decode("utf-8", "replace")), "rename it: UTF-8")
+                continue
+            yield item
+
+    def _leave(self, path: Path, reason: str) -> None:
+        self._found.problems.append(f"{path}: {reason}")
+
+    def _take_file(self, path: Path) -> None:
+        if path.name.lower().endswith(STEM_FILE):
+            track = path.name[: -len(STEM_FILE)]
+            files = [(f"{path}#{i}", stem) for i, stem in enumerate(STREAMS)]
+            self._song(path, track, [(Path(file), stem) for file, stem in files])
+            return
+        stem = self._how.loose
+        if stem is None:
+            kind = kind_by_name(path)
+            stem = {"vocal": "vocals", "instrumental": "accompaniment"}.get(kind)
+        stem = stem or ("accompaniment" if self._how.instrumental else self._how.otherwise)
+        if stem is None:
+            self._leave(
+                path, "voice, instrumental or whole song? Say which: --loose " + "|".join(LOOSE)
+            )
+            return
+        self._song(path, path.stem, [(path, stem)])
+
+    def _take_stems(self, folder: Path, files: list[Path]) -> None:
+        chosen: dict[str, Path] = {}
+        for path in sorted(files, key=lambda p: SUFFIXES.index(p.suffix.lower())):
+            name = path.stem.casefold()
+            if name not in STEM_BY_NAME:
+                self._leave(path, "left out: its name is no stem's, see docs/data.md")
+            elif name in chosen:
+                self._leave(path, f"left out: {chosen[name].name} is the same stem")
+            else:
+                chosen[name] = path
+        stems = [(path, STEM_BY_NAME[name]) for name, path in sorted(chosen.items())]
+        self._song(folder, folder.resolve().name, stems)
+
+    def _take_game(self, folder: Path, ini: Path, files: list[Path]) -> None:
+        try:
+            facts = read_song_ini(ini)
+        except OSError as error:
+            self._leave(ini, f"cannot be read ({error.strerror})")
+            facts = {}
+        names: dict[str, Path] = {}
+        for path in sorted(files, key=lambda p: SUFFIXES.index(p.suffix.lower())):
+            names.setdefault(path.stem, path)
+        stems = game_stems(list(names))
+        for name, path in names.items():
+            if name not in stems and name.casefold() not in GAME_SKIPPED:
+                self._leave(path, "left out: no stem of a game's song is called so")
+        if not stems:
+            self._leave(folder, "a game's song without audio that is understood")
+            return
+        for name in [name for name, stem in stems.items() if stem == "unsorted"]:
+            if self._how.instrumental:
+                stems[name] = "rest"
+            else:
+                self._leave(
+                    names[name],
+                    "unsorted: it may hold a voice; if nobody sings, scan with --instrumental",
+                )
+        artist = clean_artist(facts.get("artist", ""))
+        title = facts.get("name", "") or folder.name
+        track = f"{artist} - {title}" if artist else title
+        self._song(folder, track, [(names[n], stems[n]) for n in sorted(stems)], artist=artist)
+
+    def _song(
+        self, item: Path, track: str, files: list[tuple[Path, str]], *, artist: str = ""
+    ) -> None:
+        """Add a song; `item` is its folder, or its file."""
+        above = item.parent
+        if above not in self._tags:
+            self._tags[above] = read_tags(above)
+        tags = self._tags[above].get(item.name, self._tags[above].get(track, Tags()))
+        artist = self._how.artist or tags.artist or artist or artist_by_name(track)
+        parts = item.resolve().parts[len(self._root.resolve().parts) - 1 : -1]
+        split = tags.split or split_by_folders(parts)
+        if item == self._root:
+            split = tags.split
+        self.songs.append(
+            [
+                Row(
+                    track=track,
+                    artist=artist,
+                    split=split or split_of(artist, validation=self._how.validation),
+                    stem=stem,
+                    path=path,
+                    licence=self._how.licence or tags.licence or "unknown",
+                )
+                for path, stem in files
+            ]
+        )
+
+
+def scan(folders: Iterable[Path], *, how: Hints | None = None) -> Found:
+    """Find the songs of some folders and look at every file's length and rate.
+
+    A file that cannot be opened is left out, and what is left of its song with it.
+
+    Args:
+        folders: as for `find`.
+        how: what is known of them.
+
+    Raises:
+        InputError: a folder does not exist.
+    """
+    from isolde.datasets.sources import probe
+    from isolde.errors import IsoldeError
+
+    found = find(folders, how=how)
+    rows: list[Row] = []
+    for track, files in by_track(found.rows).items():
+        try:
+            rows += [probe(row) for row in files]
+        except IsoldeError as error:
+            found.problems.append(f"'{track}' is left out: {error}")
+    return Found(rows, found.problems)

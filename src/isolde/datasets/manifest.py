@@ -1,0 +1,313 @@
+"""The manifest: which files are which stems of which songs, one row a file; it opens no audio.
+
+A table that people read and edit, as CSV (UTF-8) or Parquet (extra "parquet"). Paths are relative
+to the manifest where the files lie below its folder. Whatever else is known of a data set, a scan,
+a check, a picture or a training, begins with these rows.
+"""
+
+import contextlib
+import csv
+import hashlib
+import io
+import math
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+
+from isolde.errors import AudioError, InputError, MissingExtraError
+
+STEMS = ("mixture", "vocals", "accompaniment", "drums", "bass", "other", "rest", "unsorted")
+"""What a file may be. `accompaniment` is all but the voice; `rest` is what no other file of the
+song holds, without a voice; `unsorted` may hold a voice, so nothing is learnt from it."""
+
+SPLITS = ("train", "validation", "test")
+
+VALIDATION_SHARE = 0.1
+"""Share of the artists that a scan keeps for validation."""
+
+_STREAM = re.compile(r"(.+\.(?:mp4|m4a|mkv|mka|mov|webm))#(\d+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One file of one song.
+
+    Attributes:
+        track: name of the song, unique in the manifest; rows of one track belong together, and
+            rows of one stem of a track are summed.
+        artist: who must not be on both sides of a split.
+        split: one of `SPLITS`, or empty.
+        stem: one of `STEMS`.
+        path: of the file; `name.mp4#3` is the fourth audio stream of name.mp4.
+        seconds: its length; 0 where nobody has looked.
+        rate: its sample rate in Hz; 0 where nobody has looked.
+        licence: of the audio.
+        origin: empty for a recording; for a separator's estimate, the separator.
+    """
+
+    track: str
+    artist: str
+    split: str
+    stem: str
+    path: Path
+    seconds: float = 0.0
+    rate: int = 0
+    licence: str = "unknown"
+    origin: str = ""
+
+    @property
+    def file(self) -> Path:
+        """The file on disk."""
+        found = _STREAM.fullmatch(str(self.path))
+        return Path(found[1]) if found else self.path
+
+    @property
+    def stream(self) -> int | None:
+        """Which audio stream of the file, from 0; None for a file of one."""
+        found = _STREAM.fullmatch(str(self.path))
+        return int(found[2]) if found else None
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+_NEEDED = ("track", "stem", "path")
+
+
+def split_of(artist: str, *, validation: float = VALIDATION_SHARE) -> str:
+    """On which side of the split an artist is, always the same for the same name.
+
+    The name's SHA-1, read as a number in [0, 1), is compared with the share: adding songs moves
+    nobody, and a larger share only moves artists from train to validation.
+
+    Args:
+        artist: a name; case, composed or decomposed accents and outer blanks do not matter.
+        validation: share of the artists, 0 to 1.
+
+    Returns:
+        "train" or "validation".
+
+    Raises:
+        InputError: the share is not within 0 to 1.
+    """
+    if not 0 <= validation <= 1:
+        raise InputError(f"a validation share of {validation}: choose one from 0 to 1")
+    name = unicodedata.normalize("NFC", artist).strip().casefold()
+    digest = hashlib.sha1(name.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()
+    return "validation" if int.from_bytes(digest[:6], "big") < validation * 2**48 else "train"
+
+
+def by_track(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The rows of each song, songs and rows in the order in which they come."""
+    songs: dict[str, list[Row]] = {}
+    for row in rows:
+        songs.setdefault(row.track, []).append(row)
+    return songs
+
+
+def merge(old: Iterable[Row], new: Iterable[Row]) -> list[Row]:
+    """The old rows as somebody has edited them, and the new songs after them.
+
+    A song is known by its files: a new one of which a file is among the old rows adds nothing.
+    A new one whose name is taken by other files gets a number after its name.
+    """
+    kept = list(old)
+    files = {os.path.abspath(row.path) for row in kept}
+    names = {row.track for row in kept}
+    for track, rows in by_track(new).items():
+        if any(os.path.abspath(row.path) in files for row in rows):
+            continue
+        name, number = track, 2
+        while name in names:
+            name, number = f"{track} ({number})", number + 1
+        names.add(name)
+        kept += [replace(row, track=name) for row in rows]
+    return kept
+
+
+def read_manifest(path: str | Path) -> list[Row]:
+    """Read a manifest.
+
+    The columns track, stem and path are needed, the others of `COLUMNS` are filled in and any
+    further ones are left alone. CSV may be separated by commas, semicolons or tabs.
+
+    Args:
+        path: a .parquet file, or text.
+
+    Returns:
+        rows; their paths are absolute if they were so or if the manifest's is, and otherwise
+        relative to the current folder.
+
+    Raises:
+        InputError: no such file, or a row that cannot be understood; the message has its number.
+        MissingExtraError: Parquet without pyarrow.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such manifest: make one with `isolde data scan`")
+    table = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
+    rows: list[Row] = []
+    for number, values in table:
+        try:
+            rows.append(_row(values, path.parent))
+        except InputError as error:
+            raise InputError(f"{path}, row {number}: {error}") from None
+    if not rows:
+        raise InputError(f"{path}: has no rows: make it anew with `isolde data scan`")
+    return rows
+
+
+def write_manifest(rows: Iterable[Row], path: str | Path) -> None:
+    """Write a manifest, whole or not at all.
+
+    Args:
+        rows: in the order to keep.
+        path: ends in .csv or .parquet; overwritten, its folder is made.
+
+    Raises:
+        InputError: the name ends otherwise.
+        AudioError: the file cannot be written.
+        MissingExtraError: Parquet without pyarrow.
+    """
+    path = Path(path)
+    check_target(path)
+    table = [_plain(row, path.parent) for row in rows]
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(_parquet(table) if path.suffix.lower() == ".parquet" else _csv(table))
+        os.replace(part, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise AudioError(
+            f"{path}: cannot be written ({error.strerror}): choose another place"
+        ) from None
+
+
+def check_target(path: Path) -> None:
+    """Fail early where a manifest cannot be written.
+
+    Raises:
+        InputError: the name does not end in .csv or .parquet, or is a folder's.
+        MissingExtraError: Parquet without pyarrow.
+    """
+    if path.suffix.lower() not in (".csv", ".parquet") or path.is_dir():
+        raise InputError(f"a manifest named '{path}': end the name in .csv or .parquet")
+    if path.suffix.lower() == ".parquet":
+        _need_pyarrow()
+
+
+def _row(values: Mapping[str, str], folder: Path) -> Row:
+    """One row from text, or an InputError that says what is wrong with it."""
+    text = {name: str(values.get(name) or "").strip() for name in COLUMNS}
+    for name in _NEEDED:
+        if not text[name]:
+            raise InputError(f"has no {name}: fill it in, or delete the row")
+    for name, known in (("stem", STEMS), ("split", SPLITS)):
+        if text[name] and text[name] not in known:
+            near = get_close_matches(text[name], known, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"choose from {', '.join(known)}"
+            raise InputError(f"{name} '{text[name]}' is unknown: {hint}")
+    return Row(
+        track=text["track"],
+        artist=text["artist"] or text["track"],
+        split=text["split"],
+        stem=text["stem"],
+        path=folder / text["path"],
+        seconds=_number(text["seconds"], "seconds"),
+        rate=round(_number(text["rate"], "rate")),
+        licence=text["licence"] or "unknown",
+        origin=text["origin"],
+    )
+
+
+def _number(text: str, name: str) -> float:
+    try:
+        value = float(text.replace(",", ".") or 0)  # a spreadsheet's comma
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise InputError(f"{name} '{text}' is no number: correct it, or leave it empty")
+    return value
+
+
+def _plain(row: Row, folder: Path) -> dict[str, str | float | int]:
+    path = Path(os.path.abspath(row.path))
+    base = Path(os.path.abspath(folder))
+    if path.is_relative_to(base):
+        path = path.relative_to(base)
+    values: dict[str, str | float | int] = {name: getattr(row, name) for name in COLUMNS}
+    return {**values, "path": str(PurePosixPath(path)), "seconds": round(row.seconds, 3)}
+
+
+def _read_csv(path: Path) -> list[tuple[int, Mapping[str, str]]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is not UTF-8 text: save it as CSV in UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    head = text.partition("\n")[0]
+    comma = max(",;\t", key=head.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=comma)
+    _check_columns(path, reader.fieldnames or ())
+    table: list[tuple[int, Mapping[str, str]]] = []
+    try:
+        for values in reader:
+            if any(str(v).strip() for k, v in values.items() if k and v):
+                table.append((reader.line_num, values))
+    except csv.Error as error:
+        raise InputError(f"{path}, row {reader.line_num}: {error}") from None
+    return table
+
+
+def _check_columns(path: Path, names: Sequence[str]) -> None:
+    missing = [name for name in _NEEDED if name not in names]
+    if missing:
+        raise InputError(
+            f"{path}: has no column {' or '.join(missing)}: the first line must name the columns, "
+            f"{','.join(COLUMNS)}"
+        )
+
+
+def _csv(table: list[dict[str, str | float | int]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return text.getvalue().encode("utf-8")
+
+
+def _need_pyarrow() -> None:
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError:
+        raise MissingExtraError(
+            "pyarrow", extra="parquet", purpose="a manifest in Parquet"
+        ) from None
+
+
+def _read_parquet(path: Path) -> list[tuple[int, Mapping[str, str]]]:
+    _need_pyarrow()
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise InputError(f"{path}: is no Parquet file ({str(error).splitlines()[0]})") from None
+    _check_columns(path, table.column_names)
+    return list(enumerate(table.to_pylist(), 1))
+
+
+def _parquet(table: list[dict[str, str | float | int]]) -> bytes:
+    import pyarrow
+    import pyarrow.parquet
+
+    kinds = {"seconds": pyarrow.float64(), "rate": pyarrow.int32()}
+    schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in COLUMNS])
+    sink = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(table, schema=schema), sink)
+    return bytes(sink.getvalue())

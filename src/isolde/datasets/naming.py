@@ -1,0 +1,161 @@
+"""What names of files and folders say about stems, artists and splits; it opens no audio.
+
+The names are those that data sets, games and separators use: musdb, Spleeter, Demucs, Rock Band,
+Clone Hero, Frets on Fire.
+"""
+
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".m4a")
+"""Of files that are looked at, the preferred first where one stem is there twice."""
+
+STEM_FILE = ".stem.mp4"
+STREAMS = ("mixture", "drums", "bass", "other", "vocals")
+"""What the audio streams of a `.stem.mp4` are, by their order."""
+
+STEM_NAMES = {
+    "mixture": ("mixture", "mix"),
+    "vocals": ("vocals", "vocal", "voice"),
+    "accompaniment": ("accompaniment", "instrumental", "no_vocals", "backing"),
+    "drums": ("drums",),
+    "bass": ("bass",),
+    "other": ("other", "guitar", "piano", "keys", "synth", "strings"),
+}
+"""What a stem's file may be called, without its ending and in any case."""
+
+STEM_BY_NAME = {name: stem for stem, names in STEM_NAMES.items() for name in names}
+
+GAME_STEMS = {
+    "vocals": "vocals",
+    "drums": "drums",
+    "bass": "bass",
+    "rhythm": "bass",
+    "guitar": "other",
+    "keys": "other",
+    "song": "rest",
+}
+"""Files beside a `song.ini`; a number after the name makes parts of one stem (drums_1, drums_2).
+`rhythm` is the bass of Rock Band's songs, and a second guitar where there is also a `bass`."""
+
+GAME_SKIPPED = ("crowd", "preview")
+"""The audience, and a part of the song once more."""
+
+SPLIT_NAMES = {
+    "train": "",
+    "training": "",
+    "validation": "validation",
+    "valid": "validation",
+    "dev": "validation",
+    "test": "test",
+}
+"""Folders that say on which side their songs are; train leaves it to the artist."""
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What a `tags.csv` beside the songs says of one; empty where it says nothing."""
+
+    artist: str = ""
+    split: str = ""
+    licence: str = ""
+
+
+def read_tags(folder: Path) -> dict[str, Tags]:
+    """The `tags.csv` of a folder: columns song, artist, and if there split and licence."""
+    path = folder / "tags.csv"
+    if not path.is_file():
+        return {}
+    tags = {}
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as rows:
+        for row in csv.DictReader(rows):
+            split = (row.get("split") or "").strip().lower()
+            tags[row.get("song") or ""] = Tags(
+                artist=(row.get("artist") or "").strip(),
+                split=SPLIT_NAMES.get(split, "") or ("train" if split in SPLIT_NAMES else ""),
+                licence=(row.get("licence") or row.get("license") or "").strip(),
+            )
+    return tags
+
+
+def artist_by_name(name: str) -> str:
+    """The artist in a song's name: `{artist} - {title}`, `{singer}_{song}_{clip}`, or all of it."""
+    if " - " in name:
+        return name.split(" - ")[0].strip()
+    return name.split("_")[0] or name
+
+
+def artist_of(folder: Path) -> str:
+    """The artist of a song's folder or file: by a `tags.csv` beside it, else by its name."""
+    tags = read_tags(folder.parent).get(folder.name)
+    return tags.artist if tags and tags.artist else artist_by_name(folder.name)
+
+
+def clean_artist(text: str) -> str:
+    """A name without what people write around it: "performed by X", "X - www.x.com"."""
+    text = re.sub(r"\s*[-(,]\s*(https?://|www\.)\S*$", "", text.strip(), flags=re.IGNORECASE)
+    made = r"(composed|performed|written|recorded|played)"
+    return re.sub(rf"^{made}(\s*(,|and|&)\s*{made})*\s+by\s+", "", text, flags=re.IGNORECASE)
+
+
+def split_by_folders(parts: tuple[str, ...]) -> str:
+    """What the names of the folders above a song say of its split; empty: nothing."""
+    for part in reversed(parts):
+        if split := SPLIT_NAMES.get(part.casefold(), ""):
+            return split
+    return ""
+
+
+def game_stems(names: list[str]) -> dict[str, str]:
+    """Which stem each audio file beside a `song.ini` is.
+
+    Args:
+        names: of the files, without endings.
+
+    Returns:
+        name -> stem, without the files that belong to none. Where the song has no file of vocals,
+        `song` may hold them and is "unsorted". Where drums and bass have files, what is left for
+        `song` is "other".
+    """
+    found = {}
+    for name in names:
+        base = re.sub(r"[_ ]?\d+$", "", name.casefold())
+        if base in GAME_STEMS:
+            found[name] = (base, GAME_STEMS[base])
+    bases = {base for base, _ in found.values()}
+    stems = {name: stem for name, (_, stem) in found.items()}
+    for name, (base, _) in found.items():
+        if base == "rhythm" and "bass" in bases:
+            stems[name] = "other"
+        if base == "song" and "vocals" not in bases:
+            stems[name] = "unsorted"
+        elif base == "song" and {"drums", "bass"} <= set(stems.values()):
+            stems[name] = "other"
+    return stems
+
+
+def read_song_ini(path: Path) -> dict[str, str]:
+    """The `key = value` lines of a game's song.ini, keys in small letters, without markup.
+
+    Games take what no strict reader does: no header, repeated keys, percent signs, UTF-8, UTF-16
+    or Latin-1.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    data = path.read_bytes()
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        text = data.decode("utf-16", "replace")
+    else:
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("latin-1")
+    values: dict[str, str] = {}
+    for line in text.splitlines():
+        key, equals, value = line.partition("=")
+        if equals and not key.lstrip().startswith((";", "#", "[")):
+            values.setdefault(key.strip().casefold(), re.sub(r"<[^<>]*>", "", value).strip())
+    return values

@@ -1,0 +1,66 @@
+"""What is done to a source before it is mixed: cut, equalised, limited; it draws no songs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from isolde.audio import Resampler
+from isolde.datasets.library import FULL_SCALE, Int16
+from isolde.spectrum import GRID_22
+from isolde.stages import Complex64, Float32
+
+HOLD = 6
+"""Frames, 70 ms, for which a limiter stays down."""
+
+
+def rms(audio: Float32) -> float:
+    """Root of the mean square, above 0 also for silence."""
+    return float(np.sqrt(np.mean(np.square(audio)) + 1e-12))
+
+
+def chances(parts: Sequence[Int16 | None]) -> Float32:
+    """The share of each part in the length of all."""
+    lengths = np.array([0 if p is None else p.shape[1] for p in parts], float)
+    return lengths / lengths.sum()  # type: ignore[no-any-return]
+
+
+def equaliser(rng: np.random.Generator, deviation_db: float) -> Float32:
+    """A smooth random gain over the bins: five points over the logarithm of frequency.
+
+    Args:
+        rng: of all that is random.
+        deviation_db: standard deviation at each point.
+
+    Returns:
+        (513,) gains.
+    """
+    points = rng.normal(0, deviation_db, 5)
+    octaves = np.log2(1 + np.arange(GRID_22.n_bins))
+    decibel = np.interp(octaves, np.linspace(0, octaves[-1], 5), points)
+    return (10 ** (decibel / 20)).astype(np.float32)
+
+
+def cut(part: Int16, start: int, n: int, speed: float, sides: list[int]) -> Float32:
+    """`n` samples of some channels (-1 is the mean of both), played at `speed`: (sides, n)."""
+    need = n if speed == 1 else int(np.ceil(n * speed)) + 16
+    piece = part[:, start : start + need].astype(np.float32) / np.float32(FULL_SCALE)
+    piece = np.stack([piece.mean(axis=0) if side < 0 else piece[side] for side in sides])
+    if speed != 1 and piece.shape[1] > 64:
+        resampler = Resampler(
+            round(GRID_22.sample_rate * speed), GRID_22.sample_rate, piece.shape[0]
+        )
+        piece = np.concatenate([resampler.feed(piece), resampler.flush()], axis=1)
+    missing = max(0, n - piece.shape[1])
+    return np.pad(piece[:, :n], ((0, 0), (0, missing))).astype(np.float32)
+
+
+def limiter(mixture: Complex64, over_db: float) -> Float32:
+    """Gains (n_frames, 1) of a limiter that works `over_db` below the loudest frame.
+
+    It lets go within some 60 ms; the same gains on all that sounds keep the sum a sum.
+    """
+    level = np.sqrt((np.abs(mixture) ** 2).sum(axis=(0, 2))) + 1e-9
+    gains = np.minimum(1, level.max() * 10 ** (-over_db / 20) / level)
+    before = np.pad(gains, (HOLD - 1, 0), constant_values=1.0)
+    held = np.lib.stride_tricks.sliding_window_view(before, HOLD).min(axis=1)
+    return held[:, None].astype(np.float32)  # type: ignore[no-any-return]

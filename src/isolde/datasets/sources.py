@@ -1,0 +1,105 @@
+"""The samples behind a row of a manifest: a file, or one stream of a file; it changes no level."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from types import TracebackType
+
+import numpy as np
+
+from isolde.audio import AudioInfo, AudioReader, Resampler, info
+from isolde.audio.containers import ContainerDecoder
+from isolde.datasets.manifest import Row
+from isolde.stages import Float32
+
+BLOCK = 1 << 16  # samples per channel
+
+
+class Source:
+    """One row's samples as blocks (n_channels, n) at their own rate; a context manager.
+
+    Attributes:
+        info: what the file says of itself.
+        n_nonfinite: samples that were no number and became 0, so far.
+    """
+
+    info: AudioInfo
+    n_nonfinite = 0
+
+    def __init__(self, row: Row) -> None:
+        """Open the file.
+
+        Raises:
+            AudioError: the file is missing, empty, not audio, or lacks the stream.
+            MissingExtraError: it needs the extra "av".
+        """
+        self._opened: AudioReader | ContainerDecoder
+        if row.stream is None:
+            self._opened = AudioReader(row.file, block_samples=BLOCK)
+        else:
+            info(row.file)  # says best what is wrong with a file that cannot be opened
+            self._opened = ContainerDecoder(row.file, str(row.path), stream=row.stream)
+        self.info = self._opened.info
+
+    def __iter__(self) -> Iterator[Float32]:
+        """Decode.
+
+        Raises:
+            AudioError: the file is damaged, or ends before it says it does.
+        """
+        if isinstance(self._opened, AudioReader):
+            for block in self._opened:
+                self.n_nonfinite = self._opened.n_nonfinite
+                yield block
+            return
+        while (block := self._opened.read(BLOCK)).shape[1]:
+            yield block
+
+    def notes(self) -> list[str]:
+        """What is odd about the file, a line each, as far as it has been decoded."""
+        return self._opened.notes() if isinstance(self._opened, AudioReader) else []
+
+    def __enter__(self) -> "Source":
+        """Enter the `with` block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let go of the file."""
+        self._opened.close()
+
+
+def probe(row: Row) -> Row:
+    """The row with its file's length and rate; claimed, not decoded.
+
+    Raises:
+        AudioError: the file cannot be opened.
+        MissingExtraError: it needs the extra "av".
+    """
+    with Source(row) as source:
+        return replace(row, seconds=source.info.seconds or 0.0, rate=source.info.sample_rate)
+
+
+def stereo_at(row: Row, sample_rate: int) -> tuple[Float32, int]:
+    """All samples of a row at another rate, and its own rate.
+
+    Args:
+        row: whose file is read.
+        sample_rate: Hz.
+
+    Returns:
+        (2, n) float32: a mono file twice, the first two channels of more; and Hz.
+
+    Raises:
+        AudioError: the file cannot be decoded to its end.
+        MissingExtraError: it needs the extra "av".
+    """
+    with Source(row) as source:
+        rate, n_channels = source.info.sample_rate, min(2, source.info.n_channels)
+        resampler = Resampler(rate, sample_rate, n_channels)
+        pieces = [resampler.feed(np.ascontiguousarray(block[:2])) for block in source]
+        audio = np.concatenate([*pieces, resampler.flush()], axis=1)
+    return np.ascontiguousarray(np.broadcast_to(audio, (2, audio.shape[1]))), rate

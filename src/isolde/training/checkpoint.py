@@ -1,0 +1,80 @@
+"""The state of a training run as one safetensors file, read and written to the bit; no pickle."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from isolde.errors import InputError
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a run needs to go on.
+
+    Attributes:
+        network: parameters and constants, by name.
+        average: the running average of the parameters.
+        optimiser: for each parameter, by number, its slots.
+        step: how many steps were taken.
+        best: the highest validation score so far; -inf: none.
+    """
+
+    network: Tensors
+    average: Tensors
+    optimiser: dict[int, Tensors] = field(default_factory=dict)
+    step: int = 0
+    best: float = float("-inf")
+
+    @property
+    def averaged(self) -> Tensors:
+        """The state of the network with averaged parameters, for use."""
+        return {**self.network, **self.average}
+
+    def save(self, path: Path) -> None:
+        """Write; a crash leaves the old file or the new one, never half of one."""
+        tensors = {f"network.{k}": v for k, v in self.network.items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.items()}
+        for i, slots in self.optimiser.items():
+            tensors |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in slots.items()}
+        tensors["step"] = torch.tensor(self.step)
+        tensors["best"] = torch.tensor(self.best, dtype=torch.float64)
+        part = path.with_suffix(".part")
+        save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, part)
+        os.replace(part, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Checkpoint":
+        """Read, also what the first version wrote.
+
+        Raises:
+            InputError: when the file is no checkpoint.
+        """
+        try:
+            tensors = load_file(path)
+            if "step" in tensors:
+                step = int(tensors["step"].item())
+            else:
+                with safe_open(path, "pt") as file:
+                    step = int(file.metadata()["step"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: cannot be read as a checkpoint ({error})") from None
+        except Exception as error:  # safetensors has an error class of its own
+            raise InputError(f"{path}: cannot be read as a checkpoint ({error})") from None
+
+        def part(name: str) -> Tensors:
+            prefix = f"{name}."
+            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+        slots: dict[int, Tensors] = {}
+        for key, value in part("optimiser").items():
+            i, slot = key.split(".", 1)
+            slots.setdefault(int(i), {})[slot] = value
+        best = tensors["best"].item() if "best" in tensors else float("-inf")
+        return cls(part("network"), part("average"), slots, step, float(best))

@@ -1,0 +1,48 @@
+"""What happened in a training run, step by step, as CSV; it decides nothing."""
+
+import csv
+from pathlib import Path
+
+COLUMNS = ("step", "loss", "seconds", "median", "mean")
+NAME = "log.csv"
+
+
+class Log:
+    """`log.csv`: a row a step, and the validation's median and mean in the rows that have them."""
+
+    def __init__(self, folder: Path, *, step: int, writes: bool = True) -> None:
+        """Go on after a step: rows beyond it, of steps that a crash undid, are dropped.
+
+        Args:
+            folder: of the run.
+            step: how many steps count.
+            writes: False: say nothing, for all but one of a team.
+        """
+        self._path, self._writes = folder / NAME, writes
+        if not writes:
+            return
+        rows: list[list[str]] = []
+        if self._path.is_file():
+            with self._path.open(newline="", encoding="utf-8") as file:
+                rows = [r for r in csv.reader(file) if len(r) >= 3 and r[0].isdigit()]
+        self._write([[*COLUMNS], *(r for r in rows if int(r[0]) <= step)], mode="w")
+
+    def _write(self, rows: list[list[str]], *, mode: str = "a") -> None:
+        with self._path.open(mode, newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
+
+    def step(self, step: int, loss: float, seconds: float) -> None:
+        """A step was taken.
+
+        Args:
+            step: how many there have been.
+            loss: of its examples.
+            seconds: that it took.
+        """
+        if self._writes:
+            self._write([[str(step), f"{loss:.6f}", f"{seconds:.3f}", "", ""]])
+
+    def measured(self, step: int, median: float, mean: float) -> None:
+        """The network was heard on the validation songs."""
+        if self._writes:
+            self._write([[str(step), "", "", f"{median:.4f}", f"{mean:.4f}"]])

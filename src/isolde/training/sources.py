@@ -1,0 +1,123 @@
+"""The songs of a training and those it is measured on, from folders or a manifest."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isolde.datasets.labels import labelled
+from isolde.datasets.library import Entry, Library
+from isolde.errors import InputError
+from isolde.training.recipe import Recipe
+from isolde.training.stretches import Stretches
+
+MANIFESTS = (".csv", ".parquet")
+
+
+@dataclass(frozen=True)
+class Songs:
+    """What a training is given.
+
+    Attributes:
+        train: songs and voices to learn from.
+        validation: whole songs to measure on, by artists that are not among the others.
+        problems: a line for each song that cannot be used.
+    """
+
+    train: list[Entry]
+    validation: list[Entry]
+    problems: list[str]
+
+    @property
+    def digest(self) -> str:
+        """A short text that changes when the songs to learn from do."""
+        lines = (f"{e.track}|{e.artist}|{len(e.activity)}\n" for e in self.train)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+
+
+def open_songs(
+    data: Sequence[Path], recipe: Recipe, *, cache: Path, validation: Path | None = None
+) -> Songs:
+    """Open the songs of a training.
+
+    Args:
+        data: folders of songs, or one manifest, whose column `split` then decides.
+        recipe: its task says what must be decoded; its `hold_out` is the share of the music in
+            folders that is kept for validation, by artists, when `validation` is None.
+        cache: folder for decoded audio.
+        validation: a folder or manifest to measure on instead.
+
+    Raises:
+        InputError: when there is nothing to learn from, or nothing can be held out.
+    """
+    parts, manifest = recipe.task.parts, _manifest(data)
+    if manifest:
+        library = Library.from_manifest(manifest, cache, split="train", stems=parts)
+    else:
+        library = Library(data, cache, stems=parts)
+    train, problems, held = library.entries, list(library.failed), list[Entry]()
+    if validation:
+        if _manifest([validation]):
+            other = Library.from_manifest(validation, cache, stems=parts)
+        else:
+            other = Library([validation], cache, stems=parts)
+        held, problems = other.entries, problems + other.failed
+    elif manifest:
+        try:
+            other = Library.from_manifest(manifest, cache, split="validation", stems=parts)
+            held, problems = other.entries, problems + other.failed
+        except InputError as error:
+            problems.append(f"validation: {error}")
+    elif recipe.hold_out:
+        out = held_out(train, recipe.hold_out)
+        held = [e for e in train if e.artist in out]
+        train = [e for e in train if e.artist not in out]
+    songs = [e for e in held if e.vocals is not None and e.accompaniment is not None]
+    if recipe.labels == "heard":
+        train, songs = labelled(train), labelled(songs)
+    return Songs(train, songs, problems)
+
+
+def _manifest(data: Sequence[Path]) -> Path | None:
+    """The manifest that is given, if one is.
+
+    Raises:
+        InputError: when there is more beside it.
+    """
+    found = [path for path in data if path.suffix.lower() in MANIFESTS]
+    if found and len(data) > 1:
+        raise InputError(f"{found[0]}: give one manifest alone, or folders")
+    return found[0] if found else None
+
+
+def held_out(entries: Iterable[Entry], share: float) -> set[str]:
+    """Artists that are kept for validation: as many as hold `share` of the music, at least one.
+
+    Which ones depends on their names alone, so that a second run holds out the same.
+
+    Raises:
+        InputError: when there is one artist only.
+    """
+    lengths: dict[str, int] = {}
+    for entry in entries:
+        lengths[entry.artist] = lengths.get(entry.artist, 0) + len(entry.activity)
+    if len(lengths) < 2:
+        raise InputError(
+            "all songs are by one artist, so none can be held out: "
+            "give a folder of other songs with --validate"
+        )
+    order = sorted(lengths, key=lambda a: hashlib.sha256(a.casefold().encode()).hexdigest())
+    out: set[str] = set()
+    for artist in order[:-1]:
+        if out and sum(lengths[a] for a in out) >= share * sum(lengths.values()):
+            break
+        out.add(artist)
+    return out
+
+
+def examples_of(recipe: Recipe, entries: Sequence[Entry]) -> Any:
+    """What the recipe draws its examples from: new mixes, or the songs as they are."""
+    if recipe.draw == "songs":
+        return Stretches(entries, frames=recipe.frames, seed=recipe.seed)
+    return recipe.task.examples(entries, recipe.remix, seed=recipe.seed)
