@@ -222,6 +222,7 @@ def meters(status: Status) -> str:
         f"{status.position:7.1f} s",
         f"{bar:12s} {status.peak_db:6.1f} dB",
         f"voice {100 * status.activity:3.0f} %",
+        f"{status.latency_ms:.0f} ms",
         f"load {100 * status.load[0]:.0f}/{100 * status.load[1]:.0f}/{100 * status.load[2]:.0f} %",
         f"late {c.late} under {c.underruns} over {c.overruns}",
         "" if status.on_stems else "MIXTURE (separator late)",
