@@ -33,8 +33,8 @@ SHORTEST = 18
 PARTS = ("vocals", "drums", "bass", "other", "accompaniment")
 BUDGET = {"warm_up": 20, "decay": 0.95, "average": 0.98}
 SUMMARY = (
-    "For live use, {ms:.0f} ms: the network of '{base}' (323,233 parameters) with {ahead} frames of "
-    "look-ahead and the {synthesis} synthesis."
+    "For live use, {ms:.0f} ms: the network of '{base}' (323,233 parameters) with {ahead} frames "
+    "of look-ahead and the {synthesis} synthesis."
 )
 
 
