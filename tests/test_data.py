@@ -16,7 +16,8 @@ from isolde import songs
 from isolde.audio import write
 from isolde.cli import app
 from isolde.datasets.alignment import lag_of, residual_db
-from isolde.datasets.checking import Report, check, clipped_samples
+from isolde.datasets.checking import Report, check
+from isolde.datasets.judging import clipped_samples
 from isolde.datasets.layouts import scan
 from isolde.datasets.library import Library
 from isolde.datasets.manifest import (

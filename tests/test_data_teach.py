@@ -22,7 +22,7 @@ from isolde.datasets.layouts import Hints
 from isolde.datasets.library import Library
 from isolde.datasets.manifest import read_manifest, write_manifest
 from isolde.datasets.teaching import Teacher, folder_name, songs_to_label, teach
-from isolde.errors import InputError, IsoldeError
+from isolde.errors import AudioError, InputError, IsoldeError
 from isolde.stages import Float32
 
 RATE = 22050
@@ -221,6 +221,15 @@ def test_games_songs_are_summed_first(tmp_path: Path, world):
     assert lesson.error == ""
     assert lesson.confidence is not None and lesson.confidence.residual_db.min() > 55
     assert {row.stem for row in lesson.rows} == set(songs.STEMS)
+
+
+def test_an_output_that_cannot_be_made_is_an_error_before_any_work(world):
+    found, _ = songs_to_label(world["todo"])
+    with pytest.raises(AudioError, match="cannot be made"):
+        teach(found, world["script"] / "below a file", Teacher.parse(line_of(world)))
+    with pytest.raises(InputError, match="kind 'm4a'"):
+        teach(found, world["out"], Teacher.parse(line_of(world)), container="m4a")
+    assert not (world["truth"] / "asked.txt").exists()
 
 
 def test_songs_that_have_vocals_are_not_labelled(world):
