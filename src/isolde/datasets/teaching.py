@@ -26,7 +26,7 @@ from isolde.audio import Resampler, write
 from isolde.audio.formats import container_named
 from isolde.datasets.alignment import lag_of
 from isolde.datasets.confidence import confidence_of
-from isolde.datasets.layouts import Hints, find
+from isolde.datasets.layouts import Hints, scan
 from isolde.datasets.lessons import Lesson
 from isolde.datasets.manifest import Row, by_track
 from isolde.datasets.naming import STEM_BY_NAME, SUFFIXES
@@ -113,7 +113,7 @@ def songs_to_label(folder: Path, *, how: Hints | None = None) -> tuple[list[list
     Raises:
         InputError: the folder does not exist, or holds no such song.
     """
-    found = find([folder], how=replace(how or Hints(), loose="mixture"))
+    found = scan([folder], how=replace(how or Hints(), loose="mixture"))
     problems = [p for p in found.problems if ": unsorted: " not in p]
     songs = []
     for track, rows in by_track(found.rows).items():
@@ -289,11 +289,11 @@ def _stems(folder: Path, mixture: Float32, rate: int) -> dict[str, Float32]:
 def _rows_of(rows: Sequence[Row], target: Path, teacher: Teacher) -> list[Row]:
     """The manifest's rows: the song itself, if it is one file, and its labels."""
     first = rows[0]
-    made = [probe(row) for row in rows if row.stem == "mixture"]
+    made = [probe(row)[0] for row in rows if row.stem == "mixture"]
     for path in sorted(target.iterdir()):
         if path.suffix.lower() in SUFFIXES and path.stem in STEM_BY_NAME:
             row = replace(first, stem=path.stem, path=path, origin=teacher.name)
-            made.append(probe(row))
+            made.append(probe(row)[0])
     if len(made) < 2:
         raise AudioError(f"{target}: its stems are gone: delete the folder and run again")
     return made
