@@ -254,6 +254,19 @@ def test_faults_of_files_are_named(tmp_path: Path, song):
         assert fault.file is not None and str(fault.file) in str(fault)
 
 
+def test_a_clipped_mixture_is_only_noted(tmp_path: Path, song):
+    """Masters are; its stems are fine."""
+    parts = {stem: 1.5 * audio for stem, audio in song.items()}
+    mixture = np.clip(with_mixture(parts)["mixture"], -1, 1)
+    parts = {stem: np.clip(audio, -0.99, 0.99) for stem, audio in parts.items()}
+    put(tmp_path / "A - 1", {**parts, "mixture": mixture})
+    report = checked(tmp_path)
+    assert report.faults == []
+    assert [f.file.name for f in report.findings if f.kind == "clipped" and f.file] == [
+        "mixture.wav"
+    ]
+
+
 def test_one_peak_is_no_clipping():
     audio = np.zeros((2, 100), np.float32)
     audio[0, 10], audio[1, 50:52] = 1.0, -1.0

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -230,6 +231,22 @@ def test_an_output_that_cannot_be_made_is_an_error_before_any_work(world):
     with pytest.raises(InputError, match="kind 'm4a'"):
         teach(found, world["out"], Teacher.parse(line_of(world)), container="m4a")
     assert not (world["truth"] / "asked.txt").exists()
+
+
+def test_labels_may_lie_beside_the_songs_and_names_may_meet(world):
+    """A second run does not take what the first made for songs; A/B is not A_B."""
+    (world["todo"] / "Bad - Song.wav").unlink()
+    out = world["todo"] / "taught"
+    words = (world["todo"], "--teacher", line_of(world), "-o", out)
+    assert run(*words)[0] == 0
+    code, text = run(*words)
+    assert code == 0 and text.count("done before") == 2
+    found, _ = songs_to_label(world["todo"], how=Hints(without=(out,)))
+    names = ("Good/Song", "good_song")
+    both = [[replace(row, track=name) for row in found[0]] for name in names]
+    lessons = teach(both, world["out"], Teacher.parse(line_of(world)))
+    made = [{row.path.parent.name for row in lesson.rows if row.origin} for lesson in lessons]
+    assert made == [{"Good_Song"}, {"good_song (2)"}]
 
 
 def test_songs_that_have_vocals_are_not_labelled(world):

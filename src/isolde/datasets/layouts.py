@@ -51,6 +51,7 @@ class Hints:
         artist: of all songs; empty: by tags and names.
         licence: of all songs; empty: by tags.
         validation: share of the artists that is kept for validation.
+        without: folders that are not looked into.
     """
 
     loose: str | None = None
@@ -59,6 +60,7 @@ class Hints:
     artist: str = ""
     licence: str = ""
     validation: float = VALIDATION_SHARE
+    without: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
@@ -128,7 +130,7 @@ class _Search:
     def __init__(self, how: Hints, found: Found, *, root: Path) -> None:
         self._how, self._found, self._root = how, found, root
         self._tags: dict[Path, dict[str, Tags]] = {}
-        self._been: set[Path] = set()
+        self._been = {folder.resolve() for folder in how.without} - {root.resolve()}
         self.songs: list[list[Row]] = []
         self.guesses: list[bool | None] = []
 

@@ -157,9 +157,15 @@ def teach(
     except OSError as error:
         raise AudioError(f"{output}: cannot be made ({error.strerror})") from None
     lessons = []
+    taken: set[str] = set()
     for rows in songs:
+        base = name = folder_name(rows[0].track)
+        number = 2
+        while name.casefold() in taken:  # "A/B" and "A_B"
+            name, number = f"{base} ({number})", number + 1
+        taken.add(name.casefold())
         try:
-            lesson = _teach_one(rows, output, teacher, ending)
+            lesson = _teach_one(rows, output / name, teacher, ending)
         except (IsoldeError, OSError) as error:
             text = " ".join(str(error).split())
             lesson = Lesson(rows[0].track, error=text)
@@ -174,15 +180,14 @@ def folder_name(track: str) -> str:
     return re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", track).strip(". ")[:150] or "song"
 
 
-def _teach_one(rows: Sequence[Row], output: Path, teacher: Teacher, ending: str) -> Lesson:
+def _teach_one(rows: Sequence[Row], target: Path, teacher: Teacher, ending: str) -> Lesson:
     track = rows[0].track
-    target = output / folder_name(track)
     settings = (teacher.command, ending, [(r.stem, r.stream) for r in rows])
     mark = stamp(*(row.file for row in rows), settings=settings)
     if _is_done(target, mark):
         made = _rows_of(rows, target, teacher)
         return Lesson(track, made, skipped=True, seconds=made[0].seconds)
-    with tempfile.TemporaryDirectory(prefix=".teaching-", dir=output) as place:
+    with tempfile.TemporaryDirectory(prefix=".teaching-", dir=target.parent) as place:
         work = Path(place)
         song, mixture, rate = _mixture(rows, work)
         began = time.perf_counter()
