@@ -317,7 +317,7 @@ def test_confidence_tells_good_seconds_from_bad_ones():
     good, lost, shared, silent = found.confidence
     assert good > 0.95 and silent == 1
     assert found.residual_db[1] == pytest.approx(10 * np.log10(8), abs=0.2)
-    assert lost == pytest.approx(found.residual_db[1] / 20, abs=0.05)
+    assert lost == pytest.approx(found.residual_db[1] / 15, abs=0.05)
     # <v + a/2, a/2> / (|v + a/2| |a/2|) = (1/4) / (sqrt(5/4) / 2)
     assert found.correlation[2] == pytest.approx(0.447, abs=0.02)
     assert shared == pytest.approx(1 - 0.447, abs=0.03)
