@@ -17,7 +17,10 @@ def evaluate(
     ],
     models: Annotated[
         str,
-        typer.Option(help="Names or paths, by commas, or rules; NAME:binary reads the mask hard."),
+        typer.Option(
+            help="Names or paths, by commas, or rules; NAME:binary reads the mask hard, NAME:gate "
+            "turns pauses down."
+        ),
     ] = "vocals",
     peers: Annotated[
         list[str] | None,
