@@ -1,6 +1,7 @@
 """`isolde evaluate` as it is typed: what it writes and refuses; workers change nothing."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 
 from isolde.cli import app
 from isolde.errors import MissingExtraError
-from isolde.evaluation import baselines, models, oracles, robustness
+from isolde.evaluation import baselines, command, models, oracles, robustness
 from isolde.evaluation.candidates import Candidate
 from isolde.evaluation.distortions import Distortion, mono
 from isolde.evaluation.identity import code_digest
@@ -73,6 +74,16 @@ def test_robustness_is_asked_for_by_an_option(data, tmp_path, monkeypatch):
     losses = json.loads((tmp_path / "robustness.json").read_text())
     assert losses["mono"]["vocals"]["median"]["n"] == 2
     assert typed("--data", data, "-o", tmp_path, "--robustness", "--bsseval").exit_code == 2
+
+
+def test_a_bad_song_is_in_the_exit_code_and_in_the_table(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "measure_costs", lambda *_, **__: [])
+    for name in ("Artist 0 - Song", "Artist 1 - Song"):
+        shutil.copytree(data / name, tmp_path / "songs" / name)
+    (tmp_path / "songs" / "Artist 1 - Song" / "other.wav").write_bytes(b"not audio")
+    done = typed("--data", tmp_path / "songs", "-o", tmp_path / "out", "-q")
+    assert done.exit_code == 1
+    assert "1 (1 failed)" in done.output and "other.wav" in done.output
 
 
 def plain(results):
