@@ -420,7 +420,8 @@ def run_case(number: int, songs: Songs) -> dict[str, Any]:
         "accepted": report.accepted, "reason": report.reason, "kind": report.kind,
         "kind_right": report.kind == case.kind,
         "pieces": len(report.pieces), "true_pieces": len(case.pieces),
-        "share": report.share, "rms_us": report.timing_rms_us, "drift_true": case.drift * 1e6,
+        "share": report.share, "denied": report.denied,
+        "rms_us": report.timing_rms_us, "drift_true": case.drift * 1e6,
         "baseline": baseline(case),
     }  # fmt: skip
     if case.right and report.pieces:

@@ -231,7 +231,7 @@ def test_ctrl_c_leaves_nothing_that_looks_whole(isolde: Shell, song: Path, monke
         return feed(self, block)
 
     monkeypatch.setattr(separator.Separator, "feed", interrupted)
-    monkeypatch.setattr("isolde.separation.BLOCK_SAMPLES", 4096)
+    monkeypatch.setattr("isolde.separation.song.BLOCK_SAMPLES", 4096)
     assert isolde("separate", song, "-o", "out")[0] == 130
     assert not list(Path().rglob("out/**/*.*"))
 

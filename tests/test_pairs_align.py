@@ -183,18 +183,21 @@ def test_warp_stretches_time_by_the_drift():
     steps=st.lists(st.floats(-1.0, 1.0), min_size=1, max_size=3),
     seed=st.integers(0, 999),
 )
-def test_lines_are_found_through_a_third_of_outliers(slope: float, steps: list[float], seed: int):
+def test_lines_are_found_through_a_fifth_of_outliers(slope: float, steps: list[float], seed: int):
     rng = np.random.default_rng(seed)
     n = 20 * len(steps)
     times = np.sort(rng.uniform(0, 60, n))
     groups = np.minimum((times / 60 * len(steps)).astype(int), len(steps) - 1)
     delays = slope * times + np.array(steps)[groups] + rng.normal(0, 1e-5, n)
-    bad = rng.uniform(size=n) < 0.25
+    bad = np.zeros(n, bool)  # Theil-Sen holds to 29 % of a group if they lie anywhere
+    for g in set(groups):
+        mine = np.flatnonzero(groups == g)
+        bad[rng.permutation(mine)[: len(mine) // 5]] = True
     delays[bad] += rng.uniform(0.02, 0.5, int(bad.sum()))
     fit = fit_lines(times, delays, np.ones(n), list(groups), tolerance=0.01)
     for g in set(groups):
         mine = groups == g
-        if (mine & ~bad).sum() > (mine & bad).sum() + 2:
+        if mine.sum() > 4:
             middle = times[mine].mean()
             wanted = slope * middle + steps[g]
             assert abs(fit.slope * middle + fit.intercepts[g] - wanted) < 5e-5

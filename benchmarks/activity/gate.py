@@ -2,7 +2,8 @@
 
 Dev songs whose true voice pauses now and then (as in `make.py`), and the same as they are. uSDR is
 10 log10(|s|^2 / |s - e|^2) over a song; "quiet" is the level of the vocal estimate against the
-mixture's in the frames in which the true voice is muted, a median over songs.
+mixture's in the frames in which the true voice is muted, a median over songs. The songs are every
+second of dev: the gate's numbers were chosen on the others.
 """
 
 import sys
@@ -30,13 +31,14 @@ def main() -> None:
     model, activity = [*sys.argv[3:5], "vocals", "activity"][:2]
     songs = int(sys.argv[5]) if len(sys.argv) > 5 else 12
     entries = Library([data / "musdb18-7-dev"], cache).entries
-    entries = labelled(entries[1 :: max(1, len(entries) // songs)][:songs])
+    held = entries[1::2]
+    entries = labelled(held[:: max(1, len(held) // songs)][:songs])
     rng = np.random.default_rng(11)
     found = find(model)
     print("| floor dB | pauses: uSDR | accompaniment | quiet dB | no pauses: uSDR |")
     print("|---|---|---|---|---|")
     cases = [(e, *muted(e, rng)) for e in entries]
-    for floor in (0.0, -20.0, -30.0, -40.0):
+    for floor in (0.0, -20.0, -30.0):
         rows = []
         for entry, paused, _sounds in cases:
             n = paused.shape[1]

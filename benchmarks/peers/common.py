@@ -47,6 +47,9 @@ def run(load: Callable[[int], Loaded], *, description: str) -> None:
     parser.add_argument("input", type=Path, nargs="?", help="mixture, WAV")
     parser.add_argument("output", type=Path, nargs="?", help="folder for the stems")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--stems", type=int, choices=(2, 4), default=2, help="2: all but vocals summed"
+    )
     parser.add_argument("--serve", action="store_true", help="take tasks from standard input")
     arguments = parser.parse_args()
     if not arguments.serve and (arguments.input is None or arguments.output is None):
@@ -54,7 +57,8 @@ def run(load: Callable[[int], Loaded], *, description: str) -> None:
     loaded = load(arguments.threads)
     load_cpu_seconds = time.process_time()
     if not arguments.serve:
-        separate_file(loaded, arguments.input, arguments.output, load_cpu_seconds)
+        n_stems, source, output = arguments.stems, arguments.input, arguments.output
+        separate_file(loaded, source, output, load_cpu_seconds, n_stems=n_stems)
         return
     for line in sys.stdin:
         answer = {}
@@ -66,7 +70,9 @@ def run(load: Callable[[int], Loaded], *, description: str) -> None:
         print(json.dumps(answer), flush=True)
 
 
-def separate_file(loaded: Loaded, source: Path, output: Path, load_cpu_seconds: float) -> None:
+def separate_file(
+    loaded: Loaded, source: Path, output: Path, load_cpu_seconds: float, *, n_stems: int = 2
+) -> None:
     """Read a mixture, separate it, write the stems at its rate, and say what it cost."""
     audio, rate = soundfile.read(source, dtype="float32", always_2d=True)
     start = time.process_time()
@@ -74,7 +80,11 @@ def separate_file(loaded: Loaded, source: Path, output: Path, load_cpu_seconds: 
     own = loaded.sample_rate
     ready = stereo if rate == own else soxr.resample(stereo, rate, own)
     stems = {}
-    for stem, samples in loaded.separate(np.ascontiguousarray(ready.T)).items():
+    found = loaded.separate(np.ascontiguousarray(ready.T))
+    if n_stems == 2:
+        vocals = found.pop("vocals")
+        found = {"vocals": vocals, "accompaniment": np.sum(list(found.values()), axis=0)}
+    for stem, samples in found.items():
         back = samples.T if rate == own else soxr.resample(samples.T, own, rate)
         stems[stem] = back if audio.shape[1] == 2 else back.mean(1, keepdims=True)
     cpu_seconds = time.process_time() - start

@@ -55,7 +55,7 @@ def inverse(parts: np.ndarray) -> np.ndarray:
 
 
 def separate(session: onnxruntime.InferenceSession, audio: np.ndarray) -> dict[str, np.ndarray]:
-    """Separate stereo audio (2, n_samples) at 44.1 kHz into vocals and accompaniment."""
+    """Separate stereo audio (2, n_samples) at 44.1 kHz into its four stems."""
     n_samples = audio.shape[1]
     mid = audio.mean(axis=0)
     mean, spread = mid.mean(), mid.std() + 1e-8
@@ -82,8 +82,7 @@ def separate(session: onnxruntime.InferenceSession, audio: np.ndarray) -> dict[s
             total[index, :, here] += whole[:, before : before + length] * weight[:length]
         weights[here] += weight[:length]
     stems = (total / weights * spread + mean).astype(np.float32)
-    vocals = SOURCES.index("vocals")
-    return {"vocals": stems[vocals], "accompaniment": np.delete(stems, vocals, axis=0).sum(axis=0)}
+    return dict(zip(SOURCES, stems, strict=True))
 
 
 def load(threads: int) -> Loaded:

@@ -17,7 +17,7 @@ from isolde.catalogue import Card
 from isolde.errors import InputError, ModelError
 from isolde.graph import Graph
 from isolde.spectrum import GRID_22, N_MODEL_BINS, Analysis
-from isolde.stages import Complex64, Float32
+from isolde.stages import Complex64, Float32, check_block
 
 MODEL = "activity"
 FRAME_SECONDS = GRID_22.frame_seconds
@@ -146,12 +146,7 @@ class ActivityDetector:
         Raises:
             InputError: when the block has another number of channels, or holds NaN or infinity.
         """
-        if block.ndim != 2 or block.shape[0] != self.n_channels:
-            raise InputError(
-                f"a block of shape {block.shape} does not fit: give ({self.n_channels}, n_samples)"
-            )
-        if not np.isfinite(block).all():
-            raise InputError("the music holds NaN or infinity: replace those samples first")
+        check_block(block, n_channels=self.n_channels, finite="music")
         return self._on_grid(self._resampler.feed(block))
 
     def flush(self) -> Float32:

@@ -70,7 +70,7 @@ def cut_phrases(
         audio, rate = _piece(source, segment, sample_rate)
         if not audio.shape[1]:
             continue
-        name = f"{i:03d}_{segment.start:08.3f}-{segment.end:08.3f}{suffix}"
+        name = phrase_name(i, segment.start, segment.end, suffix)
         with AudioWriter(
             folder / name,
             sample_rate=rate,
@@ -81,6 +81,11 @@ def cut_phrases(
             writer.write(faded(audio, round(fade * rate)))
         phrases.append(Phrase(folder / name, segment.start, segment.end))
     return phrases
+
+
+def phrase_name(number: int, start: float, end: float, suffix: str) -> str:
+    """The name of a phrase's file: `{number}_{start}-{end}{suffix}`, times in seconds."""
+    return f"{number:03d}_{start:08.3f}-{end:08.3f}{suffix}"
 
 
 def _piece(

@@ -99,6 +99,16 @@ class Segmenter:
         self._on = False
         self._last: _Open | None = None  # may still be bridged to the next
 
+    @property
+    def pending(self) -> tuple[float, float] | None:
+        """Start and, so far, end in seconds of the segment that may still grow; None without."""
+        return None if self._last is None else (self._last.start, self._last.end)
+
+    @property
+    def settled(self) -> float:
+        """Seconds before which no later segment can begin; may be below 0."""
+        return (self._n - 0.5) * self.frame_seconds - self.rule.pad_onset
+
     def feed(self, probabilities: Float32, /) -> list[Segment]:
         """Take the probabilities (n,) of the next frames; give the segments that cannot change."""
         done: list[Segment] = []
@@ -150,8 +160,7 @@ class Segmenter:
         if self._last is None:
             self._sum, self._first = [0.0], self._n
         elif not self._on:
-            earliest = (self._n - 0.5) * self.frame_seconds - self.rule.pad_onset
-            if earliest - self._last.end >= self.rule.min_duration_off:
+            if self.settled - self._last.end >= self.rule.min_duration_off:
                 self._finish(done)
 
     def _finish(self, done: list[Segment]) -> None:

@@ -57,11 +57,29 @@ def separate(
     gate: Annotated[
         bool, typer.Option("--gate", help="Turn the vocals down where nobody sings.")
     ] = False,
+    only_vocal_parts: Annotated[
+        bool,
+        typer.Option(
+            "--only-vocal-parts",
+            help="Cut the vocals into phrases, DIR/{track}/vocals/001_0012.341-0015.120.wav "
+            "(seconds of the song); other stems are written, whole, where --stem asks for them.",
+        ),
+    ] = False,
     start: Annotated[float, typer.Option(help="In seconds.")] = 0.0,
     end: Annotated[float | None, typer.Option(help="In seconds [the song's].")] = None,
     name: Annotated[str, typer.Option(help="Names of the files.")] = "{track}/{stem}.{ext}",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     threads: Annotated[int, typer.Option(min=0, help="For the network [cores, up to 4].")] = 0,
+    jobs: Annotated[
+        int, typer.Option(min=0, help="Songs side by side, in processes; 0: one per core.")
+    ] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(help="tcp://... of a Dask scheduler, for many machines.")
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Keep a journal, and skip songs that it says are done."),
+    ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One line of JSON for each song on standard output.")
@@ -81,6 +99,7 @@ def separate(
         threshold=threshold,
         strength=strength,
         gate=gate,
+        phrases=only_vocal_parts,
         container=format_.lower().lstrip("."),
         bit_depth=bit_depth,
         clip=clip.value,
@@ -96,7 +115,12 @@ def separate(
     found = songs_in(Path(song) for song in songs)
     check_batch(found, settings)
     check_output(settings)
-    n_failed = _batch(found, settings, quiet=quiet, as_json=as_json)
+    if jobs == 1 and scheduler is None and not resume:
+        n_failed = _batch(found, settings, quiet=quiet, as_json=as_json)
+    else:
+        n_failed = _side_by_side(
+            found, settings, jobs, scheduler, resume=resume, quiet=quiet, as_json=as_json
+        )
     if n_failed:
         if len(found) > 1:
             print(f"isolde: {n_failed} of {len(found)} songs failed", file=sys.stderr)
@@ -116,22 +140,10 @@ def _through(settings: "Settings", *, quiet: bool) -> None:
 
 def _batch(songs: "list[Song]", settings: "Settings", *, quiet: bool, as_json: bool) -> int:
     """Separate one after the other; how many failed."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
     from isolde.separation import separate_file
 
     n_failed = 0
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=quiet or not console.is_terminal,
-    ) as bars:
+    with _bars(quiet) as bars:
         for i, song in enumerate(songs, 1):
             label = f"[{i}/{len(songs)}] {song.track}" if len(songs) > 1 else song.track
             task = bars.add_task(label, total=1.0)
@@ -140,21 +152,74 @@ def _batch(songs: "list[Song]", settings: "Settings", *, quiet: bool, as_json: b
                 done = separate_file(song, settings, progress=advance)
             except IsoldeError as error:
                 n_failed += 1
-                _say(f"isolde: {error}")
-                if as_json:
-                    print(json.dumps({"source": str(song.path), "error": str(error)}), flush=True)
+                _tell(song, None, str(error), quiet=quiet, as_json=as_json)
                 continue
             finally:
                 bars.remove_task(task)
-            if not quiet:
-                for warning in done.warnings:
-                    _say(f"isolde: warning: {warning}")
-            if as_json:
-                print(_json(done), flush=True)
-            elif not quiet:
-                for path in done.paths.values():
-                    print(path, flush=True)
+            _tell(song, done, None, quiet=quiet, as_json=as_json)
     return n_failed
+
+
+def _side_by_side(
+    songs: "list[Song]",
+    settings: "Settings",
+    jobs: int,
+    scheduler: str | None,
+    *,
+    resume: bool,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Separate several at once; how many failed."""
+    from isolde.separation import separate_songs
+
+    with _bars(quiet) as bars:
+        task = bars.add_task(f"{len(songs)} songs", total=len(songs))
+
+        def report(song: "Song", done: "Separated | None", error: str | None) -> None:
+            bars.advance(task)
+            _tell(song, done, error, quiet=quiet, as_json=as_json)
+
+        results = separate_songs(
+            songs, settings, jobs=jobs, scheduler=scheduler, resume=resume, report=report
+        )
+    return sum(done is None for done in results)
+
+
+def _bars(quiet: bool) -> "Progress":
+    """Progress on standard error, where somebody looks."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=quiet or not console.is_terminal,
+    )
+
+
+def _tell(
+    song: "Song", done: "Separated | None", error: str | None, *, quiet: bool, as_json: bool
+) -> None:
+    """Say what became of a song."""
+    if done is None:
+        _say(f"isolde: {error}")
+        if as_json:
+            print(json.dumps({"source": str(song.path), "error": error}), flush=True)
+        return
+    if not quiet:
+        for warning in done.warnings:
+            _say(f"isolde: warning: {warning}")
+    if as_json:
+        print(json.dumps(done.to_dict(), ensure_ascii=False), flush=True)
+    elif not quiet:
+        for path in done.files:
+            print(path, flush=True)
 
 
 def _advance(bars: "Progress", task: "TaskID", share: float) -> None:
@@ -163,19 +228,3 @@ def _advance(bars: "Progress", task: "TaskID", share: float) -> None:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _json(done: "Separated") -> str:
-    """One machine-readable line."""
-    return json.dumps(
-        {
-            "source": str(done.song.path),
-            "track": done.song.track,
-            "paths": {stem: str(path) for stem, path in done.paths.items()},
-            "seconds": round(done.seconds, 6),
-            "elapsed": round(done.elapsed, 3),
-            "real_time_factor": round(done.real_time_factor, 2),
-            "warnings": done.warnings,
-        },
-        ensure_ascii=False,
-    )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from isolde.datasets.pairs.drift import LIMIT_PPM, fit_lines, place, warp
-from isolde.datasets.pairs.edits import Piece, trace
+from isolde.datasets.pairs.edits import Piece, tile, trace
 from isolde.datasets.pairs.offset import (
     BANK,
     COARSE_RATE,
@@ -196,7 +196,7 @@ def _refine(
         keep = _proven(len(spans), groups, heard)
         if round_ == 0 and len(keep) < len(spans):
             # a chance piece: its neighbours take its time, and the seconds will be judged there
-            offsets, spans = [offsets[k] for k in keep], _tile([spans[k] for k in keep], spans)
+            offsets, spans = [offsets[k] for k in keep], tile([spans[k] for k in keep], spans)
             return _refine(
                 mix, partner, mix_rate, partner_rate, drift,
                 [Piece(a, b, o, 0.0) for (a, b), o in zip(spans, offsets, strict=True)], hits,
@@ -267,15 +267,6 @@ def _proven(n_pieces: int, groups: Sequence[int], heard: np.ndarray) -> list[int
     if not keep:  # then the best one has to do, and will be refused or not as a whole
         keep = [int(np.argmax([heard[group == k].sum() for k in range(n_pieces)]))]
     return keep
-
-
-def _tile(
-    kept: Sequence[tuple[float, float]], spans: Sequence[tuple[float, float]]
-) -> list[tuple[float, float]]:
-    """Stretch the kept spans forward over the gaps, and the first one back to the start."""
-    starts = [spans[0][0], *[a for a, _ in kept[1:]]]
-    ends = [*starts[1:], spans[-1][1]]
-    return list(zip(starts, ends, strict=True))
 
 
 def _share_in(times: Float64, on_line: np.ndarray, start: float, end: float) -> float:

@@ -8,17 +8,15 @@ from numpy.typing import NDArray
 
 from isolde.datasets.pairs import gain as colours
 from isolde.datasets.pairs.align import Alignment, align
-from isolde.datasets.pairs.drift import place, warp
+from isolde.datasets.pairs.laying import drop_denied, heard_seconds, lay
 from isolde.datasets.pairs.report import PairReport, Picture
-from isolde.datasets.pairs.score import Scores, score, spans
+from isolde.datasets.pairs.score import Scores, denied, score, spans
 from isolde.datasets.pairs.whiten import Float64
 from isolde.errors import InputError
 from isolde.stages import Float32
 
-EDGE = 2.0  # seconds of silence believed before the first and after the last sound
-SOUND_DB = -50.0  # relative to the loud moments: what counts as sound
-JOIN = 0.01  # seconds: crossfade where two pieces of the partner meet
 MIN_SECONDS = 3.0  # of accepted audio in which the partner was heard
+MAX_DENIED = 0.3  # of the partner's sound may be missing in the mix where it would be heard
 BASS = (30.0, 90.0)  # Hz: what an instrumental takes out of the mix and a voice does not
 REST_DB = -25.0  # a tenth of a second this far below the loud ones is a rest
 RESTS_MORE = 0.15  # a share of rests larger by this tells the voice
@@ -73,18 +71,20 @@ def pair_arrays(
     found = align(mix, partner, mix_rate=mix_rate, partner_rate=partner_rate)
     report = PairReport(
         track, "", "", kind, False, found.reason, mix_rate, mix.shape[1] / mix_rate,
-        share=found.share, pieces=found.pieces, picture=_picture(found, None, None, mix_rate),
+        share=found.share, picture=_picture(found, None, None, mix_rate),
     )  # fmt: skip
+    if found.accepted:
+        found = drop_denied(mix, partner, found, mix_rate=mix_rate, partner_rate=partner_rate)
     if found.pieces:
         main = max(found.pieces, key=lambda p: (p.end - p.start) * (0.01 + p.seen))
         report = replace(
-            report, offset=main.offset, drift_ppm=found.drift * 1e6,
+            report, offset=main.offset, drift_ppm=found.drift * 1e6, pieces=found.pieces,
             drift_error_ppm=found.drift_error * 1e6, timing_rms_us=found.rms * 1e6,
         )  # fmt: skip
     if not found.accepted:
         return replace(report, compute_seconds=time.process_time() - began), None
     moved, covered = lay(mix, partner, found, mix_rate=mix_rate, partner_rate=partner_rate)
-    use = _heard_seconds(found, len(covered))
+    use = heard_seconds(found, len(covered))
     colour = colours.estimate(mix, moved, mix_rate, use=use)
     fitted = colours.apply(moved, colour, mix_rate)
     if kind == "auto":
@@ -97,86 +97,23 @@ def pair_arrays(
     parts = spans(scores, mix.shape[1] / mix_rate)
     kept = np.concatenate([np.full(round(np.ceil(s.end - s.start)), s.accepted) for s in parts])
     heard = kept & np.array([r == "heard as expected" for r in scores.reasons])
-    good = int(heard.sum()) >= MIN_SECONDS
-    reason = found.reason if good else (
-        f"only {int(heard.sum())} seconds of the partner fit the mix once it is at the mix's level"
-    )  # fmt: skip
+    missing = denied(scores, covered)
+    reason = found.reason
+    good = int(heard.sum()) >= MIN_SECONDS and missing <= MAX_DENIED
+    if missing > MAX_DENIED:
+        reason = (
+            f"another part or version: {missing:.0%} of what the partner sounds is not in the mix"
+        )
+    elif not good:
+        reason = f"only {int(heard.sum())} seconds of the partner fit the mix at the mix's level"
     report = replace(
         report, kind=kind, accepted=good, reason=reason,
         gain_db=colour.level_db, inverted=colour.inverted,
         cancellation_db=_cancellation(mix, fitted, mix_rate, heard), null_db=_null(scores, heard),
         accepted_seconds=sum(s.end - s.start for s in parts if s.accepted), spans=tuple(parts),
-        scores=scores, picture=_picture(found, colour, arrays, mix_rate),
+        denied=missing, scores=scores, picture=_picture(found, colour, arrays, mix_rate),
     )  # fmt: skip
     return replace(report, compute_seconds=time.process_time() - began), arrays if good else None
-
-
-def lay(
-    mix: Float32, partner: Float32, found: Alignment, *, mix_rate: int, partner_rate: int
-) -> tuple[Float32, Float64]:
-    """Put the partner on the mix's clock, at the mix's rate and channels, piece by piece.
-
-    Args:
-        mix: (n_channels, n_samples); only its shape counts.
-        partner: (any channels, n_samples).
-        found: the alignment.
-        mix_rate: Hz.
-        partner_rate: Hz.
-
-    Returns:
-        (the partner, (n_channels, n_samples); the fraction of each second that its file covers).
-    """
-    bent = warp(colours.match_channels(partner, mix.shape[0]), partner_rate, mix_rate, found.drift)
-    n = mix.shape[1]
-    sounding = _sounding(bent, mix_rate)
-    out = np.zeros(mix.shape, np.float32)
-    here = np.zeros(n, np.float32)
-    fade = round(JOIN * mix_rate)
-    for piece in found.pieces:
-        a, b = round(piece.start * mix_rate), min(n, round(piece.end * mix_rate))
-        first, last = max(0, a - fade // 2), min(n, b + fade - fade // 2)
-        if last <= first:
-            continue
-        part = place(bent, piece.offset * mix_rate - first, last - first)
-        ramp = np.ones(last - first, np.float32)
-        edge = np.linspace(0, 1, fade, dtype=np.float32)
-        if a > 0 and len(ramp) >= fade:
-            ramp[:fade] *= edge
-        if b < n and len(ramp) >= fade:
-            ramp[-fade:] *= edge[::-1]
-        out[:, first:last] += part * ramp
-        x, y = (round(piece.offset * mix_rate) + e for e in sounding)
-        here[max(a, x, 0) : max(0, min(b, y))] = 1.0
-    n_seconds = int(np.ceil(n / mix_rate))
-    edges = np.minimum(np.round(np.arange(n_seconds + 1) * mix_rate).astype(int), n)
-    total = np.concatenate([[0.0], np.cumsum(here, dtype=np.float64)])
-    return out, (total[edges[1:]] - total[edges[:-1]]) / np.maximum(1, np.diff(edges))
-
-
-def _sounding(partner: Float32, rate: int) -> tuple[int, int]:
-    """First and last sample of a partner at which its silence still means something.
-
-    Before its first sound and after its last one a file may be silent because the singer is, or
-    because nobody exported that part: nobody can tell, so only EDGE seconds are believed.
-    """
-    block = rate // 10
-    power = np.square(partner[:, : partner.shape[1] // block * block]).mean(axis=0)
-    tenths = power.reshape(-1, block).mean(axis=1)
-    loud = np.flatnonzero(tenths > 10 ** (SOUND_DB / 10) * np.percentile(tenths, 95))
-    if not len(loud):
-        return 0, 0
-    edge = round(EDGE * rate)
-    first, last = int(loud[0]) * block - edge, (int(loud[-1]) + 1) * block + edge
-    return max(0, first), min(partner.shape[1], last)
-
-
-def _heard_seconds(found: Alignment, n_seconds: int) -> NDArray[np.bool_]:
-    """Seconds that lie in a fine window on the line."""
-    use = np.zeros(n_seconds, bool)
-    for t, good in zip(found.times, found.on_line, strict=True):
-        if good:
-            use[max(0, int(t - 1)) : int(t) + 1] = True
-    return use
 
 
 def _is_instrumental(
@@ -212,10 +149,13 @@ def _rests(signal: Float32, rate: int, use: NDArray[np.bool_]) -> float:
 
 def _cancellation(mix: Float32, fitted: Float32, rate: int, heard: np.ndarray) -> float:
     """10 log10(E[x] / E[x - p]) over the seconds that were heard and kept."""
-    mask = np.repeat(heard, rate)[: mix.shape[1]]
-    x, p = mix[:, : len(mask)][:, mask], fitted[:, : len(mask)][:, mask]
-    e_x, e_r = (float(np.square(y, dtype=np.float64).sum()) for y in (x, x - p))
-    return float(10 * np.log10((e_x + 1e-12) / (e_r + 1e-12)))
+    e_x = e_r = 1e-12
+    for second in np.flatnonzero(heard):
+        part = slice(int(second) * rate, (int(second) + 1) * rate)
+        x, p = mix[:, part].astype(np.float64), fitted[:, part]
+        e_x += float(np.square(x).sum())
+        e_r += float(np.square(x - p).sum())
+    return float(10 * np.log10(e_x / e_r))
 
 
 def _null(scores: Scores, heard: np.ndarray) -> float:
@@ -236,10 +176,10 @@ def _picture(
         bands = np.vstack([colour.nodes[None], level])
     if arrays is not None:
         block = round(0.1 * rate)
-        edges = np.arange(0, arrays.mixture.shape[1], block)
-        rows = []
-        for y in (arrays.mixture, arrays.partner, arrays.mixture - arrays.partner):
-            power = np.add.reduceat(np.square(y).mean(axis=0), edges) / block
-            rows.append(10 * np.log10(power + 1e-12))
-        envelope = np.vstack([*rows, edges / rate])
+        starts = range(0, arrays.mixture.shape[1], block)
+        rows = np.zeros((3, len(starts)))
+        for k, start in enumerate(starts):
+            x, p = (y[:, start : start + block] for y in (arrays.mixture, arrays.partner))
+            rows[:, k] = [float(np.square(y).sum()) / x.shape[0] / block for y in (x, p, x - p)]
+        envelope = np.vstack([10 * np.log10(rows + 1e-12), np.array(starts) / rate])
     return Picture(hits, fine, envelope, bands)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isolde.datasets.pairs.fir import convolve
 from isolde.datasets.pairs.whiten import Float64
 from isolde.stages import Float32
 
@@ -162,8 +163,8 @@ def warp(audio: Float32, sample_rate: float, rate: float, drift: float) -> Float
     source = sample_rate / (1.0 + drift)
     if source == rate or audio.shape[1] == 0:
         return audio
-    out = soxr.resample(np.ascontiguousarray(audio.T), source, rate, quality="VHQ")
-    return np.ascontiguousarray(out.T, np.float32)
+    rows = [soxr.resample(np.ascontiguousarray(c), source, rate, quality="VHQ") for c in audio]
+    return np.stack(rows).astype(np.float32, copy=False)
 
 
 def place(audio: Float32, start: float, n_samples: int) -> Float32:
@@ -177,14 +178,12 @@ def place(audio: Float32, start: float, n_samples: int) -> Float32:
     Returns:
         (n_channels, n_samples) float32; zeros where `audio` has nothing to say.
     """
-    from scipy.signal import oaconvolve
-
     whole = int(np.floor(start))
     fraction = start - whole
     if SNAP < fraction < 1 - SNAP:
         k = np.arange(SINC_TAPS) - (SINC_TAPS // 2 - 1)
         taps = np.sinc(k - fraction) * _kaiser((k - fraction) / (SINC_TAPS / 2))
-        audio = oaconvolve(audio, (taps / taps.sum())[None].astype(np.float32), axes=1)
+        audio = convolve(audio, (taps / taps.sum())[None])
         whole -= SINC_TAPS // 2 - 1
     elif fraction > 0.5:
         whole += 1

@@ -161,6 +161,23 @@ def trace(
     return _pieces(mix, partner, rate, lines, path)
 
 
+def tile(
+    kept: Sequence[tuple[float, float]], spans: Sequence[tuple[float, float]]
+) -> list[tuple[float, float]]:
+    """Stretch the kept spans forward over the gaps, and the first one back to the start.
+
+    Args:
+        kept: some of `spans`, (start, end) in seconds, in order.
+        spans: what tiled the mix.
+
+    Returns:
+        as many as `kept`; they tile the mix.
+    """
+    starts = [spans[0][0], *[a for a, _ in kept[1:]]]
+    ends = [*starts[1:], spans[-1][1]]
+    return list(zip(starts, ends, strict=True))
+
+
 def _best_path(z: Float64, sounding: np.ndarray) -> list[int]:
     """Viterbi over windows; states are the lines and, last, none of them (-1)."""
     gain = np.where(sounding, np.clip(z, 0, 15) - SEEN_Z, 0.0)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isolde.datasets.pairs.fir import convolve
 from isolde.datasets.pairs.whiten import Float64
 from isolde.stages import Float32
 
@@ -187,11 +188,8 @@ def apply(partner: Float32, colour: Colour, sample_rate: float) -> Float32:
     Returns:
         (n_channels, n_samples) float32.
     """
-    from scipy.signal import oaconvolve
-
     n = 2 ** round(np.log2(FRAME * sample_rate))
     frequency = np.fft.rfftfreq(n, 1 / sample_rate)
     response = triangles(frequency, colour.nodes) @ colour.gains.T.astype(np.complex128)
     taps = np.roll(np.fft.irfft(response.T, n), n // 2, axis=1) * np.hanning(n + 1)[:-1] ** 0.25
-    out = oaconvolve(partner.astype(np.float64), taps, axes=1)
-    return np.ascontiguousarray(out[:, n // 2 : n // 2 + partner.shape[1]], np.float32)
+    return convolve(partner, taps)[:, n // 2 : n // 2 + partner.shape[1]]

@@ -60,6 +60,7 @@ class PairReport:
         cancellation_db: how much quieter the mix gets without the partner, over the accepted spans.
         null_db: the same where it is deepest (median of the best tenth of the kept seconds); for an
             instrumental, where the singer rests, this tells how clean the vocal is.
+        denied: share of the partner's sound that the mix certainly does not hold where both are.
         accepted_seconds: length of what may be trained on.
         spans: accepted and rejected, with reasons.
         scores: per-second scores; None if rejected early.
@@ -86,6 +87,7 @@ class PairReport:
     inverted: bool = False
     cancellation_db: float = float("nan")
     null_db: float = float("nan")
+    denied: float = float("nan")
     accepted_seconds: float = 0.0
     spans: tuple[Span, ...] = ()
     scores: Scores | None = None
@@ -168,7 +170,7 @@ def write_csv(reports: Sequence[PairReport], path: Path) -> None:
         "track", "accepted", "reason", "mix", "partner", "kind", "duration",
         "accepted_seconds", "offset",
         "drift_ppm", "drift_error_ppm", "timing_rms_us", "share", "gain_db", "inverted",
-        "cancellation_db", "null_db", "compute_seconds",
+        "cancellation_db", "null_db", "denied", "compute_seconds",
     )  # fmt: skip
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

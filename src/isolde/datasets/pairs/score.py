@@ -23,6 +23,7 @@ QUIET_DB = -22.0  # relative to the partner's loud seconds: breath, bleed and ta
 QUIET_SLACK = 0.8  # off by this much, such a second is still 24 dB below the loud ones
 SILENT_DB = -45.0  # relative to the partner's loud seconds
 SHORTEST = 2.0  # seconds of a span worth keeping
+ABSENT = 0.5  # a gain below this, by two standard errors, says that the mix lacks the partner
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,30 @@ def _verdict(
     if gain < 0.5:
         return False, "the partner sounds, but the mix does not hold it"
     return False, f"the level is off by a factor of {gain:.2f}"
+
+
+def denied(scores: Scores, covered: Float64) -> float:
+    """How much of the partner's sound the mix certainly does not hold.
+
+    Songs built of samples hold each other's bars to the microsecond, so that a line through some of
+    them proves one recording, but not one song: what the partner sings elsewhere must be there too.
+    Seconds within 10 dB of the partner's loud ones count fully, quieter ones by their energy, and
+    only those in which the mix lets the partner be heard.
+
+    Args:
+        scores: from `score`.
+        covered: (n_seconds,) as `score` had it.
+
+    Returns:
+        in [0, 1]; 0 if nothing can be judged.
+    """
+    judged = (covered >= 0.9) & (scores.gain_error <= FAINT_ERROR)
+    energy = 10 ** (scores.level_db / 10)
+    if not judged.any():
+        return 0.0
+    weight = np.minimum(1.0, 10.0 * energy / np.percentile(energy[judged], 90)) * judged
+    absent = scores.gain + 2 * scores.gain_error < ABSENT
+    return float(weight[absent].sum() / weight.sum())
 
 
 def spans(scores: Scores, duration: float) -> list[Span]:

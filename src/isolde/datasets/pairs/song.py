@@ -129,11 +129,8 @@ def build_pair(
     folder.mkdir(parents=True, exist_ok=True)
     parts = report.spans if keep == "accepted" else (Span(0.0, report.duration, True, ""),)
     vocals = cut_out(arrays.vocals, parts, mix_rate)
-    for stem, signal in (
-        ("mixture", cut_out(arrays.mixture, parts, mix_rate)),
-        ("vocals", vocals),
-        ("accompaniment", cut_out(arrays.accompaniment, parts, mix_rate)),
-    ):
+    for stem in ("mixture", "vocals", "accompaniment"):
+        signal = vocals if stem == "vocals" else cut_out(getattr(arrays, stem), parts, mix_rate)
         audio.write(folder / f"{stem}.wav", signal, mix_rate, subtype="FLOAT", overwrite=True)
     lines = "\n".join(str(int(v)) for v in activity(vocals, mix_rate))
     (folder / "activity.txt").write_text(lines + "\n", "utf-8")

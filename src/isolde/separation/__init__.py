@@ -1,0 +1,17 @@
+"""Songs to stem files, one or many; the sound is the separator's affair."""
+
+from isolde.separation.batch import separate_songs
+from isolde.separation.plan import Settings, Song, check_batch, check_output, songs_in
+from isolde.separation.song import Separated, separate_file, separate_stream
+
+__all__ = [
+    "Separated",
+    "Settings",
+    "Song",
+    "check_batch",
+    "check_output",
+    "separate_file",
+    "separate_songs",
+    "separate_stream",
+    "songs_in",
+]

@@ -1,0 +1,281 @@
+"""The vocal stem as phrases while it is being separated: a file each, all of them or none.
+
+It separates nothing and hears only where somebody sings. Files are written in a hidden folder
+beside their own and move there when the song is done, so that no half song looks like a whole one;
+memory does not grow with the song.
+"""
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from isolde.activity import ActivityDetector, Phrase, Segment, Segmenter, SegmentRule
+from isolde.activity.phrases import faded, phrase_name
+from isolde.audio import AudioInfo, AudioWriter, subtype_for
+from isolde.audio.targets import exists_already, explain
+from isolde.errors import AudioError
+from isolde.separation.plan import Settings
+from isolde.stages import Float32
+
+RULE = SegmentRule(min_duration_on=0.5, min_duration_off=0.3, pad_onset=0.2, pad_offset=0.2)
+"""Boundaries are soft (docs/activity.md), so that consonants need room."""
+
+FADE = 0.005
+"""Seconds at each edge."""
+
+LONG = 20.0
+"""Seconds after which a phrase that goes on is written as it comes."""
+
+_NAME = re.compile(r"\d{3,}_\d{4,}\.\d{3}-\d{4,}\.\d{3}\.\w+")
+
+
+@dataclass
+class _Open:
+    """A phrase that is being written: where it began, and the next sample to write."""
+
+    start: float
+    at: int
+    writer: AudioWriter
+    path: Path
+
+
+class PhraseSink:
+    """Takes the mixture and the vocal stem in blocks; a context manager.
+
+    Leaving the `with` block normally puts the phrases in their folder; leaving it by any exception
+    removes everything.
+
+    Attributes:
+        folder: of the phrases.
+        phrases: what has been written, after `close`.
+    """
+
+    def __init__(self, folder: Path, info: AudioInfo, settings: Settings) -> None:
+        """Make sure of the folder, and start listening.
+
+        Args:
+            folder: of the phrases; made if there is one.
+            info: of the song.
+            settings: see `Settings`.
+
+        Raises:
+            AudioError: the folder holds something and may not be replaced, or cannot be made.
+        """
+        if folder.exists() and not folder.is_dir():
+            raise AudioError(f"{folder}: is a file: choose another folder with -o")
+        if folder.is_dir() and any(folder.iterdir()) and not settings.overwrite:
+            raise AudioError(exists_already(str(folder)))
+        self.folder, self.phrases = folder, list[Phrase]()
+        self._info, self._settings, self._rate = info, settings, info.sample_rate
+        self._detector = ActivityDetector(
+            sample_rate=info.sample_rate, n_channels=info.n_channels, model=settings.activity
+        )
+        self._segmenter = Segmenter(self._detector.frame_seconds, rule=RULE)
+        self._done: deque[Segment] = deque()
+        self._held = np.zeros((info.n_channels, 0), np.float32)
+        self._first = 0  # the sample of the stem that `_held` begins with
+        self._heard = 0
+        self._fade = round(FADE * self._rate)
+        self._open: _Open | None = None
+        self._n_clipped, self._peak = 0, 0.0
+        self._made: list[Path] = []
+        self._moved: list[Phrase] = []
+        self._stage = folder.parent / f".isolde-{secrets.token_hex(6)}.part"
+        try:
+            missing = [up for up in (folder.parent, *folder.parent.parents) if not up.exists()]
+            for up in reversed(missing):
+                up.mkdir(exist_ok=True)
+                self._made.append(up)
+            self._stage.mkdir()
+        except OSError as error:
+            self.abort()
+            raise AudioError(explain(str(folder), error)) from error
+
+    def hear(self, mixture: Float32) -> None:
+        """Take the next block (n_channels, n) of the mixture."""
+        self._heard += mixture.shape[1]
+        self._done += self._segmenter.feed(self._detector.feed(mixture))
+
+    def write(self, vocals: Float32) -> None:
+        """Take the next block (n_channels, n) of the vocal stem.
+
+        Raises:
+            AudioError: the disk is full, or another problem of the folder.
+        """
+        self._held = np.concatenate([self._held, vocals], axis=1)
+        self._cut(final=False)
+
+    def close(self) -> None:
+        """End the song: write what is left and give the phrases their names.
+
+        Raises:
+            AudioError: the files cannot be written or moved; nothing is left behind then.
+        """
+        try:
+            self._done += self._segmenter.feed(self._detector.flush())
+            self._done += self._segmenter.flush(self._heard / self._rate)
+            self._cut(final=True)
+            self._publish()
+        except BaseException as error:
+            self.abort()
+            if isinstance(error, OSError) and not isinstance(error, AudioError):
+                raise AudioError(explain(str(self.folder), error)) from error
+            raise
+        shutil.rmtree(self._stage, ignore_errors=True)
+
+    def abort(self) -> None:
+        """Remove everything that was written."""
+        if self._open is not None:
+            self._open.writer.abort()
+            self._open = None
+        shutil.rmtree(self._stage, ignore_errors=True)
+        for phrase in self._moved:
+            phrase.path.unlink(missing_ok=True)
+        for up in reversed(self._made):
+            with contextlib.suppress(OSError):
+                up.rmdir()
+
+    def __enter__(self) -> "PhraseSink":
+        """Open already; nothing to do."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish the phrases, or remove them if anything was raised."""
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def notes(self) -> list[str]:
+        """What a user should know, one line each."""
+        lines = []
+        if not self.phrases:
+            lines.append(f"{self.folder}: nobody was heard to sing: no phrase was written")
+        if self._n_clipped and self._settings.clip == "warn":
+            lines.append(
+                f"{self.folder}: {self._n_clipped} samples clipped, peak {self._peak:.3f} "
+                f"(+{20 * np.log10(self._peak):.1f} dB)"
+            )
+        return lines
+
+    # --- samples -------------------------------------------------------------------------------
+
+    def _sample(self, seconds: float) -> int:
+        return int(seconds * self._rate + 0.5)
+
+    @property
+    def _end(self) -> int:
+        """The sample behind the last that is held."""
+        return self._first + self._held.shape[1]
+
+    def _cut(self, *, final: bool) -> None:
+        """Write the phrases whose samples are here, and forget what no phrase will need."""
+        while self._done and (final or self._sample(self._done[0].end) <= self._end):
+            self._finish(self._done.popleft())
+        if self._done:
+            keep = self._sample(self._done[0].start)
+        elif (pending := self._segmenter.pending) is not None:
+            self._go_on(*pending)
+            keep = self._sample(pending[0])
+        else:
+            keep = self._sample(max(0.0, self._segmenter.settled))
+        if self._open is not None:
+            keep = self._open.at
+        n = min(max(0, keep - self._first), self._held.shape[1])
+        self._held, self._first = self._held[:, n:].copy(), self._first + n
+
+    def _take(self, start: int, end: int) -> Float32:
+        return self._held[:, max(0, start - self._first) : max(0, end - self._first)]
+
+    def _writer(self, start: float) -> _Open:
+        """Open the file of a phrase that begins at `start` seconds of the range."""
+        settings = self._settings
+        path = self._stage / f"{len(self.phrases) + 1:03d}.{settings.container}"
+        writer = AudioWriter(
+            path,
+            sample_rate=self._rate,
+            n_channels=self._info.n_channels,
+            subtype=subtype_for(settings.container, like=self._info, bit_depth=settings.bit_depth),
+            tags=self._info.tags,
+            clip=settings.clip,
+            container=settings.container,
+        )
+        return _Open(start, self._sample(start), writer, path)
+
+    def _go_on(self, start: float, end: float) -> None:
+        """Write what is certain of a long phrase, but for the part that may be faded out."""
+        until = min(self._sample(end), self._end) - self._fade
+        if self._open is None:
+            if until - self._sample(start) < max(LONG * self._rate, 2 * self._fade):
+                return
+            self._open = self._writer(start)
+        if until <= self._open.at:
+            return
+        piece = self._take(self._open.at, until)
+        if self._open.at == self._sample(self._open.start):
+            piece = _with_fade(piece, self._fade, rising=True)
+        self._open.writer.write(piece)
+        self._open.at += piece.shape[1]
+
+    def _finish(self, segment: Segment) -> None:
+        """Write a phrase that is over, or the rest of it."""
+        end = min(self._sample(segment.end), self._end)
+        if self._open is None:
+            piece = faded(self._take(self._sample(segment.start), end), self._fade)
+            if not piece.shape[1]:
+                return
+            self._open = self._writer(segment.start)
+        else:
+            piece = _with_fade(self._take(self._open.at, end), self._fade, rising=False)
+        now, self._open = self._open, None
+        with now.writer:
+            now.writer.write(piece)
+        self._n_clipped += now.writer.n_clipped
+        self._peak = max(self._peak, now.writer.peak)
+        start = now.start + self._settings.start
+        stop = segment.end + self._settings.start
+        self.phrases.append(Phrase(now.path, start, stop))
+
+    # --- names ---------------------------------------------------------------------------------
+
+    def _publish(self) -> None:
+        """Move the files to their folder; an earlier run's phrases make room if they may."""
+        there = self.folder.is_dir()
+        old = [p for p in self.folder.iterdir() if _NAME.fullmatch(p.name)] if there else []
+        if not self._settings.overwrite and there and any(self.folder.iterdir()):
+            raise AudioError(exists_already(str(self.folder)))
+        if self.phrases and not there:
+            self.folder.mkdir()
+            self._made.append(self.folder)
+        for number, phrase in enumerate(self.phrases, 1):
+            name = phrase_name(number, phrase.start, phrase.end, phrase.path.suffix)
+            os.replace(phrase.path, self.folder / name)
+            self._moved.append(Phrase(self.folder / name, phrase.start, phrase.end))
+        for path in set(old) - {phrase.path for phrase in self._moved}:
+            path.unlink()
+        self.phrases = self._moved
+
+
+def _with_fade(audio: Float32, n: int, *, rising: bool) -> Float32:
+    """A copy of (n_channels, n_samples) with a raised cosine over the first or last samples."""
+    n = min(n, audio.shape[1])
+    ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(n) + 0.5) / max(1, n))).astype(np.float32)
+    result = audio.copy()
+    if rising:
+        result[:, :n] *= ramp
+    elif n:
+        result[:, -n:] *= ramp[::-1]
+    return result
