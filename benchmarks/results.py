@@ -17,6 +17,7 @@ from pathlib import Path
 
 from isolde.evaluation import command
 from isolde.evaluation.scoring import Result
+from isolde.evaluation.songs import find_songs
 
 DOCS = Path(__file__).parents[1] / "docs"
 MARK = "<!-- {}: made by benchmarks/results.py -->"
@@ -63,7 +64,7 @@ def results(arguments: argparse.Namespace, peers: list[str]) -> None:
 
 def robustness(arguments: argparse.Namespace, peers: list[str]) -> None:
     """What changes of the songs cost."""
-    n_songs = len(command.find_songs(arguments.songs))
+    n_songs = len(find_songs(arguments.songs))
     limit = -(-n_songs // arguments.every)
     words = f"--models {arguments.robust}" + "".join(f" --peers {name}" for name in peers)
     done = command.run_robustness(

@@ -1,5 +1,6 @@
 """`isolde evaluate` as it is typed: what it writes and refuses; workers change nothing."""
 
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -145,3 +146,22 @@ def test_an_identity_follows_the_code_and_not_its_comments(tmp_path, monkeypatch
     assert digests[0] == digests[1] != digests[2]
     with pytest.raises(ModuleNotFoundError):
         code_digest("no_such_module")
+
+
+def test_the_script_of_the_docs_replaces_what_lies_between_the_marks(tmp_path):
+    path = Path(__file__).parents[1] / "benchmarks" / "results.py"
+    spec = importlib.util.spec_from_file_location("results_script", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    page, mark = tmp_path / "page.md", script.MARK.format("results")
+    page.write_text(f"before\n{mark}\nold\n{script.END}\nafter\n")
+    for _ in range(2):  # doing it again changes nothing
+        script.paste(page, "results", "## Summary\n\nnew\n")
+        assert page.read_text() == (
+            f"before\n{mark}\n\n### Summary\n\nnew\n\n{script.END}\nafter\n"
+        )
+    with pytest.raises(SystemExit, match="no marks"):
+        script.paste(page, "robustness", "new")
+    for name in ("results", "robustness"):
+        text = (script.DOCS / f"{name}.md").read_text(encoding="utf-8")
+        assert 0 < text.index(script.MARK.format(name)) < text.index(script.END)
