@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the tables of docs/results.md again.")
     parser.add_argument("songs", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--models", default="vocals,vocals:binary,vocals:gate,rules")
+    parser.add_argument("--models", default="vocals,vocals:binary,vocals:gate,vocals-live,rules")
     parser.add_argument("--robust", default="vocals", help="models of docs/robustness.md")
     parser.add_argument("--peers", default="spleeter")
     parser.add_argument("--every", type=int, default=2, help="songs of docs/robustness.md: 1 in N")
