@@ -1,6 +1,7 @@
 """The end-to-end latency, proved: clicks into one device, out of the other, on one clock.
 
-    python benchmarks/live_latency.py --model vocals
+    python benchmarks/live_latency.py
+    python benchmarks/live_latency.py --model vocals-live --block 512 --device-latency 0.01
 
 For each setting: what the session prints, and what the clicks say. Linux only (see live_server.py).
 """
@@ -44,6 +45,7 @@ def measure(
     block: int,
     depth: int,
     device_latency: float | str,
+    synthesis: str | None = None,
     seconds: float = 6.0,
 ) -> Latency:
     """Click twice a second through a session that plays vocals and accompaniment together."""
@@ -51,7 +53,9 @@ def measure(
 
     clicks = np.zeros((2, int(44100 * seconds)), np.float32)
     clicks[:, 22050::22050] = 0.5
-    plan = make_plan(model, sample_rate=44100, n_channels=2, block=block, depth=depth)
+    plan = make_plan(
+        model, sample_rate=44100, n_channels=2, block=block, depth=depth, synthesis=synthesis
+    )
     live = Live(
         plan,
         source=find("isolde_capture", "input"),
@@ -81,32 +85,43 @@ def measure(
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--model", nargs="+", default=["vocals"])
-    parser.add_argument("--device-latency", default="low")
+    parser.add_argument("--model", nargs="+", default=["vocals", "vocals-live"])
+    parser.add_argument("--synthesis", choices=["long", "short"])
+    parser.add_argument("--block", type=int, nargs="+", default=[512, 2048])
+    parser.add_argument("--depth", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--device-latency", nargs="+", default=["low"])
     asked = parser.parse_args()
     if reason := missing():
         sys.exit(reason)
-    buffered = asked.device_latency
+    every = [
+        (m, b, d, q)
+        for m in asked.model
+        for b in asked.block
+        for d in asked.depth
+        for q in asked.device_latency
+    ]
     with NullSinks() as server:
         server.use_here()
         print(f"load average {os.getloadavg()}, {os.cpu_count()} cores")
-        print("| model | block | depth | separator | printed | measured | spread | gaps |")
-        print("|---|---|---|---|---|---|---|---|")
-        for model in asked.model:
-            for block, depth in ((512, 0), (512, 1), (2048, 0), (2048, 1)):
-                r = measure(
-                    server,
-                    model,
-                    block=block,
-                    depth=depth,
-                    device_latency=buffered if buffered in ("low", "high") else float(buffered),
-                )
-                print(
-                    f"| {Path(model).stem} | {1000 * block / 44100:.1f} | {depth} | "
-                    f"{r.separator:.1f} | {r.declared:.1f} | {r.measured:.1f} | {r.spread:.1f} | "
-                    f"{r.gaps[0]} / {r.gaps[1]} / {r.gaps[2]} |",
-                    flush=True,
-                )
+        print(
+            "| model | block | depth | device buffer | separator | printed | measured | spread | "
+            "gaps |\n" + 9 * "|---" + "|"
+        )
+        for model, block, depth, buffered in every:
+            r = measure(
+                server,
+                model,
+                block=block,
+                depth=depth,
+                device_latency=buffered if buffered in ("low", "high") else float(buffered),
+                synthesis=asked.synthesis,
+            )
+            print(
+                f"| {Path(model).stem} | {1000 * block / 44100:.1f} | {depth} | {buffered} | "
+                f"{r.separator:.1f} | {r.declared:.1f} | {r.measured:.1f} | {r.spread:.1f} | "
+                f"{r.gaps[0]} / {r.gaps[1]} / {r.gaps[2]} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -111,10 +111,14 @@ class NullSinks:
         """The server's process."""
         return self._server.pid
 
-    def play(self, audio: np.ndarray, *, sink: str = "song") -> "subprocess.Popen[bytes]":
-        """Play float32 (2, n) in the background."""
+    def play(
+        self, audio: np.ndarray, *, sink: str = "song", times: int = 1
+    ) -> "subprocess.Popen[bytes]":
+        """Play float32 (2, n) in the background, so many times on end."""
         path = self.folder / f"play-{len(self._children)}.raw"
-        audio.T.astype("<f4").tofile(path)
+        with path.open("wb") as file:
+            for _ in range(times):
+                audio.T.astype("<f4").tofile(file)
         with path.open("rb") as source:
             child = subprocess.Popen(
                 [

@@ -1,11 +1,15 @@
 """Live separation for a long time on null sinks: what is late, what it costs, whether memory grows.
 
-    python benchmarks/live_soak.py --seconds 600 --frames 1 4 16
+    python benchmarks/live_soak.py --seconds 600 --frames 1 4 16     # half an hour in all
+    taskset -c 0 python benchmarks/live_soak.py                      # the same on one core
     python benchmarks/live_soak.py --seconds 60 --compare            # where the network should live
 
-Prints a Markdown table. `--compare` runs the same pipeline four ways, each beside a thread of plain
-Python at work (`--busy`, a share of the time): the network in a child process or in a thread of
-this one, the device by blocking calls or by a callback. Linux only (see live_server.py).
+Noise plays all the while, so the network works as it does for music. Prints a Markdown table, a row
+as soon as it is known, and the machine's load. A quiet core should give no late block, underrun or
+overrun, flat memory and a p99 below 100 %. `--compare` runs the pipeline four ways, each beside
+a thread of plain Python at work (`--busy`, a share of the time): the network in a child process or
+in a thread of this one, the device by blocking calls or by a callback. Linux only (see
+live_server.py).
 """
 
 import argparse
@@ -33,6 +37,7 @@ class Result:
         late: of them, played from the mixture.
         underruns: gaps of the output device.
         overruns: losses of the input device.
+        slips: blocks left out because the devices' queues had grown.
         load: p50, p95, p99 of the time per block as a share of its duration.
         cpu: CPU seconds for a second of sound: the network's process and this one.
         grown: megabytes by which the two processes grew from a quarter of the time to the end.
@@ -43,6 +48,7 @@ class Result:
     late: int
     underruns: int
     overruns: int
+    slips: int
     load: tuple[float, float, float]
     cpu: tuple[float, float]
     grown: tuple[float, float]
@@ -57,6 +63,10 @@ def _resident_mb(pid: int) -> float:
 def _cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 class _Busy:
@@ -78,6 +88,96 @@ class _Busy:
         self._end.set()
 
 
+class _Session:
+    """The way that ships: `isolde.live.Live`, whole."""
+
+    def __init__(self, plan, source, target, device_latency) -> None:  # type: ignore[no-untyped-def]
+        from isolde.live import Live
+
+        self._live = Live(plan, source=source, target=target, device_latency=device_latency)
+        self.pipeline = self._live.pipeline
+        self._live.start()
+
+    @property
+    def latency_ms(self) -> float:
+        return 1000 * self._live.latency
+
+    def close(self) -> None:
+        self._live.close()
+
+
+class _Variant:
+    """The other ways, only to compare: the network in a thread, the device by a callback."""
+
+    def __init__(self, plan, source, target, device_latency, *, place, io) -> None:  # type: ignore[no-untyped-def]
+        from isolde.live.engine import Engine
+        from isolde.live.pipeline import Pipeline
+
+        self._plan, self._stop, self._queued = plan, threading.Event(), 0.0
+        self._engine = Engine(plan, place=place)
+        self.pipeline = Pipeline(plan, self._engine, follow=True)
+        while not self.pipeline.ready:
+            self.pipeline.collect(0.2)
+        self._stream = self._thread = None
+        if io == "blocking":
+            self._thread = threading.Thread(
+                target=self._block, args=(source, target, device_latency), daemon=True
+            )
+            self._thread.start()
+        else:
+            from isolde.live.devices import portaudio
+
+            self._stream = portaudio().Stream(
+                device=(source.index, target.index),
+                samplerate=plan.sample_rate,
+                blocksize=plan.block,
+                channels=plan.n_channels,
+                dtype="float32",
+                latency=device_latency,
+                callback=self._callback,
+            )
+            self._stream.start()
+
+    @property
+    def latency_ms(self) -> float:
+        plan = self._plan
+        return 1000 * (plan.delay + plan.block + self._queued) / plan.sample_rate
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._stream is not None:
+            self._stream.abort()
+            self._stream.close()
+        if self._thread is not None:
+            self._thread.join(10)
+        self._engine.close()
+
+    def _block(self, source, target, device_latency) -> None:  # type: ignore[no-untyped-def]
+        from isolde.live.opening import open_ports
+
+        plan, pipeline = self._plan, self.pipeline
+        ports = open_ports(plan, source=source, target=target, latency=device_latency)
+        while not self._stop.is_set():
+            captured, lost = ports.read()
+            pipeline.counts.overruns += lost
+            pipeline.push(captured)
+            store = ports.queued[1] / plan.sample_rate - 0.003
+            patience = max(0.0, min(store, 4 * plan.block_seconds)) * pipeline.on_stems
+            heard = pipeline.pull(plan.block, patience=patience)
+            self._queued = sum(ports.queued)
+            pipeline.counts.underruns += ports.write(heard)
+        ports.close()
+
+    def _callback(self, indata, outdata, n, when, flags) -> None:  # type: ignore[no-untyped-def]
+        plan, pipeline = self._plan, self.pipeline
+        pipeline.counts.overruns += bool(flags.input_overflow)
+        pipeline.counts.underruns += bool(flags.output_underflow)
+        seconds = when.outputBufferDacTime - when.inputBufferAdcTime
+        self._queued = seconds * plan.sample_rate - plan.block
+        pipeline.push(np.ascontiguousarray(indata.T))
+        outdata[:] = pipeline.pull(plan.block).T
+
+
 def soak(
     model: str,
     *,
@@ -90,73 +190,25 @@ def soak(
     busy: float = 0.0,
 ) -> Result:
     """Capture from the null sink, separate, play to it, for a time. The server must run."""
-    from isolde.live.devices import Ports, find, portaudio
-    from isolde.live.engine import Engine
-    from isolde.live.pipeline import Pipeline
-    from isolde.live.plan import make_plan
+    from isolde.live import find, make_plan
 
     plan = make_plan(
         model, sample_rate=44100, n_channels=2, block=512 * frames, depth=depth, seconds=4.0
     )
     source, target = find("isolde_capture", "input"), find("isolde_out", "output")
-    engine = Engine(plan, place=place)
-    pipeline = Pipeline(plan, engine, follow=True)
-    while not pipeline.ready:
-        pipeline.collect(0.2)
-    stop, noise, queued = threading.Event(), _Busy(busy), [0.0]
-    sizes, marks = [], []
-    block = plan.block
-
-    def blocking() -> None:
-        ports = Ports(
-            source=source,
-            target=target,
-            sample_rate=44100,
-            n_channels=2,
-            block=block,
-            latency=device_latency,
-        )
-        store = max(1, round(ports.latency[1] * 44100) // block)
-        for _ in range(store):
-            if ports.room >= block:
-                ports.write(np.zeros((2, block), np.float32))
-        while not stop.is_set():
-            captured, lost = ports.read()
-            pipeline.counts.overruns += lost
-            pipeline.push(captured)
-            store = ports.queued[1] / 44100 - 0.003
-            patience = max(0.0, min(store, 4 * plan.block_seconds)) * pipeline.on_stems
-            heard = pipeline.pull(block, patience=patience)
-            queued[0] = sum(ports.queued)
-            pipeline.counts.underruns += ports.write(heard)
-        ports.close()
-
-    def callback(indata, outdata, n, when, flags) -> None:  # type: ignore[no-untyped-def]
-        pipeline.counts.overruns += bool(flags.input_overflow)
-        pipeline.counts.underruns += bool(flags.output_underflow)
-        queued[0] = (when.outputBufferDacTime - when.inputBufferAdcTime) * 44100 - block
-        pipeline.push(np.ascontiguousarray(indata.T))
-        outdata[:] = pipeline.pull(block).T
+    noise, sizes, marks = _Busy(busy), [], []
+    way: _Session | _Variant
+    if (place, io) == WAYS[0]:
+        way = _Session(plan, source, target, device_latency)
+    else:
+        way = _Variant(plan, source, target, device_latency, place=place, io=io)
+    pipeline = way.pipeline
+    pid = pipeline.engine.pid
 
     def measure() -> None:
-        marks.append((_cpu_seconds(engine.pid), _cpu_seconds(os.getpid()), time.monotonic()))
-        sizes.append((_resident_mb(engine.pid), _resident_mb(os.getpid())))
+        marks.append((_cpu_seconds(pid), _cpu_seconds(os.getpid()), time.monotonic()))
+        sizes.append((_resident_mb(pid), _resident_mb(os.getpid())))
 
-    stream = None
-    if io == "blocking":
-        thread = threading.Thread(target=blocking, daemon=True)
-        thread.start()
-    else:
-        stream = portaudio().Stream(
-            device=(source.index, target.index),
-            samplerate=44100,
-            blocksize=block,
-            channels=2,
-            dtype="float32",
-            latency=device_latency,
-            callback=callback,
-        )
-        stream.start()
     began = time.monotonic()
     while time.monotonic() - began < max(seconds / 4, 5.0):  # the tapes have been round once
         time.sleep(0.2)
@@ -165,28 +217,24 @@ def soak(
         time.sleep(0.2)
         pipeline.load.percentiles(last=1024)  # what the meters do
     measure()
-    stop.set()
-    if stream is not None:
-        stream.abort()
-        stream.close()
-    else:
-        thread.join(10)
+    load, latency_ms = pipeline.load.percentiles(), way.latency_ms
+    blocks = (pipeline.position + plan.delay) // plan.block
+    way.close()
     noise.close()
-    load = pipeline.load.percentiles()
-    engine.close()
     passed = marks[1][2] - marks[0][2]
     cpu = [(b - a) / passed for a, b in zip(marks[0][:2], marks[1][:2], strict=True)]
     grown = [b - a for a, b in zip(*sizes, strict=True)]
     counts = pipeline.counts
     return Result(
-        blocks=(pipeline.position + plan.delay) // block,
+        blocks=blocks,
         late=counts.late,
         underruns=counts.underruns,
         overruns=counts.overruns,
+        slips=counts.slips,
         load=load,
         cpu=(cpu[0], cpu[1]),
         grown=(grown[0], grown[1]),
-        latency_ms=1000 * (plan.delay + block + queued[0]) / 44100,
+        latency_ms=latency_ms,
     )
 
 
@@ -194,15 +242,15 @@ def row(name: str, r: Result) -> str:
     """A line of the table."""
     p50, p95, p99 = (100 * v for v in r.load)
     return (
-        f"| {name} | {r.blocks} | {r.late} | {r.underruns} | {r.overruns} | "
+        f"| {name} | {r.blocks} | {r.late} | {r.underruns} | {r.overruns} | {r.slips} | "
         f"{p50:.0f} / {p95:.0f} / {p99:.0f} % | {100 * r.cpu[0]:.0f} + {100 * r.cpu[1]:.0f} % | "
         f"{r.grown[0]:+.1f} {r.grown[1]:+.1f} | {r.latency_ms:.0f} |"
     )
 
 
 HEAD = (
-    "| run | blocks | late | underruns | overruns | load p50 / p95 / p99 | "
-    "CPU network + rest | MB grown | latency ms |\n|---|---|---|---|---|---|---|---|---|"
+    "| run | blocks | late | underruns | overruns | slips | load p50 / p95 / p99 | "
+    "CPU network + rest | MB grown | latency ms |\n" + 10 * "|---" + "|"
 )
 
 
@@ -222,10 +270,10 @@ def main() -> None:
         server.use_here()
         rng = np.random.default_rng(0)
         minute = (0.2 * rng.standard_normal((2, 44100 * 60))).astype(np.float32)
-        server.play(np.tile(minute, int(asked.seconds // 60) + 2)[:, : (44100 * 700)])
-        print(f"load average before: {os.getloadavg()}, {os.cpu_count()} cores\n{HEAD}", flush=True)
+        print(f"load average before: {os.getloadavg()}, {_cores()} cores\n\n{HEAD}", flush=True)
         for frames in asked.frames:
             for place, io in WAYS if asked.compare else WAYS[:1]:
+                player = server.play(minute, times=int(asked.seconds // 60) + 2)
                 result = soak(
                     asked.model,
                     frames=frames,
@@ -237,7 +285,8 @@ def main() -> None:
                 )
                 name = f"{frames} frames" + (f", {place}, {io}" if asked.compare else "")
                 print(row(name, result), flush=True)
-        print(f"load average after: {os.getloadavg()}")
+                player.terminate()
+        print(f"\nload average after: {os.getloadavg()}")
 
 
 if __name__ == "__main__":

@@ -62,9 +62,17 @@ def tolerance(live):
     return live.plan.block_seconds + BUFFER / 3
 
 
-def duplex(model, **settings):
+def duplex(model, *, synthesis=None, **settings):
     """A session from the bus to the bus, patient with a busy machine."""
-    plan = make_plan(model, sample_rate=RATE, n_channels=2, block=1024, depth=8, seconds=60.0)
+    plan = make_plan(
+        model,
+        sample_rate=RATE,
+        n_channels=2,
+        block=1024,
+        depth=8,
+        seconds=60.0,
+        synthesis=synthesis,
+    )
     return Live(
         plan,
         source=find("isolde_capture", "input"),
@@ -128,11 +136,12 @@ def test_what_comes_out_of_the_sound_card_is_the_offline_stem_at_the_declared_la
         assert abs(lags[0] / RATE - declared) < tolerance(live)
 
 
-def test_an_impulse_arrives_after_the_declared_latency(server, model):
+@pytest.mark.parametrize("synthesis", ["long", "short"])
+def test_an_impulse_arrives_after_the_declared_latency(server, model, synthesis):
     """The loop-back proof: a click into one device, out of the other, on one clock."""
     clicks = np.zeros((2, 4 * RATE), np.float32)
     clicks[:, RATE // 2 :: RATE // 2] = 0.5
-    live = duplex(model)
+    live = duplex(model, synthesis=synthesis)
     live.desk.do("mix")
     with live:
         bus = server.record()
@@ -167,7 +176,9 @@ def test_a_song_starts_at_once_can_be_sought_in_and_ends_by_itself(server, model
         assert live.wait(30)  # it ends 2 s later, not 18
         assert live.status().position == pytest.approx(20, abs=0.1)
     out = server.stop_recording(bus)[2]
-    assert live.first_sound < 0.3 or os.getloadavg()[0] > 1.5, live.first_sound
+    # The sound does not wait for the model, which a busy machine may not even have loaded by now.
+    assert live.first_sound > 0
+    assert not live.first_stems or live.first_sound < live.first_stems
     audible = np.flatnonzero(np.abs(out) > 0.1)
     halves = out[audible[0] :][: RATE // 2], out[: audible[-1]][-RATE:]
     for half, tone in zip(halves, (200, 800), strict=True):

@@ -36,6 +36,10 @@ def test_every_command_exists_with_its_options(page: str, command: str):
     words = shlex.split(command)[1:]
     verb = group.commands.get(words[0])  # type: ignore[attr-defined]
     assert verb is not None, f"{page}: there is no `isolde {words[0]}`"
+    while hasattr(verb, "commands") and len(words) > 1:  # a group of verbs
+        words = words[1:]
+        verb = verb.commands.get(words[0])
+        assert verb is not None, f"{page}: there is no `{command}`"
     known = {name for option in verb.params for name in (*option.opts, *option.secondary_opts)}
     asked = {w.split("=")[0] for w in words[1:] if re.match(r"--?[a-z]", w)}
     assert asked <= known | {"--help", "-h"}, f"{page}: {command}"

@@ -18,7 +18,9 @@ from isolde.spectrum import (
     synthesise,
 )
 
-GRIDS = pytest.mark.parametrize("grid", [GRID_22, GRID_44], ids=["22k", "44k"])
+SHORT_22, SHORT_44 = grid_for(22050, "short"), grid_for(44100, "short")
+EVERY = [GRID_22, GRID_44, SHORT_22, SHORT_44]
+GRIDS = pytest.mark.parametrize("grid", EVERY, ids=["22k", "44k", "22k short", "44k short"])
 
 
 def cut(n: int, sizes: list[int]) -> list[slice]:
@@ -52,7 +54,7 @@ def test_nothing_in_gives_nothing(grid: Grid):
 @given(
     n=st.integers(1, 9000),
     sizes=st.lists(st.integers(1, 3000), min_size=1, max_size=5),
-    grid=st.sampled_from([GRID_22, GRID_44]),
+    grid=st.sampled_from([*EVERY, Grid(22050, 1024, 128, "short"), Grid(22050, 1536, 256)]),
 )
 def test_block_sizes_change_nothing(n: int, sizes: list[int], grid: Grid):
     audio = noise(1, n)
@@ -62,7 +64,8 @@ def test_block_sizes_change_nothing(n: int, sizes: list[int], grid: Grid):
         spectra.append(analysis.feed(audio[:, block]))
         samples.append(synthesis.feed(spectra[-1]))
     spectra.append(analysis.flush())
-    samples += [synthesis.feed(spectra[-1]), synthesis.flush(n)]
+    synthesis.end_at(n)
+    samples += [synthesis.feed(spectra[-1]), synthesis.flush()]
     whole = analyse(audio, grid)
     np.testing.assert_allclose(np.concatenate(spectra, 1), whole, atol=1e-6)
     again = np.concatenate(samples, 1)
@@ -85,7 +88,9 @@ def test_declared_latency_is_the_true_one(grid: Grid):
     analysis, synthesis = Analysis(grid, 1), Synthesis(grid, 1)
     latency = analysis.latency + synthesis.latency
     late = set()
-    for k in range(grid.n_fft, grid.n_fft + grid.hop):
+    # places within a hop: its ends, where it is worst and best, and some between
+    for place in (0, 1, *range(37, grid.hop - 1, 37), grid.hop - 1):
+        k = grid.n_fft + place
         analysis.reset()
         synthesis.reset()
         out: list[np.ndarray] = []
@@ -102,7 +107,53 @@ def test_declared_latency_is_the_true_one(grid: Grid):
         assert np.argmax(samples) == k
         assert samples[k] == pytest.approx(1, abs=1e-5)
         late.add(fed - k)
-    assert max(late) == latency == grid.n_fft
+    assert max(late) == latency == grid.latency
+
+
+def test_what_the_two_syntheses_cost():
+    """46.4 ms, the window; and 23.2 ms, half of it, for the same window, hop and bins."""
+    assert [grid.latency for grid in EVERY] == [1024, 2048, 512, 1024]
+    for long, short in ((GRID_22, SHORT_22), (GRID_44, SHORT_44)):
+        assert (short.n_fft, short.hop, short.n_bins) == (long.n_fft, long.hop, long.n_bins)
+
+
+@pytest.mark.parametrize("grid", [SHORT_22, SHORT_44, Grid(22050, 1024, 128, "short")])
+def test_the_short_windows_sum_to_a_constant(grid: Grid):
+    """By design: their product is a Hann window of half the length, at least twice overlapped."""
+    analysis, synthesis = grid.window()[-2 * grid.reach :], grid.synthesis_window()
+    total = (analysis * synthesis).reshape(-1, grid.hop).sum(axis=0)
+    np.testing.assert_allclose(total, grid.reach / grid.hop, atol=1e-6)
+    # what a mask leaves at a frame's ends is faded, not cut: no click from frame to frame
+    assert synthesis[0] == 0 and synthesis[-1] < 0.02
+    # and nothing is blown up: frames that a mask has changed come out as loud as they are
+    assert synthesis.max() < 1.2
+
+
+@pytest.mark.parametrize("grid", [SHORT_22, SHORT_44])
+def test_a_short_frame_hears_nothing_beyond_its_reach(grid: Grid):
+    """Frame t holds samples of [t hop - (n_fft - reach), t hop + reach), no later ones."""
+    t, n = 8, 40 * grid.hop
+    for sample, heard in (
+        (t * grid.hop + grid.reach - 1, True),
+        (t * grid.hop + grid.reach, False),
+    ):
+        audio = np.zeros((1, n), np.float32)
+        audio[0, sample] = 1
+        assert (np.abs(analyse(audio, grid)[0, t]).max() > 0) == heard
+
+
+@pytest.mark.parametrize("long", [GRID_22, GRID_44])
+def test_a_steady_tone_looks_the_same_to_both(long: Grid):
+    """The same peak, and nothing far away from it: networks of one work on the other."""
+    n = 20 * long.hop
+    tone = np.sin(2 * np.pi * 40.3 / long.n_fft * np.arange(n)).astype(np.float32)[None]
+    one, other = (
+        np.abs(analyse(tone, grid))[0, 10] for grid in (long, grid_for(long.sample_rate, "short"))
+    )
+    assert np.argmax(one) == np.argmax(other) == 40
+    assert other[40] == pytest.approx(one[40], rel=0.05)
+    # 20 bins away both are more than 60 dB down (Hann -95, the leaning window -66)
+    assert max(one[60:].max(), other[60:].max()) < 1e-3
 
 
 @GRIDS
@@ -137,6 +188,8 @@ def test_energy_of_noise_is_kept():
 )
 def test_which_grid_a_rate_gets(rate: int, grid: Grid):
     assert grid_for(rate) is grid
+    short = grid_for(rate, "short")
+    assert (short.sample_rate, short.synthesis) == (grid.sample_rate, "short")
 
 
 def test_wrong_shapes_are_refused():
@@ -148,3 +201,7 @@ def test_wrong_shapes_are_refused():
         synthesise(analyse(noise(1, 1000), GRID_22), GRID_22, 5000)
     with pytest.raises(InputError, match="no grid"):
         Grid(22050, 1000, 256)
+    with pytest.raises(InputError, match="take n_fft as 4, 8, 12"):
+        Grid(22050, 1536, 256, "short")
+    with pytest.raises(InputError, match="'medium' is unknown"):
+        grid_for(44100, "medium")

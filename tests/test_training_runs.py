@@ -43,7 +43,7 @@ def folder(tmp_path_factory) -> Path:
     """Two synthetic songs, decoded once for all runs."""
     root = tmp_path_factory.mktemp("songs")
     for seed in (1, 2):
-        for stem, audio in songs.make_song(seed, seconds=2.0, sample_rate=22050).items():
+        for stem, audio in songs.make_song(seed, seconds=3.0, sample_rate=22050).items():
             write(root / "data" / f"Artist {seed} - Song" / f"{stem}.wav", audio, 22050)
     return root
 

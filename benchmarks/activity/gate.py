@@ -50,9 +50,8 @@ def main() -> None:
             ):
                 masker = GraphMasker(found.graph(), found.card, n_channels=2)
                 if floor:
-                    masker = GatedMasker(
-                        masker, load_frame_detector(activity), rule=GateRule(floor_db=floor)
-                    )
+                    detector = load_frame_detector(activity, n_channels=2)
+                    masker = GatedMasker(masker, detector, rule=GateRule(floor_db=floor))
                 separator = Separator(masker, sample_rate=22050, n_channels=2)
                 parts = [separator.feed(mixture), separator.flush()]
                 e = np.concatenate([p["vocals"] for p in parts], axis=1)

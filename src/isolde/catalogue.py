@@ -14,10 +14,13 @@ from typing import Any
 from isolde.errors import ModelError
 from isolde.features import Features
 from isolde.graph import Graph
+from isolde.spectrum import SYNTHESES
 
 DEFAULT = "vocals"
 ARTICLE = "article"
 """The article's own mask network: 25-frame windows, whose layers can be looked at."""
+LOW_LATENCY = "vocals-live"
+"""The shipped model with the least delay between a sound and its stems."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Card:
         metrics: what was measured, and on what.
         limits: what it is known not to do.
         recipe: how it was trained.
+        synthesis: "long", or "short" for a model that is to run with half the windows' latency
+            (see `spectrum.Grid`); cards that do not say want the long one.
     """
 
     name: str
@@ -53,6 +58,19 @@ class Card:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     limits: str = ""
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    synthesis: str = "long"
+
+    def __post_init__(self) -> None:
+        """Refuse what no separator can do.
+
+        Raises:
+            ModelError: when the synthesis is unknown.
+        """
+        if self.synthesis not in SYNTHESES:
+            raise ModelError(
+                f"the card of '{self.name}' wants the synthesis '{self.synthesis}', which this "
+                f"version does not know ({', '.join(SYNTHESES)}): install a newer one"
+            )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Card":

@@ -101,7 +101,8 @@ def _model(name: str) -> Finding:
     try:
         model = find(name)
         graph, card = model.graph(), model.card
-        stage = GraphMasker(graph, card, n_channels=2) if card.stems else FrameDetector(graph, card)
+        kind = GraphMasker if card.stems else FrameDetector
+        stage = kind(graph, card, n_channels=2)
         spectra = np.zeros((2, n_frames, 513), np.complex64)
         began = time.process_time()
         answers = [stage.feed(spectra), stage.flush()]

@@ -33,6 +33,15 @@ def stems_of(model: str | Path) -> tuple[str, ...]:
     return (*card.stems, card.residual)
 
 
+def synthesis_of(model: str | Path) -> str:
+    """The synthesis that a model wants, "long" or "short" (see `spectrum.Grid`).
+
+    Raises:
+        ModelError: when there is no such model, or it separates nothing.
+    """
+    return "long" if model == RULES else _found(model).card.synthesis
+
+
 def _found(model: str | Path) -> Model:
     """A model of the catalogue that separates."""
     found = find(model)
@@ -65,7 +74,7 @@ def load_masker(
         found = _found(model)
         masker = GraphMasker(found.graph(threads=threads), found.card, n_channels=n_channels)
     if gate:
-        masker = GatedMasker(masker, load_frame_detector(threads=threads))
+        masker = GatedMasker(masker, load_frame_detector(n_channels=n_channels, threads=threads))
     return masker
 
 
@@ -79,6 +88,7 @@ def load_separator(
     threshold: float = 0.5,
     strength: float = 1.0,
     gate: bool = False,
+    synthesis: str | None = None,
 ) -> Separator:
     """A separator with one of the catalogue's models.
 
@@ -91,6 +101,7 @@ def load_separator(
         threshold: for "binary".
         strength: for "soft".
         gate: whether the vocals are turned down where nobody sings (see `activity.gate`).
+        synthesis: "long", or "short" for half the windows' latency; None: what the model wants.
 
     Raises:
         ModelError: when there is no such model.
@@ -104,6 +115,7 @@ def load_separator(
         mask=mask,
         threshold=threshold,
         strength=strength,
+        synthesis=synthesis or synthesis_of(model),
     )
 
 

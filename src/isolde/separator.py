@@ -14,7 +14,7 @@ from isolde.errors import InputError
 from isolde.masker import Masker
 from isolde.masks import extend_treble, readout
 from isolde.spectrum import N_MODEL_BINS, Analysis, Synthesis, grid_for
-from isolde.stages import Complex64, Float32
+from isolde.stages import Complex64, Float32, check_block
 
 Stems = dict[str, Float32]
 
@@ -52,6 +52,7 @@ class Separator:
         mask: str = "soft",
         threshold: float = 0.5,
         strength: float = 1.0,
+        synthesis: str = "long",
     ) -> None:
         """Start a stream.
 
@@ -62,6 +63,7 @@ class Separator:
             mask: "soft" or "binary" (see `masks.readout`).
             threshold: for "binary".
             strength: for "soft"; 1 is neutral.
+            synthesis: "long", or "short" for half the windows' latency (see `spectrum.Grid`).
 
         Raises:
             InputError: when a setting is out of range.
@@ -75,7 +77,7 @@ class Separator:
         )
         self.sample_rate, self.n_channels = sample_rate, n_channels
         self.stems = (*masker.stems, masker.residual)
-        self.grid = grid_for(sample_rate)
+        self.grid = grid_for(sample_rate, synthesis)
         self._inward = Resampler(sample_rate, self.grid.sample_rate, n_channels)
         self._outward = [
             Resampler(self.grid.sample_rate, sample_rate, n_channels) for _ in masker.stems
@@ -87,7 +89,8 @@ class Separator:
     @property
     def latency(self) -> int:
         """Samples at the mixture's rate: sample k is out once k + latency samples are in."""
-        on_grid = self.grid.n_fft + self._masker.latency * self.grid.hop + self._outward[0].latency
+        frames = self._masker.latency * self.grid.hop
+        on_grid = self.grid.latency + frames + self._outward[0].latency
         if self.sample_rate == self.grid.sample_rate:
             return on_grid
         return self._inward.latency + ceil(on_grid * self.sample_rate / self.grid.sample_rate) + 1
@@ -114,12 +117,7 @@ class Separator:
         Raises:
             InputError: when the block has another number of channels, or holds NaN or infinity.
         """
-        if block.ndim != 2 or block.shape[0] != self.n_channels:
-            raise InputError(
-                f"a block of shape {block.shape} does not fit: give ({self.n_channels}, n_samples)"
-            )
-        if not np.isfinite(block).all():
-            raise InputError("the mixture holds NaN or infinity: replace those samples first")
+        check_block(block, n_channels=self.n_channels, finite="mixture")
         self._mixture.put(block.astype(np.float32))
         resampled = self._inward.feed(block)
         self._n_on_grid += resampled.shape[1]
@@ -130,11 +128,13 @@ class Separator:
         """Give the rest of each stem, so that all are as long as the mixture."""
         resampled = self._inward.flush()
         self._n_on_grid += resampled.shape[1]
+        for synthesis in self._syntheses:
+            synthesis.end_at(self._n_on_grid)
         self._separate(self._analysis.feed(resampled))
         self._separate(self._analysis.flush())
         self._apply(self._masker.flush())
         for synthesis, outward, ready in self._voices():
-            rest = synthesis.flush(self._n_on_grid) if self._n_on_grid else self._none
+            rest = synthesis.flush() if self._n_on_grid else self._none
             ready.put(outward.feed(rest))
             ready.put(outward.flush())
             missing = self._mixture.n - ready.n  # there and back again may round to a sample less

@@ -9,6 +9,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from isolde.errors import InputError
+
 Float32 = NDArray[np.float32]
 Complex64 = NDArray[np.complex64]
 
@@ -35,3 +37,22 @@ class Stage(Protocol[In, Out]):
     def reset(self) -> None:
         """Forget the stream, so that the next block is the first one again."""
         ...
+
+
+def check_block(block: Float32, *, n_channels: int, finite: str = "") -> None:
+    """Refuse a block that is not (n_channels, n_samples).
+
+    Args:
+        block: any array.
+        n_channels: what the stage was made for.
+        finite: what the block is, for the message, where NaN and infinity are refused too.
+
+    Raises:
+        InputError: when the block does not fit.
+    """
+    if block.ndim != 2 or block.shape[0] != n_channels:
+        raise InputError(
+            f"a block of shape {block.shape} does not fit: give ({n_channels}, n_samples)"
+        )
+    if finite and not np.isfinite(block).all():
+        raise InputError(f"the {finite} holds NaN or infinity: replace those samples first")

@@ -10,17 +10,14 @@ channels, the sum of the spectral and the temporal branch.
     python separate.py --serve                 tasks from standard input, see benchmarks/peers
 """
 
-import argparse
-import json
-import resource
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
-import soundfile
-import soxr
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import Loaded, run
 
 MODEL = Path(__file__).with_name(".model") / "htdemucs.onnx"
 SAMPLE_RATE = 44_100
@@ -58,7 +55,7 @@ def inverse(parts: np.ndarray) -> np.ndarray:
 
 
 def separate(session: onnxruntime.InferenceSession, audio: np.ndarray) -> dict[str, np.ndarray]:
-    """Separate stereo audio (2, n_samples) at 44.1 kHz into vocals and accompaniment."""
+    """Separate stereo audio (2, n_samples) at 44.1 kHz into its four stems."""
     n_samples = audio.shape[1]
     mid = audio.mean(axis=0)
     mean, spread = mid.mean(), mid.std() + 1e-8
@@ -85,73 +82,19 @@ def separate(session: onnxruntime.InferenceSession, audio: np.ndarray) -> dict[s
             total[index, :, here] += whole[:, before : before + length] * weight[:length]
         weights[here] += weight[:length]
     stems = (total / weights * spread + mean).astype(np.float32)
-    vocals = SOURCES.index("vocals")
-    return {"vocals": stems[vocals], "accompaniment": np.delete(stems, vocals, axis=0).sum(axis=0)}
+    return dict(zip(SOURCES, stems, strict=True))
 
 
-def peak_megabytes() -> float:
-    """Peak resident memory. Linux keeps it per program; ru_maxrss remembers the parent's too."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes on macOS
-
-
-def measure(
-    session: onnxruntime.InferenceSession, source: Path, output: Path, load_cpu_seconds: float
-) -> None:
-    """Read, separate, write, and say what it cost."""
-    audio, rate = soundfile.read(source, dtype="float32", always_2d=True)
-    start = time.process_time()
-    stereo = audio if audio.shape[1] == 2 else np.repeat(audio.mean(1, keepdims=True), 2, axis=1)
-    at_44 = soxr.resample(stereo, rate, SAMPLE_RATE) if rate != SAMPLE_RATE else stereo
-    stems = separate(session, np.ascontiguousarray(at_44.T))
-    for stem, samples in stems.items():
-        back = samples.T if rate == SAMPLE_RATE else soxr.resample(samples.T, SAMPLE_RATE, rate)
-        stems[stem] = back if audio.shape[1] == 2 else back.mean(1, keepdims=True)
-    cpu_seconds = time.process_time() - start
-    output.mkdir(parents=True, exist_ok=True)
-    for stem, samples in stems.items():
-        soundfile.write(output / f"{stem}.wav", samples, rate, subtype="FLOAT")
-    measured = {
-        "cpu_seconds": cpu_seconds,
-        "load_cpu_seconds": load_cpu_seconds,
-        "peak_megabytes": peak_megabytes(),
-        "model_bytes": MODEL.stat().st_size,
-    }
-    (output / "measured.json").write_text(json.dumps(measured) + "\n")
-
-
-def main() -> None:
-    """One file, or many with --serve."""
-    parser = argparse.ArgumentParser(description="HT-Demucs v4")
-    parser.add_argument("input", type=Path, nargs="?")
-    parser.add_argument("output", type=Path, nargs="?")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--serve", action="store_true", help="take tasks from standard input")
-    arguments = parser.parse_args()
+def load(threads: int) -> Loaded:
+    """The separator with its weights."""
     if not MODEL.is_file():
         raise SystemExit("no graph: see benchmarks/peers/htdemucs/README.md")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = arguments.threads
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(MODEL), options, providers=["CPUExecutionProvider"])
-    loaded = time.process_time()
-    if not arguments.serve:
-        if arguments.input is None or arguments.output is None:
-            parser.error("give INPUT and OUTPUT, or --serve")
-        measure(session, arguments.input, arguments.output, loaded)
-        return
-    for line in sys.stdin:
-        answer = {}
-        try:
-            task = json.loads(line)
-            measure(session, Path(task["input"]), Path(task["output"]), loaded)
-        except Exception as error:
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), flush=True)
+    return Loaded(lambda audio: separate(session, audio), SAMPLE_RATE, MODEL.stat().st_size)
 
 
 if __name__ == "__main__":
-    main()
+    run(load, description="HT-Demucs v4")

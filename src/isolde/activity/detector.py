@@ -17,7 +17,7 @@ from isolde.catalogue import Card
 from isolde.errors import InputError, ModelError
 from isolde.graph import Graph
 from isolde.spectrum import GRID_22, N_MODEL_BINS, Analysis
-from isolde.stages import Complex64, Float32
+from isolde.stages import Complex64, Float32, check_block
 
 MODEL = "activity"
 FRAME_SECONDS = GRID_22.frame_seconds
@@ -26,21 +26,18 @@ FRAME_SECONDS = GRID_22.frame_seconds
 class FrameDetector:
     """Spectra (n_channels, n, 513) in, probabilities (m,) in [0, 1] out, one for each frame."""
 
-    def __init__(self, graph: Graph, card: Card) -> None:
+    def __init__(self, graph: Graph, card: Card, *, n_channels: int) -> None:
         """Start a stream.
 
         Args:
             graph: a network with one output.
             card: what it expects.
-
-        Raises:
-            ModelError: when the card's features answer for each channel on its own.
+            n_channels: of the music.
         """
-        if card.features.signal != "mid":
-            raise ModelError(f"model '{card.name}' answers per channel: it is no activity model")
         self._graph, self._card, self._level = graph, card, Leveller()
-        silence = np.zeros((1, card.past, graph.n_bins), np.float32)
-        _, self._begin = graph(silence, graph.state(1))
+        self._streams = card.features.streams(n_channels)
+        silence = np.zeros((self._streams, card.past, graph.n_bins), np.float32)
+        _, self._begin = graph(silence, graph.state(self._streams))
         self.reset()
 
     @property
@@ -60,20 +57,25 @@ class FrameDetector:
 
     def flush(self) -> Float32:
         """Give the last probabilities, with silence after the song."""
-        return self._answer(np.zeros((1, self._card.look_ahead, self._graph.n_bins), np.float32))
+        ahead = self._card.look_ahead
+        return self._answer(np.zeros((self._streams, ahead, self._graph.n_bins), np.float32))
 
     def _answer(self, frames: Float32) -> Float32:
         answers, self._state = self._graph(frames, self._state)
         skip = min(self._early, answers.shape[1])
         self._early -= skip
-        return answers[0, skip:, 0]
+        mean: Float32 = answers[:, skip:, 0].mean(axis=0)  # over the pairs of channels
+        return mean
 
 
-def load_frame_detector(model: str | Path = MODEL, *, threads: int = 1) -> FrameDetector:
+def load_frame_detector(
+    model: str | Path = MODEL, *, n_channels: int, threads: int = 1
+) -> FrameDetector:
     """The detector on spectra with one of the catalogue's models.
 
     Args:
         model: its name or path (see `catalogue.find`).
+        n_channels: of the music.
         threads: for the network.
 
     Raises:
@@ -85,7 +87,7 @@ def load_frame_detector(model: str | Path = MODEL, *, threads: int = 1) -> Frame
             f"model '{found.card.name}' separates {', '.join(found.card.stems)}: "
             f"take '{MODEL}' or another activity model"
         )
-    return FrameDetector(found.graph(threads=threads), found.card)
+    return FrameDetector(found.graph(threads=threads), found.card, n_channels=n_channels)
 
 
 class ActivityDetector:
@@ -123,7 +125,7 @@ class ActivityDetector:
         self.sample_rate, self.n_channels = sample_rate, n_channels
         self._resampler = Resampler(sample_rate, GRID_22.sample_rate, n_channels)
         self._analysis = Analysis(GRID_22, n_channels)
-        self._frames = load_frame_detector(model, threads=threads)
+        self._frames = load_frame_detector(model, n_channels=n_channels, threads=threads)
 
     @property
     def latency(self) -> int:
@@ -144,12 +146,7 @@ class ActivityDetector:
         Raises:
             InputError: when the block has another number of channels, or holds NaN or infinity.
         """
-        if block.ndim != 2 or block.shape[0] != self.n_channels:
-            raise InputError(
-                f"a block of shape {block.shape} does not fit: give ({self.n_channels}, n_samples)"
-            )
-        if not np.isfinite(block).all():
-            raise InputError("the music holds NaN or infinity: replace those samples first")
+        check_block(block, n_channels=self.n_channels, finite="music")
         return self._on_grid(self._resampler.feed(block))
 
     def flush(self) -> Float32:

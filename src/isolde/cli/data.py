@@ -23,6 +23,8 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help=_HELP, no_args_is_help=True)
     group.command("scan")(scan)
     group.command("check")(check)
+    group.command("show")(show)
+    group.command("teach")(teach)
     app.add_typer(group, name="data")
 
 
@@ -108,6 +110,99 @@ def check(
     )
     if report.faults:
         raise typer.Exit(1)
+
+
+def show(
+    path: ManifestFile,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="A .html page, or a .png or .svg picture.")
+    ] = Path("manifest.html"),
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with decoded audio, as for training; it is filled [a temporary one].",
+            show_default=False,
+        ),
+    ] = None,
+    songs: Annotated[
+        int, typer.Option(min=0, help="Draw at most so many, evenly chosen; totals are of all.")
+    ] = 200,
+) -> None:
+    """Draw a manifest: hours by stem, licence, split and artist, and a strip for every song.
+
+    Exit code 1 when a song cannot be drawn.
+    """
+    from isolde.figures.dataset import draw_dataset
+
+    with _bar(songs) as advance:
+        drawn = draw_dataset(path, output, cache=cache, songs=songs, report=advance)
+    for note in drawn.notes:
+        _say(f"isolde: {note}")
+    for made in drawn.paths:
+        print(made)
+    if drawn.notes:
+        raise typer.Exit(1)
+
+
+def teach(
+    folder: Annotated[Path, typer.Argument(help="Folder with songs, in any layout.")],
+    teacher: Annotated[
+        str,
+        typer.Option(
+            help="Command of a separator, with {input} for the song's file and {output} for a "
+            "folder in which it writes vocals.wav and what else it has."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder; one that exists goes on.")
+    ] = Path("taught"),
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            help="Manifest to add the songs to [manifest.csv in the output folder].",
+            show_default=False,
+        ),
+    ] = None,
+    licence: Licence = "",
+    artist: Annotated[str, typer.Option(help="Artist of all songs [by tags and names].")] = "",
+    split: Annotated[
+        str, typer.Option(help="train, validation or test [by artist].", show_default=False)
+    ] = "",
+    name: Annotated[
+        str, typer.Option(help="What the manifest calls the teacher [the program's name].")
+    ] = "",
+    format_: Annotated[
+        str, typer.Option("--format", help="Of the stems: wav, flac, ogg, opus or mp3.")
+    ] = "flac",
+) -> None:
+    """Label songs with another separator: {track}/{stem}.flac, confidence.csv, manifest rows.
+
+    Stop it and run it again: what is done is kept. Exit code 1 when a song failed, 2 when all did.
+    """
+    from isolde.datasets import teaching
+    from isolde.datasets.layouts import Hints
+    from isolde.datasets.lessons import Book, Lesson
+
+    pupil = teaching.Teacher.parse(teacher, name=name)
+    songs, problems = teaching.songs_to_label(folder, how=Hints(artist=artist, licence=licence))
+    for problem in problems:
+        _say(f"isolde: {problem}")
+    book = Book(manifest or output / "manifest.csv", split=split)
+    with _bar(len(songs)) as advance:
+
+        def tell(lesson: Lesson) -> None:
+            book.add(lesson)
+            if lesson.error:
+                _say(f"isolde: {lesson.track}: {lesson.error}")
+            else:
+                print(lesson.summary(), flush=True)
+            advance(lesson.track)
+
+        lessons = teaching.teach(songs, output, pupil, container=format_, report=tell)
+    n_failed = sum(bool(lesson.error) for lesson in lessons)
+    print(f"{len(lessons) - n_failed} of {len(lessons)} songs labelled, in {book.path}")
+    if n_failed or problems:
+        raise typer.Exit(2 if n_failed == len(lessons) else 1)
 
 
 def _totals(output: Path, rows: "list[Row]") -> None:

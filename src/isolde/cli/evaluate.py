@@ -16,7 +16,8 @@ def evaluate(
         Path, typer.Option("--data", help="Folder of {track}/{stem}.ext, or a manifest.")
     ],
     models: Annotated[
-        str, typer.Option(help="Names or paths, by commas; NAME:binary reads the mask hard.")
+        str,
+        typer.Option(help="Names or paths, by commas, or rules; NAME:binary reads the mask hard."),
     ] = "vocals",
     peers: Annotated[
         list[str] | None,
@@ -27,37 +28,54 @@ def evaluate(
         bool, typer.Option("--classical", help="Also REPET-SIM and HPSS (slow).")
     ] = False,
     bsseval: Annotated[
-        bool, typer.Option("--bsseval", help="Also BSSEval v4 by museval (slow).")
+        bool, typer.Option("--bsseval", help="Also BSSEval v4, with museval's files.")
     ] = False,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Also songs.parquet.")] = False,
+    robustness: Annotated[
+        bool,
+        typer.Option("--robustness", help="Instead: what mp3, gain, reverb and so on cost in dB."),
+    ] = False,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0: one per core.")] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(help="tcp://... of a Dask scheduler, for many machines.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many songs.")] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the table.")] = False,
 ) -> None:
     """Measure models beside floors, oracles and peers, and write tables and a report.
 
-    Results are kept as they come: the same command goes on where it was stopped.
+    Results are kept as they come: the same command goes on where it was stopped. With
+    --robustness the same songs are measured clean and changed, the oracle beside each candidate.
     """
     import sys
+    from functools import partial
 
     from rich.console import Console
     from rich.progress import Progress
 
-    from isolde.evaluation.command import run
+    from isolde.evaluation.command import run, run_robustness
 
+    if robustness and (classical or bsseval or parquet):
+        raise typer.BadParameter("--robustness has a table of its own: no other columns or files")
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         task = bar.add_task("songs x candidates")
-        done = run(
+        work = partial(
+            run_robustness if robustness else run,
             data,
             models=_split(models),
             peers=peers or (),
             output=output,
-            with_classical=classical,
-            with_bsseval=bsseval,
             jobs=jobs,
+            scheduler=scheduler,
             limit=limit,
             progress=lambda n, total, _: bar.update(task, completed=n, total=total),
         )
+        if not robustness:
+            work = partial(
+                work, with_classical=classical, with_bsseval=bsseval, with_parquet=parquet
+            )
+        done = work()
     print(done.summary)
     if not quiet:
         print(f"isolde: tables, results and report are in {done.folder}", file=sys.stderr)

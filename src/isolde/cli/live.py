@@ -23,7 +23,18 @@ def live(
     output_name: Annotated[
         str | None, typer.Option("--output", help="Device to play to. With -: instead of a pipe.")
     ] = None,
-    model: Annotated[str, typer.Option(help="Model: a name or a path.")] = "vocals",
+    model: Annotated[str | None, typer.Option(help="Model: a name or a path [vocals].")] = None,
+    low_latency: Annotated[
+        bool,
+        typer.Option(
+            "--low-latency",
+            help="Least delay: --model vocals-live --depth 0, and 44,100 Hz when capturing.",
+        ),
+    ] = False,
+    synthesis: Annotated[
+        str | None,
+        typer.Option(help="long; short: 23 ms less delay, any model; default: the model's."),
+    ] = None,
     play: Annotated[str, typer.Option(help="A stem, or mix.")] = "vocals",
     wet: Annotated[float, typer.Option(help="1: the stem; 0: the mixture.")] = 1.0,
     mask: Annotated[str, typer.Option(help="soft or binary.")] = "soft",
@@ -40,8 +51,9 @@ def live(
         typer.Option(help="Frames of 11.6 ms between visits to the device [1; songs: 4]."),
     ] = None,
     depth: Annotated[
-        int, typer.Option(help="Blocks of time for the network; 0 waits for it: less latency.")
-    ] = 1,
+        int | None,
+        typer.Option(help="Blocks of time for the network [1]; 0 waits for it: less delay."),
+    ] = None,
     device_latency: Annotated[
         float | None, typer.Option(help="Seconds of buffer in each device; default: its own.")
     ] = None,
@@ -73,6 +85,8 @@ def live(
         input_name=input_name,
         output_name=output_name,
         model=model,
+        low_latency=low_latency,
+        synthesis=synthesis,
         play=play,
         wet=wet,
         mask=mask,

@@ -48,6 +48,7 @@ def key_of(rows: Sequence[Row]) -> str:
     Raises:
         AudioError: a file is missing.
     """
+    rows = needed(rows)
     item, plain = _item(rows)
     try:
         stamp = f"{item.resolve()}|{item.stat().st_mtime_ns}"
@@ -81,7 +82,7 @@ def _item(rows: Sequence[Row]) -> tuple[Path, bool]:
         there = set()
     same = {file for file in files if file.stem in named} == there
     doubled = "accompaniment" in named and len(set(named) - {"vocals"}) > 1
-    derived = derived_of(rows)
+    derived = "mixture" in {row.stem for row in rows}
     plain = same and not derived and not doubled and all(k == v for k, v in named.items())
     return first.parent, plain and len(rows) == len(files)
 
@@ -103,6 +104,7 @@ def ensure(rows: Sequence[Row], cache: Path, *, parts: Iterable[str] = ()) -> tu
         MissingExtraError: a file needs the extra "av".
     """
     check_stems(rows)
+    rows = needed(rows)
     key = key_of(rows)
     facts = cache / f"{key}.json"
     meta: dict[str, Any] = {}
@@ -150,6 +152,12 @@ def derived_of(rows: Sequence[Row]) -> str:
         return "vocals" if "accompaniment" in stems else ""
     complete = stems & {"accompaniment", "rest"} or stems >= set(PARTS)
     return "" if complete else "accompaniment"
+
+
+def needed(rows: Sequence[Row]) -> list[Row]:
+    """The rows that take part: the mixture only where something is derived from it."""
+    derived = derived_of(rows)
+    return [row for row in rows if derived or row.stem != "mixture"]
 
 
 def _newest(rows: Sequence[Row]) -> int:

@@ -112,15 +112,29 @@ class Library:
 
     @classmethod
     def from_rows(
-        cls, rows: Iterable[Row], cache: Path, *, stems: Sequence[str] = ("vocals",)
+        cls,
+        rows: Iterable[Row],
+        cache: Path,
+        *,
+        stems: Sequence[str] = ("vocals",),
+        allow_none: bool = False,
     ) -> "Library":
-        """Take the songs of some rows; arguments and errors as for `from_manifest`."""
+        """Take the songs of some rows; arguments and errors as for `from_manifest`.
+
+        With `allow_none` a library without entries is none of the errors.
+        """
         library = cls.__new__(cls)
-        library._fill(rows, cache, stems, failed=[])
+        library._fill(rows, cache, stems, failed=[], allow_none=allow_none)
         return library
 
     def _fill(
-        self, rows: Iterable[Row], cache: Path, stems: Sequence[str], *, failed: list[str]
+        self,
+        rows: Iterable[Row],
+        cache: Path,
+        stems: Sequence[str],
+        *,
+        failed: list[str],
+        allow_none: bool = False,
     ) -> None:
         unknown = set(stems) - {"vocals", "accompaniment", *PARTS}
         if unknown:
@@ -140,7 +154,7 @@ class Library:
             except IsoldeError as error:
                 named = str(error)
                 self.failed.append(named if track in named else f"'{track}': {named}")
-        if not self.entries:
+        if not self.entries and not allow_none:
             why = f" ({self.failed[0]})" if self.failed else ""
             raise InputError(
                 "no songs found: a folder must hold {track}/{stem}.wav or {voice}.wav" + why

@@ -141,6 +141,11 @@ class Mixer:
         """Example `index` in stereo: (2, 2, n_frames, 513), the voice, then the backing."""
         return self._made(index, n_frames, stereo=True)[0]
 
+    def heard(self, index: int, n_frames: int) -> tuple[Complex64, Bools]:
+        """The mixture (2, n_frames, 513) of example `index`, and where the voice sounds in it."""
+        spectra, sounds = self._made(index, n_frames, stereo=True)
+        return spectra.sum(axis=0), sounds
+
     def _made(self, index: int, n_frames: int, *, stereo: bool) -> tuple[Complex64, Bools]:
         rng, s = np.random.default_rng([self.seed, index]), self.settings
         n = (n_frames - 1) * GRID_22.hop

@@ -8,6 +8,7 @@ median filtering (Fitzgerald 2010) with the voice in what is harmonic only at sh
 import numpy as np
 
 from isolde.evaluation.candidates import Candidate
+from isolde.evaluation.identity import code_digest
 from isolde.spectrum import Grid, analyse, synthesise
 from isolde.stages import Float32
 
@@ -75,9 +76,12 @@ def running_median(values: Float32, *, size: int, axis: int) -> Float32:
     half = size // 2
     padded = np.pad(moved, [(half, half)] + [(0, 0)] * (values.ndim - 1), mode="symmetric")
     windows = np.lib.stride_tricks.sliding_window_view(padded, size, axis=0)
-    # piece by piece: the median copies every window
-    pieces = [np.median(windows[k : k + 64], axis=-1) for k in range(0, len(windows), 64)]
-    return np.moveaxis(np.concatenate(pieces), 0, axis).astype(np.float32)
+    # piece by piece: partition copies every window; its middle is the median of an odd number
+    pieces = [
+        np.partition(windows[k : k + 64], half, axis=-1)[..., half]
+        for k in range(0, len(windows), 64)
+    ]
+    return np.moveaxis(np.concatenate(pieces), 0, axis)
 
 
 def hpss(mixture: Float32, sample_rate: int) -> dict[str, Float32]:
@@ -102,14 +106,15 @@ def hpss(mixture: Float32, sample_rate: int) -> dict[str, Float32]:
 
 def floors(*, classical: bool = True) -> list[Candidate]:
     """The floors of every table; `classical` adds REPET-SIM and HPSS."""
+    identity = f"code {code_digest('isolde.spectrum', 'isolde.evaluation.baselines')}"
     out = [
         Candidate("mixture", mixture, kind="floor"),
         Candidate("silence", silence, kind="floor"),
         Candidate("centre channel", centre, kind="floor"),
     ]
     if classical:
-        out.append(Candidate("REPET-SIM", repet_sim, kind="peer"))
-        out.append(Candidate("HPSS (median filter)", hpss, kind="peer"))
+        out.append(Candidate("REPET-SIM", repet_sim, kind="peer", identity=identity))
+        out.append(Candidate("HPSS (median filter)", hpss, kind="peer", identity=identity))
     return out
 
 

@@ -1,9 +1,10 @@
 """What a separator costs: CPU time, peak memory, size, latency; never how well it sounds.
 
-Each candidate is measured in a fresh process of its own with one thread, on one song: a first
-separation that pays for imports and weights, then the one that counts.
+Each candidate is measured in a fresh process of its own with one thread, on one song repeated to
+SECONDS: a first separation that pays for imports and weights, then the one that counts.
 """
 
+import json
 import math
 import multiprocessing
 import os
@@ -12,13 +13,16 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from isolde.evaluation.candidates import Candidate
-from isolde.evaluation.songs import Song
+import numpy as np
 
+from isolde.evaluation.candidates import Candidate
+from isolde.evaluation.songs import Song, Stems
+
+SECONDS = 45.0  # short songs are repeated to this: some peers work in chunks of 12 s
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -35,6 +39,7 @@ class Cost:
         model_megabytes: size of the weights.
         latency_seconds: of the streaming form.
         error: one line when it failed.
+        identity: the candidate's when it was measured.
     """
 
     candidate: str
@@ -45,34 +50,79 @@ class Cost:
     model_megabytes: float = math.nan
     latency_seconds: float = math.nan
     error: str | None = None
+    identity: str = ""
 
     @property
     def speed(self) -> float:
         """Audio seconds per CPU second of the second separation."""
         return self.audio_seconds / self.cpu_seconds if self.cpu_seconds > 0 else math.nan
 
+    def sizes(self) -> tuple[str, str, str]:
+        """Peak megabytes, the weights' megabytes and the latency in ms as text for a table."""
+        numbers = (
+            (self.peak_megabytes, "{:.0f}"),
+            (self.model_megabytes, "{:.1f}"),
+            (1000 * self.latency_seconds, "{:.1f}"),
+        )
+        peak, size, late = ("-" if math.isnan(v) else text.format(v) for v, text in numbers)
+        return peak, size, late
 
-def measure_costs(candidates: Sequence[Candidate], song: Song) -> list[Cost]:
+
+def measure_costs(
+    candidates: Sequence[Candidate], song: Song, *, known: str | Path | None = None
+) -> list[Cost]:
     """Measure candidates one after the other, each in a fresh process.
 
     Args:
         candidates: picklable.
-        song: what they separate; longer is better for speed and worse for memory.
+        song: what they separate, repeated to SECONDS.
+        known: file of JSON lines with costs measured before; what is in it under the same identity
+            is not measured again, and new costs are added.
     """
-    context = multiprocessing.get_context("spawn")
+    before = {(cost.candidate, cost.identity): cost for cost in _read(known)}
     out = []
     for candidate in candidates:
-        mine, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(candidate, song, theirs))
-        with _one_thread():
-            process.start()
-        theirs.close()
-        try:
-            out.append(mine.recv())
-        except EOFError:
-            out.append(Cost(candidate.name, error="the process died"))
-        process.join()
+        cost = before.get((candidate.name, candidate.identity))
+        if cost is None:
+            cost = _measured(candidate, song)
+            if known is not None and cost.error is None:
+                with Path(known).open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(asdict(cost)) + "\n")  # nan stays NaN, and is read back
+        out.append(cost)
     return out
+
+
+def repeated(stems: Stems, *, seconds: float = SECONDS) -> Stems:
+    """A song repeated until it is at least so long; a longer one stays whole."""
+    times = max(1, math.ceil(seconds / stems.seconds))
+    mixture, vocals, accompaniment = (
+        np.tile(x, (1, times)) for x in (stems.mixture, stems.vocals, stems.accompaniment)
+    )
+    return Stems(mixture, vocals, accompaniment, stems.sample_rate)
+
+
+def _read(path: str | Path | None) -> list[Cost]:
+    """Costs of earlier runs; a file that cannot be read is as good as none."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines() if path is not None else []
+        return [Cost(**json.loads(line)) for line in lines]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def _measured(candidate: Candidate, song: Song) -> Cost:
+    context = multiprocessing.get_context("spawn")
+    mine, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(candidate, song, theirs))
+    with _one_thread():
+        process.start()
+    theirs.close()
+    try:
+        cost: Cost = mine.recv()
+    except EOFError:
+        cost = Cost(candidate.name, error="the process died")
+    process.join()
+    return cost
 
 
 def peak_megabytes() -> float:
@@ -90,29 +140,9 @@ def peak_megabytes() -> float:
         return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def costs_markdown(costs: Sequence[Cost]) -> str:
-    """The costs as a Markdown table."""
-    head = "| candidate | audio s per CPU s | first run, CPU s | peak MB | model MB | latency, ms |"
-    lines = [head, "|---|---|---|---|---|---|"]
-    for cost in costs:
-        if cost.error:
-            lines.append(f"| {cost.candidate} | failed: {cost.error} | | | | |")
-            continue
-        numbers = (
-            (cost.speed, "{:.3g}"),
-            (cost.first_cpu_seconds, "{:.2f}"),
-            (cost.peak_megabytes, "{:.0f}"),
-            (cost.model_megabytes, "{:.1f}"),
-            (1000 * cost.latency_seconds, "{:.1f}"),
-        )
-        cells = ("-" if math.isnan(value) else text.format(value) for value, text in numbers)
-        lines.append(f"| {cost.candidate} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
 def _work(candidate: Candidate, song: Song, pipe: Connection) -> None:
     try:
-        stems = song.load()
+        stems = repeated(song.load())
         times = []
         for _ in range(2):
             start = time.process_time()
@@ -129,6 +159,7 @@ def _work(candidate: Candidate, song: Song, pipe: Connection) -> None:
                 peak_megabytes(),
                 math.nan if bytes_ is None else bytes_ / 1e6,
                 math.nan if candidate.latency_seconds is None else candidate.latency_seconds,
+                identity=candidate.identity,
             )
         else:  # a foreign program: this process only waited for it
             cpu = said.get("cpu_seconds", math.nan)
@@ -139,6 +170,7 @@ def _work(candidate: Candidate, song: Song, pipe: Connection) -> None:
                 cpu,
                 said.get("peak_megabytes", math.nan),
                 said.get("model_bytes", math.nan) / 1e6,
+                identity=candidate.identity,
             )
         pipe.send(cost)
     except Exception as error:  # reported in the table

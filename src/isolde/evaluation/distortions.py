@@ -6,7 +6,7 @@ divided among stems: there the mixture alone is coded and the references stay cl
 """
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,8 +14,6 @@ import numpy as np
 
 from isolde.audio import AudioReader, Resampler
 from isolde.errors import InputError
-from isolde.evaluation import statistics, tables
-from isolde.evaluation.scoring import Result
 from isolde.evaluation.songs import Song, Stems
 from isolde.stages import Float32
 
@@ -41,7 +39,7 @@ class Distortion:
 
 @dataclass(frozen=True)
 class DistortedSong(Song):
-    """A song that loads changed; its track and files are the original's."""
+    """A song that loads changed; its files are the original's."""
 
     distortion: Distortion | None = None
 
@@ -56,9 +54,27 @@ class DistortedSong(Song):
         return stems if self.distortion is None else self.distortion.change(stems)
 
 
+def unchanged(stems: Stems) -> Stems:
+    """The song as it is."""
+    return stems
+
+
+CLEAN = Distortion("clean", unchanged)
+_AT = " @ "
+
+
 def distorted(songs: Sequence[Song], distortion: Distortion) -> list[Song]:
-    """The same songs, changed as they load."""
-    return [DistortedSong(song.track, song.artist, song.files, distortion) for song in songs]
+    """The same songs, changed as they load; their tracks are named "TRACK @ DISTORTION"."""
+    return [
+        DistortedSong(f"{song.track}{_AT}{distortion.name}", song.artist, song.files, distortion)
+        for song in songs
+    ]
+
+
+def original(track: str) -> tuple[str, str]:
+    """The track and the distortion that a distorted song's name is made of."""
+    name, _, distortion = track.rpartition(_AT)
+    return name, distortion
 
 
 def standard() -> list[Distortion]:
@@ -195,43 +211,6 @@ def resample(audio: Float32, rate_in: int, rate_out: int) -> Float32:
         return audio
     stage = Resampler(rate_in, rate_out, audio.shape[0])
     return np.concatenate([stage.feed(audio), stage.flush()], axis=1)
-
-
-def robustness_markdown(
-    clean: Sequence[Result],
-    changed: Mapping[str, Sequence[Result]],
-    *,
-    metric: str = "vocals_usdr",
-    seed: int = statistics.SEED,
-) -> str:
-    """What each distortion costs in dB (negative: lost): median of the paired differences.
-
-    Args:
-        clean: results on the songs as they are.
-        changed: distortion -> results on the changed songs.
-        metric: what is compared.
-        seed: of the bootstrap.
-    """
-    names = list(dict.fromkeys(result.candidate for result in clean))
-    base = {(r.candidate, r.track): r.metrics.get(metric, np.nan) for r in clean if not r.error}
-    rows = []
-    for distortion, results in changed.items():
-        cells = [distortion]
-        for name in names:
-            pairs = [
-                (r.metrics.get(metric, np.nan), base[name, r.track])
-                for r in results
-                if r.candidate == name and not r.error and (name, r.track) in base
-            ]
-            if not pairs:
-                cells.append("-")
-                continue
-            after, before = zip(*pairs, strict=True)
-            loss = statistics.compare(after, before, seed=seed).median
-            low, high = tables.format_value(loss.low), tables.format_value(loss.high)
-            cells.append(f"{loss.value:+.2f} [{low}, {high}]")
-        rows.append(cells)
-    return tables.markdown(["distortion", *names], rows)
 
 
 def _band(audio: Float32, *, sample_rate: int) -> Float32:

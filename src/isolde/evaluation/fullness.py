@@ -86,6 +86,13 @@ def mel_decibels(audio: ArrayLike, *, sample_rate: int) -> Float64:
     return np.asarray(np.maximum(decibels, decibels.max() - RANGE_DB))
 
 
+@lru_cache(maxsize=1)
+def _of_reference(content: bytes, n_channels: int, sample_rate: int) -> Float64:
+    """`mel_decibels` of a reference, which many estimates in a row are compared with."""
+    reference = np.frombuffer(content).reshape(n_channels, -1)
+    return mel_decibels(reference, sample_rate=sample_rate)
+
+
 def bleed_and_fullness(reference: ArrayLike, estimate: ArrayLike, *, sample_rate: int) -> Fullness:
     """Bleedless and fullness of one stem.
 
@@ -101,7 +108,7 @@ def bleed_and_fullness(reference: ArrayLike, estimate: ArrayLike, *, sample_rate
     if level_dbfs(ref) < SILENT_DBFS:
         return Fullness(float("nan"), float("nan"))
     difference = mel_decibels(est, sample_rate=sample_rate)
-    difference = difference - mel_decibels(ref, sample_rate=sample_rate)
+    difference = difference - _of_reference(ref.tobytes(), ref.shape[0], sample_rate)
     louder, softer = difference[difference > 0], difference[difference < 0]
     return Fullness(
         bleedless=100.0 / (1.0 + (float(louder.mean()) if louder.size else 0.0)),

@@ -1,7 +1,8 @@
-"""The catalogue's models as candidates: the streaming separator fed with whole songs.
+"""Models as candidates: the catalogue's, one's own by path, and the rules; never trains one.
 
 "vocals" is a model with its mask read softly; "vocals:binary" reads it at 0.5;
-"vocals:binary,threshold=0.4" and "vocals:strength=1.5" set the knobs of the separator.
+"vocals:binary,threshold=0.4" and "vocals:strength=1.5" set the knobs of the separator. "rules" is
+naive vocal isolation V1.0 (`isolde.harmonic`), through the same separator.
 """
 
 from dataclasses import dataclass
@@ -10,13 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from isolde import __version__, catalogue
+from isolde import catalogue
 from isolde.errors import InputError
 from isolde.evaluation.candidates import Candidate
+from isolde.evaluation.identity import code_digest
+from isolde.harmonic import RULES
 from isolde.loading import BLOCK, load_separator
 from isolde.separator import Separator
 from isolde.stages import Float32
 
+PATH = ("spectrum", "features", "masks", "masker", "graph", "separator")  # what a model runs in
 LATENCY_RATE = 44_100  # the latency that is shown is that for stereo music at this rate
 
 
@@ -49,11 +53,12 @@ def model(text: str) -> Candidate:
     """A candidate from "NAME" or "NAME:OPTION,...", see the top of this module.
 
     Args:
-        text: the name of a model of the catalogue, or a path, with or without options.
+        text: the name of a model of the catalogue, a path, or "rules", with or without options.
 
     Raises:
         ModelError: there is no such model.
         InputError: an option is not known.
+        MissingExtraError: the rules are asked for and librosa is not installed.
     """
     name, _, options = text.partition(":")
     settings: dict[str, Any] = {}
@@ -72,16 +77,22 @@ def model(text: str) -> Candidate:
                 "take soft, binary, threshold=NUMBER or strength=NUMBER"
             )
         settings[key] = number
-    found = catalogue.find(name)
+    modules = [f"isolde.{module}" for module in PATH]
+    if name == RULES:
+        weights, n_bytes = "", None
+        modules.append("isolde.harmonic")
+    else:
+        found = catalogue.find(name)
+        weights, n_bytes = found.card.sha256[:16], found.path.stat().st_size
     separate = ModelSeparator(name, **settings)
     latency = _loaded(separate, LATENCY_RATE, 2).latency / LATENCY_RATE
     return Candidate(
         text,
         separate,
         kind="model",
-        identity=f"{found.card.sha256[:16]} {options} isolde {__version__}".strip(),
+        identity=" ".join(filter(None, [weights, options, f"code {code_digest(*modules)}"])),
         latency_seconds=latency,
-        model_bytes=found.path.stat().st_size,
+        model_bytes=n_bytes,
     )
 
 

@@ -12,12 +12,14 @@ import numpy as np
 
 from isolde.errors import InputError
 from isolde.evaluation.candidates import Candidate
+from isolde.evaluation.identity import code_digest
 from isolde.evaluation.songs import Stems
 from isolde.masks import binary_mask, phase_sensitive_mask, ratio_mask
 from isolde.spectrum import Grid, analyse, grid_for, synthesise
 from isolde.stages import Float32
 
 OracleKind = Literal["binary", "ratio", "power ratio", "phase-sensitive"]
+_MODULES = ("isolde.spectrum", "isolde.masks", "isolde.evaluation.oracles")
 KINDS: tuple[OracleKind, ...] = ("binary", "ratio", "power ratio", "phase-sensitive")
 
 
@@ -61,6 +63,11 @@ def apply_oracle(stems: Stems, *, kind: OracleKind) -> dict[str, Float32]:
 def oracles() -> list[Candidate]:
     """The four oracles as candidates."""
     return [
-        Candidate(f"oracle {kind} mask", oracle=partial(apply_oracle, kind=kind), kind="oracle")
+        Candidate(
+            f"oracle {kind} mask",
+            oracle=partial(apply_oracle, kind=kind),
+            kind="oracle",
+            identity=f"code {code_digest(*_MODULES)}",
+        )
         for kind in KINDS
     ]

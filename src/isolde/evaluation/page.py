@@ -2,18 +2,24 @@
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8885; --accent: #b4552d; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1500px; margin: 2em auto; padding: 0 1em; }
 h1 { font-size: 1.6em; } h2 { margin-top: 2em; font-size: 1.2em; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { border-bottom: 1px solid var(--line); padding: .25em .7em; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
-thead th { position: sticky; top: 0; background: Canvas; white-space: nowrap; }
+p { max-width: 75em; }
+table { border-collapse: separate; border-spacing: 0; font-variant-numeric: tabular-nums; }
+table { font-size: 13.5px; }
+th, td { border-bottom: 1px solid var(--line); padding: .2em .7em; text-align: right; }
+td { white-space: nowrap; }
+th { vertical-align: bottom; }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: Canvas; }
 th button { all: unset; cursor: pointer; } th button:focus-visible { outline: 2px solid; }
 th[aria-sort=ascending] button::after { content: " \\2191"; }
 th[aria-sort=descending] button::after { content: " \\2193"; }
 tbody tr:hover { background: #8881; }
-svg.box { width: 100%; height: auto; font-size: 13px; }
+.tall { max-height: 36em; overflow: auto; border: 1px solid var(--line); }
+.tall thead th { position: sticky; top: 0; background: Canvas; }
+.tall thead th:first-child { z-index: 1; }
+svg.box { max-width: 1000px; width: 100%; height: auto; font-size: 13px; }
 svg.box text { fill: currentColor; } svg.box .tick { text-anchor: middle; opacity: .7; }
 svg.box .name { text-anchor: end; } svg.box .grid { stroke: var(--line); }
 svg.box circle { fill: var(--accent); opacity: .35; } svg.box line { stroke: currentColor; }

@@ -8,6 +8,7 @@ taken as the cost of the separation itself, without starting Python and loading 
 """
 
 import atexit
+import hashlib
 import json
 import shlex
 import subprocess
@@ -207,7 +208,9 @@ def peer(text: str, *, home: str | Path = "benchmarks/peers") -> Candidate:
     if not python.exists():
         raise InputError(f"adapter '{name}' is not set up: run 'sh {folder / 'setup.sh'}'")
     words = (str(python), str(script), "--serve")
-    return Candidate(name, Adapter(words), kind="peer", identity=f"adapter {name}")
+    sources = [p.read_bytes() for p in (script, script.parents[1] / "common.py") if p.is_file()]
+    digest = hashlib.sha256(b"".join(sources)).hexdigest()[:8]
+    return Candidate(name, Adapter(words), kind="peer", identity=f"adapter {digest}")
 
 
 def _find(folder: Path, names: tuple[str, ...]) -> Path | None:

@@ -14,6 +14,7 @@ from isolde.stages import Float32
 
 ROW = 34  # height of a box plot's row, pixels
 LABEL = 210  # width left for names
+LETTERS = 28  # that fit there; of a longer name the end is shown
 WIDTH = 900
 RANGE_DB = 80.0  # dynamic range of a spectrogram
 TOP_DB = 0.0
@@ -71,12 +72,13 @@ def box_plot(groups: Mapping[str, Sequence[float]], *, unit: str = "dB") -> str:
             for k, value in enumerate(values)
         )
         label = html.escape(name)
+        shown = html.escape(name if len(name) <= LETTERS else "…" + name[1 - LETTERS :])
         parts.append(
             f"<g><title>{label}: median {np.median(values):.2f}, n {values.size}</title>{dots}"
             f'<line x1="{p5:.1f}" x2="{p95:.1f}" y1="{y}" y2="{y}"/>'
             f'<rect x="{q1:.1f}" y="{y - 9}" width="{max(q3 - q1, 1):.1f}" height="18"/>'
             f'<line class="mid" x1="{q2:.1f}" x2="{q2:.1f}" y1="{y - 11}" y2="{y + 11}"/>'
-            f'<text class="name" x="{LABEL - 24}" y="{y + 4}">{label}</text></g>'
+            f'<text class="name" x="{LABEL - 24}" y="{y + 4}">{shown}</text></g>'
         )
     return "".join(parts) + "</svg>"
 

@@ -14,10 +14,12 @@ from pathlib import Path
 from isolde.audio import write
 from isolde.evaluation import plots, statistics, tables
 from isolde.evaluation.candidates import Candidate
-from isolde.evaluation.costs import Cost, costs_markdown
+from isolde.evaluation.costs import Cost
 from isolde.evaluation.page import PAGE, SCRIPT, STYLE
 from isolde.evaluation.scoring import Result
 from isolde.evaluation.songs import Song
+from isolde.evaluation.summaries import summarise
+from isolde.evaluation.tables import title_of
 from isolde.stages import Float32
 
 EXCERPT_SECONDS = 12.0
@@ -31,7 +33,6 @@ def write_report(
     main: Candidate | None = None,
     costs: Sequence[Cost] = (),
     made: Mapping[str, str] | None = None,
-    columns: Sequence[tables.Column] = tables.COLUMNS,
     metric: str = "vocals_usdr",
     seed: int = statistics.SEED,
 ) -> Path:
@@ -44,35 +45,25 @@ def write_report(
         main: the candidate that is heard, and that the paired table compares with.
         costs: speed and memory.
         made: what a reader needs to make it again, name -> value.
-        columns: of the summary.
         metric: that songs are ranked and plotted by.
         seed: of the bootstrap.
 
     Returns:
         The path.
     """
-    names = [summary.candidate for summary in tables.summarise(results, seed=seed)]
+    names = [summary.candidate for summary in summarise(results, seed=seed)]
     good = [result for result in results if result.error is None]
     groups = {
         name: [r.metrics.get(metric, math.nan) for r in good if r.candidate == name]
         for name in names
     }
-    parts = [_made(made or {}), "<h2>Summary</h2>"]
-    parts.append(table_html(tables.summary_markdown(results, columns=columns, seed=seed)))
-    parts.append(
-        "<p>Median over songs, mean in brackets, 95 % bootstrap interval of the median in square "
-        "brackets; dB unless noted.</p>"
-    )
-    if costs:
-        parts += ["<h2>Cost on one thread</h2>", table_html(costs_markdown(costs))]
-    parts += [f"<h2>{html.escape(metric)} of every song</h2>", plots.box_plot(groups)]
-    if main is not None and main.name in names:
-        compared = tables.paired(results, against=main.name, metric=metric, seed=seed)
-        parts += [
-            f"<h2>Song by song against {html.escape(main.name)}</h2>",
-            table_html(tables.paired_markdown(compared, against=main.name)),
-        ]
-    parts.append(_songs_section(good, metric))
+    base = main.name if main is not None and main.name in names else names[0]
+    every = [
+        f"<h2>{html.escape(heading)}</h2>{table_html(table)}<p>{html.escape(note)}</p>"
+        for heading, table, note in tables.every_table(results, base=base, costs=costs, seed=seed)
+    ]
+    plot = f"<h2>{title_of(metric)} of every song</h2>{plots.box_plot(groups)}"
+    parts = [_made(made or {}), every[0], plot, *every[1:], _songs_section(good, metric)]
     if main is not None and songs:
         parts.append(_listening(good, songs, main, metric))
     failed = [result for result in results if result.error is not None]
@@ -151,7 +142,7 @@ def _songs_section(results: Sequence[Result], metric: str) -> str:
     )
     return (
         f'<h2>Every song</h2><p><label>metric <select id="metric">{options}</select></label>, '
-        'sorted by a click on a heading</p><div class="scroll"><table id="songs">'
+        'sorted by a click on a heading</p><div class="tall"><table id="songs">'
         "<thead></thead><tbody></tbody></table></div>"
     )
 
@@ -171,7 +162,11 @@ def _listening(
     results: Sequence[Result], songs: Sequence[Song], main: Candidate, metric: str
 ) -> str:
     by_track = {song.track: song for song in songs}
-    parts = [f"<h2>To see and hear: {html.escape(main.name)}</h2>"]
+    parts = [
+        f"<h2>To see and hear: {html.escape(main.name)}</h2>"
+        "<p>Its best, median and worst song. Spectrograms reach from 0 to 11 kHz (or half the "
+        "sample rate), 80 dB from black to yellow; the buttons switch while it plays.</p>"
+    ]
     for label, result in ranked(results, main.name, metric):
         if result.track not in by_track:
             continue
@@ -189,7 +184,7 @@ def _listening(
         }
         parts.append(
             f"<h3>{label}: {html.escape(result.track)}, "
-            f"{html.escape(metric)} {result.metrics[metric]:.2f} dB</h3>"
+            f"{title_of(metric)} {result.metrics[metric]:.2f} dB</h3>"
         )
         for name in list(sounds)[:3]:
             source = plots.spectrogram_png(sounds[name], sample_rate=rate)

@@ -1,19 +1,20 @@
 """Every candidate on every song: parallel, resumable, one bad song never stops the rest.
 
 Results go to a file of JSON lines as they come. What is in it is not measured again, unless it
-failed or the candidate's identity changed. Prints nothing; progress is a callback.
+failed, the candidate's identity changed or the metrics did. The work is spread by `many`, and a
+result does not depend on who did it. Prints nothing; progress is a callback.
 """
 
 import json
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from isolde.errors import InputError
+from isolde import many
+from isolde.errors import InputError, IsoldeError
 from isolde.evaluation.candidates import Candidate
-from isolde.evaluation.scoring import Result, failure, run_candidate
+from isolde.evaluation.scoring import SCORING, Result, failure, references_of, run_candidate
 from isolde.evaluation.songs import Song
 
 _Task = tuple[Song, list[Candidate]]
@@ -56,17 +57,22 @@ def evaluate(
     *,
     results: str | Path,
     jobs: int = 1,
+    scheduler: str | None = None,
     with_bsseval: bool = False,
+    brief: bool = False,
     progress: Progress | None = None,
 ) -> list[Result]:
     """Measure every candidate on every song.
 
     Args:
         songs: with unique track names, see `songs.find_songs`.
-        candidates: with unique names; picklable when `jobs` is above 1.
+        candidates: with unique names; picklable when other processes do the work.
         results: file of JSON lines that is read first and then added to.
-        jobs: worker processes; 1 works in this process.
+        jobs: worker processes; 1 works in this process, 0 takes one per core.
+        scheduler: address of a Dask scheduler, whose workers then do the work; the songs' paths
+            must be readable for them.
         with_bsseval: also BSSEval v4; results without it are measured anew.
+        brief: only the ratios of each stem; for a file of results of its own.
         progress: called after every new result.
 
     Returns:
@@ -74,16 +80,16 @@ def evaluate(
         ones have `error` set.
 
     Raises:
-        InputError: names that repeat, no songs or candidates, jobs below 1, or a damaged file.
+        InputError: names that repeat, no songs or candidates, jobs below 0, or a damaged file.
+        IsoldeError: the scheduler cannot be reached.
+        MissingExtraError: Dask is needed and not installed.
     """
     _check_unique("song", [song.track for song in songs])
     _check_unique("candidate", [candidate.name for candidate in candidates])
-    if jobs < 1:
-        raise InputError(f"jobs {jobs}: expected at least 1 process")
     path = Path(results)
     path.parent.mkdir(parents=True, exist_ok=True)
     known = {(result.track, result.candidate): result for result in read_results(path)}
-    tasks = []
+    tasks: dict[str, _Task] = {}
     for song in songs:
         missing = [
             candidate
@@ -91,66 +97,59 @@ def evaluate(
             if not _reusable(known.get((song.track, candidate.name)), candidate, with_bsseval)
         ]
         if missing:
-            tasks.append((song, missing))
-    n_todo, n_done = sum(len(missing) for _, missing in tasks), 0
+            tasks[song.track] = (song, missing)
+    n_todo, n_done = sum(len(missing) for _, missing in tasks.values()), 0
     _cut_partial_line(path)
     with path.open("a", encoding="utf-8") as file:
-        for batch in _measured(tasks, jobs, with_bsseval):
-            for result in batch:
+
+        def take(outcome: many.Outcome) -> None:
+            nonlocal n_done
+            for result in _results(outcome, *tasks[outcome.key]):
                 file.write(json.dumps(result.to_json(), allow_nan=False) + "\n")
                 file.flush()
                 known[result.track, result.candidate] = result
                 n_done += 1
                 if progress is not None:
                     progress(n_done, n_todo, result)
+
+        job = partial(measure_song, with_bsseval=with_bsseval, brief=brief)
+        many.run(job, tasks, workers=jobs, scheduler=scheduler, report=take)
     return [known[song.track, candidate.name] for candidate in candidates for song in songs]
 
 
-def measure_song(song: Song, candidates: Sequence[Candidate], with_bsseval: bool) -> list[Result]:
-    """Load one song and measure candidates on it; the unit of work of a worker process."""
-    try:
-        stems = song.load()
-    except Exception as error:  # reported for every candidate, so that the counts stay true
-        return [failure(song, candidate, error) for candidate in candidates]
-    return [run_candidate(c, song, stems, with_bsseval=with_bsseval) for c in candidates]
+def measure_song(
+    task: _Task, *, with_bsseval: bool = False, brief: bool = False
+) -> list[dict[str, Any]]:
+    """Load one song and measure candidates on it; the unit of work of `many`.
+
+    Args:
+        task: the song and its candidates.
+        with_bsseval: also BSSEval v4.
+        brief: see `scoring.score`.
+
+    Returns:
+        A `Result.to_json` for each candidate.
+    """
+    song, candidates = task
+    stems = song.load()
+    references = references_of(stems) if with_bsseval else None
+    results = (
+        run_candidate(c, song, stems, references=references, brief=brief) for c in candidates
+    )
+    return [result.to_json() for result in results]
 
 
-def _measured(tasks: Sequence[_Task], jobs: int, with_bsseval: bool) -> Iterator[list[Result]]:
-    if jobs == 1:
-        for song, candidates in tasks:
-            yield measure_song(song, candidates, with_bsseval)
-        return
-    left = list(tasks)
-    yield from _pooled(left, jobs, with_bsseval)
-    # a worker that dies takes its pool along: what it left is tried again, one song a pool
-    for task in list(left):
-        alone = [task]
-        yield from _pooled(alone, 1, with_bsseval)
-        if alone:
-            error = RuntimeError("the worker process died: out of memory, or a crash in a library")
-            yield [failure(task[0], candidate, error) for candidate in task[1]]
-
-
-def _pooled(left: list[_Task], jobs: int, with_bsseval: bool) -> Iterator[list[Result]]:
-    """Measure tasks in a pool, taking each off `left` when it is done; a broken pool ends early."""
-    context = multiprocessing.get_context("spawn")  # networks' threads do not survive a fork
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        futures = {pool.submit(measure_song, *task, with_bsseval): task for task in left}
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-                left.remove(futures[future])
-        except BrokenProcessPool:
-            return
-        finally:
-            for future in futures:
-                future.cancel()
+def _results(outcome: many.Outcome, song: Song, candidates: Sequence[Candidate]) -> list[Result]:
+    """What became of a song; its own failure is every candidate's, so that the counts stay true."""
+    if outcome.error is None:
+        return [Result.from_json(value) for value in outcome.value]
+    return [failure(song, candidate, IsoldeError(outcome.error)) for candidate in candidates]
 
 
 def _reusable(result: Result | None, candidate: Candidate, with_bsseval: bool) -> bool:
     if result is None or result.error is not None or result.identity != candidate.identity:
         return False
-    return not with_bsseval or "vocals_sdr_v4" in result.metrics
+    return result.scoring == SCORING and (not with_bsseval or "vocals_sdr_v4" in result.metrics)
 
 
 def _cut_partial_line(path: Path) -> None:

@@ -8,12 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from isolde.errors import IsoldeError
 from isolde.evaluation import metrics
-from isolde.evaluation.bsseval import MEASURES, bsseval
+from isolde.evaluation.bsseval import MEASURES, References
 from isolde.evaluation.candidates import Candidate
 from isolde.evaluation.fullness import bleed_and_fullness
 from isolde.evaluation.songs import ACCOMPANIMENT, VOCALS, Song, Stems
+from isolde.evaluation.voicing import Voicing, voicing
 from isolde.stages import Float32
+
+SCORING = 2
+"""Counted up when a metric is added or changes: results of another count are measured anew."""
+
+ACTIVITY = ("accuracy", "precision", "recall", "f1", "auc")
 
 
 @dataclass(frozen=True)
@@ -29,10 +36,11 @@ class Result:
         seconds: length of the song.
         sample_rate: of the song.
         metrics: name -> value; nan where it has no meaning for this song.
-        frames: name -> one value per second.
+        frames: name -> one value per second; the two of `voicing` have one per block.
         cpu_seconds: CPU time of the separation over all threads; nan when not known.
         wall_seconds: elapsed time of the same.
         error: one line when the song failed, and then there are no metrics.
+        scoring: the `SCORING` that it was measured with.
     """
 
     track: str
@@ -47,11 +55,18 @@ class Result:
     cpu_seconds: float = float("nan")
     wall_seconds: float = float("nan")
     error: str | None = None
+    scoring: int = SCORING
 
     @property
     def speed(self) -> float:
         """Seconds of audio per second of CPU time; nan when not known."""
         return self.seconds / self.cpu_seconds if self.cpu_seconds > 0 else float("nan")
+
+    @property
+    def voicing(self) -> Voicing:
+        """Where somebody sings, and what the estimate shows of it; empty for a failure."""
+        labels = tuple(int(label) for label in self.frames.get("activity_label", ()))
+        return Voicing(labels, tuple(self.frames.get("activity_level_db", ())))
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; nan becomes null."""
@@ -64,7 +79,7 @@ class Result:
         Raises:
             TypeError, KeyError, AttributeError: the object is of another kind.
         """
-        values = dict(data)
+        values = {"scoring": 1, **data}
         values["metrics"] = {k: _with_nan(v) for k, v in values["metrics"].items()}
         values["frames"] = {k: [_with_nan(v) for v in vs] for k, vs in values["frames"].items()}
         for name in ("seconds", "cpu_seconds", "wall_seconds"):
@@ -73,31 +88,36 @@ class Result:
 
 
 def score(
-    stems: Stems, estimates: Mapping[str, Float32], *, with_bsseval: bool = False
+    stems: Stems,
+    estimates: Mapping[str, Float32],
+    *,
+    references: References | None = None,
+    brief: bool = False,
 ) -> tuple[dict[str, float], dict[str, list[float]]]:
     """All metrics of one separated song.
 
     Args:
         stems: the truth.
         estimates: "vocals" and "accompaniment", the shape of the mixture.
-        with_bsseval: also BSSEval v4 by museval, which takes longer than all the rest.
+        references: of these stems, see `references_of`: also BSSEval v4.
+        brief: only the ratios of each stem.
 
     Returns:
         Metrics by name, and those that come once a second. For each stem: `{stem}_usdr`,
         `{stem}_si_sdr`, `{stem}_usdr_1s` (median over the seconds in which the reference sounds),
         and with BSSEval `{stem}_sdr_v4`, `..._isr_v4`, `..._sir_v4`, `..._sar_v4`; for the vocals
-        also `vocals_bleedless`, `vocals_fullness`, and in the pauses of the reference
-        `silence_dbfs`, `silence_relative_db`, `silence_seconds`.
+        also `vocals_bleedless`, `vocals_fullness`; in the pauses of the reference `silence_dbfs`,
+        `silence_relative_db`, `silence_seconds`; and of voice activity by the level of the
+        estimate (see `voicing`) `activity_accuracy`, `activity_precision`, `activity_recall`,
+        `activity_f1`, `activity_auc`.
 
     Raises:
         InputError: shapes differ or values are not finite.
-        MissingExtraError: BSSEval was asked for and museval is not installed.
     """
     rate = stems.sample_rate
-    truth = {VOCALS: stems.vocals, ACCOMPANIMENT: stems.accompaniment}
     out: dict[str, float] = {}
     frames: dict[str, list[float]] = {}
-    for stem, reference in truth.items():
+    for stem, reference in _truth(stems).items():
         estimate = estimates[stem]
         seconds = metrics.framed_usdr(reference, estimate, sample_rate=rate)
         heard = seconds[~np.isnan(seconds)]
@@ -106,24 +126,46 @@ def score(
         out[f"{stem}_usdr_1s"] = float(np.median(heard)) if heard.size else float("nan")
         frames[f"{stem}_usdr"] = [round(float(value), 4) for value in seconds]
 
+    if brief:
+        return out, frames
     colour = bleed_and_fullness(stems.vocals, estimates[VOCALS], sample_rate=rate)
     out["vocals_bleedless"], out["vocals_fullness"] = colour.bleedless, colour.fullness
     leak = metrics.silence_level(stems.vocals, estimates[VOCALS], stems.mixture, sample_rate=rate)
     out["silence_dbfs"] = leak.dbfs
     out["silence_relative_db"] = leak.relative_db
     out["silence_seconds"] = leak.seconds
+    sung = voicing(stems.vocals, estimates[VOCALS], stems.mixture, sample_rate=rate)
+    rates = sung.scores()
+    out |= {f"activity_{name}": float(getattr(rates, name)) for name in ACTIVITY}
+    frames["activity_label"] = list(sung.labels)
+    frames["activity_level_db"] = list(sung.levels)
 
-    if with_bsseval:
-        for stem, values in bsseval(truth, estimates, sample_rate=rate).items():
+    if references is not None:
+        for stem, values in references.score(estimates).items():
             out |= {f"{stem}_{name}_v4": value for name, value in values.medians().items()}
             for name in MEASURES:
                 row = getattr(values, name)
-                frames[f"{stem}_{name}_v4"] = [round(float(value), 4) for value in row]
+                frames[f"{stem}_{name}_v4"] = [round(float(value), 5) for value in row]
     return out, frames
 
 
+def references_of(stems: Stems) -> References:
+    """What BSSEval prepares once for a song.
+
+    Raises:
+        InputError: the song is shorter than a second.
+        MissingExtraError: scipy is not installed.
+    """
+    return References(_truth(stems), sample_rate=stems.sample_rate)
+
+
 def run_candidate(
-    candidate: Candidate, song: Song, stems: Stems, *, with_bsseval: bool = False
+    candidate: Candidate,
+    song: Song,
+    stems: Stems,
+    *,
+    references: References | None = None,
+    brief: bool = False,
 ) -> Result:
     """Separate and score one song; whatever goes wrong becomes the result's `error`, one line.
 
@@ -136,7 +178,7 @@ def run_candidate(
         estimates = candidate(stems)
         cpu, wall = _cpu_seconds() - cpu, time.perf_counter() - wall
         own = getattr(candidate.separate, "measured", {}).get("cpu_seconds")
-        values, frames = score(stems, estimates, with_bsseval=with_bsseval)
+        values, frames = score(stems, estimates, references=references, brief=brief)
     except Exception as error:  # a bad song must not cost the others; it is reported, not hidden
         return failure(song, candidate, error)
     return Result(
@@ -152,10 +194,15 @@ def run_candidate(
 
 def failure(song: Song, candidate: Candidate, error: BaseException) -> Result:
     """The result of a song that could not be measured."""
-    line = " ".join(f"{type(error).__name__}: {error}".split())
+    name = "" if isinstance(error, IsoldeError) else f"{type(error).__name__}: "
+    line = " ".join(f"{name}{error}".split())
     return Result(
         song.track, song.artist, candidate.name, candidate.kind, candidate.identity, error=line
     )
+
+
+def _truth(stems: Stems) -> dict[str, Float32]:
+    return {VOCALS: stems.vocals, ACCOMPANIMENT: stems.accompaniment}
 
 
 def _cpu_seconds() -> float:

@@ -1,22 +1,20 @@
-"""Tables of results as Markdown, CSV and JSON; computes statistics, measures nothing itself.
+"""Tables of results as Markdown; computes statistics, measures nothing itself.
 
 Every number over songs is a median with its mean in brackets and the 95 % bootstrap interval of the
 median; songs without a meaning for a metric are excluded and their count is said.
 """
 
-import csv
-import io
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from isolde.evaluation import statistics
+from isolde.evaluation.costs import Cost
 from isolde.evaluation.metrics import FLOOR_DBFS, LIMIT_DB
-from isolde.evaluation.scoring import Result
-from isolde.evaluation.statistics import Comparison, Interval
-
-KIND_ORDER = ("model", "peer", "floor", "oracle")
+from isolde.evaluation.scoring import ACTIVITY, Result
+from isolde.evaluation.statistics import Comparison
+from isolde.evaluation.summaries import Summary, activity_of, paired, summarise
+from isolde.evaluation.voicing import AUDIBLE_DB, BLOCK_SECONDS
 
 
 @dataclass(frozen=True)
@@ -53,84 +51,10 @@ COLUMNS = (
     Column("vocals_fullness", "fullness", 1, low=-math.inf, high=math.inf),
 )
 BSSEVAL_COLUMNS = tuple(
-    Column(f"vocals_{name}_v4", f"{name.upper()} v4") for name in ("sdr", "isr", "sir", "sar")
+    Column(f"{stem}_{name}_v4", f"{stem} {name.upper()}")
+    for stem in ("vocals", "accompaniment")
+    for name in ("sdr", "isr", "sir", "sar")
 )
-
-
-@dataclass(frozen=True)
-class Summary:
-    """One candidate over all songs.
-
-    Attributes:
-        candidate: its name.
-        kind: its kind.
-        n_songs: songs measured.
-        n_failed: songs on which it failed.
-        medians: metric -> median over songs with its interval.
-        means: metric -> mean over songs with its interval.
-        speed: median over songs of audio seconds per CPU second, with its interval.
-    """
-
-    candidate: str
-    kind: str
-    n_songs: int
-    n_failed: int
-    medians: dict[str, Interval]
-    means: dict[str, Interval]
-    speed: Interval
-
-
-def summarise(results: Sequence[Result], *, seed: int = statistics.SEED) -> list[Summary]:
-    """Summaries by candidate: models, peers, floors, oracles, each in the order first seen."""
-    names: dict[str, list[Result]] = {}
-    for result in results:
-        names.setdefault(result.candidate, []).append(result)
-    out = []
-    for name, rows in names.items():
-        good = [row for row in rows if row.error is None]
-        keys = list(dict.fromkeys(key for row in good for key in row.metrics))
-        columns = {key: [row.metrics.get(key, math.nan) for row in good] for key in keys}
-        medians = {k: statistics.bootstrap(v, seed=seed) for k, v in columns.items()}
-        means = {
-            k: statistics.bootstrap(v, statistic="mean", seed=seed) for k, v in columns.items()
-        }
-        speed = statistics.bootstrap([row.speed for row in good], seed=seed)
-        out.append(
-            Summary(name, rows[0].kind, len(good), len(rows) - len(good), medians, means, speed)
-        )
-    return sorted(out, key=lambda summary: _rank(summary.kind))
-
-
-def paired(
-    results: Sequence[Result],
-    *,
-    against: str,
-    metric: str = "vocals_usdr",
-    seed: int = statistics.SEED,
-) -> dict[str, Comparison]:
-    """Every other candidate compared with one, on the songs that both have.
-
-    Args:
-        results: of several candidates.
-        against: name of the candidate that the others are compared with.
-        metric: what is compared; higher must be better.
-        seed: of the bootstrap.
-
-    Returns:
-        Candidate -> comparison (candidate minus `against`).
-    """
-    by: dict[str, dict[str, float]] = {}
-    for result in results:
-        if result.error is None:
-            by.setdefault(result.candidate, {})[result.track] = result.metrics.get(metric, math.nan)
-    base = by.get(against, {})
-    out = {}
-    for name, scores in by.items():
-        shared = [track for track in scores if track in base]
-        if name != against and shared:
-            a, b = [scores[t] for t in shared], [base[t] for t in shared]
-            out[name] = statistics.compare(a, b, seed=seed)
-    return out
 
 
 def format_value(
@@ -159,32 +83,133 @@ def summary_markdown(
     results: Sequence[Result],
     *,
     columns: Sequence[Column] = COLUMNS,
+    costs: Sequence[Cost] = (),
     seed: int = statistics.SEED,
 ) -> str:
-    """The summary table: median (mean) per metric, the first with its interval of the median."""
-    summaries = summarise(results, seed=seed)
-    head = ["candidate", *(column.heading for column in columns), "audio s per CPU s", "songs"]
+    """The summary table: median (mean) per metric, the first with its interval of the median.
+
+    Args:
+        results: of one or more candidates.
+        columns: the metrics.
+        costs: of some candidates; their speed is shown instead of the median over songs, and their
+            memory, size and latency beside it.
+        seed: of the bootstrap.
+    """
+    of = {cost.candidate: cost for cost in costs}
+    head = ["candidate", *(column.heading for column in columns), "audio s per CPU s"]
+    head += [*(["peak MB", "model MB", "latency, ms"] if of else []), "songs"]
     rows = []
-    for summary in summaries:
-        cells = [summary.candidate]
-        for column in columns:
-            median = summary.medians.get(column.metric)
-            if median is None or median.n == 0:
-                cells.append("-")
-                continue
-            mean = summary.means[column.metric]
-            cell = f"{column.text(median.value)} ({column.text(mean.value)})"
-            if column.interval:
-                cell += f" [{column.text(median.low)}, {column.text(median.high)}]"
-            if median.n_excluded:
-                cell += f" n={median.n}"
-            cells.append(cell)
-        fast = summary.speed.value
-        cells.append("-" if math.isnan(fast) else f"{fast:.3g}" if fast < 1000 else "> 1000")
+    for summary in summarise(results, seed=seed):
+        cells = [summary.candidate, *(_median_text(summary, column) for column in columns)]
+        cost = of.get(summary.candidate)
+        known = cost is not None and not math.isnan(cost.speed)
+        cells.append(_speed_text(cost.speed if cost and known else summary.speed.value))
+        if of:
+            cells += ["-", "-", "-"] if cost is None else list(cost.sizes())
         failed = f" ({summary.n_failed} failed)" if summary.n_failed else ""
         cells.append(f"{summary.n_songs}{failed}")
         rows.append(cells)
     return markdown(head, rows)
+
+
+def columns_markdown(
+    results: Sequence[Result], *, columns: Sequence[Column], seed: int = statistics.SEED
+) -> str:
+    """A table of some metrics alone."""
+    rows = [
+        [summary.candidate, *(_median_text(summary, column) for column in columns)]
+        for summary in summarise(results, seed=seed)
+    ]
+    return markdown(["candidate", *(column.heading for column in columns)], rows)
+
+
+def activity_markdown(results: Sequence[Result]) -> str:
+    """The table of voice activity: rates in percent, the area under the ROC curve in [0, 1]."""
+    rows = []
+    for name, scores in activity_of(results).items():
+        rates = [100 * getattr(scores, rate) for rate in ACTIVITY[:-1]]
+        cells = ["-" if math.isnan(rate) else f"{rate:.1f}" for rate in rates]
+        auc = "-" if math.isnan(scores.auc) else f"{scores.auc:.3f}"
+        rows.append([name, *cells, auc])
+    return markdown(["candidate", "accuracy, %", "precision, %", "recall, %", "F1, %", "AUC"], rows)
+
+
+def _median_text(summary: Summary, column: Column) -> str:
+    """The cell of a metric: median, mean, interval if wanted, count if songs are left out."""
+    median = summary.medians.get(column.metric)
+    if median is None or median.n == 0:
+        return "-"
+    mean = summary.means[column.metric]
+    cell = f"{column.text(median.value)} ({column.text(mean.value)})"
+    if column.interval:
+        cell += f" [{column.text(median.low)}, {column.text(median.high)}]"
+    return f"{cell} n={median.n}" if median.n_excluded else cell
+
+
+def _speed_text(speed: float) -> str:
+    return "-" if math.isnan(speed) else f"{speed:.3g}" if speed < 1000 else "> 1000"
+
+
+def title_of(metric: str) -> str:
+    """What a metric is called above tables and plots."""
+    return next((c.heading for c in (*COLUMNS, *BSSEVAL_COLUMNS) if c.metric == metric), metric)
+
+
+def every_table(
+    results: Sequence[Result],
+    *,
+    base: str,
+    costs: Sequence[Cost] = (),
+    seed: int = statistics.SEED,
+) -> list[tuple[str, str, str]]:
+    """All tables of a run, each with its heading and a sentence on what the numbers are.
+
+    Args:
+        results: of one or more candidates.
+        base: the candidate that the paired table compares with.
+        costs: of some candidates.
+        seed: of the bootstrap.
+    """
+    out = [
+        (
+            "Summary",
+            summary_markdown(results, costs=costs, seed=seed),
+            "Median over songs, mean in brackets, 95 % bootstrap interval of the median in square "
+            f"brackets (songs resampled, seed {seed}); dB unless noted; n = songs for which the "
+            "metric has a meaning. The level in silence is that of the vocal estimate where the "
+            "reference pauses. Speed, peak memory (Python included) and latency (stereo, 44.1 kHz) "
+            "of models and peers: one thread, a fresh process each.",
+        )
+    ]
+    if any("vocals_sdr_v4" in result.metrics for result in results):
+        out.append(
+            (
+                "BSSEval v4",
+                columns_markdown(results, columns=BSSEVAL_COLUMNS, seed=seed),
+                "As museval computes it, the frames chosen by the reference: median over songs of "
+                "the median over seconds, mean over songs in brackets.",
+            )
+        )
+    if any(result.voicing.labels for result in results):
+        out.append(
+            (
+                "Voice activity",
+                activity_markdown(results),
+                f"By the level of the vocal estimate in blocks of {BLOCK_SECONDS} s, over all "
+                "songs together: called sung, and labelled sung in the reference, above "
+                f"{AUDIBLE_DB:.0f} dB under the RMS of the song's mixture.",
+            )
+        )
+    comparisons = paired(results, against=base, seed=seed)
+    if comparisons:
+        out.append(
+            (
+                f"Song by song against {base}",
+                paired_markdown(comparisons, against=base),
+                "Vocals uSDR, differences paired by song, with 95 % bootstrap intervals.",
+            )
+        )
+    return out
 
 
 def paired_markdown(comparisons: dict[str, Comparison], *, against: str) -> str:
@@ -199,38 +224,3 @@ def paired_markdown(comparisons: dict[str, Comparison], *, against: str) -> str:
         cells += [f"{result.wins} / {result.losses}", f"{result.p_value:.2g}"]
         rows.append(cells)
     return markdown(head, rows)
-
-
-def results_csv(results: Sequence[Result]) -> str:
-    """One line per song and candidate; a metric without meaning is an empty field."""
-    keys = list(dict.fromkeys(key for result in results for key in result.metrics))
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    about = ["track", "artist", "candidate", "kind", "seconds", "cpu_seconds", "speed"]
-    writer.writerow([*about, *keys, "error"])
-    for r in results:
-        numbers = [r.seconds, r.cpu_seconds, r.speed]
-        numbers += [r.metrics.get(key, math.nan) for key in keys]
-        cells = ["" if math.isnan(value) else f"{value:.6g}" for value in numbers]
-        writer.writerow([r.track, r.artist, r.candidate, r.kind, *cells, r.error or ""])
-    return buffer.getvalue()
-
-
-def summary_json(results: Sequence[Result], *, seed: int = statistics.SEED) -> str:
-    """The summaries as JSON; nan becomes null."""
-    rows = [asdict(summary) for summary in summarise(results, seed=seed)]
-    return json.dumps(_null_nan(rows), indent=1, allow_nan=False) + "\n"
-
-
-def _rank(kind: str) -> int:
-    return KIND_ORDER.index(kind) if kind in KIND_ORDER else len(KIND_ORDER)
-
-
-def _null_nan(value: object) -> object:
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _null_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_null_nan(item) for item in value]
-    return value

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isolde.audio import info
+from isolde.catalogue import DEFAULT, LOW_LATENCY
 from isolde.live import devices, keys
 from isolde.live.control import ControlSocket
 from isolde.live.desk import Desk
@@ -15,7 +16,7 @@ from isolde.live.meters import Status
 from isolde.live.pipes import Filter, pipe_raw, pipe_wav
 from isolde.live.plan import Plan, make_plan
 from isolde.live.session import Live
-from isolde.spectrum import grid_for
+from isolde.spectrum import GRID_44, grid_for
 
 _SHOWN = 0.2
 """Seconds between two views of the meters."""
@@ -28,7 +29,9 @@ class Settings:
     source: str
     input_name: str | None
     output_name: str | None
-    model: str
+    model: str | None
+    low_latency: bool
+    synthesis: str | None
     play: str
     wet: float
     mask: str
@@ -37,7 +40,7 @@ class Settings:
     rate: int | None
     channels: int | None
     block: int | None
-    depth: int
+    depth: int | None
     device_latency: float | None
     start: float
     stop_after: float | None
@@ -64,16 +67,18 @@ def print_devices() -> None:
 
 def _plan(settings: Settings, *, sample_rate: int, n_channels: int, frames: int) -> Plan:
     grid = grid_for(sample_rate)
+    usual_depth, usual_model = (0, LOW_LATENCY) if settings.low_latency else (1, DEFAULT)
     block = round((settings.block or frames) * grid.hop * sample_rate / grid.sample_rate)
     return make_plan(
-        settings.model,
+        settings.model or usual_model,
         sample_rate=sample_rate,
         n_channels=n_channels,
         block=block,
-        depth=settings.depth,
+        depth=usual_depth if settings.depth is None else settings.depth,
         mask=settings.mask,
         threshold=settings.threshold,
         strength=settings.strength,
+        synthesis=settings.synthesis,
     )
 
 
@@ -122,7 +127,8 @@ def run_devices(settings: Settings) -> None:
     if settings.source in ("", "-"):
         inward = devices.find(settings.input_name, "input") if not settings.source else None
         source = inward
-        rate = settings.rate or (inward.sample_rate if inward else 44100)
+        own = inward.sample_rate if inward and not settings.low_latency else GRID_44.sample_rate
+        rate = settings.rate or own  # another rate than the grid's costs two resamplers' delay
         n = settings.channels or (min(2, inward.n_inputs) if inward else 2)
         if inward:
             devices.check_channels(n, inward, "input")
@@ -189,9 +195,10 @@ def _announce(session: Live, has_keys: bool) -> None:
     ms = 1000 / plan.sample_rate
     if session.follows:
         print(
-            f"latency {1000 * session.latency:.0f} ms: separator {plan.lag * ms:.1f}, "
-            f"cross-fade {plan.reserve * ms:.1f}, computing {plan.depth * plan.block * ms:.1f}, "
-            f"devices {1000 * session.latency - plan.delay * ms:.1f}",
+            f"latency {1000 * session.latency:.0f} ms: separator {plan.lag * ms:.1f} "
+            f"({plan.model}, {plan.synthesis} synthesis), cross-fade {plan.reserve * ms:.1f}, "
+            f"capturing {plan.block * ms:.1f}, computing {plan.depth * plan.block * ms:.1f}, "
+            f"devices {1000 * session.latency - (plan.delay + plan.block) * ms:.1f}",
             file=sys.stderr,
         )
     if has_keys:
@@ -215,6 +222,7 @@ def meters(status: Status) -> str:
         f"{status.position:7.1f} s",
         f"{bar:12s} {status.peak_db:6.1f} dB",
         f"voice {100 * status.activity:3.0f} %",
+        f"{status.latency_ms:.0f} ms",
         f"load {100 * status.load[0]:.0f}/{100 * status.load[1]:.0f}/{100 * status.load[2]:.0f} %",
         f"late {c.late} under {c.underruns} over {c.overruns}",
         "" if status.on_stems else "MIXTURE (separator late)",

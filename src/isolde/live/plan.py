@@ -50,6 +50,7 @@ class Plan:
         ramp: seconds of every other change of level.
         stems: names, the residual last.
         lag: samples by which the separator trails when it is fed whole blocks.
+        synthesis: "long" or "short" (see `spectrum.Grid`).
     """
 
     model: str
@@ -65,6 +66,7 @@ class Plan:
     ramp: float
     stems: tuple[str, ...]
     lag: int
+    synthesis: str
 
     @property
     def reserve(self) -> int:
@@ -101,6 +103,7 @@ def make_plan(
     seconds: float = 12.0,
     fade: float = 0.003,
     ramp: float = 0.02,
+    synthesis: str | None = None,
 ) -> Plan:
     """Decide a session's numbers from its model's card.
 
@@ -116,6 +119,7 @@ def make_plan(
         seconds: of the tapes.
         fade: of the cross-fade to the mixture.
         ramp: of other changes.
+        synthesis: "long", or "short" for half the windows' latency; None: what the model wants.
 
     Raises:
         InputError: when a number is out of range.
@@ -130,6 +134,7 @@ def make_plan(
         mask=mask,
         threshold=threshold,
         strength=strength,
+        synthesis=synthesis or card.synthesis,
     )
     grid = separator.grid
     if block is None:
@@ -159,4 +164,5 @@ def make_plan(
         ramp=ramp,
         stems=separator.stems,
         lag=lag,
+        synthesis=separator.grid.synthesis,
     )

@@ -90,6 +90,7 @@ def load(plan: Plan) -> tuple[Separator, TunableMasker]:
         n_channels=plan.n_channels,
         mask=plan.mask,
         threshold=plan.threshold,
+        synthesis=plan.synthesis,
     )
     silence = np.zeros((plan.n_channels, 4 * plan.block), np.float32)
     separator.feed(silence)  # the first call is slow: make it here

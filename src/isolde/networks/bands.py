@@ -155,6 +155,13 @@ class BandNetwork(nn.Module):
             start = end
         return functional.leaky_relu(torch.cat(parts, dim=-2), SLOPE)
 
+    def encoded(self, frames: Tensor) -> Tensor:
+        """(n, n_frames, 2048) -> (n_frames, n, bands, features); i is for frame i - look_ahead."""
+        x = self.embedded(frames)
+        for block in self.blocks:
+            x = block(x)
+        return x
+
     def answered(self, x: Tensor) -> Tensor:
         """(n_frames, n, bands, features) -> raw masks (n, n_frames, masks * 2, 513)."""
         x = functional.leaky_relu(self.hidden(x), SLOPE)
@@ -180,7 +187,4 @@ class BandNetwork(nn.Module):
         Returns:
             (n, n_frames - look_ahead, masks * 2, 513).
         """
-        x = self.embedded(frames)
-        for block in self.blocks:
-            x = block(x)
-        return self.answered(x[self.shape.look_ahead :])
+        return self.answered(self.encoded(frames)[self.shape.look_ahead :])

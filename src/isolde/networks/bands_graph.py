@@ -29,21 +29,26 @@ def _numbers(tensor: torch.Tensor) -> NDArray[np.float32]:
     return np.asarray(tensor.detach().numpy(), np.float32)
 
 
-class _Writer(Nodes):
+class BandWriter(Nodes):
     """Writes the layers; tensors are (n_frames, streams, bands, features)."""
 
     def __init__(self, network: BandNetwork) -> None:
+        """Begin with an empty graph."""
         super().__init__()
         self.network, self.shape = network, network.shape
         self.states: dict[str, list[int]] = {}
+        self.sizes = ""  # the name of (n, streams), once there is an input
 
     def whole(self, *sizes: int) -> str:
+        """A constant of whole numbers."""
         return self.constant(np.array(sizes, np.int64))
 
     def leaky(self, value: str) -> str:
+        """LeakyReLU."""
         return self.node("LeakyRelu", value, alpha=SLOPE)
 
     def dense(self, value: str, layer: torch.nn.Linear) -> str:
+        """A dense layer on the last axis."""
         product = self.node("MatMul", value, self.constant(_numbers(layer.weight.T)))
         return self.node("Add", product, self.constant(_numbers(layer.bias)))
 
@@ -73,16 +78,16 @@ class _Writer(Nodes):
         return self.leaky(self.node("Concat", *parts, axis=0))
 
     def state(self, *sizes: int) -> str:
+        """A new state of (streams, *sizes)."""
         name = f"state_{len(self.states)}"
         self.states[name] = list(sizes)
         return name
 
-    def block(self, x: str, layer: Block, seq: str, four: str, shared: str) -> str:
-        """`x` and the result (n, streams, bands, features); the others are such shapes."""
-        bands, features = n_bands(), self.shape.features
-        memory = self.state(bands, features)
+    def remember(self, flat: str, layer: torch.nn.GRU, *sizes: int) -> str:
+        """A GRU over (n, rows, features), whose state is (streams, *sizes); (n, 1, rows, ...)."""
+        memory = self.state(*sizes)
         names = [f"{part}_{kind}_l0" for part in ("weight", "bias") for kind in ("ih", "hh")]
-        values = [_numbers(getattr(layer.memory, name)) for name in names]
+        values = [_numbers(getattr(layer, name)) for name in names]
 
         def gates(v: NDArray[np.float32]) -> NDArray[np.float32]:
             r, z, new = np.split(v, 3)  # PyTorch's order; ONNX has z, r, new
@@ -90,20 +95,30 @@ class _Writer(Nodes):
 
         w_ih, w_hh, b_ih, b_hh = map(gates, values)
         said, after = f"said_{memory}", f"after_{memory}"
-        begin = self.node("Reshape", memory, self.whole(1, -1, features))
-        flat = self.node("Reshape", x, seq)
+        begin = self.node("Reshape", memory, self.whole(1, -1, layer.hidden_size))
         inputs = [self.constant(v[None]) for v in (w_ih, w_hh, np.concatenate([b_ih, b_hh]))]
-        self.node("GRU", flat, *inputs, "", begin, output=said, hidden_size=features,
+        self.node("GRU", flat, *inputs, "", begin, output=said, hidden_size=layer.hidden_size,
                   linear_before_reset=1)  # fmt: skip
         self.nodes[-1].output.append(after)
-        self.node("Reshape", after, self.whole(-1, bands, features), output=f"next_{memory}")
-        if layer.delay:
-            waiting = self.state(layer.delay, bands, features)
-            before = self.node("Transpose", waiting, perm=[1, 0, 2, 3])
-            joined = self.node("Concat", before, x, axis=0)
-            kept = self.part(joined, {0: (-layer.delay, TO_THE_END)})
-            self.node("Transpose", kept, perm=[1, 0, 2, 3], output=f"next_{waiting}")
-            x = self.part(joined, {0: (0, -layer.delay)})
+        self.node("Reshape", after, self.whole(-1, *sizes), output=f"next_{memory}")
+        return said
+
+    def delayed(self, x: str, delay: int, *sizes: int) -> str:
+        """`x` (n, streams, *sizes) as it was `delay` frames ago."""
+        if not delay:
+            return x
+        waiting = self.state(delay, *sizes)
+        swapped = [1, 0, *range(2, 2 + len(sizes))]
+        joined = self.node("Concat", self.node("Transpose", waiting, perm=swapped), x, axis=0)
+        kept = self.part(joined, {0: (-delay, TO_THE_END)})
+        self.node("Transpose", kept, perm=swapped, output=f"next_{waiting}")
+        return self.part(joined, {0: (0, -delay)})
+
+    def block(self, x: str, layer: Block, seq: str, four: str, shared: str) -> str:
+        """`x` and the result (n, streams, bands, features); the others are such shapes."""
+        bands, features = n_bands(), self.shape.features
+        said = self.remember(self.node("Reshape", x, seq), layer.memory, bands, features)
+        x = self.delayed(x, layer.delay, bands, features)
         x = self.node("Add", x, self.node("Reshape", said, four))
         seen = self.leaky(self.dense(x, layer.gather))
         seen = self.node("Reshape", seen, self.whole(0, 0, -1))
@@ -111,6 +126,34 @@ class _Writer(Nodes):
         back = self.leaky(self.dense(mixed, layer.unmix))
         back = self.node("Reshape", back, shared)
         return self.node("Add", x, self.dense(back, layer.spread))
+
+    def encode(self, frames: str) -> str:
+        """(streams, n, 2048) -> (n, streams, bands, features), after all blocks."""
+        frames = self.node("Transpose", frames, perm=[1, 0, 2])
+        self.sizes = self.node("Shape", frames, start=0, end=2)
+        n = self.node("Shape", frames, start=0, end=1)
+        bands, features = n_bands(), self.shape.features
+        seq = self.node("Concat", n, self.whole(-1, features), axis=0)
+        four = self.node("Concat", self.sizes, self.whole(bands, features), axis=0)
+        shared = self.node("Concat", self.sizes, self.whole(bands, self.shape.shared), axis=0)
+        x = self.node("Transpose", self.embed(frames), perm=[1, 0, 2])
+        x = self.node("Reshape", x, four)
+        for block in self.network.blocks:
+            assert isinstance(block, Block)
+            x = self.block(x, block, seq, four, shared)
+        return x
+
+    def finished(self, rows: str, outputs: int) -> bytes:
+        """The file, whose answer is `rows` (n * streams, ...) as (streams, n, outputs)."""
+        shape = self.node("Concat", self.sizes, self.whole(-1), axis=0)
+        answer = self.node("Reshape", rows, shape)
+        self.node("Transpose", answer, perm=[1, 0, 2], output="mask")
+        states: Dims = {name: ["batch", *dims] for name, dims in self.states.items()}
+        return serialised(
+            self,
+            {"frames": ["batch", "n", N_BINS * SIGNALS], **states},
+            {"mask": ["batch", "n", outputs], **{f"next_{k}": v for k, v in states.items()}},
+        )
 
     def answer(self, x: str) -> str:
         """(n, streams, bands, features) -> raw masks (n * streams, masks * 2, 513)."""
@@ -158,23 +201,6 @@ def band_graph(network: BandNetwork) -> bytes:
         (streams, n, masks * 2 * 513) and states; of several masks, that sum to 1, the last one, the
         residual's, is left out.
     """
-    w, shape = _Writer(network), network.shape
-    frames = w.node("Transpose", "frames", perm=[1, 0, 2])  # (n, streams, 2048)
-    sizes = w.node("Shape", frames, start=0, end=2)
-    n = w.node("Shape", frames, start=0, end=1)
-    seq = w.node("Concat", n, w.whole(-1, shape.features), axis=0)
-    four = w.node("Concat", sizes, w.whole(n_bands(), shape.features), axis=0)
-    shared = w.node("Concat", sizes, w.whole(n_bands(), shape.shared), axis=0)
-    x = w.node("Transpose", w.embed(frames), perm=[1, 0, 2])
-    x = w.node("Reshape", x, four)
-    for block in network.blocks:
-        assert isinstance(block, Block)
-        x = w.block(x, block, seq, four, shared)
-    masks = w.node("Reshape", w.read(w.answer(x)), w.node("Concat", sizes, w.whole(-1), axis=0))
-    w.node("Transpose", masks, perm=[1, 0, 2], output="mask")
-    states: Dims = {name: ["batch", *dims] for name, dims in w.states.items()}
-    return serialised(
-        w,
-        {"frames": ["batch", "n", N_BINS * SIGNALS], **states},
-        {"mask": ["batch", "n", shape.outputs], **{f"next_{k}": v for k, v in states.items()}},
-    )
+    w = BandWriter(network)
+    masks = w.read(w.answer(w.encode("frames")))
+    return w.finished(masks, network.shape.outputs)

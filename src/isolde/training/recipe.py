@@ -10,11 +10,16 @@ from typing import Any
 from isolde.datasets.remix import Remix
 from isolde.errors import InputError
 from isolde.training.bands import BandTask
+from isolde.training.presence import PresenceTask
 from isolde.training.strict import build, suggestion
 from isolde.training.task import Task
 from isolde.training.windows import WindowTask
 
-KINDS: dict[str, type[Any]] = {WindowTask.kind: WindowTask, BandTask.kind: BandTask}
+KINDS: dict[str, type[Any]] = {
+    WindowTask.kind: WindowTask,
+    BandTask.kind: BandTask,
+    PresenceTask.kind: PresenceTask,
+}
 """The tasks there are, by the `kind` of a recipe."""
 
 CHOICES = {

@@ -1,0 +1,151 @@
+"""A data set in numbers: hours by stem, licence, split and artist, and where its voices sound."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from isolde.datasets.cache import FULL_SCALE, Int16
+from isolde.datasets.labels import labelled
+from isolde.datasets.library import Entry, Library
+from isolde.datasets.manifest import STEMS, Row, by_track
+from isolde.spectrum import GRID_22
+from isolde.stages import Float32
+
+COLUMNS = 360  # of a strip
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One song from its beginning to its end, in `COLUMNS` equal parts.
+
+    Attributes:
+        track: its name.
+        seconds: its length.
+        level_db: (COLUMNS,) level (RMS) of voice and backing together, dB of full scale.
+        voice: (COLUMNS,) the voice's share of their energy, 0 to 1.
+        voiced: share of the frames in which somebody sings, 0 to 1; None without a vocals file.
+    """
+
+    track: str
+    seconds: float
+    level_db: Float32
+    voice: Float32
+    voiced: float | None
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Hours and counts of a manifest; a song's length is that of its longest file.
+
+    Attributes:
+        n_songs: how many.
+        n_artists: how many.
+        hours: of songs.
+        by_stem: hours of songs that have the stem.
+        by_split: hours; "" is no split.
+        by_licence: hours.
+        by_artist: hours, the longest first.
+        by_origin: hours of songs by who made the stems; "" is recordings.
+    """
+
+    n_songs: int
+    n_artists: int
+    hours: float
+    by_stem: dict[str, float]
+    by_split: dict[str, float]
+    by_licence: dict[str, float]
+    by_artist: dict[str, float]
+    by_origin: dict[str, float]
+
+
+def totals_of(rows: Sequence[Row]) -> Totals:
+    """Add up a manifest.
+
+    Args:
+        rows: with their lengths; a file of unknown length counts as nothing.
+    """
+    stems, splits, licences, artists, origins = (defaultdict[str, float](float) for _ in range(5))
+    songs = by_track(rows)
+    for files in songs.values():
+        hours = max(row.seconds for row in files) / 3600
+        for stem in {row.stem for row in files}:
+            stems[stem] += hours
+        splits[files[0].split] += hours
+        licences[files[0].licence] += hours
+        artists[files[0].artist] += hours
+        origins[next((row.origin for row in files if row.origin), "")] += hours
+    return Totals(
+        n_songs=len(songs),
+        n_artists=len(artists),
+        hours=float(sum(splits.values())),
+        by_stem={stem: stems[stem] for stem in STEMS if stem in stems},
+        by_split=_most_first(splits),
+        by_licence=_most_first(licences),
+        by_artist=_most_first(artists),
+        by_origin=_most_first(origins),
+    )
+
+
+def _most_first(hours: Mapping[str, float]) -> dict[str, float]:
+    return dict(sorted(hours.items(), key=lambda item: -item[1]))
+
+
+def strips_of(
+    rows: Sequence[Row],
+    cache: Path,
+    *,
+    songs: int,
+    report: Callable[[str], None] | None = None,
+) -> tuple[list[Strip], list[str]]:
+    """Strips of some songs, evenly chosen from the manifest.
+
+    Args:
+        rows: of the manifest.
+        cache: folder for decoded audio.
+        songs: at most so many.
+        report: called with each track as it is done.
+
+    Returns:
+        strips in the manifest's order, and a line for each song that has none.
+    """
+    files = by_track(rows)
+    tracks = list(files)
+    n = min(songs, len(tracks))
+    strips, notes = [], []
+    for track in (tracks[i * len(tracks) // n] for i in range(n)):
+        library = Library.from_rows(files[track], cache, allow_none=True)
+        notes += library.failed
+        strips += [strip_of(entry) for entry in labelled(library.entries)]
+        if report:
+            report(track)
+    return strips, notes
+
+
+def strip_of(entry: Entry) -> Strip:
+    """The strip of a song; its `activity` says where somebody sings."""
+    voice, backing = _energy(entry.vocals), _energy(entry.accompaniment)
+    total = voice + backing
+    whole = entry.vocals if entry.vocals is not None else entry.accompaniment
+    assert whole is not None
+    n = whole.shape[1]
+    return Strip(
+        track=entry.track,
+        seconds=n / GRID_22.sample_rate,
+        level_db=(10 * np.log10(total / max(1, 2 * n / COLUMNS) + 1e-10)).astype(np.float32),
+        voice=(voice / np.maximum(total, 1e-12)).astype(np.float32),
+        voiced=None if entry.vocals is None else float(np.mean(entry.activity)),
+    )
+
+
+def _energy(part: Int16 | None) -> Float32:
+    """Energy of each column, of both channels."""
+    if part is None:
+        return np.zeros(COLUMNS, np.float32)
+    edges = np.linspace(0, part.shape[1], COLUMNS + 1).astype(int)
+    power = np.zeros(part.shape[1] + 1)
+    for channel in part:
+        power[1:] += np.square(channel / np.float32(FULL_SCALE))
+    return np.asarray(np.diff(np.cumsum(power)[edges]), np.float32)

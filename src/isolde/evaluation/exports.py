@@ -1,0 +1,125 @@
+"""Results as files for other programs: CSV, Parquet, JSON, and museval's layout; it draws no table.
+
+Everywhere a metric without meaning for a song is empty (CSV), null (Parquet, JSON) or NaN (museval,
+whose files hold it so); it is never a number.
+"""
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from isolde.errors import MissingExtraError
+from isolde.evaluation import statistics
+from isolde.evaluation.bsseval import MEASURES, museval_json
+from isolde.evaluation.scoring import Result
+from isolde.evaluation.songs import ACCOMPANIMENT, VOCALS
+from isolde.evaluation.summaries import summarise
+
+ABOUT = ("track", "artist", "candidate", "kind")
+NUMBERS = ("seconds", "cpu_seconds", "speed")
+
+
+def columns_of(results: Sequence[Result]) -> dict[str, list[Any]]:
+    """The results by column: who and what, numbers (None where there is none), and the error."""
+    keys = list(dict.fromkeys(key for result in results for key in result.metrics))
+    columns: dict[str, list[Any]] = {
+        name: [getattr(result, name) for result in results] for name in (*ABOUT, *NUMBERS)
+    }
+    columns |= {key: [r.metrics.get(key, math.nan) for r in results] for key in keys}
+    for name in (*NUMBERS, *keys):
+        columns[name] = [None if math.isnan(value) else value for value in columns[name]]
+    columns["error"] = [result.error for result in results]
+    return columns
+
+
+def results_csv(results: Sequence[Result]) -> str:
+    """One line per song and candidate."""
+    columns = columns_of(results)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    for row in zip(*columns.values(), strict=True):
+        writer.writerow([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row])
+    return buffer.getvalue()
+
+
+def require_parquet() -> ModuleType:
+    """The module that writes Parquet.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        raise MissingExtraError("pyarrow", extra="parquet", purpose="Parquet") from None
+    module: ModuleType = pyarrow
+    return module
+
+
+def write_parquet(path: str | Path, results: Sequence[Result]) -> None:
+    """The columns of the CSV as a Parquet file: text, 64-bit numbers, nulls.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+    """
+    arrow = require_parquet()
+    columns = columns_of(results)
+    arrays = {
+        name: arrow.array(values, arrow.string() if name in (*ABOUT, "error") else arrow.float64())
+        for name, values in columns.items()
+    }
+    arrow.parquet.write_table(arrow.table(arrays), path)
+
+
+def write_museval(folder: str | Path, results: Sequence[Result]) -> list[Path]:
+    """A JSON file of museval's for every result that BSSEval scored.
+
+    They lie in `{folder}/{candidate}/test/{track}.json`, as museval's own evaluation leaves them,
+    so that `museval.MethodStore().add_evalstore` and its `boxplot` script read them.
+
+    Returns:
+        The files written.
+    """
+    written = []
+    for result in results:
+        frames = {
+            stem: {name: result.frames[f"{stem}_{name}_v4"] for name in MEASURES}
+            for stem in (VOCALS, ACCOMPANIMENT)
+            if f"{stem}_sdr_v4" in result.frames
+        }
+        if not frames:
+            continue
+        path = Path(folder, file_name(result.candidate), "test", file_name(result.track) + ".json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(museval_json(frames), indent=2) + "\n", encoding="utf-8")
+        written.append(path)
+    return written
+
+
+def summary_json(results: Sequence[Result], *, seed: int = statistics.SEED) -> str:
+    """The summaries as JSON."""
+    rows = [asdict(summary) for summary in summarise(results, seed=seed)]
+    return json.dumps(_null_nan(rows), indent=1, allow_nan=False) + "\n"
+
+
+def file_name(name: str) -> str:
+    """A name as that of a file on any system; spaces and letters of all alphabets stay."""
+    return re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", name).strip(". ") or "_"
+
+
+def _null_nan(value: object) -> object:
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _null_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_null_nan(item) for item in value]
+    return value

@@ -1,0 +1,46 @@
+"""How a table was made, for whoever wants to make it again; it measures nothing."""
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from isolde import __version__
+from isolde.evaluation.songs import Song
+
+
+def provenance(
+    data: str | Path, songs: Sequence[Song], *, command: str | None = None
+) -> dict[str, str]:
+    """What a reader needs to make the table again: command, commit, version, data, day.
+
+    Args:
+        data: what the songs were found in; only its own name is told.
+        songs: what was measured.
+        command: default the command line of this process.
+    """
+    return {
+        "command": command or " ".join(["isolde", *sys.argv[1:]]),
+        "commit": commit(),
+        "isolde": __version__,
+        "data": f"{Path(data).name}: {len(songs)} songs, "
+        f"{len({song.artist for song in songs})} artists",
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+    }
+
+
+def as_list(made: Mapping[str, str]) -> str:
+    """The lines below a table, as a Markdown list."""
+    return "".join(f"* {name}: `{value}`\n" for name, value in made.items())
+
+
+def commit() -> str:
+    """The commit of the working copy that this file is in; with + when something is changed."""
+    here = Path(__file__).parent
+    words = ["git", "-C", str(here), "describe", "--always", "--abbrev=12", "--dirty=+"]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return done.stdout.strip() if done.returncode == 0 else "unknown"

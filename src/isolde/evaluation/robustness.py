@@ -1,0 +1,145 @@
+"""What songs as users have them cost in dB: the same songs clean and changed; changes none itself.
+
+Losses are paired by song: the candidate on the changed song minus the same candidate on the song as
+it is. The oracle's own loss stands beside them: what the change takes from the best mask there is
+(8 kHz has fewer bins; a coded mixture is no longer the sum of its stems) is nobody's fault.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from isolde.errors import InputError
+from isolde.evaluation import statistics, tables
+from isolde.evaluation.candidates import Candidate
+from isolde.evaluation.distortions import CLEAN, Distortion, distorted, original, standard
+from isolde.evaluation.identity import code_digest
+from isolde.evaluation.oracles import oracles
+from isolde.evaluation.provenance import as_list, provenance
+from isolde.evaluation.runner import Progress, evaluate
+from isolde.evaluation.scoring import Result
+from isolde.evaluation.songs import find_songs
+from isolde.evaluation.statistics import Comparison
+
+ORACLE = "power ratio"
+METRIC = "vocals_usdr"
+Losses = Mapping[str, Mapping[str, Comparison]]  # distortion -> candidate -> changed minus clean
+
+
+def measure_robustness(
+    data: str | Path,
+    candidates: Sequence[Candidate],
+    *,
+    output: str | Path,
+    distortions: Sequence[Distortion] | None = None,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    limit: int | None = None,
+    seed: int = statistics.SEED,
+    progress: Progress | None = None,
+    command: str | None = None,
+) -> tuple[list[Result], str]:
+    """Measure the same songs clean and changed, and write what each change costs in dB.
+
+    It writes `robustness.jsonl` (resumable), `robustness.md` and `robustness.json`.
+
+    Args:
+        data: see `songs.find_songs`.
+        candidates: what is measured; the oracle comes by itself.
+        output: folder for the files.
+        distortions: default those of `distortions.standard`.
+        jobs: see `runner.evaluate`.
+        scheduler: see `runner.evaluate`.
+        limit: at most so many songs.
+        seed: of the bootstrap.
+        progress: see `runner.evaluate`.
+        command: the command line to print below the table; default that of this process.
+
+    Returns:
+        The results, tracks named as by `distortions.distorted`, and the table as Markdown.
+
+    Raises:
+        InputError: data or numbers that cannot be used.
+    """
+    songs = find_songs(data, limit=limit)
+    ceiling = [c for c in oracles() if ORACLE in c.name]
+    mark = f"distortions {code_digest('isolde.evaluation.distortions')}"
+    marked = [replace(c, identity=f"{c.identity} {mark}") for c in (*candidates, *ceiling)]
+    changes = [CLEAN, *(standard() if distortions is None else distortions)]
+    folder = Path(output)
+    results = evaluate(
+        [song for change in changes for song in distorted(songs, change)],
+        marked,
+        results=folder / "robustness.jsonl",
+        jobs=jobs,
+        scheduler=scheduler,
+        brief=True,
+        progress=progress,
+    )
+    losses = losses_of(results, seed=seed)
+    text = "\n".join(
+        [
+            robustness_markdown(results, losses),
+            "First row: median vocals uSDR of the undistorted songs in dB. Below: what each change "
+            "adds to it, the median over songs of the paired differences with its 95 % bootstrap "
+            "interval; negative is lost.\n",
+            as_list(provenance(data, songs, command=command)),
+        ]
+    )
+    (folder / "robustness.md").write_text(text, encoding="utf-8")
+    plain = {d: {c: asdict(loss) for c, loss in row.items()} for d, row in losses.items()}
+    (folder / "robustness.json").write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+    return results, text
+
+
+def losses_of(results: Sequence[Result], *, seed: int = statistics.SEED) -> Losses:
+    """What each change costs each candidate, paired by song.
+
+    Args:
+        results: of clean and changed songs, as `measure_robustness` gives them.
+        seed: of the bootstrap.
+
+    Raises:
+        InputError: there are no clean songs to compare with.
+    """
+    scores: dict[str, dict[str, dict[str, float]]] = {}
+    for result in results:
+        track, change = original(result.track)
+        value = np.nan if result.error else result.metrics.get(METRIC, np.nan)
+        scores.setdefault(change, {}).setdefault(result.candidate, {})[track] = value
+    clean = scores.pop(CLEAN.name, None)
+    if clean is None:
+        raise InputError("no undistorted songs among the results: nothing to compare with")
+    out: dict[str, dict[str, Comparison]] = {}
+    for change, rows in scores.items():
+        for name, values in rows.items():
+            tracks = [track for track in values if track in clean.get(name, {})]
+            after, before = [values[t] for t in tracks], [clean[name][t] for t in tracks]
+            comparison = statistics.compare(after, before, seed=seed)
+            out.setdefault(change, {})[name] = comparison
+    return out
+
+
+def robustness_markdown(results: Sequence[Result], losses: Losses) -> str:
+    """The table: a row per change, a column per candidate."""
+    names = list(dict.fromkeys(result.candidate for result in results))
+    clean = [r for r in results if original(r.track)[1] == CLEAN.name and not r.error]
+    top = ["undistorted"]
+    for name in names:
+        values = [r.metrics.get(METRIC, np.nan) for r in clean if r.candidate == name]
+        top.append(tables.format_value(float(np.nanmedian(values))) if values else "-")
+    rows = [top]
+    for change, row in losses.items():
+        cells = [change]
+        for name in names:
+            loss = row[name].median if name in row else None
+            if loss is None or loss.n == 0:
+                cells.append("-")
+                continue
+            low, high = tables.format_value(loss.low), tables.format_value(loss.high)
+            cells.append(f"{loss.value:+.2f} [{low}, {high}]")
+        rows.append(cells)
+    return tables.markdown(["change", *names], rows)

@@ -1,0 +1,103 @@
+"""Results over songs: each candidate's medians and means, and candidates paired; draws no table."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from isolde.evaluation import statistics
+from isolde.evaluation.detection import ActivityScores
+from isolde.evaluation.scoring import Result
+from isolde.evaluation.statistics import Comparison, Interval
+from isolde.evaluation.voicing import pooled_scores
+
+KIND_ORDER = ("model", "peer", "floor", "oracle")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One candidate over all songs.
+
+    Attributes:
+        candidate: its name.
+        kind: its kind.
+        n_songs: songs measured.
+        n_failed: songs on which it failed.
+        medians: metric -> median over songs with its interval.
+        means: metric -> mean over songs with its interval.
+        speed: median over songs of audio seconds per CPU second, with its interval.
+    """
+
+    candidate: str
+    kind: str
+    n_songs: int
+    n_failed: int
+    medians: dict[str, Interval]
+    means: dict[str, Interval]
+    speed: Interval
+
+
+def summarise(results: Sequence[Result], *, seed: int = statistics.SEED) -> list[Summary]:
+    """Summaries by candidate: models, peers, floors, oracles, each in the order first seen."""
+    names: dict[str, list[Result]] = {}
+    for result in results:
+        names.setdefault(result.candidate, []).append(result)
+    out = []
+    for name, rows in names.items():
+        good = [row for row in rows if row.error is None]
+        keys = list(dict.fromkeys(key for row in good for key in row.metrics))
+        columns = {key: [row.metrics.get(key, math.nan) for row in good] for key in keys}
+        medians = {k: statistics.bootstrap(v, seed=seed) for k, v in columns.items()}
+        means = {
+            k: statistics.bootstrap(v, statistic="mean", seed=seed) for k, v in columns.items()
+        }
+        speed = statistics.bootstrap([row.speed for row in good], seed=seed)
+        out.append(
+            Summary(name, rows[0].kind, len(good), len(rows) - len(good), medians, means, speed)
+        )
+    return sorted(out, key=lambda summary: _rank(summary.kind))
+
+
+def paired(
+    results: Sequence[Result],
+    *,
+    against: str,
+    metric: str = "vocals_usdr",
+    seed: int = statistics.SEED,
+) -> dict[str, Comparison]:
+    """Every other candidate compared with one, on the songs that both have.
+
+    Args:
+        results: of several candidates.
+        against: name of the candidate that the others are compared with.
+        metric: what is compared; higher must be better.
+        seed: of the bootstrap.
+
+    Returns:
+        Candidate -> comparison (candidate minus `against`).
+    """
+    by: dict[str, dict[str, float]] = {}
+    for result in results:
+        if result.error is None:
+            by.setdefault(result.candidate, {})[result.track] = result.metrics.get(metric, math.nan)
+    base = by.get(against, {})
+    out = {}
+    for name, scores in by.items():
+        shared = [track for track in scores if track in base]
+        if name != against and shared:
+            a, b = [scores[t] for t in shared], [base[t] for t in shared]
+            out[name] = statistics.compare(a, b, seed=seed)
+    return out
+
+
+def activity_of(results: Sequence[Result]) -> dict[str, ActivityScores]:
+    """Voice activity of each candidate, over the blocks of all its songs together."""
+    out = {}
+    for summary in summarise(results):
+        songs = [r.voicing for r in results if r.candidate == summary.candidate and not r.error]
+        if any(song.labels for song in songs):
+            out[summary.candidate] = pooled_scores(songs)
+    return out
+
+
+def _rank(kind: str) -> int:
+    return KIND_ORDER.index(kind) if kind in KIND_ORDER else len(KIND_ORDER)
