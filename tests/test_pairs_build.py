@@ -11,8 +11,9 @@ from test_pairs_align import RATE, band, voice
 
 from isolde import audio
 from isolde.datasets.pairs import build_folder, build_pair, pair_arrays
-from isolde.datasets.pairs.align import prepare
+from isolde.datasets.pairs.align import align, prepare
 from isolde.datasets.pairs.drift import warp
+from isolde.datasets.pairs.fir import convolve
 from isolde.datasets.pairs.gain import apply, estimate, match_channels, third_octaves, triangles
 from isolde.datasets.pairs.match import holds_more, line_of, two_sides
 from isolde.datasets.pairs.offset import COARSE_RATE, Haystack
@@ -139,6 +140,41 @@ def test_seconds_that_do_not_fit_are_rejected_with_the_reason():
     assert any("does not hold it" in r for r in reasons)
     assert any("has nothing for this time" in r for r in reasons)
     assert sum(s.end - s.start for s in report.spans) == pytest.approx(40.0)
+
+
+def test_other_bars_of_a_song_made_of_samples_are_refused():
+    """The same recording really is in both, to the microsecond, but it is not the same song."""
+    sample, rate = voice(12, 70, rests=0), RATE
+    mix = np.concatenate([sample, voice(14, 71, rests=0)], axis=1) + band(26, 72)
+    other = np.concatenate([voice(6, 73, rests=0), sample, voice(14, 74, rests=0)], axis=1)
+    report, arrays = pair_arrays(mix, other, mix_rate=rate, partner_rate=rate, kind="vocal")
+    assert arrays is None and "another part" in report.reason
+    assert report.denied > 0.4  # 14 of 26 s
+    right = np.concatenate([sample, mix[:, 12 * rate :] - band(26, 72)[:, 12 * rate :]], axis=1)
+    report, arrays = pair_arrays(mix, right, mix_rate=rate, partner_rate=rate, kind="vocal")
+    assert arrays is not None and report.denied < 0.01
+
+
+def test_a_leak_of_the_voice_is_no_edit_of_the_song():
+    """An intro in which a later verse leaks 26 dB down, as headphones do: it sets no level."""
+    v, a = voice(24, 75, rests=0), band(24, 76)
+    intro = 0.05 * v[:, 8 * RATE : 16 * RATE] + 0.01 * band(8, 77)
+    mix = np.concatenate([intro, v + a], axis=1)
+    found = align(mix, v, mix_rate=RATE, partner_rate=RATE)
+    assert len(found.pieces) == 2  # the leak is heard where it is ...
+    report, arrays = pair_arrays(mix, v, mix_rate=RATE, partner_rate=RATE, kind="vocal")
+    assert arrays is not None and len(report.pieces) == 1  # ... and known for what it is
+    assert report.pieces[0].offset == pytest.approx(8.0, abs=20e-6)
+    assert sdr(v, arrays.vocals[:, 8 * RATE :]) > 20
+
+
+def test_a_filter_in_blocks_is_the_filter():
+    rng = np.random.default_rng(3)
+    audio, taps = rng.standard_normal((2, 1000)).astype(np.float32), rng.standard_normal((2, 33))
+    whole = convolve(audio, taps)
+    assert whole.shape == (2, 1032)
+    np.testing.assert_allclose(convolve(audio, taps, block=97), whole, atol=1e-5)
+    np.testing.assert_allclose(whole[1], np.convolve(audio[1], taps[1]), atol=1e-5)
 
 
 def test_scores_tell_presence_absence_and_silence():

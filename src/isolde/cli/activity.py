@@ -25,7 +25,9 @@ def activity(
     ] = "csv",
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="A file for one song, or a folder [standard output]."),
+        typer.Option(
+            "-o", "--output", help="A file for one song, or a folder; else standard output."
+        ),
     ] = None,
     model: Annotated[str, typer.Option(help="Name or path of an activity model.")] = "activity",
     onset: Annotated[float, typer.Option(help="Probability at which a segment begins.")] = 0.5,

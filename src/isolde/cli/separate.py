@@ -36,7 +36,8 @@ def separate(
         typer.Argument(metavar="SONG...", help="Files and folders; '-' reads from standard input."),
     ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder for the stems [the current one].")
+        Path | None,
+        typer.Option("-o", "--output", help="Folder for the stems; else the current one."),
     ] = None,
     stem: Annotated[
         list[str] | None, typer.Option(help="Only this stem; may be given several times.")
@@ -44,7 +45,7 @@ def separate(
     model: Annotated[str, typer.Option(help="Name or path of a model.")] = "vocals",
     format_: Annotated[str, typer.Option("--format", help="wav, flac, ogg, opus or mp3.")] = "wav",
     bit_depth: Annotated[
-        str | None, typer.Option(help="16, 24, 32 or 32f (float) [the song's own].")
+        str | None, typer.Option(help="16, 24, 32 or 32f (float); else the song's own.")
     ] = None,
     clip: Annotated[
         Clip, typer.Option(help="Samples beyond full scale: limit and warn, limit, or fail.")
@@ -66,10 +67,10 @@ def separate(
         ),
     ] = False,
     start: Annotated[float, typer.Option(help="In seconds.")] = 0.0,
-    end: Annotated[float | None, typer.Option(help="In seconds [the song's].")] = None,
+    end: Annotated[float | None, typer.Option(help="In seconds; else the song's.")] = None,
     name: Annotated[str, typer.Option(help="Names of the files.")] = "{track}/{stem}.{ext}",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
-    threads: Annotated[int, typer.Option(min=0, help="For the network [cores, up to 4].")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="For the network; 0: cores, up to 4.")] = 0,
     jobs: Annotated[
         int, typer.Option(min=0, help="Songs side by side, in processes; 0: one per core.")
     ] = 1,

@@ -28,7 +28,7 @@ EXCERPT_SECONDS = 10.0
 AROUND = 0.6  # seconds on either side of what the network looks at
 
 TEXTS = {
-    "spectrogram": "Windows of 2048 samples that overlap by 75 %. Cyan: the pitch that pYIN hears; "
+    "spectrogram": "Windows of 2048 samples that overlap by 75 %. Blue: the pitch that pYIN hears; "
     "dashed: its harmonics; orange, at the top: unvoiced bursts, consonants and breath.",
     "separation": "The mixture, the share of every point that is taken for voice, and what that "
     "leaves of the mixture.",
@@ -189,7 +189,7 @@ def _report(target: Path, looked: Looked, pictures: dict[str, bytes], model: str
     heard = min(looked.seconds, LISTEN_SECONDS)
     end = looked.start + looked.seconds
     summary = (
-        f"{time_label(looked.start)} to {time_label(end)}, "
+        f"{time_label(looked.start)} to {time_label(end)} of the song, "
         f"{looked.sample_rate} Hz, separated by the model '{model}'. "
         f"To listen to: the first {heard:.0f} s; a player goes on where another one was."
     )

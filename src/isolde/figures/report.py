@@ -19,7 +19,7 @@ _PAGE = """<!doctype html>
    max-width: 1240px; margin: 2rem auto; padding: 0 1rem; }}
  h1 {{ font-size: 1.5rem; margin-bottom: 0; }} h2 {{ font-size: 1.1rem; margin: 2rem 0 .3rem; }}
  p {{ margin: .2rem 0 .6rem; max-width: 46rem; }} .small {{ color: #595959; font-size: .9rem; }}
- img {{ width: 100%; height: auto; }}
+ .wide {{ overflow-x: auto; }} img {{ width: 100%; min-width: 46rem; height: auto; }}
  .players {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr));
    gap: 1rem; margin: 1rem 0; }}
  audio {{ width: 100%; }} figcaption {{ font-weight: 600; }} figure {{ margin: 0; }}
@@ -66,7 +66,8 @@ def write_report(
     """
     sections = [
         f"<h2>{html.escape(heading)}</h2>\n<p>{html.escape(text)}</p>\n"
-        f'<img alt="{html.escape(heading)}" src="data:image/png;base64,{_text(picture)}">'
+        f'<div class="wide"><img alt="{html.escape(heading)}" '
+        f'src="data:image/png;base64,{_text(picture)}"></div>'
         for heading, text, picture in pictures
     ]
     page = _PAGE.format(
