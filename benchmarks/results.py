@@ -6,7 +6,8 @@
 SONGS is a folder in the musdb layout (ours is musdb18-7-dev), OUTPUT keeps what was measured. A run
 that is stopped goes on where it was; a new model under an old name has another checksum, so only
 its rows are measured, and those of oracles, peers and rules are taken from OUTPUT. Text between the
-marks of a page is replaced, prose is left alone: read it again after every run.
+marks of a page is replaced, prose is left alone: read it again after every run. What takes no model
+of ours can be measured beforehand: --models rules --robust "" --keep-docs.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from isolde.evaluation import command
 from isolde.evaluation.scoring import Result
+from isolde.evaluation.songs import find_songs
 
 DOCS = Path(__file__).parents[1] / "docs"
 MARK = "<!-- {}: made by benchmarks/results.py -->"
@@ -27,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the tables of docs/results.md again.")
     parser.add_argument("songs", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--models", default="vocals,vocals:binary,rules")
+    parser.add_argument("--models", default="vocals,vocals:binary,vocals:gate,vocals-live,rules")
     parser.add_argument("--robust", default="vocals", help="models of docs/robustness.md")
     parser.add_argument("--peers", default="spleeter")
     parser.add_argument("--every", type=int, default=2, help="songs of docs/robustness.md: 1 in N")
@@ -35,7 +37,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("results", "robustness"))
     parser.add_argument("--keep-docs", action="store_true", help="measure only")
     arguments = parser.parse_args()
-    peers = [name for name in arguments.peers.split(",") if name]
+    peers = names(arguments.peers)
     if arguments.only != "robustness":
         results(arguments, peers)
     if arguments.only != "results":
@@ -44,11 +46,10 @@ def main() -> None:
 
 def results(arguments: argparse.Namespace, peers: list[str]) -> None:
     """The tables of all candidates on all songs."""
-    models = arguments.models.split(",")
     words = f"--models {arguments.models}" + "".join(f" --peers {name}" for name in peers)
     done = command.run(
         arguments.songs,
-        models=models,
+        models=names(arguments.models),
         peers=peers,
         output=arguments.output / "all",
         with_classical=True,
@@ -63,12 +64,12 @@ def results(arguments: argparse.Namespace, peers: list[str]) -> None:
 
 def robustness(arguments: argparse.Namespace, peers: list[str]) -> None:
     """What changes of the songs cost."""
-    n_songs = len(command.find_songs(arguments.songs))
+    n_songs = len(find_songs(arguments.songs))
     limit = -(-n_songs // arguments.every)
     words = f"--models {arguments.robust}" + "".join(f" --peers {name}" for name in peers)
     done = command.run_robustness(
         arguments.songs,
-        models=arguments.robust.split(","),
+        models=names(arguments.robust),
         peers=peers,
         output=arguments.output / "robustness",
         jobs=arguments.jobs,
@@ -79,6 +80,11 @@ def robustness(arguments: argparse.Namespace, peers: list[str]) -> None:
     )
     if not arguments.keep_docs:
         paste(DOCS / "robustness.md", "robustness", done.summary)
+
+
+def names(text: str) -> list[str]:
+    """Names by commas; none of an empty text."""
+    return [name for name in text.split(",") if name]
 
 
 def paste(page: Path, name: str, text: str) -> None:

@@ -16,7 +16,8 @@ from isolde import songs
 from isolde.audio import write
 from isolde.cli import app
 from isolde.datasets.alignment import lag_of, residual_db
-from isolde.datasets.checking import Report, check, clipped_samples
+from isolde.datasets.checking import Report, check
+from isolde.datasets.judging import clipped_samples
 from isolde.datasets.layouts import scan
 from isolde.datasets.library import Library
 from isolde.datasets.manifest import (
@@ -251,6 +252,19 @@ def test_faults_of_files_are_named(tmp_path: Path, song):
     assert len(report.bad_tracks) == 7
     for fault in report.faults:
         assert fault.file is not None and str(fault.file) in str(fault)
+
+
+def test_a_clipped_mixture_is_only_noted(tmp_path: Path, song):
+    """Masters are; its stems are fine."""
+    parts = {stem: 1.5 * audio for stem, audio in song.items()}
+    mixture = np.clip(with_mixture(parts)["mixture"], -1, 1)
+    parts = {stem: np.clip(audio, -0.99, 0.99) for stem, audio in parts.items()}
+    put(tmp_path / "A - 1", {**parts, "mixture": mixture})
+    report = checked(tmp_path)
+    assert report.faults == []
+    assert [f.file.name for f in report.findings if f.kind == "clipped" and f.file] == [
+        "mixture.wav"
+    ]
 
 
 def test_one_peak_is_no_clipping():

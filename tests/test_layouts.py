@@ -13,7 +13,7 @@ from isolde.audio import write
 from isolde.datasets.layouts import Hints, find, scan
 from isolde.datasets.library import Library
 from isolde.datasets.manifest import by_track
-from isolde.datasets.naming import clean_artist
+from isolde.datasets.naming import artist_by_name, clean_artist
 from isolde.datasets.sources import Source
 from isolde.errors import AudioError, InputError
 from isolde.stages import Float32
@@ -268,6 +268,32 @@ def test_tags_have_the_first_word(tmp_path: Path, song):
     assert {(row.artist, row.licence) for row in said} == {("Z", "CC BY")}
 
 
+def test_tags_in_files_go_before_names(tmp_path: Path, song):
+    """A guess from a name is given up for a tag; what somebody said is not."""
+    tags = {"artist": "Véra", "license": "CC BY 4.0"}
+    for path in ("songs/01 - One.flac", "songs/test/Band - Two.flac", "songs/Other - Three.ogg"):
+        write(tmp_path / path, song["bass"], RATE, tags=tags if "Three" not in path else None)
+    how = Hints(loose="mixture", validation=1.0)
+    names = {row.track: row.artist for row in find([tmp_path], how=how).rows}
+    assert names == {"01 - One": "songs", "Band - Two": "Band", "Other - Three": "Other"}
+    rows = scan([tmp_path], how=how).rows
+    assert {(r.track, r.artist, r.split, r.licence) for r in rows} == {
+        ("01 - One", "Véra", "validation", "CC BY 4.0"),
+        ("Band - Two", "Véra", "test", "CC BY 4.0"),
+        ("Other - Three", "Other", "validation", "unknown"),
+    }
+    said = scan([tmp_path], how=replace(how, artist="I", licence="GPL")).rows
+    assert {(row.artist, row.licence) for row in said} == {("I", "GPL")}
+
+
+def test_artists_in_names():
+    assert artist_by_name("03 - Band - Song - Live") == "Band"
+    assert artist_by_name("07. - Song", album="Band") == "Band"
+    assert artist_by_name("311 - Down") == "311"
+    assert artist_by_name("1.Hydrogen") == "1.Hydrogen"
+    assert artist_by_name("_x") == "_x"
+
+
 def test_a_songs_own_folder_and_a_link_in_a_circle(tmp_path: Path, song):
     folder = put(tmp_path / "sets" / "A - B", {"vocals": song["vocals"]})
     assert [row.track for row in find([folder]).rows] == ["A - B"]
@@ -294,17 +320,38 @@ def test_bad_files_cost_their_song_only(tmp_path: Path, song):
     assert sum("Bad - short" in problem for problem in library.failed) == 1
 
 
-def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path, song):
+def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path, song, monkeypatch):
     put(tmp_path / "Good", {"vocals": song["vocals"]})
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0)
+    (tmp_path / "closed").mkdir()
+    listed = Path.iterdir
+
+    def iterdir(folder: Path):
+        if folder.name == "closed":  # as the system says it to those who are not root
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    found = find([tmp_path])
+    assert len(found.rows) == 1
+    assert found.problems == [f"{tmp_path / 'closed'}: cannot be read (Permission denied)"]
+
+
+def test_nothing_is_written_beside_the_songs(tmp_path: Path, song):
+    """A read-only disk will do."""
+    put(tmp_path / "in" / "A - B", song)
+    put(tmp_path / "in", {"alone": song["vocals"]})
+    folders = [tmp_path / "in" / "A - B", tmp_path / "in"]
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "in").rglob("*")}
+    for folder in folders:
+        folder.chmod(0o555)
     try:
-        if os.access(closed, os.R_OK):
-            pytest.skip("this user may read everything")
-        found = find([tmp_path])
+        assert len(scan([tmp_path / "in"]).rows) == 4  # alone.wav: nobody knows what it is
+        library = Library([tmp_path / "in"], tmp_path / "c", stems=("drums",))
     finally:
-        closed.chmod(0o755)
-    assert len(found.rows) == 1 and "closed" in found.problems[0]
+        for folder in folders:
+            folder.chmod(0o755)
+    assert len(library.entries) == 2
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "in").rglob("*")} == before
 
 
 def test_a_missing_folder_is_an_error(tmp_path: Path):

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from test_live_pipeline import RATE, plan_for, run, small_model, started  # noqa
 from isolde import catalogue
 from isolde.errors import InputError, ModelError
 from isolde.live import console
-from isolde.live.loop import Backlog
+from isolde.live.loop import Backlog, Loop
 from isolde.live.pipes import Filter
 from isolde.live.worker import load
 from isolde.loading import load_separator, synthesis_of
@@ -210,6 +211,33 @@ def test_the_shipped_low_latency_model_is_under_60_ms():
     assert separator.grid.synthesis == card.synthesis == "short"
     assert separator.latency / RATE < 0.060
     assert card.metrics["latency, ms"] == pytest.approx(1000 * separator.latency / RATE, abs=0.01)
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+@pytest.mark.parametrize("on_stems", [True, False])
+@pytest.mark.parametrize("caught_up", [True, False])
+def test_a_worker_that_is_behind_is_not_waited_for(depth, on_stems, caught_up):
+    """In overload waiting starves the device; with a depth of 0 it is the way back to stems."""
+    plan = plan_for("vocals", block=512, depth=depth)
+    pipeline = SimpleNamespace(on_stems=on_stems, caught_up=caught_up)
+    loop = Loop(plan, pipeline, follows=True)
+    patience = loop._patience(SimpleNamespace(queued=(0, 1024)))
+    if on_stems:  # as long as the output has enough to play
+        assert patience == pytest.approx(1024 / RATE - 0.003)
+    else:
+        assert patience == pytest.approx(0.6 * 512 / RATE if depth == 0 and caught_up else 0)
+
+
+def test_caught_up_is_all_but_the_newest_block(model, started):  # noqa: F811
+    plan = plan_for(model, block=512, depth=0, synthesis="short")
+    pipeline = started(plan)
+    run(pipeline, noise(2, RATE // 2))  # patiently, so all stems are there
+    assert pipeline.caught_up
+    pipeline.push(noise(2, 512))
+    pipeline.pull(512)  # not waited for, but it was the newest only
+    pipeline.push(noise(2, 512))
+    pipeline.available = pipeline.position + plan.reserve - 1
+    assert not pipeline.caught_up
 
 
 # --- the devices' queues

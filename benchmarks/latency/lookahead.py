@@ -1,17 +1,19 @@
-"""What look-ahead is worth: one network, taught to answer earlier, and heard on whole songs.
+"""What look-ahead is worth: one network, asked and taught to answer earlier, heard on whole songs.
 
     python benchmarks/latency/lookahead.py prepare RUN TO --look-ahead 3
-    python benchmarks/latency/lookahead.py train TO DATA... --cache CACHE [--synthesis short]
-    python benchmarks/latency/lookahead.py score TO SONGS --cache CACHE --synthesis short
+    python benchmarks/latency/lookahead.py train TO DATA... --cache CACHE --synthesis short
+    python benchmarks/latency/lookahead.py publish TO FOLDER --name vocals-live --synthesis short
+    python benchmarks/latency/lookahead.py score FOLDER/vocals-live.onnx SONGS --out SCORES
     python benchmarks/latency/lookahead.py table SCORES... --against SCORES
-    python benchmarks/latency/lookahead.py publish TO FOLDER --synthesis short --metrics SCORES
+    python benchmarks/latency/lookahead.py publish TO FOLDER ... --metrics SCORES
 
 `prepare` takes the averaged weights of a trained run over into a new one with less look-ahead. The
 article's window of 25 frames answers for its middle; its pools use 18 columns of it, of which the
 answer's is the 13th, and see the other frames from the corner of the eye only. So a window that is
 cut behind the look-ahead keeps every weight where it was: n_frames = 13 + look-ahead, but at least
 the 18 that two pools of three need. From 5 frames of look-ahead on nothing has moved; with less,
-the answer lies 5 - look-ahead frames later in the window than it was taught for.
+the answer lies 5 - look-ahead frames later in the window than it was taught for. `train` is for
+that, and may be left out. It goes on where it was stopped.
 
 Nothing here is imported by the package.
 """
@@ -28,10 +30,11 @@ from unittest import mock
 import numpy as np
 
 SHORTEST = 18
-BUDGET = {"warm_up": 20, "decay": 1.0, "average": 0.98, "interior_steps": 0}
+PARTS = ("vocals", "drums", "bass", "other", "accompaniment")
+BUDGET = {"warm_up": 20, "decay": 0.95, "average": 0.98}
 SUMMARY = (
-    "For live use: {ahead} frames of look-ahead and the short synthesis, {ms:.0f} ms; else the "
-    "article's mask network (323,233 parameters)."
+    "For live use, {ms:.0f} ms: the network of '{base}' (323,233 parameters) with {ahead} frames "
+    "of look-ahead and the {synthesis} synthesis."
 )
 
 
@@ -55,29 +58,23 @@ def latency_ms(look_ahead: int, synthesis: str) -> float:
 
 def prepare(asked: argparse.Namespace) -> None:
     """A run of no steps: the averaged weights, a shorter window, less look-ahead."""
-    import torch
-    from safetensors.torch import load_file, save_file
-
+    from isolde.training.checkpoint import Checkpoint
     from isolde.training.recipe import Recipe
 
     recipe = Recipe.from_dict(json.loads((asked.run / "recipe.json").read_text()))
+    shape = replace(recipe.task.shape, n_frames=max(SHORTEST, 13 + asked.look_ahead))
+    task = replace(recipe.task, shape=shape, look_ahead=asked.look_ahead, interior_steps=0)
     recipe = replace(
         recipe,
-        shape=replace(recipe.shape, n_frames=max(SHORTEST, 13 + asked.look_ahead)),
-        look_ahead=asked.look_ahead,
+        task=task,
         steps=asked.steps,
         learning_rate=asked.rate,
         seed=asked.seed,
         **BUDGET,
     )
-    tensors = load_file(asked.run / "state.safetensors")
-    average = {k.removeprefix("average."): v for k, v in tensors.items() if k[:8] == "average."}
-    state = {k: v for k, v in tensors.items() if k in ("network.mean", "network.std")}
-    state |= {f"network.{k}": v for k, v in average.items()}
-    state |= {f"average.{k}": v.clone() for k, v in average.items()}
-    state["step"] = torch.tensor(0)
+    found = Checkpoint.load(asked.run / "state.safetensors")
     asked.to.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.contiguous() for k, v in state.items()}, asked.to / "state.safetensors")
+    Checkpoint(found.averaged, found.average).save(asked.to / "state.safetensors")
     (asked.to / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=1))
 
 
@@ -86,7 +83,6 @@ def train(asked: argparse.Namespace) -> None:
     import torch
 
     from isolde.datasets.library import Library
-    from isolde.datasets.remix import Mixer
     from isolde.training.loop import Run
     from isolde.training.recipe import Recipe
 
@@ -94,8 +90,9 @@ def train(asked: argparse.Namespace) -> None:
     torch.set_flush_denormal(True)
     recipe = Recipe.from_dict(json.loads((asked.run / "recipe.json").read_text()))
     songs = Library(asked.data, asked.cache).entries
+    examples = recipe.task.examples(songs, recipe.remix, seed=recipe.seed)
     with examples_for(asked.synthesis):
-        run = Run(asked.run, recipe, Mixer(songs, recipe.remix, seed=recipe.seed))
+        run = Run(asked.run, recipe, examples)
         while run.step < recipe.steps:
             began = time.perf_counter()
             loss = run.train(until=min(recipe.steps, run.step + 10), save_every=10)
@@ -104,37 +101,34 @@ def train(asked: argparse.Namespace) -> None:
 
 
 def score(asked: argparse.Namespace) -> None:
-    """Vocals uSDR of every song, soft read-out, into a file; the summary on standard output."""
-    import torch
+    """Vocals uSDR of every song at its own rate, soft read-out; a file, and its row."""
+    from isolde.audio import read
+    from isolde.catalogue import find
+    from isolde.loading import load_separator
 
-    from isolde.datasets.library import FULL_SCALE, Library
-    from isolde.masks import readout
-    from isolde.spectrum import analyse, grid_for, synthesise
-    from isolde.training.publish import trained
-    from isolde.training.validation import mask_of
-
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    network, recipe, steps = trained(asked.run)
-    grid, scores = grid_for(22050, asked.synthesis), {}
-    for entry in Library([asked.songs], asked.cache).entries[:: asked.every]:
-        vocals = entry.vocals.astype(np.float32) / np.float32(FULL_SCALE)
-        mixture = vocals + entry.accompaniment.astype(np.float32) / np.float32(FULL_SCALE)
-        spectra = analyse(mixture, grid)
-        mask = mask_of(network, recipe.features, spectra, look_ahead=recipe.look_ahead)
-        estimate = synthesise(spectra * readout(mask, "soft"), grid, mixture.shape[1])
-        error = float(np.sum((vocals - estimate) ** 2)) + 1e-9
-        scores[entry.track] = 10 * float(np.log10(float(np.sum(vocals**2)) / error + 1e-9))
+    card, scores = find(asked.model).card, {}
+    for song in sorted(p for p in asked.songs.iterdir() if p.is_dir())[:: asked.every]:
+        sounds = {path.stem: read(path) for path in song.iterdir() if path.stem in PARTS}
+        vocals, rate = sounds["vocals"]
+        n = min(audio.shape[1] for audio, _ in sounds.values())
+        mixture = np.sum([audio[:, :n] for audio, _ in sounds.values()], axis=0)
+        separator = load_separator(
+            asked.model, sample_rate=rate, n_channels=len(mixture), synthesis=asked.synthesis
+        )
+        parts = [separator.feed(mixture), separator.flush()]
+        estimate = np.concatenate([part["vocals"] for part in parts], axis=1)
+        error = float(np.sum((vocals[:, :n] - estimate) ** 2)) + 1e-9
+        energy = float(np.sum(vocals[:, :n] ** 2))
+        scores[song.name] = 10 * float(np.log10(energy / error + 1e-9))
     told = {
-        "look_ahead": recipe.look_ahead,
-        "n_frames": recipe.shape.n_frames,
-        "synthesis": asked.synthesis,
-        "steps": steps,
+        "look_ahead": card.look_ahead,
+        "n_frames": card.past + 1 + card.look_ahead,
+        "synthesis": separator.grid.synthesis,
+        "steps": card.recipe.get("steps_done"),
         "songs": scores,
     }
-    out = asked.out or asked.run / f"scores-{asked.synthesis}.json"
-    out.write_text(json.dumps(told, indent=1))
-    print(out, row(told, told))
+    asked.out.write_text(json.dumps(told, indent=1))
+    print(row(told, told))
 
 
 def row(told: dict, base: dict) -> str:
@@ -172,28 +166,26 @@ def publish(asked: argparse.Namespace) -> None:
 
     base = find(asked.base).card
     _, recipe, _ = publishing.trained(asked.run)
-    metrics = json.loads(asked.metrics.read_text())
-    values = np.array(list(metrics["songs"].values()))
+    ahead = recipe.task.look_ahead
+    ms, metrics = latency_ms(ahead, asked.synthesis), {}
+    if asked.metrics:
+        values = np.array(list(json.loads(asked.metrics.read_text())["songs"].values()))
+        metrics["vocals uSDR, dB"] = {
+            "median": round(float(np.median(values)), 2),
+            "mean": round(float(values.mean()), 2),
+        }
     model = publishing.publish(
         asked.run,
         asked.folder,
         name=asked.name,
-        summary=SUMMARY.format(
-            ahead=recipe.look_ahead, ms=latency_ms(recipe.look_ahead, asked.synthesis)
-        ),
+        summary=SUMMARY.format(ahead=ahead, ms=ms, base=base.name, synthesis=asked.synthesis),
         licence=base.licence,
         data=base.data,
-        metrics={
-            "data": base.metrics.get("data", ""),
-            "latency, ms": round(latency_ms(recipe.look_ahead, asked.synthesis), 2),
-            "vocals uSDR at 22,050 Hz, dB": {
-                "median": round(float(np.median(values)), 2),
-                "mean": round(float(values.mean()), 2),
-            },
-        },
+        metrics={"data": base.metrics["data"], "latency, ms": round(ms, 2), **metrics},
         limits=base.limits,
     )
-    signed = replace(model.card, synthesis=asked.synthesis)
+    told = {**model.card.recipe, "weights_from": asked.base}  # and then steps_done of their own
+    signed = replace(model.card, synthesis=asked.synthesis, recipe=told)
     print(save(asked.folder, signed, model.path.read_bytes()).path)
 
 
@@ -218,17 +210,16 @@ def main() -> None:
     one.add_argument("data", type=Path, nargs="+")
     one.add_argument("--cache", type=Path, required=True)
     one.add_argument("--synthesis", default="long")
-    one = verb(score, "run", "songs")
-    one.add_argument("--cache", type=Path, required=True)
-    one.add_argument("--synthesis", default="long")
+    one = verb(score, "model", "songs")
+    one.add_argument("--synthesis", choices=["long", "short"])
     one.add_argument("--every", type=int, default=1)
-    one.add_argument("--out", type=Path)
+    one.add_argument("--out", type=Path, required=True)
     one = verb(table)
     one.add_argument("scores", type=Path, nargs="+")
     one.add_argument("--against", type=Path, required=True)
     one = verb(publish, "run", "folder")
     one.add_argument("--synthesis", default="long")
-    one.add_argument("--metrics", type=Path, required=True)
+    one.add_argument("--metrics", type=Path)
     one.add_argument("--name", default="vocals-live")
     one.add_argument("--base", default="vocals")
     asked = parser.parse_args()

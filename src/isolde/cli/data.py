@@ -184,7 +184,8 @@ def teach(
     from isolde.datasets.lessons import Book, Lesson
 
     pupil = teaching.Teacher.parse(teacher, name=name)
-    songs, problems = teaching.songs_to_label(folder, how=Hints(artist=artist, licence=licence))
+    how = Hints(artist=artist, licence=licence, without=(output,))
+    songs, problems = teaching.songs_to_label(folder, how=how)
     for problem in problems:
         _say(f"isolde: {problem}")
     book = Book(manifest or output / "manifest.csv", split=split)

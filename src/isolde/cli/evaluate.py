@@ -17,7 +17,10 @@ def evaluate(
     ],
     models: Annotated[
         str,
-        typer.Option(help="Names or paths, by commas, or rules; NAME:binary reads the mask hard."),
+        typer.Option(
+            help="Names or paths, by commas, or rules; NAME:binary reads the mask hard, NAME:gate "
+            "turns pauses down."
+        ),
     ] = "vocals",
     peers: Annotated[
         list[str] | None,
@@ -46,6 +49,7 @@ def evaluate(
 
     Results are kept as they come: the same command goes on where it was stopped. With
     --robustness the same songs are measured clean and changed, the oracle beside each candidate.
+    Exit code 1 when some results are failures, 2 when all are.
     """
     import sys
     from functools import partial
@@ -81,7 +85,7 @@ def evaluate(
         print(f"isolde: tables, results and report are in {done.folder}", file=sys.stderr)
     if done.n_failed:
         print(f"isolde: {done.n_failed} results are failures, see the table", file=sys.stderr)
-        raise typer.Exit(2)
+        raise typer.Exit(2 if done.n_failed == len(done.results) else 1)
 
 
 def _split(models: str) -> list[str]:

@@ -1,8 +1,8 @@
 """The progress line of a training, on standard error: a moving one on a terminal, else lines."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,18 +41,10 @@ def bar(
             console.print(line, markup=False, highlight=False)
 
         def progress(now: "Progress") -> None:
-            facts = f"loss {now.loss:.4f}, {now.per_second:.0f} examples/s, {clock(now.left)} left"
+            left = timedelta(seconds=round(now.left))
+            facts = f"loss {now.loss:.4f}, {now.per_second:.0f} examples/s, {left} left"
             shown.update(task, completed=now.step, total=now.end, f=facts)
             if not console.is_terminal and (now.step % LINES_EVERY == 0 or now.step == now.end):
                 say(f"step {now.step}/{now.end} {facts}")
 
         yield say, progress
-
-
-def clock(seconds: float) -> str:
-    """A time as hours, minutes and seconds: 1:02:03."""
-    return (
-        time.strftime("%-H:%M:%S", time.gmtime(seconds))
-        if seconds < 86400
-        else (f"{seconds / 86400:.1f} days")
-    )

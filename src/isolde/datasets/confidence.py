@@ -18,8 +18,9 @@ from isolde.stages import Float32
 CAP_DB = 60.0
 """Residuals beyond this are rounding."""
 
-GOOD_DB = 20.0
-"""A residual from which on the sum counts as exact: Vorbis and mp3 leave less."""
+GOOD_DB = 15.0
+"""A residual from which on the sum counts as exact: a good separator whose stems are made one by
+one, HT-Demucs, leaves 16 to 17 dB of a song."""
 
 SILENCE_DB = -70.0
 """A second of mixture below this, in dB of full scale, teaches silence, whatever the stems."""

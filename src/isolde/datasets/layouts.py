@@ -32,7 +32,8 @@ from isolde.datasets.naming import (
     split_by_folders,
 )
 from isolde.datasets.pairs.song import kind_by_name
-from isolde.errors import InputError
+from isolde.datasets.sources import probe
+from isolde.errors import InputError, IsoldeError
 
 LOOSE = ("vocals", "accompaniment", "mixture")
 """What loose files may be."""
@@ -50,6 +51,7 @@ class Hints:
         artist: of all songs; empty: by tags and names.
         licence: of all songs; empty: by tags.
         validation: share of the artists that is kept for validation.
+        without: folders that are not looked into.
     """
 
     loose: str | None = None
@@ -58,6 +60,7 @@ class Hints:
     artist: str = ""
     licence: str = ""
     validation: float = VALIDATION_SHARE
+    without: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
@@ -74,10 +77,12 @@ class Found:
     Attributes:
         rows: one per file, `seconds` and `rate` not yet known.
         problems: one line for each thing that was left out, with its name and the reason.
+        guessed: tracks whose artist is a guess from a name, and whether the split is by it.
     """
 
     rows: list[Row] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    guessed: dict[str, bool] = field(default_factory=dict)
 
 
 def find(folders: Iterable[Path], *, how: Hints | None = None) -> Found:
@@ -101,7 +106,7 @@ def find(folders: Iterable[Path], *, how: Hints | None = None) -> Found:
             raise InputError(f"{folder}: no such folder: give folders of songs")
         search = _Search(how, found, root=folder)
         search.look(folder)
-        for rows in search.songs:
+        for rows, guess in zip(search.songs, search.guesses, strict=True):
             name, above = rows[0].track, rows[0].file.parent
             if rows[0].file.stem != name and rows[0].stream is None:
                 above = above.parent  # the song has a folder of its own
@@ -109,18 +114,25 @@ def find(folders: Iterable[Path], *, how: Hints | None = None) -> Found:
                 nearer = f"{above.name or 'songs'}/{name}"
                 name, above = (nearer if above != above.parent else f"{name}'"), above.parent
             seen.add(name)
+            if guess is not None:
+                found.guessed[name] = guess
             found.rows += [replace(row, track=name) for row in rows]
     return found
 
 
 class _Search:
-    """One walk through one folder; `songs` are the rows of each song."""
+    """One walk through one folder.
+
+    `songs` are the rows of each song, `guesses` whether its split is by an artist that is guessed;
+    None where the artist is not.
+    """
 
     def __init__(self, how: Hints, found: Found, *, root: Path) -> None:
         self._how, self._found, self._root = how, found, root
         self._tags: dict[Path, dict[str, Tags]] = {}
-        self._been: set[Path] = set()
+        self._been = {folder.resolve() for folder in how.without} - {root.resolve()}
         self.songs: list[list[Row]] = []
+        self.guesses: list[bool | None] = []
 
     def look(self, folder: Path) -> None:
         """Take what is in a folder and go into those in it."""
@@ -233,11 +245,13 @@ class _Search:
         if above not in self._tags:
             self._tags[above] = read_tags(above)
         tags = self._tags[above].get(item.name, self._tags[above].get(track, Tags()))
-        artist = self._how.artist or tags.artist or artist or artist_by_name(track)
+        said = self._how.artist or tags.artist or artist
+        artist = said or artist_by_name(track, album=above.resolve().name)
         parts = item.resolve().parts[len(self._root.resolve().parts) - 1 : -1]
         split = tags.split or split_by_folders(parts)
         if item == self._root:
             split = tags.split
+        self.guesses.append(None if said else not split)
         self.songs.append(
             [
                 Row(
@@ -254,9 +268,10 @@ class _Search:
 
 
 def scan(folders: Iterable[Path], *, how: Hints | None = None) -> Found:
-    """Find the songs of some folders and look at every file's length and rate.
+    """Find the songs of some folders and look at every file's length, rate and tags.
 
-    A file that cannot be opened is left out, and what is left of its song with it.
+    A song with a file that cannot be opened is left out. Tags inside the files name the licence
+    where nothing else does, and the artist where only a name would.
 
     Args:
         folders: as for `find`.
@@ -265,14 +280,24 @@ def scan(folders: Iterable[Path], *, how: Hints | None = None) -> Found:
     Raises:
         InputError: a folder does not exist.
     """
-    from isolde.datasets.sources import probe
-    from isolde.errors import IsoldeError
-
     found = find(folders, how=how)
     rows: list[Row] = []
     for track, files in by_track(found.rows).items():
         try:
-            rows += [probe(row) for row in files]
+            looked = [probe(row) for row in files]
         except IsoldeError as error:
             found.problems.append(f"'{track}' is left out: {error}")
-    return Found(rows, found.problems)
+            continue
+        tags = [tags for _, tags in looked]
+        licence = next((t["license"] for t in tags if t.get("license")), files[0].licence)
+        artist = next((t["artist"] for t in tags if t.get("artist")), "")
+        for row, _ in looked:
+            if row.licence == "unknown":
+                row = replace(row, licence=licence)
+            if artist and track in found.guessed:
+                split = row.split
+                if found.guessed[track]:
+                    split = split_of(artist, validation=(how or Hints()).validation)
+                row = replace(row, artist=artist, split=split)
+            rows.append(row)
+    return Found(rows, found.problems, found.guessed)

@@ -80,10 +80,20 @@ def read_tags(folder: Path) -> dict[str, Tags]:
     return tags
 
 
-def artist_by_name(name: str) -> str:
-    """The artist in a song's name: `{artist} - {title}`, `{singer}_{song}_{clip}`, or all of it."""
-    if " - " in name:
-        return name.split(" - ")[0].strip()
+def artist_by_name(name: str, *, album: str = "") -> str:
+    """The artist in a song's name: `{artist} - {title}`, `{singer}_{song}_{clip}`, or all of it.
+
+    Args:
+        name: of the song; a track number before it ("03 - ") says nothing.
+        album: name of the folder, which stands for the artist of a song that has only a number.
+    """
+    parts = name.split(" - ")
+    if len(parts) > 1 and re.fullmatch(r"\d{1,2}\.?", parts[0].strip()):
+        if len(parts) == 2:
+            return album or parts[1].strip()
+        parts = parts[1:]
+    if len(parts) > 1:
+        return parts[0].strip()
     return name.split("_")[0] or name
 
 

@@ -1,6 +1,6 @@
 """The samples behind a row of a manifest: a file, or one stream of a file; it changes no level."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
 
@@ -72,15 +72,16 @@ class Source:
         self._opened.close()
 
 
-def probe(row: Row) -> Row:
-    """The row with its file's length and rate; claimed, not decoded.
+def probe(row: Row) -> tuple[Row, Mapping[str, str]]:
+    """The row with its file's length and rate, claimed, not decoded; and the file's tags.
 
     Raises:
         AudioError: the file cannot be opened.
         MissingExtraError: it needs the extra "av".
     """
     with Source(row) as source:
-        return replace(row, seconds=source.info.seconds or 0.0, rate=source.info.sample_rate)
+        told = source.info
+    return replace(row, seconds=told.seconds or 0.0, rate=told.sample_rate), told.tags
 
 
 def stereo_at(row: Row, sample_rate: int) -> tuple[Float32, int]:

@@ -26,7 +26,7 @@ from isolde.audio import Resampler, write
 from isolde.audio.formats import container_named
 from isolde.datasets.alignment import lag_of
 from isolde.datasets.confidence import confidence_of
-from isolde.datasets.layouts import Hints, find
+from isolde.datasets.layouts import Hints, scan
 from isolde.datasets.lessons import Lesson
 from isolde.datasets.manifest import Row, by_track
 from isolde.datasets.naming import STEM_BY_NAME, SUFFIXES
@@ -113,7 +113,7 @@ def songs_to_label(folder: Path, *, how: Hints | None = None) -> tuple[list[list
     Raises:
         InputError: the folder does not exist, or holds no such song.
     """
-    found = find([folder], how=replace(how or Hints(), loose="mixture"))
+    found = scan([folder], how=replace(how or Hints(), loose="mixture"))
     problems = [p for p in found.problems if ": unsorted: " not in p]
     songs = []
     for track, rows in by_track(found.rows).items():
@@ -157,9 +157,15 @@ def teach(
     except OSError as error:
         raise AudioError(f"{output}: cannot be made ({error.strerror})") from None
     lessons = []
+    taken: set[str] = set()
     for rows in songs:
+        base = name = folder_name(rows[0].track)
+        number = 2
+        while name.casefold() in taken:  # "A/B" and "A_B"
+            name, number = f"{base} ({number})", number + 1
+        taken.add(name.casefold())
         try:
-            lesson = _teach_one(rows, output, teacher, ending)
+            lesson = _teach_one(rows, output / name, teacher, ending)
         except (IsoldeError, OSError) as error:
             text = " ".join(str(error).split())
             lesson = Lesson(rows[0].track, error=text)
@@ -174,15 +180,14 @@ def folder_name(track: str) -> str:
     return re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", track).strip(". ")[:150] or "song"
 
 
-def _teach_one(rows: Sequence[Row], output: Path, teacher: Teacher, ending: str) -> Lesson:
+def _teach_one(rows: Sequence[Row], target: Path, teacher: Teacher, ending: str) -> Lesson:
     track = rows[0].track
-    target = output / folder_name(track)
     settings = (teacher.command, ending, [(r.stem, r.stream) for r in rows])
     mark = stamp(*(row.file for row in rows), settings=settings)
     if _is_done(target, mark):
         made = _rows_of(rows, target, teacher)
         return Lesson(track, made, skipped=True, seconds=made[0].seconds)
-    with tempfile.TemporaryDirectory(prefix=".teaching-", dir=output) as place:
+    with tempfile.TemporaryDirectory(prefix=".teaching-", dir=target.parent) as place:
         work = Path(place)
         song, mixture, rate = _mixture(rows, work)
         began = time.perf_counter()
@@ -289,11 +294,11 @@ def _stems(folder: Path, mixture: Float32, rate: int) -> dict[str, Float32]:
 def _rows_of(rows: Sequence[Row], target: Path, teacher: Teacher) -> list[Row]:
     """The manifest's rows: the song itself, if it is one file, and its labels."""
     first = rows[0]
-    made = [probe(row) for row in rows if row.stem == "mixture"]
+    made = [probe(row)[0] for row in rows if row.stem == "mixture"]
     for path in sorted(target.iterdir()):
         if path.suffix.lower() in SUFFIXES and path.stem in STEM_BY_NAME:
             row = replace(first, stem=path.stem, path=path, origin=teacher.name)
-            made.append(probe(row))
+            made.append(probe(row)[0])
     if len(made) < 2:
         raise AudioError(f"{target}: its stems are gone: delete the folder and run again")
     return made

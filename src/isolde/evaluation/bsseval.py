@@ -9,9 +9,9 @@ second). An estimate is laid on what 512-tap filters can make of the references:
     SIR = |P_own|^2 / |P_all - P_own|^2     SAR = |P_all|^2 / |e - P_all|^2
 
 Our own code because the normal equations depend on the references alone: they are factorised once
-a song and serve every candidate, where museval solves them four times for each. Measured on songs
-of the dev set: 0.18 CPU s a candidate and 0.4 s a song against 1.2 s a candidate, equal to
-0.004 dB (1e-4 dB where the references fill the band).
+a song and serve every candidate, where museval solves them four times for each. Measured on 19
+songs of the dev set: 0.19 CPU s a candidate and 0.5 s a song against 1.3 s a candidate, equal to
+0.004 dB in every second on 18 of them (docs/results.md).
 
 museval drops every second in which a reference OR AN ESTIMATE is all zeros, so a gate that removes
 a quiet phrase altogether is not charged for it. Here only references drop seconds: an estimate of

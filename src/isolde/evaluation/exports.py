@@ -83,7 +83,7 @@ def write_museval(folder: str | Path, results: Sequence[Result]) -> list[Path]:
     """A JSON file of museval's for every result that BSSEval scored.
 
     They lie in `{folder}/{candidate}/test/{track}.json`, as museval's own evaluation leaves them,
-    so that `museval.MethodStore().add_evalstore` and its `boxplot` script read them.
+    so that `museval.EvalStore().add_eval_dir(folder / candidate)` reads them.
 
     Returns:
         The files written.

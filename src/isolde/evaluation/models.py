@@ -1,8 +1,9 @@
 """Models as candidates: the catalogue's, one's own by path, and the rules; never trains one.
 
 "vocals" is a model with its mask read softly; "vocals:binary" reads it at 0.5;
-"vocals:binary,threshold=0.4" and "vocals:strength=1.5" set the knobs of the separator. "rules" is
-naive vocal isolation V1.0 (`isolde.harmonic`), through the same separator.
+"vocals:binary,threshold=0.4" and "vocals:strength=1.5" set the knobs of the separator, and
+"vocals:gate" turns the voice down where nobody sings. "rules" is naive vocal isolation V1.0
+(`isolde.harmonic`), through the same separator.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from isolde import catalogue
+from isolde.activity.detector import MODEL as GATE
 from isolde.errors import InputError
 from isolde.evaluation.candidates import Candidate
 from isolde.evaluation.identity import code_digest
@@ -20,7 +22,8 @@ from isolde.loading import BLOCK, load_separator
 from isolde.separator import Separator
 from isolde.stages import Float32
 
-PATH = ("spectrum", "features", "masks", "masker", "graph", "separator")  # what a model runs in
+PATH = ("isolde.spectrum", "isolde.masks", "isolde.separator")  # the code that any model runs in
+GRAPH = ("isolde.features", "isolde.masker", "isolde.graph")  # and that of a network
 LATENCY_RATE = 44_100  # the latency that is shown is that for stereo music at this rate
 
 
@@ -32,6 +35,7 @@ class ModelSeparator:
     mask: str = "soft"
     threshold: float = 0.5
     strength: float = 1.0
+    gate: bool = False
 
     def __call__(self, mixture: Float32, sample_rate: int, /) -> dict[str, Float32]:
         """Separate a song in blocks, with one thread.
@@ -67,6 +71,9 @@ def model(text: str) -> Candidate:
         if not equals and key in ("soft", "binary"):
             settings["mask"] = key
             continue
+        if option == "gate":
+            settings["gate"] = True
+            continue
         try:
             number = float(value)
         except ValueError:
@@ -74,16 +81,20 @@ def model(text: str) -> Candidate:
         if key not in ("threshold", "strength") or not np.isfinite(number):
             raise InputError(
                 f"model '{text}': '{option}' is no option: "
-                "take soft, binary, threshold=NUMBER or strength=NUMBER"
+                "take soft, binary, gate, threshold=NUMBER or strength=NUMBER"
             )
         settings[key] = number
-    modules = [f"isolde.{module}" for module in PATH]
+    modules = list(PATH)
     if name == RULES:
         weights, n_bytes = "", None
         modules.append("isolde.harmonic")
     else:
         found = catalogue.find(name)
         weights, n_bytes = found.card.sha256[:16], found.path.stat().st_size
+        modules += GRAPH
+    if settings.get("gate"):
+        weights += f" gate {catalogue.find(GATE).card.sha256[:16]}"
+        modules.append("isolde.activity")
     separate = ModelSeparator(name, **settings)
     latency = _loaded(separate, LATENCY_RATE, 2).latency / LATENCY_RATE
     return Candidate(
@@ -106,4 +117,5 @@ def _loaded(settings: ModelSeparator, sample_rate: int, n_channels: int) -> Sepa
         mask=settings.mask,
         threshold=settings.threshold,
         strength=settings.strength,
+        gate=settings.gate,
     )

@@ -151,11 +151,12 @@ class Loop:
 
         Sound servers hand over several blocks at once; then there is no time between two visits,
         but there is enough to play. Once the mixture stands in, there is no waiting: the worker
-        catches up faster than the store would.
+        catches up faster than the store would. With a depth of 0 every block is waited for, unless
+        the worker is behind by more than that: waiting would take the time from it and the device.
         """
         plan = self._plan
         least = 0.6 * plan.block_seconds if plan.depth == 0 and self._follows else 0.0
         if not self._pipeline.on_stems:
-            return least
+            return least if self._pipeline.caught_up else 0.0
         store = ports.queued[1] / plan.sample_rate - _SAFE_SECONDS
         return max(least, min(store, 4 * plan.block_seconds))

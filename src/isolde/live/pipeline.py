@@ -135,6 +135,11 @@ class Pipeline:
         return self.mixer.on_stems
 
     @property
+    def caught_up(self) -> bool:
+        """Whether all stems but those of the newest block are there: then they are worth a wait."""
+        return self.available >= self._position + self.plan.reserve
+
+    @property
     def ended(self) -> bool:
         """Whether all that was pushed has been pulled."""
         return self._end is not None and self._jump is None and self._position >= self._end

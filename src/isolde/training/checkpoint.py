@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -63,9 +63,7 @@ class Checkpoint:
             else:
                 with safe_open(path, "pt") as file:
                     step = int(file.metadata()["step"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}: cannot be read as a checkpoint ({error})") from None
-        except Exception as error:  # safetensors has an error class of its own
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise InputError(f"{path}: cannot be read as a checkpoint ({error})") from None
 
         def part(name: str) -> Tensors:

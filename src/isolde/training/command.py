@@ -111,7 +111,7 @@ def train_songs(
             tell(f"left out: {problem}")
         tell(f"{len(songs.train)} songs to learn from, {len(songs.validation)} to measure on")
         examples = examples_of(chosen, songs.train)
-        device = f"cuda:{us.rank}" if options.device == "cuda" else options.device
+        device = f"cuda:{us.local}" if options.device == "cuda" else options.device
         run = Run(out, chosen, examples, device=device, team=us)
         if us.leads:
             _compare(out, songs, tell)

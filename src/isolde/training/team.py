@@ -22,10 +22,12 @@ class Team:
     Attributes:
         rank: from 0, the lead.
         size: how many there are.
+        local: which of those on this machine; its number of a CUDA device.
     """
 
     rank: int = 0
     size: int = 1
+    local: int = 0
 
     @property
     def leads(self) -> bool:
@@ -77,8 +79,11 @@ def team(device: str) -> Iterator[Team]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Team()
         return
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    if device == "cuda":
+        torch.cuda.set_device(local)
     distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
-        yield Team(distributed.get_rank(), distributed.get_world_size())
+        yield Team(distributed.get_rank(), distributed.get_world_size(), local)
     finally:
         distributed.destroy_process_group()
