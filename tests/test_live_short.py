@@ -1,6 +1,7 @@
 """The low-latency way: the short synthesis through the separator, the cards, the plan and live."""
 
 import json
+import time
 from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
@@ -219,7 +220,8 @@ def test_the_shipped_low_latency_model_is_under_60_ms():
 def test_a_worker_that_is_behind_is_not_waited_for(depth, on_stems, caught_up):
     """In overload waiting starves the device; with a depth of 0 it is the way back to stems."""
     plan = plan_for("vocals", block=512, depth=depth)
-    pipeline = SimpleNamespace(on_stems=on_stems, caught_up=caught_up)
+    pipeline = SimpleNamespace(on_stems=on_stems, caught_up=not caught_up)
+    pipeline.collect = lambda: setattr(pipeline, "caught_up", caught_up)
     loop = Loop(plan, pipeline, follows=True)
     patience = loop._patience(SimpleNamespace(queued=(0, 1024)))
     if on_stems:  # as long as the output has enough to play
@@ -238,6 +240,48 @@ def test_caught_up_is_all_but_the_newest_block(model, started):  # noqa: F811
     pipeline.push(noise(2, 512))
     pipeline.available = pipeline.position + plan.reserve - 1
     assert not pipeline.caught_up
+
+
+class FakePorts:
+    """Devices without sound: a block of noise as soon as the worker has done all before it."""
+
+    latency, queued, room = (0.01, 0.01), (0, 0), 4096
+
+    def __init__(self, pipeline, deadline):
+        self.pipeline, self.deadline, self.worker_has_time = pipeline, deadline, True
+
+    def read(self):
+        engine, plan = self.pipeline.engine, self.pipeline.plan
+        while self.worker_has_time and time.monotonic() < self.deadline:
+            if engine.stems.written >= engine.mixture.written - plan.lag:
+                break
+            time.sleep(0.001)
+        return noise(plan.n_channels, plan.block), False
+
+    def write(self, block):
+        return False
+
+
+def test_at_depth_0_stems_come_back_when_the_worker_has_time_again(model, started):  # noqa: F811
+    plan = plan_for(model, block=512, depth=0, synthesis="short")
+    pipeline = started(plan)
+    loop = Loop(plan, pipeline, follows=True)
+    deadline = time.monotonic() + 60
+    loop.ports = ports = FakePorts(pipeline, deadline)
+
+    def go_on_until(on_stems):
+        while pipeline.on_stems != on_stems and time.monotonic() < deadline:
+            loop.step()
+        assert pipeline.on_stems == on_stems
+
+    go_on_until(True)
+    ports.worker_has_time = False  # blocks as fast as they can be pushed
+    loop._patience = lambda ports: 0.0
+    go_on_until(False)
+    del loop._patience
+    ports.worker_has_time = True
+    go_on_until(True)
+    assert pipeline.counts.dropouts >= 1 and pipeline.counts.lost == 0
 
 
 # --- the devices' queues

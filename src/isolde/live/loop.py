@@ -157,6 +157,7 @@ class Loop:
         plan = self._plan
         least = 0.6 * plan.block_seconds if plan.depth == 0 and self._follows else 0.0
         if not self._pipeline.on_stems:
+            self._pipeline.collect()  # what the worker has told since the last block
             return least if self._pipeline.caught_up else 0.0
         store = ports.queued[1] / plan.sample_rate - _SAFE_SECONDS
         return max(least, min(store, 4 * plan.block_seconds))
