@@ -155,6 +155,20 @@ def test_other_bars_of_a_song_made_of_samples_are_refused():
     assert arrays is not None and report.denied < 0.01
 
 
+def test_two_files_that_share_a_few_seconds_are_no_pair():
+    """The end of one is the start of the other: true, but no song and its vocal."""
+    v, a = voice(40, 78, rests=0), band(40, 79)
+    mix = np.concatenate([v[:, -5 * RATE :], voice(25, 80, rests=0)], axis=1) + a[:, : 30 * RATE]
+    report, arrays = pair_arrays(mix, v, mix_rate=RATE, partner_rate=RATE, kind="vocal")
+    assert arrays is None and "falls into the mix" in report.reason
+    excerpt = (v + a)[:, 15 * RATE : 23 * RATE]  # but a part of the song is
+    report, arrays = pair_arrays(excerpt, v, mix_rate=RATE, partner_rate=RATE, kind="vocal")
+    assert arrays is not None
+    verse = v[:, 15 * RATE : 23 * RATE]  # and so is a part of the vocal
+    report, arrays = pair_arrays(v + a, verse, mix_rate=RATE, partner_rate=RATE, kind="vocal")
+    assert arrays is not None
+
+
 def test_a_leak_of_the_voice_is_no_edit_of_the_song():
     """An intro in which a later verse leaks 26 dB down, as headphones do: it sets no level."""
     v, a = voice(24, 75, rests=0), band(24, 76)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from isolde.datasets.pairs import gain as colours
 from isolde.datasets.pairs.align import Alignment, align
-from isolde.datasets.pairs.laying import drop_denied, heard_seconds, lay
+from isolde.datasets.pairs.laying import drop_denied, heard_seconds, lay, share_used
 from isolde.datasets.pairs.report import PairReport, Picture
 from isolde.datasets.pairs.score import Scores, denied, score, spans
 from isolde.datasets.pairs.whiten import Float64
@@ -16,6 +16,7 @@ from isolde.errors import InputError
 from isolde.stages import Float32
 
 MIN_SECONDS = 3.0  # of accepted audio in which the partner was heard
+MIN_COMMON = 0.25  # of the mix or of the partner's sound must lie where the other one is
 MAX_DENIED = 0.3  # of the partner's sound may be missing in the mix where it would be heard
 BASS = (30.0, 90.0)  # Hz: what an instrumental takes out of the mix and a voice does not
 REST_DB = -25.0  # a tenth of a second this far below the loud ones is a rest
@@ -99,8 +100,15 @@ def pair_arrays(
     heard = kept & np.array([r == "heard as expected" for r in scores.reasons])
     missing = denied(scores, covered)
     reason = found.reason
-    good = int(heard.sum()) >= MIN_SECONDS and missing <= MAX_DENIED
-    if missing > MAX_DENIED:
+    used = share_used(partner, found, rate=partner_rate, duration=mix.shape[1] / mix_rate)
+    apart = max(used, float((covered > 0.5).mean())) < MIN_COMMON
+    good = int(heard.sum()) >= MIN_SECONDS and missing <= MAX_DENIED and not apart
+    if apart:
+        reason = (
+            f"another part or version: only {used:.0%} of the partner falls into the mix, "
+            "and most of the mix has no partner"
+        )
+    elif missing > MAX_DENIED:
         reason = (
             f"another part or version: {missing:.0%} of what the partner sounds is not in the mix"
         )

@@ -92,6 +92,31 @@ def _sounding(partner: Float32, rate: int) -> tuple[int, int]:
     return max(0, first), min(partner.shape[1], last)
 
 
+def share_used(partner: Float32, found: Alignment, *, rate: int, duration: float) -> float:
+    """How much of the partner's sound falls into the mix, whether or not the mix holds it.
+
+    Args:
+        partner: (any channels, n_samples).
+        found: the alignment.
+        rate: Hz, of the partner.
+        duration: seconds of the mix.
+
+    Returns:
+        in [0, 1]: of its tenths of a second within 30 dB of the loud ones.
+    """
+    block = rate // 10
+    starts = range(0, partner.shape[1] - block + 1, block)
+    power = np.array([float(np.square(partner[:, a : a + block]).mean()) for a in starts])
+    if not len(power):
+        return 0.0
+    times = (np.flatnonzero(power > 1e-3 * np.percentile(power, 95)) + 0.5) * block / rate
+    used = np.zeros(len(times), bool)
+    for piece in found.pieces:
+        at = piece.offset + (1 + found.drift) * times
+        used |= (at >= max(0.0, piece.start)) & (at < min(duration, piece.end))
+    return float(used.mean()) if len(used) else 0.0
+
+
 def heard_seconds(found: Alignment, n_seconds: int) -> NDArray[np.bool_]:
     """Seconds that lie in a fine window on the line."""
     use = np.zeros(n_seconds, bool)
