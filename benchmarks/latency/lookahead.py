@@ -221,7 +221,7 @@ def main() -> None:
     one.add_argument("--synthesis", default="long")
     one.add_argument("--metrics", type=Path)
     one.add_argument("--name", default="vocals-live")
-    one.add_argument("--base", default="vocals")
+    one.add_argument("--base", default="article")
     asked = parser.parse_args()
     asked.act(asked)
 
