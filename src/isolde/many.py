@@ -8,6 +8,7 @@ journal is not done again, and a resumed run returns the same values as a run in
 import hashlib
 import json
 import os
+import signal
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from isolde.errors import InputError, IsoldeError, MissingExtraError
@@ -180,15 +182,45 @@ def _append(path: Path, line: str) -> None:
 # --- a process pool ----------------------------------------------------------------------------
 
 
-def _one_thread() -> None:
-    """In a new worker: the pool is the parallelism; libraries shall not multiply it."""
+_stopping = Event()
+
+
+def _new_worker() -> None:
+    """The pool is the parallelism: libraries shall not multiply it. Ctrl-C waits for a job."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    signal.signal(signal.SIGINT, lambda *_: _stopping.set())
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _in_worker(job: Callable[[Any], Any], key: str, item: Any) -> Outcome:
+    """A job that Ctrl-C interrupts; between jobs it only keeps the next one from beginning."""
+    if _stopping.is_set():
+        return Outcome(key, None, "interrupted", 0.0)
+    idle = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return _timed(job, key, item)
+    finally:
+        signal.signal(signal.SIGINT, idle)
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     """Spawned, not forked: a fork of a process with threads may hang."""
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread)
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_new_worker)
+
+
+def _submit(
+    pool: ProcessPoolExecutor, job: Callable[[Any], Any], key: str, item: Any
+) -> "Future[Outcome]":
+    """Hand a job over; workers that start with it do not hear Ctrl-C until they are ready."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return pool.submit(_in_worker, job, key, item)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(_in_worker, job, key, item)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _in_pool(
@@ -207,7 +239,7 @@ def _in_pool(
         queue = iter(list(waiting))
         try:
             for key in queue:
-                running[pool.submit(_timed, job, key, waiting[key])] = key
+                running[_submit(pool, job, key, waiting[key])] = key
                 if len(running) >= workers:
                     yield from _collect(running, waiting)
             while running:
@@ -236,7 +268,7 @@ def _alone(job: Callable[[Any], Any], key: str, item: Any) -> Outcome:
     for _ in range(DEATHS):
         with _pool(1) as pool:
             try:
-                return pool.submit(_timed, job, key, item).result()
+                return _submit(pool, job, key, item).result()
             except BrokenProcessPool:
                 continue
     return Outcome(key, None, f"its worker died {DEATHS} times (killed, or out of memory?)", 0.0)
