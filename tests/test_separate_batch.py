@@ -123,4 +123,7 @@ def test_a_killed_dask_worker_costs_no_song(tmp_path: Path):
             songs, together, scheduler=cluster.scheduler_address, resume=True, report=kill_one
         )
     assert victims and None not in done
-    assert contents(tmp_path / "alone") == contents(tmp_path / "together")
+    together_now = contents(tmp_path / "together")
+    # what a killed process was writing stays behind, hidden: it had no time to take it away
+    whole = {k: v for k, v in together_now.items() if not Path(k).name.startswith(".isolde-")}
+    assert contents(tmp_path / "alone") == whole
