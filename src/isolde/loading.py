@@ -5,8 +5,6 @@ Here the separator, which knows no model, meets the catalogue, the rules and the
 
 from pathlib import Path
 
-import numpy as np
-
 from isolde.activity.detector import load_frame_detector
 from isolde.activity.gate import GatedMasker
 from isolde.audio import AudioReader
@@ -15,10 +13,7 @@ from isolde.errors import InputError, ModelError
 from isolde.harmonic import RULES, HarmonicMasker, make_rules_masker
 from isolde.masker import GraphMasker, Masker
 from isolde.separator import Separator, Stems
-from isolde.stages import Float32
-
-BLOCK = 1 << 16
-"""Samples fed at once."""
+from isolde.stages import Float32, blocks_of, channels_of
 
 
 def stems_of(model: str | Path) -> tuple[str, ...]:
@@ -160,16 +155,10 @@ def separate(
                 threads=threads,
                 **settings,  # type: ignore[arg-type]
             )
-            parts = [*(separator.feed(block) for block in reader), separator.flush()]
-        return {stem: np.concatenate([p[stem] for p in parts], axis=1) for stem in separator.stems}
+            return separator.whole(reader)
     if sample_rate is None:
         raise InputError("samples without a rate cannot be separated: give sample_rate in Hz")
-    if source.ndim not in (1, 2) or not np.issubdtype(source.dtype, np.floating):
-        raise InputError(
-            f"an array of shape {source.shape} and type {source.dtype} is no audio: "
-            "give float samples (n_channels, n_samples)"
-        )
-    audio = np.atleast_2d(source)
+    audio = channels_of(source)
     separator = load_separator(
         model,
         sample_rate=sample_rate,
@@ -177,7 +166,5 @@ def separate(
         threads=threads,
         **settings,  # type: ignore[arg-type]
     )
-    starts = range(0, audio.shape[1], BLOCK)
-    parts = [*(separator.feed(audio[:, s : s + BLOCK]) for s in starts), separator.flush()]
-    stems = {stem: np.concatenate([p[stem] for p in parts], axis=1) for stem in separator.stems}
+    stems = separator.whole(blocks_of(audio))
     return stems if source.ndim == 2 else {stem: values[0] for stem, values in stems.items()}

@@ -4,7 +4,7 @@ It writes no file. All stems but one are masked out of the mixture; the last, th
 mixture less those, so that the stems always sum to it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import ceil
 
 import numpy as np
@@ -140,6 +140,11 @@ class Separator:
             missing = self._mixture.n - ready.n  # there and back again may round to a sample less
             ready.put(np.zeros((self.n_channels, max(0, missing)), np.float32))
         return self._give(self._mixture.n)
+
+    def whole(self, blocks: Iterable[Float32]) -> Stems:
+        """Each stem of a song that is fed from here to its end."""
+        parts = [*(self.feed(block) for block in blocks), self.flush()]
+        return {stem: np.concatenate([p[stem] for p in parts], axis=1) for stem in self.stems}
 
     def _voices(self) -> list[tuple[Synthesis, Resampler, _Queue]]:
         return list(zip(self._syntheses, self._outward, self._ready, strict=True))

@@ -139,7 +139,6 @@ def _hann(n: int) -> NDArray[np.float64]:
 
 GRID_22 = Grid(sample_rate=22050, n_fft=1024, hop=256)
 GRID_44 = Grid(sample_rate=44100, n_fft=2048, hop=512)
-_SHORT = {grid: replace(grid, synthesis="short") for grid in (GRID_22, GRID_44)}
 
 
 def grid_for(sample_rate: int, synthesis: str = "long") -> Grid:
@@ -149,9 +148,7 @@ def grid_for(sample_rate: int, synthesis: str = "long") -> Grid:
         InputError: when the synthesis is unknown.
     """
     grid = GRID_22 if sample_rate <= GRID_22.sample_rate else GRID_44
-    if synthesis == "short":
-        return _SHORT[grid]
-    return grid if synthesis == "long" else replace(grid, synthesis=synthesis)
+    return replace(grid, synthesis=synthesis)
 
 
 class Analysis:

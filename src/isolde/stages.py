@@ -4,6 +4,7 @@ Input and output share one time axis: output sample (or frame) k is input sample
 A stage gives fewer samples than it got until its latency is filled, and `flush` gives the rest.
 """
 
+from collections.abc import Iterator
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -37,6 +38,29 @@ class Stage(Protocol[In, Out]):
     def reset(self) -> None:
         """Forget the stream, so that the next block is the first one again."""
         ...
+
+
+BLOCK = 1 << 16
+"""Samples of an array that are fed at once."""
+
+
+def channels_of(samples: Float32) -> Float32:
+    """Samples (n_samples,) or (n_channels, n_samples) as (n_channels, n_samples).
+
+    Raises:
+        InputError: when the array is no audio.
+    """
+    if samples.ndim not in (1, 2) or not np.issubdtype(samples.dtype, np.floating):
+        raise InputError(
+            f"an array of shape {samples.shape} and type {samples.dtype} is no audio: "
+            "give float samples (n_channels, n_samples)"
+        )
+    return np.atleast_2d(samples)
+
+
+def blocks_of(audio: Float32) -> Iterator[Float32]:
+    """Cut (n_channels, n_samples) into what a stage is fed with; nothing for no samples."""
+    return (audio[:, start : start + BLOCK] for start in range(0, audio.shape[1], BLOCK))
 
 
 def check_block(block: Float32, *, n_channels: int, finite: str = "") -> None:

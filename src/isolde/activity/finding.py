@@ -10,9 +10,7 @@ from isolde.activity.detector import MODEL, ActivityDetector
 from isolde.activity.segments import Segment, SegmentRule, find_segments
 from isolde.audio import AudioReader
 from isolde.errors import InputError
-from isolde.stages import Float32
-
-BLOCK = 1 << 16
+from isolde.stages import Float32, blocks_of, channels_of
 
 
 @dataclass(frozen=True)
@@ -74,17 +72,11 @@ def find_activity(
             return _run(detector, reader, rule, progress, reader.n_samples)
     if sample_rate is None:
         raise InputError("samples without a rate hold no times: give sample_rate in Hz")
-    if source.ndim not in (1, 2) or not np.issubdtype(source.dtype, np.floating):
-        raise InputError(
-            f"an array of shape {source.shape} and type {source.dtype} is no audio: "
-            "give float samples (n_channels, n_samples)"
-        )
-    audio = np.atleast_2d(source)
+    audio = channels_of(source)
     detector = ActivityDetector(
         sample_rate=sample_rate, n_channels=audio.shape[0], model=model, threads=threads
     )
-    blocks = (audio[:, s : s + BLOCK] for s in range(0, audio.shape[1], BLOCK))
-    return _run(detector, blocks, rule, progress, audio.shape[1])
+    return _run(detector, blocks_of(audio), rule, progress, audio.shape[1])
 
 
 def _run(

@@ -33,6 +33,11 @@ _NEVER_EMPTY = ("flac", "opus", "mp3")
 ClipPolicy = Literal["warn", "clip", "error"]
 
 
+def clipped_text(n_clipped: int, peak: float) -> str:
+    """How many samples a format could not hold, and how far beyond it the highest was."""
+    return f"{n_clipped} samples clipped, peak {peak:.3f} (+{20 * np.log10(peak):.1f} dB)"
+
+
 class AudioWriter:
     """A file or stream that takes blocks of samples; a context manager.
 
@@ -227,10 +232,7 @@ class AudioWriter:
         """
         parts = []
         if self.n_clipped and self._clip == "warn":
-            decibels = 20 * np.log10(self.peak)
-            parts.append(
-                f"{self.n_clipped} samples clipped, peak {self.peak:.3f} (+{decibels:.1f} dB)"
-            )
+            parts.append(clipped_text(self.n_clipped, self.peak))
         if self.n_nonfinite:
             parts.append(f"{self.n_nonfinite} samples were NaN or infinite and became 0")
         return f"{self.name}: {'; '.join(parts)}" if parts else None

@@ -18,9 +18,9 @@ from isolde.errors import InputError
 from isolde.evaluation.candidates import Candidate
 from isolde.evaluation.identity import code_digest
 from isolde.harmonic import RULES
-from isolde.loading import BLOCK, load_separator
+from isolde.loading import load_separator
 from isolde.separator import Separator
-from isolde.stages import Float32
+from isolde.stages import Float32, blocks_of
 
 PATH = ("isolde.spectrum", "isolde.masks", "isolde.separator")  # the code that any model runs in
 GRAPH = ("isolde.features", "isolde.masker", "isolde.graph")  # and that of a network
@@ -46,11 +46,7 @@ class ModelSeparator:
         """
         separator = _loaded(self, sample_rate, mixture.shape[0])
         separator.reset()
-        starts = range(0, mixture.shape[1], BLOCK)
-        parts = [*(separator.feed(mixture[:, s : s + BLOCK]) for s in starts), separator.flush()]
-        return {
-            stem: np.concatenate([part[stem] for part in parts], axis=1) for stem in separator.stems
-        }
+        return separator.whole(blocks_of(mixture))
 
 
 def model(text: str) -> Candidate:

@@ -21,6 +21,7 @@ from isolde.activity import ActivityDetector, Phrase, Segment, Segmenter, Segmen
 from isolde.activity.phrases import faded, phrase_name
 from isolde.audio import AudioInfo, AudioWriter, subtype_for
 from isolde.audio.targets import exists_already, explain
+from isolde.audio.writer import clipped_text
 from isolde.errors import AudioError
 from isolde.separation.plan import Settings
 from isolde.stages import Float32
@@ -165,10 +166,7 @@ class PhraseSink:
         if not self.phrases:
             lines.append(f"{self.folder}: nobody was heard to sing: no phrase was written")
         if self._n_clipped and self._settings.clip == "warn":
-            lines.append(
-                f"{self.folder}: {self._n_clipped} samples clipped, peak {self._peak:.3f} "
-                f"(+{20 * np.log10(self._peak):.1f} dB)"
-            )
+            lines.append(f"{self.folder}: {clipped_text(self._n_clipped, self._peak)}")
         return lines
 
     # --- samples -------------------------------------------------------------------------------
