@@ -1,5 +1,6 @@
 """The band network: its graph equals it, its look-ahead is true, channels keep their place."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from isolde.catalogue import Card, find, save
 from isolde.datasets.library import Entry
 from isolde.datasets.quartets import Quartets
 from isolde.datasets.remix import Mixer, Remix
+from isolde.datasets.shaping import cut, panned, rms
 from isolde.errors import InputError
 from isolde.features import Features
 from isolde.masker import GraphMasker
@@ -202,6 +204,34 @@ def test_a_limiter_turns_loud_frames_down_and_voice_and_backing_alike(entries: l
         np.testing.assert_allclose(b, a * gain[:, None], atol=2e-5)
         turned += int(gain.min() < 0.99)
     assert turned >= 5  # a stretch of one loudness has nothing to turn down
+
+
+def test_a_wide_voice_is_as_loud_elsewhere(entries: list[Entry]):
+    """Pan, doubles and harmonies move a centred voice to the sides and leave its level."""
+    part = np.repeat(entries[0].vocals[:1], 2, axis=0)
+    voice = cut(part, 22050, 22050, 1.0, [0, 1])
+    sides = []
+    for seed in range(24):
+        wide = Remix().widened(voice, part, 22050, 1.0, np.random.default_rng(seed))
+        assert wide.shape == voice.shape and wide.dtype == np.float32
+        assert rms(wide) == pytest.approx(rms(voice), rel=1e-4)
+        sides.append(20 * np.log10(rms(wide[0] - wide[1]) / rms(wide[0] + wide[1])))
+    assert min(sides) < -8 and np.median(sides) > -12 and max(sides) > -3
+    still = Remix(mid=0.0, no_voice=0.0)
+    plain, wide = (
+        Mixer(entries, r, seed=4).sources(3, 20) for r in (still, replace(still, wide=1))
+    )
+    assert (plain[0] != wide[0]).any()
+
+
+def test_panning_keeps_the_power():
+    voice = np.random.default_rng(1).normal(size=(2, 4000)).astype(np.float32)
+    voice[1] = voice[0]
+    for place in (-1.0, -0.3, 0.0, 1.0):
+        there = panned(voice, place)
+        np.testing.assert_allclose(np.sum(there**2), np.sum(voice**2), rtol=1e-4)
+    np.testing.assert_allclose(panned(voice, 0.0), voice, atol=1e-5)
+    assert np.abs(panned(voice, -1.0)[1]).max() < 1e-5
 
 
 def test_a_band_limit_is_the_same_for_voice_and_backing(entries: list[Entry]):

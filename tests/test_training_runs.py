@@ -176,6 +176,28 @@ def test_the_best_is_kept_beside_the_last(folder: Path, recipe: Path, tmp_path: 
     assert Checkpoint.load(out / STATE).best == best.best
 
 
+def test_a_run_begins_with_the_weights_of_another(folder: Path, recipe: Path, tmp_path: Path):
+    """All that fits is taken over; what does not, stays random and is named."""
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    train(recipe, folder, first, steps=2)
+    said: list[str] = []
+    options = Options(cache=folder / "cache", steps=1)
+    still = tmp_path / "still.toml"
+    still.write_text(recipe.read_text().replace("warm_up = 2", "learning_rate = 1e-12"))
+    train_songs(still, [folder / "data"], out=second, options=options, start=first, say=said.append)
+    before, after = Checkpoint.load(first / STATE).averaged, Checkpoint.load(second / STATE).network
+    for name, value in before.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(after[name], value, rtol=1e-4, atol=1e-6)
+    assert f"begun with {first / STATE}" in said
+    wider = tmp_path / "wider.toml"
+    wider.write_text(recipe.read_text().replace("hidden = 4", "hidden = 6"))
+    train_songs(wider, [folder / "data"], out=third, options=options, start=first, say=said.append)
+    assert any("but for" in line and "hidden.weight" in line for line in said)
+    with pytest.raises(InputError, match="no checkpoint here"):
+        train_songs(recipe, [folder / "data"], out=tmp_path / "x", options=options, start=folder)
+
+
 def test_tensorboard_gets_curves_sounds_and_pictures(folder: Path, recipe: Path, tmp_path: Path):
     pytest.importorskip("tensorboard", reason="needs the extra 'tensorboard'")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

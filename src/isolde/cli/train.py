@@ -27,6 +27,10 @@ def train(
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of the run.")] = Path("run"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="A run whose weights to begin with, where they fit [random]."),
+    ] = None,
     validate: Annotated[
         Path | None,
         typer.Option(help="Folder or manifest of songs to measure on [those held out]."),
@@ -61,6 +65,7 @@ def train(
                 device=device,
             ),
             resume=resume,
+            start=start,
             say=say,
             progress=progress,
         )

@@ -11,8 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from isolde.datasets.library import Entry
-from isolde.datasets.shaping import chances, cut, equaliser, limiter, rms
+from isolde.datasets.library import Entry, Int16
+from isolde.datasets.shaping import (
+    chances,
+    cut,
+    double_of,
+    equaliser,
+    limiter,
+    panned,
+    rms,
+)
 from isolde.errors import InputError
 from isolde.spectrum import GRID_22, analyse
 from isolde.stages import Complex64, Float32
@@ -41,6 +49,8 @@ class Remix:
             what bleeds into its silent ones, stay quiet.
         band: chance that both are cut off above a frequency between 3 kHz and the top.
         limit: chance that a limiter turns loud moments of the mixture down.
+        wide: chance that a voice in stereo is panned, or has up to two doubles or harmonies that
+            are panned elsewhere.
     """
 
     same_song: float = 0.4
@@ -57,6 +67,7 @@ class Remix:
     voice_level: str = "piece"
     band: float = 0.0
     limit: float = 0.0
+    wide: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
@@ -72,6 +83,26 @@ class Remix:
         """Which channels: the mean (-1), one of both, or both in either order."""
         mid, side = rng.random() < self.mid, int(rng.integers(2))
         return ([-1] * (1 + stereo)) if mid else [side, 1 - side][: 1 + stereo]
+
+    def widened(
+        self, voice: Float32, part: Int16, start: int, speed: float, rng: np.random.Generator
+    ) -> Float32:
+        """A voice (2, n) that stands elsewhere than in the middle, or not alone; as loud as before.
+
+        Args:
+            voice: cut from `part` at `start`, at `speed`.
+            part: all of it.
+            start: in samples.
+            speed: see `speed`.
+            rng: of all that is random.
+        """
+        n_doubles = int(rng.choice(3, p=(0.3, 0.4, 0.3)))
+        alone = n_doubles == 0 or rng.random() < 0.3
+        wide = panned(voice, rng.uniform(-1, 1)) if alone else voice.copy()
+        for _ in range(n_doubles):
+            double = double_of(part, start, voice.shape[1], speed, rng)
+            wide += np.float32(rng.uniform(0.4, 1)) * panned(double, rng.uniform(-1, 1))
+        return wide * np.float32(rms(voice) / rms(wide))
 
     def mixed(
         self, sounds: Float32, n_frames: int, rng: np.random.Generator, *, top_hz: float
@@ -163,6 +194,8 @@ class Mixer:
         frames = np.round(start / GRID_22.hop + speed * np.arange(n_frames)).astype(int)
         sounds = voice.activity[np.minimum(frames, len(voice.activity) - 1)]
         v = cut(voice.vocals, start, n, speed, sides)
+        if stereo and s.wide and rng.random() < s.wide:
+            v = s.widened(v, voice.vocals, start, speed, rng)
         if together:
             a = cut(backing.accompaniment, start, n, speed, sides)
             gain = 10 ** (rng.normal(0, s.jitter_db) / 20)

@@ -9,6 +9,9 @@ from isolde.datasets.library import FULL_SCALE, Int16
 from isolde.spectrum import GRID_22
 from isolde.stages import Complex64, Float32
 
+HARMONIES = (-12, -5, -4, -3, 3, 4, 5, 7)
+"""Semitones between a voice and another that sings along."""
+
 HOLD = 6
 """Frames, 70 ms, for which a limiter stays down."""
 
@@ -52,6 +55,28 @@ def cut(part: Int16, start: int, n: int, speed: float, sides: list[int]) -> Floa
         piece = np.concatenate([resampler.feed(piece), resampler.flush()], axis=1)
     missing = max(0, n - piece.shape[1])
     return np.pad(piece[:, :n], ((0, 0), (0, missing))).astype(np.float32)
+
+
+def double_of(part: Int16, start: int, n: int, speed: float, rng: np.random.Generator) -> Float32:
+    """A second take of a voice: (1, n), some 8 to 40 ms off, out of tune by cents or a harmony.
+
+    Args:
+        part: the voice's channels.
+        start: where the first take begins.
+        n: samples.
+        speed: of the first take.
+        rng: of all that is random.
+    """
+    semitones = rng.normal(0, 0.1) if rng.random() < 0.6 else float(rng.choice(HARMONIES))
+    delay = int(rng.uniform(0.008, 0.04) * GRID_22.sample_rate)
+    return cut(part, max(0, start - delay), n, speed * 2 ** (semitones / 12), [-1])
+
+
+def panned(audio: Float32, place: float) -> Float32:
+    """Channels (1 or 2, n) at a place from -1, left, to 1, right, at equal power: (2, n)."""
+    angle = (place + 1) * np.pi / 4
+    gains = np.sqrt(2) * np.array([[np.cos(angle)], [np.sin(angle)]])
+    return (gains * audio).astype(np.float32)  # type: ignore[no-any-return]
 
 
 def limiter(mixture: Complex64, over_db: float) -> Float32:

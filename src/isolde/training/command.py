@@ -13,7 +13,7 @@ import torch
 
 from isolde.errors import InputError
 from isolde.training.board import Board
-from isolde.training.loop import RECIPE, STATE, Run
+from isolde.training.loop import BEST, RECIPE, STATE, Run
 from isolde.training.reading import difference, read_recipe
 from isolde.training.recipe import Recipe
 from isolde.training.sources import Songs, examples_of, open_songs
@@ -73,6 +73,7 @@ def train_songs(
     out: Path,
     options: Options,
     resume: bool = False,
+    start: Path | None = None,
     say: Callable[[str], None] = print,
     progress: Callable[[Progress], None] | None = None,
 ) -> None:
@@ -87,6 +88,7 @@ def train_songs(
         out: folder of the run.
         options: what does not change the weights.
         resume: go on with the run in `out`, if there is one.
+        start: a run's folder, or its checkpoint, whose weights a new run begins with.
         say: takes a line now and then.
         progress: told after every step.
 
@@ -112,12 +114,22 @@ def train_songs(
         tell(f"{len(songs.train)} songs to learn from, {len(songs.validation)} to measure on")
         examples = examples_of(chosen, songs.train)
         device = f"cuda:{us.local}" if options.device == "cuda" else options.device
-        run = Run(out, chosen, examples, device=device, team=us)
+        run = Run(out, chosen, examples, device=device, team=us, start=start and _checkpoint(start))
         if us.leads:
             _compare(out, songs, tell)
         if run.step:
             tell(f"going on after step {run.step}")
+        elif run.begun:
+            tell(run.begun)
         _drive(run, songs, options, tell, progress)
+
+
+def _checkpoint(start: Path) -> Path:
+    """The weights to begin with: a file, or the best, or else the last, of a run's folder."""
+    found = [p for p in (start, start / BEST, start / STATE) if p.is_file()]
+    if not found:
+        raise InputError(f"{start}: no checkpoint here: give a run's folder, or its {BEST}")
+    return found[0]
 
 
 def _nothing(_: str) -> None:

@@ -51,6 +51,7 @@ class Run:
         *,
         device: str = "cpu",
         team: Team | None = None,
+        start: Path | None = None,
     ) -> None:
         """Begin, or go on where the folder's last checkpoint stands.
 
@@ -60,9 +61,12 @@ class Run:
             examples: what the recipe's task draws from.
             device: where to compute.
             team: the processes that train together; None: this one alone.
+            start: a checkpoint; what a new run begins with where names and shapes agree, which
+                the text `begun` of the run then tells. None: random weights.
 
         Raises:
-            InputError: when the folder holds a run of another network.
+            InputError: when the folder holds a run of another network, or `start` nothing that
+                fits.
         """
         self.folder, self.recipe, self.examples = folder, recipe, examples
         self.device, self.team = torch.device(device), team or Team()
@@ -75,6 +79,7 @@ class Run:
             self._take(found)
         else:
             recipe.task.prepare(self.network, examples)
+        self.begun = self._begin(start) if start and not found else ""
         self.network.to(self.device)
         values = found.average if found else dict(self.network.named_parameters())
         self.average = {k: v.detach().to(self.device).clone() for k, v in values.items()}
@@ -98,6 +103,16 @@ class Run:
                 f"{self.folder / STATE}: another network's run: take an empty folder"
             ) from None
         self.step, self.best = found.step, found.best
+
+    def _begin(self, start: Path) -> str:
+        """Take over what fits of another run's averaged weights; says what did not."""
+        found, own = Checkpoint.load(start).averaged, self.network.state_dict()
+        fits = {k: v for k, v in found.items() if k in own and v.shape == own[k].shape}
+        if not fits:
+            raise InputError(f"{start}: nothing of its network fits: take a run of this kind")
+        self.network.load_state_dict({**own, **fits})
+        new = sorted(own.keys() - fits.keys())
+        return f"begun with {start}" + (f", but for {', '.join(new)}" if new else "")
 
     def train(
         self,
