@@ -1,4 +1,4 @@
-"""What models get wrong on songs with known stems: where the voice stands, how loud it is, what pitch.
+"""Where models err on songs with known stems: by width, level and pitch of the voice.
 
     python benchmarks/errors.py SONGS MODEL... --picture errors.png
 
