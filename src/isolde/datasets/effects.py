@@ -12,7 +12,7 @@ import soundfile
 
 from isolde.datasets.shaping import rms
 from isolde.errors import MissingExtraError
-from isolde.spectrum import GRID_22, analyse, synthesise
+from isolde.spectrum import GRID_22, Grid, analyse, synthesise
 from isolde.stages import Complex64, Float32
 
 ROOM_SECONDS = (0.2, 1.6)
@@ -120,29 +120,30 @@ def in_a_room(audio: Float32, rng: np.random.Generator, *, rooms: int) -> Float3
     return wet
 
 
-def codec_noise(mixture: Complex64, rng: np.random.Generator) -> Complex64:
+def codec_noise(mixture: Complex64, rng: np.random.Generator, *, grid: Grid = GRID_22) -> Complex64:
     """What a lossy codec adds to a mixture: Vorbis at a random strength, in memory.
 
     Args:
-        mixture: spectra (n_channels, n_frames, 513) of `GRID_22`.
+        mixture: spectra (n_channels, n_frames, 513).
         rng: of all that is random.
+        grid: where frames and bins lie, at 22,050 Hz.
 
     Returns:
         spectra of the difference, of the same shape.
     """
-    n = (mixture.shape[1] - 1) * GRID_22.hop
-    audio = synthesise(mixture, GRID_22, n)
+    n = (mixture.shape[1] - 1) * grid.hop
+    audio = synthesise(mixture, grid, n)
     peak = max(float(np.abs(audio).max()), 1e-4)
     file = io.BytesIO()
     soundfile.write(
         file,
         audio.T / peak,
-        GRID_22.sample_rate,
+        grid.sample_rate,
         format="OGG",
         subtype="VORBIS",
         compression_level=float(rng.uniform(*COMPRESSION)),
     )
     file.seek(0)
     coded = soundfile.read(file, dtype="float32", always_2d=True)[0].T * np.float32(peak)
-    noise: Complex64 = analyse((coded[:, :n] - audio).astype(np.float32), GRID_22)
+    noise: Complex64 = analyse((coded[:, :n] - audio).astype(np.float32), grid)
     return noise

@@ -12,7 +12,7 @@ from isolde.datasets.library import Entry, Int16
 from isolde.datasets.remix import Remix
 from isolde.datasets.shaping import chances, cut
 from isolde.errors import InputError
-from isolde.spectrum import GRID_22
+from isolde.spectrum import GRID_22, Grid
 from isolde.stages import Complex64
 
 QUARTET = ("vocals", "drums", "bass", "other")
@@ -21,20 +21,23 @@ QUARTET = ("vocals", "drums", "bass", "other")
 class Quartets:
     """Makes examples from the entries that have all four stems."""
 
-    def __init__(self, entries: Sequence[Entry], settings: Remix, *, seed: int) -> None:
+    def __init__(
+        self, entries: Sequence[Entry], settings: Remix, *, seed: int, grid: Grid = GRID_22
+    ) -> None:
         """Prepare to draw.
 
         Args:
             entries: of a library that was asked for `QUARTET`.
             settings: how examples are made; voices are not looked for.
             seed: of all that is random.
+            grid: of the spectra: `GRID_22`, or the same with the short synthesis.
 
         Raises:
             InputError: when no entry has all four.
             MissingExtraError: when the settings ask for something that is not installed.
         """
         settings.ready()
-        self.settings, self.seed = settings, seed
+        self.settings, self.seed, self.grid = settings, seed, grid
         songs = [tuple(getattr(e, stem) for stem in QUARTET) for e in entries]
         kept = [(e.top_hz, stems) for e, stems in zip(entries, songs, strict=True) if all(
             stem is not None for stem in stems)]  # fmt: skip
@@ -63,4 +66,4 @@ class Quartets:
             tops.append(top_hz)
         if rng.random() < s.no_voice:
             sounds[0] *= 0
-        return s.mixed(np.stack(sounds), n_frames, rng, top_hz=min(tops))
+        return s.mixed(np.stack(sounds), n_frames, rng, top_hz=min(tops), grid=self.grid)

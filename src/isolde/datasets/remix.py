@@ -23,7 +23,7 @@ from isolde.datasets.shaping import (
     rms,
 )
 from isolde.errors import InputError
-from isolde.spectrum import GRID_22, analyse
+from isolde.spectrum import GRID_22, Grid, analyse
 from isolde.stages import Complex64, Float32
 
 Bools = NDArray[np.bool_]
@@ -134,7 +134,13 @@ class Remix:
         return wide * np.float32(rms(voice) / rms(wide))
 
     def mixed(
-        self, sounds: Float32, n_frames: int, rng: np.random.Generator, *, top_hz: float
+        self,
+        sounds: Float32,
+        n_frames: int,
+        rng: np.random.Generator,
+        *,
+        top_hz: float,
+        grid: Grid = GRID_22,
     ) -> Complex64:
         """Sources at one level, each equalised, all limited and cut off alike.
 
@@ -143,46 +149,50 @@ class Remix:
             n_frames: of the result.
             rng: of all that is random.
             top_hz: highest frequency that all of them hold.
+            grid: of the spectra: `GRID_22`, or the same with the short synthesis.
 
         Returns:
             (n_sources, n_channels, n_frames, 513): their sum is the mixture.
         """
         level = 10 ** (rng.uniform(*self.level_db) / 20) / max(rms(sounds.sum(axis=0)), 1e-4)
         flat = sounds.reshape(-1, sounds.shape[2]) * np.float32(level)
-        spectra = analyse(flat, GRID_22)[:, :n_frames]
-        spectra = spectra.reshape(*sounds.shape[:2], n_frames, GRID_22.n_bins)
+        spectra = analyse(flat, grid)[:, :n_frames]
+        spectra = spectra.reshape(*sounds.shape[:2], n_frames, grid.n_bins)
         for source in spectra:
             if rng.random() < self.equalise:
                 source *= equaliser(rng, self.equalise_db)
         if rng.random() < self.limit:
             spectra *= limiter(spectra.sum(axis=0), float(rng.uniform(2, 9)))
         if rng.random() < self.band:
-            top_hz = min(top_hz, float(rng.uniform(3000, GRID_22.sample_rate / 2)))
-        if top_hz < GRID_22.sample_rate / 2:
+            top_hz = min(top_hz, float(rng.uniform(3000, grid.sample_rate / 2)))
+        if top_hz < grid.sample_rate / 2:
             # the same edge for all, or the network learns that treble is never voice
-            spectra[..., int((top_hz - 200) / GRID_22.sample_rate * GRID_22.n_fft) :] = 0
+            spectra[..., int((top_hz - 200) / grid.sample_rate * grid.n_fft) :] = 0
         if self.codec and rng.random() < self.codec:
-            spectra[-1] += codec_noise(spectra.sum(axis=0), rng)
+            spectra[-1] += codec_noise(spectra.sum(axis=0), rng, grid=grid)
         return spectra
 
 
 class Mixer:
     """Makes examples from the entries of a library."""
 
-    def __init__(self, entries: Sequence[Entry], settings: Remix, *, seed: int) -> None:
+    def __init__(
+        self, entries: Sequence[Entry], settings: Remix, *, seed: int, grid: Grid = GRID_22
+    ) -> None:
         """Prepare to draw.
 
         Args:
             entries: voices and backings; each is drawn in proportion to its length.
             settings: how examples are made.
             seed: of all that is random.
+            grid: of the spectra: `GRID_22`, or the same with the short synthesis.
 
         Raises:
             InputError: when there is no voice or no backing.
             MissingExtraError: when the settings ask for something that is not installed.
         """
         settings.ready()
-        self.settings, self.seed = settings, seed
+        self.settings, self.seed, self.grid = settings, seed, grid
         self._voices = [e for e in entries if e.vocals is not None and e.activity.any()]
         self._backings = [e for e in entries if e.accompaniment is not None]
         if not self._voices or not self._backings:
@@ -246,8 +256,8 @@ class Mixer:
         if rng.random() < s.no_voice:
             gain, sounds = 0.0, np.zeros(n_frames, np.bool_)
         v *= np.float32(gain)
-        spectra = s.mixed(np.stack([v, a]), n_frames, rng, top_hz=min(voice.top_hz, backing.top_hz))
-        return spectra, sounds
+        top_hz = min(voice.top_hz, backing.top_hz)
+        return s.mixed(np.stack([v, a]), n_frames, rng, top_hz=top_hz, grid=self.grid), sounds
 
     def _rms_of(self, i: int) -> float:
         """RMS of voice `i` in the frames in which it sounds, from up to 256 of them."""
