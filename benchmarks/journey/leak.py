@@ -98,6 +98,7 @@ def main() -> None:
     for name in ("data", "cache", "out"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--stop", type=int, help="after so many epochs, to go on another time")
     parser.add_argument("--labels", choices=("own", "heard"), default="own")
     parser.add_argument("--clips", type=int, default=99, help="of a singer, to learn from")
     parser.add_argument("--test-clips", type=int, default=99, help="of each other singer")
@@ -146,7 +147,7 @@ def main() -> None:
         table.write_text("epoch | % of frames right,learnt from,random windows,other singers\n")
     print("| epoch | learnt from | random windows | other singers | minutes |", flush=True)
     run, began = Run(args.out, recipe, examples), time.monotonic()
-    while run.step < recipe.steps:
+    while run.step < min(recipe.steps, (args.stop or args.epochs) * per_epoch):
         block = args.measure * per_epoch
         run.train(until=run.step + block - run.step % block, save_every=20)
         network = run.averaged()

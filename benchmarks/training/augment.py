@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--rate", type=float, default=6e-4)
     parser.add_argument("--songs", type=int, default=47)
-    parser.add_argument("changes", nargs="*", help="some rows only")
+    parser.add_argument("--changes", nargs="+", choices=[*CHANGES], help="some rows only")
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
