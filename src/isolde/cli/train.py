@@ -42,6 +42,9 @@ def train(
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Stop here \\[the recipe's].")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Of PyTorch.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that make examples ahead of the steps.")
+    ] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train a network on songs with known stems; Ctrl-C saves, --resume goes on, to the bit."""
@@ -62,6 +65,7 @@ def train(
                 save_every=save_every,
                 steps=steps,
                 threads=threads,
+                workers=workers,
                 device=device,
             ),
             resume=resume,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from isolde.datasets.effects import Playing, codec_noise, in_a_room, require_stretching
 from isolde.datasets.library import Entry, Int16
 from isolde.datasets.shaping import (
     chances,
@@ -51,6 +52,13 @@ class Remix:
         limit: chance that a limiter turns loud moments of the mixture down.
         wide: chance that a voice in stereo is panned, or has up to two doubles or harmonies that
             are panned elsewhere.
+        shift: chance that a source's pitch alone is moved (extra `stretch`).
+        shift_semitones: by how much at most, up or down.
+        stretch: chance that a source's tempo alone is changed (extra `stretch`).
+        stretch_share: by which share at most, faster or slower.
+        reverb: chance that a voice stands in a room; the room's answer belongs to the voice.
+        codec: chance that the mixture has been through a lossy codec, whose noise counts as the
+            last source's.
     """
 
     same_song: float = 0.4
@@ -68,16 +76,37 @@ class Remix:
     band: float = 0.0
     limit: float = 0.0
     wide: float = 0.0
+    shift: float = 0.0
+    shift_semitones: float = 4.0
+    stretch: float = 0.0
+    stretch_share: float = 0.15
+    reverb: float = 0.0
+    codec: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
         if self.voice_level not in ("piece", "song"):
             raise InputError(f"voice_level '{self.voice_level}' is unknown: take piece or song")
 
-    def speed(self, rng: np.random.Generator) -> float:
-        """How fast a source is played: 1, or some semitones off."""
+    def ready(self) -> None:
+        """Fail early when something that is asked for is not installed.
+
+        Raises:
+            MissingExtraError: when it is not.
+        """
+        if self.shift or self.stretch:
+            require_stretching()
+
+    def playing(self, rng: np.random.Generator) -> Playing:
+        """How a source is played; what is off takes nothing from `rng`."""
         semitones = rng.uniform(-self.tune_semitones, self.tune_semitones)
-        return float(2 ** (semitones / 12)) if rng.random() < self.tune else 1.0
+        speed = float(2 ** (semitones / 12)) if rng.random() < self.tune else 1.0
+        moved, tempo = 0.0, 1.0
+        if self.shift and rng.random() < self.shift:
+            moved = rng.uniform(-self.shift_semitones, self.shift_semitones)
+        if self.stretch and rng.random() < self.stretch:
+            tempo = 1 + rng.uniform(-self.stretch_share, self.stretch_share)
+        return Playing(speed, moved, tempo)
 
     def sides(self, rng: np.random.Generator, *, stereo: bool) -> list[int]:
         """Which channels: the mean (-1), one of both, or both in either order."""
@@ -139,6 +168,8 @@ class Remix:
         if top_hz < grid.sample_rate / 2:
             # the same edge for all, or the network learns that treble is never voice
             spectra[..., int((top_hz - 200) / grid.sample_rate * grid.n_fft) :] = 0
+        if self.codec and rng.random() < self.codec:
+            spectra[-1] += codec_noise(spectra.sum(axis=0), rng, grid=grid)
         return spectra
 
 
@@ -158,7 +189,9 @@ class Mixer:
 
         Raises:
             InputError: when there is no voice or no backing.
+            MissingExtraError: when the settings ask for something that is not installed.
         """
+        settings.ready()
         self.settings, self.seed, self.grid = settings, seed, grid
         self._voices = [e for e in entries if e.vocals is not None and e.activity.any()]
         self._backings = [e for e in entries if e.accompaniment is not None]
@@ -199,19 +232,25 @@ class Mixer:
             backing = self._backings[rng.choice(len(self._backings), p=self._backing_chances)]
         assert voice.vocals is not None and backing.accompaniment is not None
         sides = s.sides(rng, stereo=stereo)
-        speed = s.speed(rng)
+        playing = s.playing(rng)
         start = self._place(voice, n, rng)
-        frames = np.round(start / GRID_22.hop + speed * np.arange(n_frames)).astype(int)
+        frames = np.round(start / GRID_22.hop + playing.rate * np.arange(n_frames)).astype(int)
         sounds = voice.activity[np.minimum(frames, len(voice.activity) - 1)]
-        v = cut(voice.vocals, start, n, speed, sides)
+        v = cut(voice.vocals, start, playing.needs(n), playing.speed, sides)
         if stereo and s.wide and rng.random() < s.wide:
-            v = s.widened(v, voice.vocals, start, speed, rng)
+            v = s.widened(v, voice.vocals, start, playing.speed, rng)
+        v = playing.heard(v, n)
+        if s.reverb and rng.random() < s.reverb:
+            v = in_a_room(v, rng, rooms=len(set(sides)))
         if together:
-            a = cut(backing.accompaniment, start, n, speed, sides)
+            a = cut(backing.accompaniment, start, playing.needs(n), playing.speed, sides)
+            a = playing.heard(a, n)
             gain = 10 ** (rng.normal(0, s.jitter_db) / 20)
         else:
             start = int(rng.integers(max(1, backing.accompaniment.shape[1] - n)))
-            a = cut(backing.accompaniment, start, n, s.speed(rng), sides)
+            other = s.playing(rng)
+            a = cut(backing.accompaniment, start, other.needs(n), other.speed, sides)
+            a = other.heard(a, n)
             own = rms(v) if s.voice_level == "piece" else self._rms_of(i)
             gain = 10 ** (rng.normal(*s.balance_db) / 20) * rms(a) / max(own, 1e-3)
         if rng.random() < s.no_voice:
