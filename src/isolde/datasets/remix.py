@@ -19,6 +19,7 @@ from isolde.datasets.shaping import (
     equaliser,
     limiter,
     panned,
+    paused,
     rms,
 )
 from isolde.errors import InputError
@@ -51,6 +52,8 @@ class Remix:
         limit: chance that a limiter turns loud moments of the mixture down.
         wide: chance that a voice in stereo is panned, or has up to two doubles or harmonies that
             are panned elsewhere.
+        pauses: chance that a voice over another song's backing is silent now and then, for 0.5 to
+            4 s at a time.
     """
 
     same_song: float = 0.4
@@ -68,6 +71,7 @@ class Remix:
     band: float = 0.0
     limit: float = 0.0
     wide: float = 0.0
+    pauses: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
@@ -204,6 +208,8 @@ class Mixer:
             a = cut(backing.accompaniment, start, n, s.speed(rng), sides)
             own = rms(v) if s.voice_level == "piece" else self._rms_of(i)
             gain = 10 ** (rng.normal(*s.balance_db) / 20) * rms(a) / max(own, 1e-3)
+            if s.pauses and rng.random() < s.pauses:
+                v, sounds = paused(v, sounds, rng)
         if rng.random() < s.no_voice:
             gain, sounds = 0.0, np.zeros(n_frames, np.bool_)
         v *= np.float32(gain)
