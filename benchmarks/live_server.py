@@ -53,7 +53,7 @@ class NullSinks:
         """Start it, and wait until it answers."""
         self.sample_rate = sample_rate
         self.folder = Path(tempfile.mkdtemp(prefix="isolde-pulse-"))
-        socket = f"unix:{self.folder}/native"
+        socket = f"unix:{self.folder}/native"  # and so it stays over a restart
         conf = self.folder / "asound.conf"
         conf.write_text(_ASOUND.format(server=socket))
         self.environment = {
@@ -64,6 +64,20 @@ class NullSinks:
             "HOME": str(self.folder),
             "ALSA_CONFIG_PATH": f"/usr/share/alsa/alsa.conf:{conf}",
         }
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._start()
+
+    def restart(self, *, sample_rate: int) -> None:
+        """Kill it, as when devices are pulled out, and start it anew at another rate."""
+        self._server.kill()
+        self._server.wait()
+        (self.folder / "native").unlink(missing_ok=True)
+        (self.folder / "pid").unlink(missing_ok=True)
+        self.sample_rate = sample_rate
+        self._start()
+
+    def _start(self) -> None:
+        sample_rate = self.sample_rate
         four = "front-left,front-right,rear-left,rear-right"
         kind = f"format=float32le rate={sample_rate}"
         two = "channels=2 channel_map=front-left,front-right remix=no"
@@ -84,7 +98,6 @@ class NullSinks:
         self._server = subprocess.Popen(
             command, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        self._children: list[subprocess.Popen[bytes]] = []
         deadline = time.monotonic() + 60
         while "out" not in self._pactl("list", "short", "sinks"):
             if self._server.poll() is not None or time.monotonic() > deadline:

@@ -2,10 +2,12 @@
 
     python benchmarks/live_soak.py --seconds 600 --frames 1 4 16     # half an hour in all
     taskset -c 0 python benchmarks/live_soak.py                      # the same on one core
+    python benchmarks/live_soak.py --beside 0                        # and nothing else on it
     python benchmarks/live_soak.py --seconds 60 --compare            # where the network should live
 
-Noise plays all the while, so the network works as it does for music. Prints a Markdown table, a row
-as soon as it is known, and the machine's load. A quiet core should give no late block, underrun or
+Noise plays all the while, so the network works as it does for music. Beside it another process of
+the same priority takes half of the core (`--beside`), 5 ms of every 10. Prints a Markdown table, a
+row as soon as it is known, and the machine's load. There should be no late block, underrun or
 overrun, flat memory and a p99 below 100 %. `--compare` runs the pipeline four ways, each beside
 a thread of plain Python at work (`--busy`, a share of the time): the network in a child process or
 in a thread of this one, the device by blocking calls or by a callback. Linux only (see
@@ -14,6 +16,7 @@ live_server.py).
 
 import argparse
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -42,6 +45,7 @@ class Result:
         cpu: CPU seconds for a second of sound: the network's process and this one.
         grown: megabytes by which the two processes grew from a quarter of the time to the end.
         latency_ms: printed at the end.
+        beside: CPU seconds for a second of sound that another program had.
     """
 
     blocks: int
@@ -53,6 +57,7 @@ class Result:
     cpu: tuple[float, float]
     grown: tuple[float, float]
     latency_ms: float
+    beside: float
 
 
 def _resident_mb(pid: int) -> float:
@@ -86,6 +91,40 @@ class _Busy:
 
     def close(self) -> None:
         self._end.set()
+
+
+_NEIGHBOUR = """
+import sys, time
+share, period, at = float(sys.argv[1]), 0.01, time.monotonic()
+while True:
+    until, at = time.process_time() + share * period, at + period
+    while time.process_time() < until:
+        sum(range(100))
+    wait = at - time.monotonic()
+    if wait > 0:
+        time.sleep(wait)
+    else:
+        at = time.monotonic()
+"""
+
+
+class _Neighbour:
+    """Another program at work on the same cores, for a share of one."""
+
+    def __init__(self, share: float) -> None:
+        self._child = None
+        if share:
+            self._child = subprocess.Popen([sys.executable, "-c", _NEIGHBOUR, str(share)])
+        self._began = time.monotonic()
+
+    def close(self) -> float:
+        """End it; gives the share that it got."""
+        if self._child is None:
+            return 0.0
+        got = _cpu_seconds(self._child.pid) / (time.monotonic() - self._began)
+        self._child.kill()
+        self._child.wait()
+        return got
 
 
 class _Session:
@@ -188,6 +227,7 @@ def soak(
     depth: int = 1,
     device_latency: float | str = "low",
     busy: float = 0.0,
+    beside: float = 0.0,
 ) -> Result:
     """Capture from the null sink, separate, play to it, for a time. The server must run."""
     from isolde.live import find, make_plan
@@ -196,7 +236,7 @@ def soak(
         model, sample_rate=44100, n_channels=2, block=512 * frames, depth=depth, seconds=4.0
     )
     source, target = find("isolde_capture", "input"), find("isolde_out", "output")
-    noise, sizes, marks = _Busy(busy), [], []
+    noise, neighbour, sizes, marks = _Busy(busy), _Neighbour(beside), [], []
     way: _Session | _Variant
     if (place, io) == WAYS[0]:
         way = _Session(plan, source, target, device_latency)
@@ -221,6 +261,7 @@ def soak(
     blocks = (pipeline.position + plan.delay) // plan.block
     way.close()
     noise.close()
+    other = neighbour.close()
     passed = marks[1][2] - marks[0][2]
     cpu = [(b - a) / passed for a, b in zip(marks[0][:2], marks[1][:2], strict=True)]
     grown = [b - a for a, b in zip(*sizes, strict=True)]
@@ -235,22 +276,24 @@ def soak(
         cpu=(cpu[0], cpu[1]),
         grown=(grown[0], grown[1]),
         latency_ms=latency_ms,
+        beside=other,
     )
 
 
 def row(name: str, r: Result) -> str:
     """A line of the table."""
     p50, p95, p99 = (100 * v for v in r.load)
+    network, rest, other = (100 * v for v in (*r.cpu, r.beside))
     return (
         f"| {name} | {r.blocks} | {r.late} | {r.underruns} | {r.overruns} | {r.slips} | "
-        f"{p50:.0f} / {p95:.0f} / {p99:.0f} % | {100 * r.cpu[0]:.0f} + {100 * r.cpu[1]:.0f} % | "
+        f"{p50:.0f} / {p95:.0f} / {p99:.0f} % | {network:.0f} + {rest:.0f} + {other:.0f} % | "
         f"{r.grown[0]:+.1f} {r.grown[1]:+.1f} | {r.latency_ms:.0f} |"
     )
 
 
 HEAD = (
     "| run | blocks | late | underruns | overruns | slips | load p50 / p95 / p99 | "
-    "CPU network + rest | MB grown | latency ms |\n" + 10 * "|---" + "|"
+    "CPU network + rest + other program | MB grown | latency ms |\n" + 10 * "|---" + "|"
 )
 
 
@@ -261,6 +304,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--frames", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--depth", type=int, default=1)
+    parser.add_argument("--beside", type=float, default=0.5)
     parser.add_argument("--compare", action="store_true")
     parser.add_argument("--busy", type=float, default=0.5)
     asked = parser.parse_args()
@@ -282,6 +326,7 @@ def main() -> None:
                     io=io,
                     depth=asked.depth,
                     busy=asked.busy if asked.compare else 0.0,
+                    beside=0.0 if asked.compare else asked.beside,
                 )
                 name = f"{frames} frames" + (f", {place}, {io}" if asked.compare else "")
                 print(row(name, result), flush=True)

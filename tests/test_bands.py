@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from isolde.errors import InputError
 from isolde.features import Features
 from isolde.masker import GraphMasker
 from isolde.separator import Separator
-from isolde.spectrum import GRID_22, analyse
+from isolde.spectrum import GRID_22, analyse, synthesise
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
@@ -24,6 +25,11 @@ from isolde.graph import Graph  # noqa: E402
 from isolde.networks.bands import BandNetwork, BandShape, n_bands  # noqa: E402
 from isolde.networks.bands_graph import SETTLING, band_graph  # noqa: E402
 from isolde.training.bands import BandTask  # noqa: E402
+from isolde.training.loop import Run  # noqa: E402
+from isolde.training.publish import publish  # noqa: E402
+from isolde.training.recipe import Recipe  # noqa: E402
+from isolde.training.validation import sounds_of  # noqa: E402
+from isolde.training.windows import WindowTask  # noqa: E402
 
 SMALL = BandShape(features=6, shared=3, mixed=8, hidden=7, delays=(2, 1))
 STEREO = Features(signal="stereo")
@@ -261,6 +267,48 @@ def test_the_losses_are_what_they_say(entries: list[Entry]):
     left = np.sum(np.abs(mask * x - v) ** 2)
     expected = np.log10((left + floor) / (np.sum(np.abs(v) ** 2) + floor))
     assert loss == pytest.approx(expected, abs=1e-4)
+
+
+def test_examples_with_the_short_synthesis_are_the_same_sounds(entries: list[Entry]):
+    plain = Remix(no_voice=0.0, equalise=0.0)  # gains per bin are not the same sounds
+    heard = []
+    for kind in ("long", "short"):
+        task = BandTask(SMALL, synthesis=kind)
+        spectra = task.examples(entries, plain, seed=4).sources(5, 20)
+        heard.append((spectra, synthesise(spectra.reshape(4, 20, 513), task.grid, 19 * 256)))
+    assert np.abs(heard[0][0] - heard[1][0]).max() > 0.1 * np.abs(heard[0][0]).max()
+    inside = slice(1024, -1024)  # beyond it the cut frames are not whole
+    wanted, audio = heard[0][1][:, inside], heard[1][1][:, inside]
+    assert rms(wanted) > 1e-3
+    np.testing.assert_allclose(audio, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["long", "short"])
+def test_validation_and_card_have_the_synthesis_of_the_task(
+    entries: list[Entry], tmp_path: Path, kind: str
+):
+    task, seen = BandTask(SMALL, synthesis=kind), []
+
+    def halves(task, network, spectra):
+        seen.append(spectra)
+        return np.full(spectra.shape, 0.5, np.float32)
+
+    twins = [replace(e, accompaniment=e.vocals) for e in entries]
+    with mock.patch.object(BandTask, "masks", halves):
+        median, _ = task.validate(network_of(), twins, step=0)
+    assert median > 90  # half of two equal parts is one, through analysis and synthesis
+    np.testing.assert_array_equal(seen[0], analyse(sounds_of(twins[0])[1], task.grid))
+    recipe = Recipe(task=task, segments=1, frames=4, steps=1)
+    Run(tmp_path, recipe, task.examples(entries, recipe.remix, seed=1)).train()
+    card = publish(tmp_path, tmp_path, name="small", summary="", licence="").card
+    assert card.synthesis == kind
+
+
+def test_a_synthesis_that_does_not_exist_is_refused():
+    with pytest.raises(InputError, match="synthesis 'brief' is unknown"):
+        BandTask(SMALL, synthesis="brief")
+    with pytest.raises(InputError, match="long synthesis only"):
+        Recipe(task=WindowTask(synthesis="short"), draw="songs")
 
 
 def test_learning_lowers_the_loss(entries: list[Entry]):

@@ -198,6 +198,38 @@ def test_box_plots_put_the_median_where_it_is():
     assert [(x - low) / (high - low) for x in mid] == pytest.approx([11 / 12, 0.5], abs=1e-3)
 
 
+def test_every_stem_is_scored_where_it_is_known_and_given(tmp_path):
+    """A row for whoever gives the parts: the truth is a limit, silence 0 dB, oracles between."""
+    for seed in range(2):
+        stems = song_of(seed)
+        low = 0.1 * np.sin(2 * np.pi * 80 * np.arange(stems.vocals.shape[1]) / RATE)
+        bass = np.stack([low, low]).astype(np.float32)
+        files = {"vocals": stems.vocals, "drums": stems.accompaniment, "bass": bass}
+        (tmp_path / f"Artist {seed} - Song").mkdir()
+        for name, audio in files.items():
+            path = tmp_path / f"Artist {seed} - Song" / f"{name}.wav"
+            soundfile.write(path, audio.T, RATE, subtype="FLOAT")
+
+    def cheat(truth: Stems) -> dict[str, np.ndarray]:
+        return {"vocals": truth.vocals, **truth.parts, "bass": 0.9 * truth.parts["bass"]}
+
+    def voice_alone(mixture: np.ndarray, sample_rate: int) -> dict[str, np.ndarray]:
+        return {"vocals": 0.5 * mixture}
+
+    rows = [Candidate("cheat", oracle=cheat, kind="model"), Candidate("voice alone", voice_alone)]
+    done = run(tmp_path, candidates=rows, output=tmp_path / "out", with_costs=False,
+               with_report=False)  # fmt: skip
+    bass = {r.candidate: r.metrics.get("bass_usdr") for r in done.results}
+    assert bass["cheat"] == pytest.approx(20.0, abs=1e-3)  # an error of 0.1 of the bass
+    assert bass["silence"] == 0 and bass["voice alone"] is None
+    assert 15 < bass["oracle power ratio mask"] < 60
+    table = done.summary.split("## Every stem")[1].split("##")[0]
+    assert "| cheat |" in table and "| silence |" in table and "voice alone" not in table
+    # songs with voice and accompaniment alone have no such table
+    only_other = [r for r in done.results if "other_usdr" in r.metrics]
+    assert not only_other
+
+
 def band_with_voice() -> Stems:
     """A chord that pulses without change, and a voice that comes, glides and goes."""
     rate, seconds = 8_000, 8

@@ -52,6 +52,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
     "museval": ("evaluation",),
     "mir_eval": ("evaluation",),
     "pyarrow": ("evaluation", "datasets"),
+    "python_stretch": ("datasets",),
     "scipy": ("harmonic", "datasets", "evaluation", "training"),
     "dask": ("many",),
     "distributed": ("many",),

@@ -4,10 +4,14 @@ Correctness does not depend on this machine's speed: what was late is counted, a
 was not. Levels, positions and counts are asserted; times only generously.
 """
 
+import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -247,7 +251,140 @@ with NullSinks() as server:
     assert "note: " in done.stdout and "has stopped" in done.stdout
 
 
-def test_ctrl_c_closes_devices_and_completes_files(server, model, tmp_path):
+def test_devices_that_come_back_at_another_rate_are_played_on(model):
+    """Pulled out and put in again: they are looked for, opened, and sound and stems go on."""
+    if reason := missing():
+        pytest.skip(reason)
+    code = f"""
+import os, sys, time
+sys.path.insert(0, {str(ROOT / "benchmarks")!r})
+from live_server import NullSinks
+with NullSinks() as server:
+    server.use_here()
+    from isolde.live import Live, find, make_plan
+    plan = make_plan({model!r}, sample_rate=44100, n_channels=2, block=2048, depth=4)
+    live = Live(plan, source=find("isolde_capture", "input"), target=find("isolde_out", "output"),
+                patience=60.0, device_latency=0.15, on_note=lambda t: print("note:", t, flush=True))
+    live.start()
+    live.wait(2.0)
+    server.restart(sample_rate=48000)
+    until = time.monotonic() + 60
+    while not live.status().counts.reopened and time.monotonic() < until:
+        live.wait(0.2)
+    before = live.status().position
+    until = time.monotonic() + 30
+    while live.status().position < before + 2 and time.monotonic() < until:
+        live.wait(0.2)
+    print("went on", live.status().position - before >= 2, live.status().counts, flush=True)
+    live.close()
+    print("closed", live.stuck, flush=True)
+    os._exit(0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, timeout=180
+    )
+    assert "the device is back" in done.stdout, done.stdout + done.stderr
+    assert "went on True" in done.stdout and "closed False" in done.stdout, done.stdout
+
+
+def test_the_command_lists_the_devices(server):
+    environment = {**server.environment, "PYTHONPATH": ENVIRONMENT["PYTHONPATH"]}
+    command = [sys.executable, "-m", "isolde", "live", "--devices"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    for name in ("isolde_capture", "isolde_out"):
+        assert any(f"  {name}  [ALSA]" in line for line in done.stdout.splitlines())
+
+
+class Terminal:
+    """A pseudo-terminal with `isolde live` in it: keys go in, all that is shown is kept."""
+
+    def __init__(self, arguments, environment):
+        import pty
+        import termios
+
+        self._ours, theirs = pty.openpty()
+        self.before = termios.tcgetattr(theirs)
+        self.theirs = theirs
+        self.child = subprocess.Popen(
+            [sys.executable, "-m", "isolde", "live", *arguments],
+            env=environment,
+            stdin=theirs,
+            stderr=theirs,
+            stdout=theirs,
+        )
+        self.shown = ""
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        while True:
+            try:
+                self.shown += os.read(self._ours, 4096).decode(errors="replace")
+            except OSError:
+                return
+
+    def press(self, key):
+        os.write(self._ours, key.encode())
+
+    def wait_for(self, pattern, seconds=60):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if found := re.search(pattern, self.shown):
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"no {pattern} in {self.shown[-2000:]!r}")
+
+    def close(self):
+        if self.child.poll() is None:
+            self.child.kill()
+            self.child.wait()
+        os.close(self._ours)
+        os.close(self.theirs)
+
+
+def test_keys_meters_and_the_control_socket_on_a_real_terminal(server, model, tmp_path):
+    import termios
+
+    path = tmp_path / "song.wav"
+    write(path, noise(2, 60 * RATE, peak=0.3), RATE, subtype="FLOAT")
+    arguments = [str(path), "--model", model, "--output", "isolde_out", "--control", "0"]
+    environment = {**server.environment, "PYTHONPATH": ENVIRONMENT["PYTHONPATH"]}
+    terminal = Terminal(arguments, environment)
+    try:
+        port = int(terminal.wait_for(r"control: 127\.0\.0\.1 port (\d+)")[1])
+        terminal.wait_for(r"v vocals  a accompaniment")
+        terminal.wait_for(r" dB  voice +\d+ %  \d+ ms  load \d+/\d+/\d+ %  late \d+ under \d+ over")
+        with socket.create_connection(("127.0.0.1", port), 10) as caller:
+            lines = caller.makefile("rw")
+
+            def status():
+                lines.write("status\n")
+                lines.flush()
+                return json.loads(lines.readline())
+
+            def becomes(key, true):
+                terminal.press(key)
+                deadline = time.monotonic() + 20
+                while not true(now := status()) and time.monotonic() < deadline:
+                    time.sleep(0.05)
+                assert true(now), (key, now)
+
+            becomes("a", lambda s: s["gains"] == {"vocals": 0.0, "accompaniment": 1.0})
+            becomes("-", lambda s: abs(s["wet"] - 0.9) < 1e-6)
+            becomes("[", lambda s: abs(s["strength"] - 0.8) < 1e-6)
+            becomes("x", lambda s: s["muted"])
+            at, began = status()["position"], time.monotonic()
+            becomes(".", lambda s: s["position"] - at > time.monotonic() - began + 3)
+            becomes(" ", lambda s: s["state"] == "paused")
+        terminal.press("q")
+        assert terminal.child.wait(30) == 0, terminal.shown[-2000:]
+        terminal.wait_for(r"late blocks \d+ in \d+ dropouts", 5)
+        assert termios.tcgetattr(terminal.theirs)[3] == terminal.before[3]  # echo, lines: as before
+    finally:
+        terminal.close()
+
+
+def test_a_suspended_program_goes_on_and_ctrl_c_completes_files(server, model, tmp_path):
     command = [sys.executable, "-m", "isolde", "live", "--model", model, "--channels", "2"]
     command += ["--input", "isolde_capture", "--output", "isolde_out", "--block", "2"]
     environment = {**server.environment, "PYTHONPATH": ENVIRONMENT["PYTHONPATH"]}
@@ -260,11 +397,15 @@ def test_ctrl_c_closes_devices_and_completes_files(server, model, tmp_path):
     )
     assert child.stderr is not None
     assert child.stderr.readline().startswith(b"latency ")  # it runs
+    time.sleep(1.0)
+    child.send_signal(signal.SIGSTOP)  # suspended: it tells so, and goes on
     time.sleep(2.0)
+    child.send_signal(signal.SIGCONT)
+    time.sleep(1.5)
     child.send_signal(signal.SIGINT)
     _, said = child.communicate(timeout=60)
     assert child.returncode == 130, said.decode()
-    assert b"Traceback" not in said
+    assert b"Traceback" not in said and b"this program stood still for" in said, said.decode()
     names = sorted(p.name for p in (tmp_path / "r").iterdir())
     assert names == ["accompaniment.wav", "mixture.wav", "vocals.wav"]
     lengths = {read(tmp_path / "r" / name)[0].shape for name in names}

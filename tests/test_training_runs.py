@@ -80,6 +80,23 @@ def train(
     train_songs(recipe, [folder / "data"], out=out, options=options, resume=resume, say=str)
 
 
+def state_of(pid: int) -> list[str]:
+    """What Linux tells of a process behind its name: state, parent, ...; nothing: it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def children(pid: int) -> list[int]:
+    numbers = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()]
+    return [n for n in numbers if state_of(n)[1:2] == [str(pid)]]
+
+
+def alive(pid: int) -> bool:
+    return state_of(pid)[:1] not in ([], ["Z"])
+
+
 def same(a: Path, b: Path) -> None:
     """Bit for bit: weights, averages, optimiser, step."""
     one, other = Checkpoint.load(a / STATE), Checkpoint.load(b / STATE)
@@ -152,6 +169,41 @@ def test_two_processes_learn_as_one_with_the_same_global_batch(folder: Path, tmp
     a, b = (Checkpoint.load(tmp_path / o / STATE).network for o in ("one", "two"))
     for name in a:
         assert torch.allclose(a[name], b[name], rtol=1e-3, atol=1e-4), name
+
+
+def test_workers_make_the_same_weights_to_the_bit(folder: Path, recipe: Path, tmp_path: Path):
+    """None, one, three, and a run that goes on with another number than it began with."""
+    train(recipe, folder, tmp_path / "none", steps=7)
+    for name, workers in (("one", 1), ("three", 3)):
+        train(recipe, folder, tmp_path / name, steps=7, workers=workers, validate_every=4)
+        same(tmp_path / "none", tmp_path / name)
+    train(recipe, folder, tmp_path / "changed", steps=3, workers=2)
+    train(None, folder, tmp_path / "changed", steps=7, resume=True)
+    same(tmp_path / "none", tmp_path / "changed")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="asks Linux who lives")
+def test_workers_die_with_a_run_that_is_killed(folder: Path, recipe: Path, tmp_path: Path):
+    out = tmp_path / "killed"
+    arguments = command(recipe, folder, out, "--save-every", "3", "--workers", "2")
+    child = subprocess.Popen(
+        [sys.executable, *arguments], env=environment(), stderr=subprocess.DEVNULL
+    )
+    waited = time.monotonic() + PATIENCE
+    while len(rows(out)) < 5 and child.poll() is None and time.monotonic() < waited:
+        time.sleep(0.05)
+    workers = children(child.pid)
+    child.kill()
+    child.wait(PATIENCE)
+    assert len(workers) == 2
+    waited = time.monotonic() + PATIENCE
+    while any(alive(pid) for pid in workers) and time.monotonic() < waited:
+        time.sleep(0.1)
+    assert not any(alive(pid) for pid in workers)
+    reached = Checkpoint.load(out / STATE).step
+    train(None, folder, out, steps=reached + 4, resume=True, workers=1)
+    train(recipe, folder, tmp_path / "whole", steps=reached + 4)
+    same(out, tmp_path / "whole")
 
 
 def test_a_batch_that_cannot_be_dealt_is_refused():

@@ -1,11 +1,13 @@
 """How a random split of windows flatters: `python leak.py MIR_1K CACHE OUT --epochs N`.
 
 One training of the article's activity detector (123,985 parameters, binary cross-entropy) on
-MIR-1K's own labels, measured three times an epoch's end: on the windows that it learns from, on
-windows drawn at random from the same clips and never learnt from (the article's 80/20 split, when
-the unit is the window), and on all windows of singers that it never heard. Windows slide by one
-frame, so a held-out window shares 24 of 25 frames with its neighbours, which are learnt from.
-Frames are learnt in the shared form, without the zeros at the windows' edges (half of the work).
+MIR-1K's own labels (`--labels own`), or on labels from the clips' stems (`heard`), measured three
+times an epoch's end: on the windows that it learns from, on windows drawn at random from the same
+clips and never learnt from (the article's 80/20 split, when the unit is the window), and on all
+windows of singers that it never heard. Windows slide by one frame, so a held-out window shares 24
+of 25 frames with its neighbours, which are learnt from. Frames are learnt in the shared form,
+without the zeros at the windows' edges (half of the work). A run that is stopped goes on with the
+same command. OUT/MIR-1K-{labels}-labels.csv is for `python -m isolde.figures.curves`.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from isolde.datasets.labels import labelled
 from isolde.datasets.library import Entry, Library
 from isolde.networks.article import VAD
 from isolde.spectrum import GRID_22, analyse
@@ -95,6 +98,8 @@ def main() -> None:
     for name in ("data", "cache", "out"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--stop", type=int, help="after so many epochs, to go on another time")
+    parser.add_argument("--labels", choices=("own", "heard"), default="own")
     parser.add_argument("--clips", type=int, default=99, help="of a singer, to learn from")
     parser.add_argument("--test-clips", type=int, default=99, help="of each other singer")
     parser.add_argument("--measure", type=int, default=1, help="epochs between measurements")
@@ -102,7 +107,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    clips = [with_own_labels(e, args.data) for e in Library([args.data], args.cache).entries]
+    clips = Library([args.data], args.cache).entries
     singers = sorted({e.artist for e in clips})
     rng = np.random.default_rng(1)
     unheard = {
@@ -115,6 +120,10 @@ def main() -> None:
             test += some[: args.test_clips]
         else:
             train += some[: args.clips]
+    if args.labels == "own":
+        train, test = ([with_own_labels(e, args.data) for e in some] for some in (train, test))
+    else:
+        train, test = labelled(train), labelled(test)
     examples = Kept(train, frames=STRETCH, seed=1)
     per_epoch = len(examples) // 8
     steps = args.epochs * per_epoch
@@ -132,15 +141,22 @@ def main() -> None:
         f"voice in {voiced:.1%} of their frames",
         flush=True,
     )
+    table = args.out / f"MIR-1K-{args.labels}-labels.csv"
+    if not table.is_file():
+        args.out.mkdir(parents=True, exist_ok=True)
+        table.write_text("epoch | % of frames right,learnt from,random windows,other singers\n")
     print("| epoch | learnt from | random windows | other singers | minutes |", flush=True)
     run, began = Run(args.out, recipe, examples), time.monotonic()
-    while run.step < recipe.steps:
+    while run.step < min(recipe.steps, (args.stop or args.epochs) * per_epoch):
         block = args.measure * per_epoch
         run.train(until=run.step + block - run.step % block, save_every=20)
         network = run.averaged()
         own = shares(task, network, train)
         other = shares(task, network, test)
         all_of_them = (1 - HELD_WINDOWS) * other["kept"] + HELD_WINDOWS * other["held"]
+        values = [100 * v for v in (own["kept"], own["held"], all_of_them)]
+        with table.open("a", encoding="utf-8") as file:
+            file.write(f"{run.step // per_epoch},{','.join(f'{v:.2f}' for v in values)}\n")
         print(
             f"| {run.step // per_epoch} | {own['kept']:.1%} | {own['held']:.1%} "
             f"| {all_of_them:.1%} | {(time.monotonic() - began) / 60:.0f} |",

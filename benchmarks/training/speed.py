@@ -4,7 +4,7 @@ Examples (answers) per CPU-second of a whole step, forward, backward and optimis
 naive windows, the same with channels last, and the shared form; and how far the weights lie apart
 after one step of each. With songs also the time that making the examples takes, and the greatest
 memory of a training on them, every decoded sample touched (`--networks` with nothing behind it
-measures that alone).
+measures that alone; `--recipe` says of which training).
 
 Set MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 OMP_WAIT_POLICY=PASSIVE before it: the
 memory allocator's defaults slow both forms.
@@ -74,7 +74,7 @@ def compare(name: str, shape: WindowShape, *, segments: int, frames: int, repeat
     print(f"{name}: weights after one step differ by {apart:.1e} of the greatest", flush=True)
 
 
-def memory(data: list[Path], cache: Path, steps: int) -> None:
+def memory(data: list[Path], cache: Path, steps: int, name: str) -> None:
     """Train on songs, touch every sample, and print the greatest memory."""
     import tempfile
 
@@ -82,18 +82,22 @@ def memory(data: list[Path], cache: Path, steps: int) -> None:
     from isolde.training.loop import Run
     from isolde.training.reading import read_recipe
     from isolde.training.sources import examples_of
-    from isolde.training.task import Examples
 
-    recipe = read_recipe("mask")
-    entries = Library(data, cache).entries
-    examples: Examples = examples_of(recipe, entries)
+    recipe = read_recipe(name)
+    entries = Library(data, cache, stems=recipe.task.parts).entries
+    examples = examples_of(recipe, entries)
     began = time.process_time()
     recipe.task.batch(examples, range(recipe.segments), frames=recipe.frames, step=3000)
     making = time.process_time() - began
     n = recipe.segments * recipe.frames
     print(f"making examples: {n / making:.0f} per CPU-second", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        Run(Path(folder), recipe, examples).train(until=steps)
+        run = Run(Path(folder), recipe, examples)
+        run.train(until=1)
+        began = time.process_time()
+        run.train(until=steps)
+        training = (time.process_time() - began) / (steps - 1)
+    print(f"{name}: {n / training:.0f} examples per CPU-second, made and learnt")
     seconds, parts = 0.0, 0
     for entry in entries:
         seconds += len(entry.activity) * 256 / 22050
@@ -112,6 +116,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=128, help="answers of a segment")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--steps", type=int, default=3, help="of the training whose memory counts")
+    parser.add_argument("--recipe", default="mask", help="of that training")
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
@@ -119,7 +124,7 @@ def main() -> None:
     for name in args.networks:
         compare(name, {"mask": MASK, "VAD": VAD}[name], **how)
     if args.data:
-        memory(args.data[:-1], args.data[-1], args.steps)
+        memory(args.data[:-1], args.data[-1], args.steps, args.recipe)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,13 @@ from isolde.errors import IsoldeError
 EXTRAS = {
     "av": ("av", "m4a, aac and video files"),
     "torch": ("train", "training"),
+    "tensorboard": ("tensorboard", "curves, sounds and pictures of a training"),
+    "python-stretch": ("stretch", "pitch shift and time stretch of training songs"),
     "matplotlib": ("figures", "pictures"),
     "sounddevice": ("live", "live separation through sound devices"),
     "librosa": ("rules", "the rule-based separator"),
     "scipy": ("data", "training pairs"),
+    "pyarrow": ("parquet", "manifests in Parquet"),
     "museval": ("evaluation", "BSSEval scores"),
 }
 RUNTIME = ("numpy", "soundfile", "soxr", "onnxruntime", "typer", "rich")

@@ -39,14 +39,14 @@ def scan(
         str | None,
         typer.Option(
             help="What files outside of song folders are: vocals, accompaniment or mixture "
-            "[what the names say].",
+            "\\[what the names say].",
             show_default=False,
         ),
     ] = None,
     instrumental: Annotated[
         bool, typer.Option("--instrumental", help="Nobody sings in what cannot be told otherwise.")
     ] = False,
-    artist: Annotated[str, typer.Option(help="Artist of all songs [by tags and names].")] = "",
+    artist: Annotated[str, typer.Option(help="Artist of all songs \\[by tags and names].")] = "",
     licence: Licence = "",
     validation: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the artists kept for validation.")
@@ -120,7 +120,7 @@ def show(
     cache: Annotated[
         Path | None,
         typer.Option(
-            help="Folder with decoded audio, as for training; it is filled [a temporary one].",
+            help="Folder with decoded audio, as for training; it is filled \\[a temporary one].",
             show_default=False,
         ),
     ] = None,
@@ -159,17 +159,17 @@ def teach(
     manifest: Annotated[
         Path | None,
         typer.Option(
-            help="Manifest to add the songs to [manifest.csv in the output folder].",
+            help="Manifest to add the songs to \\[manifest.csv in the output folder].",
             show_default=False,
         ),
     ] = None,
     licence: Licence = "",
-    artist: Annotated[str, typer.Option(help="Artist of all songs [by tags and names].")] = "",
+    artist: Annotated[str, typer.Option(help="Artist of all songs \\[by tags and names].")] = "",
     split: Annotated[
-        str, typer.Option(help="train, validation or test [by artist].", show_default=False)
+        str, typer.Option(help="train, validation or test \\[by artist].", show_default=False)
     ] = "",
     name: Annotated[
-        str, typer.Option(help="What the manifest calls the teacher [the program's name].")
+        str, typer.Option(help="What the manifest calls the teacher \\[the program's name].")
     ] = "",
     format_: Annotated[
         str, typer.Option("--format", help="Of the stems: wav, flac, ogg, opus or mp3.")

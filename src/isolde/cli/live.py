@@ -23,7 +23,7 @@ def live(
     output_name: Annotated[
         str | None, typer.Option("--output", help="Device to play to. With -: instead of a pipe.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Model: a name or a path [vocals].")] = None,
+    model: Annotated[str | None, typer.Option(help="Model: a name or a path \\[vocals].")] = None,
     low_latency: Annotated[
         bool,
         typer.Option(
@@ -48,11 +48,11 @@ def live(
     ] = None,
     block: Annotated[
         int | None,
-        typer.Option(help="Frames of 11.6 ms between visits to the device [1; songs: 4]."),
+        typer.Option(help="Frames of 11.6 ms between visits to the device \\[1; songs: 4]."),
     ] = None,
     depth: Annotated[
         int | None,
-        typer.Option(help="Blocks of time for the network [1]; 0 waits for it: less delay."),
+        typer.Option(help="Blocks of time for the network \\[1]; 0 waits for it: less delay."),
     ] = None,
     device_latency: Annotated[
         float | None, typer.Option(help="Seconds of buffer in each device; default: its own.")

@@ -29,19 +29,22 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     start: Annotated[
         Path | None,
-        typer.Option(help="A run whose weights to begin with, where they fit [random]."),
+        typer.Option(help="A run whose weights to begin with, where they fit \\[random]."),
     ] = None,
     validate: Annotated[
         Path | None,
-        typer.Option(help="Folder or manifest of songs to measure on [those held out]."),
+        typer.Option(help="Folder or manifest of songs to measure on \\[those held out]."),
     ] = None,
     validate_every: Annotated[int, typer.Option(min=1, help="Steps between measurements.")] = 400,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 50,
     cache: Annotated[
-        Path | None, typer.Option(help="Folder for decoded audio [cache inside the run].")
+        Path | None, typer.Option(help="Folder for decoded audio \\[cache inside the run].")
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Stop here [the recipe's].")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Stop here \\[the recipe's].")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Of PyTorch.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that make examples ahead of the steps.")
+    ] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train a network on songs with known stems; Ctrl-C saves, --resume goes on, to the bit."""
@@ -62,6 +65,7 @@ def train(
                 save_every=save_every,
                 steps=steps,
                 threads=threads,
+                workers=workers,
                 device=device,
             ),
             resume=resume,

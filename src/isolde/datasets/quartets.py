@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from isolde.datasets.effects import in_a_room
 from isolde.datasets.library import Entry, Int16
 from isolde.datasets.remix import Remix
 from isolde.datasets.shaping import chances, cut
 from isolde.errors import InputError
-from isolde.spectrum import GRID_22
+from isolde.spectrum import GRID_22, Grid
 from isolde.stages import Complex64
 
 QUARTET = ("vocals", "drums", "bass", "other")
@@ -20,18 +21,23 @@ QUARTET = ("vocals", "drums", "bass", "other")
 class Quartets:
     """Makes examples from the entries that have all four stems."""
 
-    def __init__(self, entries: Sequence[Entry], settings: Remix, *, seed: int) -> None:
+    def __init__(
+        self, entries: Sequence[Entry], settings: Remix, *, seed: int, grid: Grid = GRID_22
+    ) -> None:
         """Prepare to draw.
 
         Args:
             entries: of a library that was asked for `QUARTET`.
             settings: how examples are made; voices are not looked for.
             seed: of all that is random.
+            grid: of the spectra: `GRID_22`, or the same with the short synthesis.
 
         Raises:
             InputError: when no entry has all four.
+            MissingExtraError: when the settings ask for something that is not installed.
         """
-        self.settings, self.seed = settings, seed
+        settings.ready()
+        self.settings, self.seed, self.grid = settings, seed, grid
         songs = [tuple(getattr(e, stem) for stem in QUARTET) for e in entries]
         kept = [(e.top_hz, stems) for e, stems in zip(entries, songs, strict=True) if all(
             stem is not None for stem in stems)]  # fmt: skip
@@ -50,10 +56,14 @@ class Quartets:
             if not which or not together:
                 top_hz, song = self._songs[int(rng.choice(len(self._songs), p=self._chances))]
                 start = int(rng.integers(max(1, song[0].shape[1] - n)))
-                speed, sides = s.speed(rng), s.sides(rng, stereo=True)
+                playing, sides = s.playing(rng), s.sides(rng, stereo=True)
             gain = 10 ** (rng.normal(0, s.jitter_db) / 20)
-            sounds.append(cut(song[which], start, n, speed, sides) * np.float32(gain))
+            sound = cut(song[which], start, playing.needs(n), playing.speed, sides)
+            sound = playing.heard(sound, n)
+            if not which and s.reverb and rng.random() < s.reverb:
+                sound = in_a_room(sound, rng, rooms=len(set(sides)))
+            sounds.append(sound * np.float32(gain))
             tops.append(top_hz)
         if rng.random() < s.no_voice:
             sounds[0] *= 0
-        return s.mixed(np.stack(sounds), n_frames, rng, top_hz=min(tops))
+        return s.mixed(np.stack(sounds), n_frames, rng, top_hz=min(tops), grid=self.grid)

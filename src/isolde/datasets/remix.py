@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from isolde.datasets.effects import Playing, codec_noise, in_a_room, require_stretching
 from isolde.datasets.library import Entry, Int16
 from isolde.datasets.shaping import (
     chances,
@@ -23,7 +24,7 @@ from isolde.datasets.shaping import (
     rms,
 )
 from isolde.errors import InputError
-from isolde.spectrum import GRID_22, analyse
+from isolde.spectrum import GRID_22, Grid, analyse
 from isolde.stages import Complex64, Float32
 
 Bools = NDArray[np.bool_]
@@ -54,6 +55,13 @@ class Remix:
             are panned elsewhere.
         pauses: chance that a voice over another song's backing is silent now and then, for 0.5 to
             4 s at a time.
+        shift: chance that a source's pitch alone is moved (extra `stretch`).
+        shift_semitones: by how much at most, up or down.
+        stretch: chance that a source's tempo alone is changed (extra `stretch`).
+        stretch_share: by which share at most, faster or slower.
+        reverb: chance that a voice stands in a room; the room's answer belongs to the voice.
+        codec: chance that the mixture has been through a lossy codec, whose noise counts as the
+            last source's.
     """
 
     same_song: float = 0.4
@@ -72,16 +80,37 @@ class Remix:
     limit: float = 0.0
     wide: float = 0.0
     pauses: float = 0.0
+    shift: float = 0.0
+    shift_semitones: float = 4.0
+    stretch: float = 0.0
+    stretch_share: float = 0.15
+    reverb: float = 0.0
+    codec: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
         if self.voice_level not in ("piece", "song"):
             raise InputError(f"voice_level '{self.voice_level}' is unknown: take piece or song")
 
-    def speed(self, rng: np.random.Generator) -> float:
-        """How fast a source is played: 1, or some semitones off."""
+    def ready(self) -> None:
+        """Fail early when something that is asked for is not installed.
+
+        Raises:
+            MissingExtraError: when it is not.
+        """
+        if self.shift or self.stretch:
+            require_stretching()
+
+    def playing(self, rng: np.random.Generator) -> Playing:
+        """How a source is played; what is off takes nothing from `rng`."""
         semitones = rng.uniform(-self.tune_semitones, self.tune_semitones)
-        return float(2 ** (semitones / 12)) if rng.random() < self.tune else 1.0
+        speed = float(2 ** (semitones / 12)) if rng.random() < self.tune else 1.0
+        moved, tempo = 0.0, 1.0
+        if self.shift and rng.random() < self.shift:
+            moved = rng.uniform(-self.shift_semitones, self.shift_semitones)
+        if self.stretch and rng.random() < self.stretch:
+            tempo = 1 + rng.uniform(-self.stretch_share, self.stretch_share)
+        return Playing(speed, moved, tempo)
 
     def sides(self, rng: np.random.Generator, *, stereo: bool) -> list[int]:
         """Which channels: the mean (-1), one of both, or both in either order."""
@@ -109,7 +138,13 @@ class Remix:
         return wide * np.float32(rms(voice) / rms(wide))
 
     def mixed(
-        self, sounds: Float32, n_frames: int, rng: np.random.Generator, *, top_hz: float
+        self,
+        sounds: Float32,
+        n_frames: int,
+        rng: np.random.Generator,
+        *,
+        top_hz: float,
+        grid: Grid = GRID_22,
     ) -> Complex64:
         """Sources at one level, each equalised, all limited and cut off alike.
 
@@ -118,42 +153,50 @@ class Remix:
             n_frames: of the result.
             rng: of all that is random.
             top_hz: highest frequency that all of them hold.
+            grid: of the spectra: `GRID_22`, or the same with the short synthesis.
 
         Returns:
             (n_sources, n_channels, n_frames, 513): their sum is the mixture.
         """
         level = 10 ** (rng.uniform(*self.level_db) / 20) / max(rms(sounds.sum(axis=0)), 1e-4)
         flat = sounds.reshape(-1, sounds.shape[2]) * np.float32(level)
-        spectra = analyse(flat, GRID_22)[:, :n_frames]
-        spectra = spectra.reshape(*sounds.shape[:2], n_frames, GRID_22.n_bins)
+        spectra = analyse(flat, grid)[:, :n_frames]
+        spectra = spectra.reshape(*sounds.shape[:2], n_frames, grid.n_bins)
         for source in spectra:
             if rng.random() < self.equalise:
                 source *= equaliser(rng, self.equalise_db)
         if rng.random() < self.limit:
             spectra *= limiter(spectra.sum(axis=0), float(rng.uniform(2, 9)))
         if rng.random() < self.band:
-            top_hz = min(top_hz, float(rng.uniform(3000, GRID_22.sample_rate / 2)))
-        if top_hz < GRID_22.sample_rate / 2:
+            top_hz = min(top_hz, float(rng.uniform(3000, grid.sample_rate / 2)))
+        if top_hz < grid.sample_rate / 2:
             # the same edge for all, or the network learns that treble is never voice
-            spectra[..., int((top_hz - 200) / GRID_22.sample_rate * GRID_22.n_fft) :] = 0
+            spectra[..., int((top_hz - 200) / grid.sample_rate * grid.n_fft) :] = 0
+        if self.codec and rng.random() < self.codec:
+            spectra[-1] += codec_noise(spectra.sum(axis=0), rng, grid=grid)
         return spectra
 
 
 class Mixer:
     """Makes examples from the entries of a library."""
 
-    def __init__(self, entries: Sequence[Entry], settings: Remix, *, seed: int) -> None:
+    def __init__(
+        self, entries: Sequence[Entry], settings: Remix, *, seed: int, grid: Grid = GRID_22
+    ) -> None:
         """Prepare to draw.
 
         Args:
             entries: voices and backings; each is drawn in proportion to its length.
             settings: how examples are made.
             seed: of all that is random.
+            grid: of the spectra: `GRID_22`, or the same with the short synthesis.
 
         Raises:
             InputError: when there is no voice or no backing.
+            MissingExtraError: when the settings ask for something that is not installed.
         """
-        self.settings, self.seed = settings, seed
+        settings.ready()
+        self.settings, self.seed, self.grid = settings, seed, grid
         self._voices = [e for e in entries if e.vocals is not None and e.activity.any()]
         self._backings = [e for e in entries if e.accompaniment is not None]
         if not self._voices or not self._backings:
@@ -193,19 +236,25 @@ class Mixer:
             backing = self._backings[rng.choice(len(self._backings), p=self._backing_chances)]
         assert voice.vocals is not None and backing.accompaniment is not None
         sides = s.sides(rng, stereo=stereo)
-        speed = s.speed(rng)
+        playing = s.playing(rng)
         start = self._place(voice, n, rng)
-        frames = np.round(start / GRID_22.hop + speed * np.arange(n_frames)).astype(int)
+        frames = np.round(start / GRID_22.hop + playing.rate * np.arange(n_frames)).astype(int)
         sounds = voice.activity[np.minimum(frames, len(voice.activity) - 1)]
-        v = cut(voice.vocals, start, n, speed, sides)
+        v = cut(voice.vocals, start, playing.needs(n), playing.speed, sides)
         if stereo and s.wide and rng.random() < s.wide:
-            v = s.widened(v, voice.vocals, start, speed, rng)
+            v = s.widened(v, voice.vocals, start, playing.speed, rng)
+        v = playing.heard(v, n)
+        if s.reverb and rng.random() < s.reverb:
+            v = in_a_room(v, rng, rooms=len(set(sides)))
         if together:
-            a = cut(backing.accompaniment, start, n, speed, sides)
+            a = cut(backing.accompaniment, start, playing.needs(n), playing.speed, sides)
+            a = playing.heard(a, n)
             gain = 10 ** (rng.normal(0, s.jitter_db) / 20)
         else:
             start = int(rng.integers(max(1, backing.accompaniment.shape[1] - n)))
-            a = cut(backing.accompaniment, start, n, s.speed(rng), sides)
+            other = s.playing(rng)
+            a = cut(backing.accompaniment, start, other.needs(n), other.speed, sides)
+            a = other.heard(a, n)
             own = rms(v) if s.voice_level == "piece" else self._rms_of(i)
             gain = 10 ** (rng.normal(*s.balance_db) / 20) * rms(a) / max(own, 1e-3)
             if s.pauses and rng.random() < s.pauses:
@@ -213,8 +262,8 @@ class Mixer:
         if rng.random() < s.no_voice:
             gain, sounds = 0.0, np.zeros(n_frames, np.bool_)
         v *= np.float32(gain)
-        spectra = s.mixed(np.stack([v, a]), n_frames, rng, top_hz=min(voice.top_hz, backing.top_hz))
-        return spectra, sounds
+        top_hz = min(voice.top_hz, backing.top_hz)
+        return s.mixed(np.stack([v, a]), n_frames, rng, top_hz=top_hz, grid=self.grid), sounds
 
     def _rms_of(self, i: int) -> float:
         """RMS of voice `i` in the frames in which it sounds, from up to 256 of them."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from isolde.evaluation.candidates import Candidate
 from isolde.evaluation.identity import code_digest
+from isolde.evaluation.songs import PARTS, VOCALS
 from isolde.spectrum import Grid, analyse, synthesise
 from isolde.stages import Float32
 
@@ -16,13 +17,13 @@ HPSS_SIZE = 31  # frames and bins of the medians
 
 
 def mixture(mixture: Float32, sample_rate: int) -> dict[str, Float32]:
-    """The mixture as vocals: what doing nothing scores."""
-    return {"vocals": mixture.copy()}
+    """The mixture as every stem: what doing nothing scores."""
+    return {stem: mixture.copy() for stem in (VOCALS, *PARTS)}
 
 
 def silence(mixture: Float32, sample_rate: int) -> dict[str, Float32]:
-    """Zeros as vocals: 0 dB uSDR on every song."""
-    return {"vocals": np.zeros_like(mixture)}
+    """Zeros as every stem: 0 dB uSDR on every song."""
+    return {stem: np.zeros_like(mixture) for stem in (VOCALS, *PARTS)}
 
 
 def centre(mixture: Float32, sample_rate: int) -> dict[str, Float32]:
@@ -108,9 +109,9 @@ def floors(*, classical: bool = True) -> list[Candidate]:
     """The floors of every table; `classical` adds REPET-SIM and HPSS."""
     identity = f"code {code_digest('isolde.spectrum', 'isolde.evaluation.baselines')}"
     out = [
-        Candidate("mixture", mixture, kind="floor"),
-        Candidate("silence", silence, kind="floor"),
-        Candidate("centre channel", centre, kind="floor"),
+        Candidate("mixture", mixture, kind="floor", identity=identity),
+        Candidate("silence", silence, kind="floor", identity=identity),
+        Candidate("centre channel", centre, kind="floor", identity=identity),
     ]
     if classical:
         out.append(Candidate("REPET-SIM", repet_sim, kind="peer", identity=identity))

@@ -17,7 +17,7 @@ class Separate(Protocol):
     """A separator as a function of arrays; it must be picklable to run in a process pool."""
 
     def __call__(self, mixture: Float32, sample_rate: int, /) -> Mapping[str, Float32]:
-        """Give "vocals" and maybe "accompaniment" (n_channels, n_samples) of a mixture."""
+        """Give "vocals" and maybe other stems (n_channels, n_samples) of a mixture."""
         ...
 
 
@@ -25,7 +25,7 @@ class SeparateWithTruth(Protocol):
     """An oracle: it looks at the true stems, which no separator can."""
 
     def __call__(self, stems: Stems, /) -> Mapping[str, Float32]:
-        """Give "vocals" and maybe "accompaniment" of a song whose stems are known."""
+        """Give "vocals" and maybe other stems of a song whose stems are known."""
         ...
 
 
@@ -65,7 +65,8 @@ class Candidate:
         """Separate a song; an accompaniment that is not given is the mixture minus the vocals.
 
         Returns:
-            "vocals" and "accompaniment", float32, the shape of the mixture.
+            "vocals", "accompaniment", and the given ones of the song's `parts`, float32, the shape
+            of the mixture.
 
         Raises:
             InputError: no vocals, another shape than the mixture's, or values that are not finite.
@@ -77,18 +78,19 @@ class Candidate:
             given = self.separate(stems.mixture.copy(), stems.sample_rate)
         if VOCALS not in given:
             raise InputError(f"'{self.name}' gave the stems {sorted(given)}: needs '{VOCALS}'")
-        vocals = np.asarray(given[VOCALS], dtype=np.float32)
+        vocals, rest = np.asarray(given[VOCALS], np.float32), given.get(ACCOMPANIMENT)
         if vocals.shape != stems.mixture.shape:
             raise InputError(
                 f"'{self.name}' gave vocals {vocals.shape} for a mixture {stems.mixture.shape}"
             )
-        rest = given.get(ACCOMPANIMENT)
-        accompaniment = stems.mixture - vocals if rest is None else np.asarray(rest, np.float32)
-        if accompaniment.shape != vocals.shape:
-            raise InputError(
-                f"'{self.name}' gave an accompaniment {accompaniment.shape} "
-                f"for a mixture {stems.mixture.shape}"
-            )
-        if not (np.isfinite(vocals).all() and np.isfinite(accompaniment).all()):
-            raise InputError(f"'{self.name}' gave NaN or infinity: nothing to score")
-        return {VOCALS: vocals, ACCOMPANIMENT: accompaniment}
+        out = {VOCALS: vocals, ACCOMPANIMENT: stems.mixture - vocals if rest is None else rest}
+        out |= {name: given[name] for name in stems.parts if name in given}
+        out = {name: np.asarray(audio, np.float32) for name, audio in out.items()}
+        for name, audio in out.items():
+            if audio.shape != stems.mixture.shape:
+                raise InputError(
+                    f"'{self.name}' gave {name} {audio.shape} for a mixture {stems.mixture.shape}"
+                )
+            if not np.isfinite(audio).all():
+                raise InputError(f"'{self.name}' gave NaN or infinity: nothing to score")
+        return out

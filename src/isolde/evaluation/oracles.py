@@ -13,7 +13,7 @@ import numpy as np
 from isolde.errors import InputError
 from isolde.evaluation.candidates import Candidate
 from isolde.evaluation.identity import code_digest
-from isolde.evaluation.songs import Stems
+from isolde.evaluation.songs import VOCALS, Stems
 from isolde.masks import binary_mask, phase_sensitive_mask, ratio_mask
 from isolde.spectrum import Grid, analyse, grid_for, synthesise
 from isolde.stages import Float32
@@ -23,11 +23,12 @@ _MODULES = ("isolde.spectrum", "isolde.masks", "isolde.evaluation.oracles")
 KINDS: tuple[OracleKind, ...] = ("binary", "ratio", "power ratio", "phase-sensitive")
 
 
-def oracle_mask(stems: Stems, *, kind: OracleKind, grid: Grid) -> Float32:
-    """The ideal mask of the vocals, one per channel.
+def oracle_mask(stem: Float32, mixture: Float32, *, kind: OracleKind, grid: Grid) -> Float32:
+    """The ideal mask of a stem, one per channel.
 
     Args:
-        stems: the truth.
+        stem: the truth V, (n_channels, n_samples).
+        mixture: of it and all else, X = V + A.
         kind: "binary" (voice at least as strong), "ratio" |V| / (|V| + |A|), "power ratio"
             |V|^2 / (|V|^2 + |A|^2), "phase-sensitive" Re(V / X) within [0, 1].
         grid: where frames and bins lie.
@@ -38,26 +39,30 @@ def oracle_mask(stems: Stems, *, kind: OracleKind, grid: Grid) -> Float32:
     Raises:
         InputError: another kind.
     """
-    vocals = analyse(stems.vocals, grid)
+    spectra = analyse(stem, grid)
     if kind == "phase-sensitive":
-        return phase_sensitive_mask(vocals, analyse(stems.mixture, grid))
-    voice: Float32 = np.abs(vocals)
-    rest: Float32 = np.abs(analyse(stems.accompaniment, grid))
+        return phase_sensitive_mask(spectra, analyse(mixture, grid))
+    own: Float32 = np.abs(spectra)
+    rest: Float32 = np.abs(analyse(mixture - stem, grid))
     if kind == "binary":
-        return binary_mask(voice, rest)
+        return binary_mask(own, rest)
     if kind == "ratio":
-        return ratio_mask(voice, rest, power=1)
+        return ratio_mask(own, rest, power=1)
     if kind == "power ratio":
-        return ratio_mask(voice, rest, power=2)
+        return ratio_mask(own, rest, power=2)
     raise InputError(f"no oracle mask '{kind}': expected one of {', '.join(KINDS)}")
 
 
 def apply_oracle(stems: Stems, *, kind: OracleKind) -> dict[str, Float32]:
-    """Separate a song by its own ideal mask; see `oracle_mask`."""
-    grid = grid_for(stems.sample_rate)
-    mask = oracle_mask(stems, kind=kind, grid=grid)
-    spectra = analyse(stems.mixture, grid) * mask
-    return {"vocals": synthesise(spectra, grid, stems.mixture.shape[1])}
+    """Separate a song, and the parts of it that are known, by their ideal masks."""
+    grid, n_samples = grid_for(stems.sample_rate), stems.mixture.shape[1]
+    mixture = analyse(stems.mixture, grid)
+    # where a file's mixture is not the sum of the stems, the masks are those of the sum
+    whole = stems.vocals + stems.accompaniment
+    return {
+        stem: synthesise(mixture * oracle_mask(x, whole, kind=kind, grid=grid), grid, n_samples)
+        for stem, x in {VOCALS: stems.vocals, **stems.parts}.items()
+    }
 
 
 def oracles() -> list[Candidate]:

@@ -98,18 +98,18 @@ def score(
 
     Args:
         stems: the truth.
-        estimates: "vocals" and "accompaniment", the shape of the mixture.
+        estimates: "vocals", "accompaniment" and maybe parts of it, the shape of the mixture.
         references: of these stems, see `references_of`: also BSSEval v4.
         brief: only the ratios of each stem.
 
     Returns:
-        Metrics by name, and those that come once a second. For each stem: `{stem}_usdr`,
-        `{stem}_si_sdr`, `{stem}_usdr_1s` (median over the seconds in which the reference sounds),
-        and with BSSEval `{stem}_sdr_v4`, `..._isr_v4`, `..._sir_v4`, `..._sar_v4`; for the vocals
-        also `vocals_bleedless`, `vocals_fullness`; in the pauses of the reference `silence_dbfs`,
-        `silence_relative_db`, `silence_seconds`; and of voice activity by the level of the
-        estimate (see `voicing`) `activity_accuracy`, `activity_precision`, `activity_recall`,
-        `activity_f1`, `activity_auc`.
+        Metrics by name, and those that come once a second. For each stem, also the parts of the
+        accompaniment: `{stem}_usdr`, `{stem}_si_sdr`; for vocals and accompaniment `{stem}_usdr_1s`
+        (median over the seconds in which the reference sounds), and with BSSEval `{stem}_sdr_v4`,
+        `..._isr_v4`, `..._sir_v4`, `..._sar_v4`; for the vocals also `vocals_bleedless` and
+        `vocals_fullness`; in the pauses of the reference `silence_dbfs`, `silence_relative_db`,
+        `silence_seconds`; and of voice activity by the level of the estimate (see `voicing`)
+        `activity_accuracy`, `activity_precision`, `activity_recall`, `activity_f1`, `activity_auc`.
 
     Raises:
         InputError: shapes differ or values are not finite.
@@ -125,6 +125,10 @@ def score(
         out[f"{stem}_si_sdr"] = metrics.si_sdr(reference, estimate)
         out[f"{stem}_usdr_1s"] = float(np.median(heard)) if heard.size else float("nan")
         frames[f"{stem}_usdr"] = [round(float(value), 4) for value in seconds]
+    for stem, reference in stems.parts.items():
+        if stem in estimates:
+            out[f"{stem}_usdr"] = metrics.usdr(reference, estimates[stem])
+            out[f"{stem}_si_sdr"] = metrics.si_sdr(reference, estimates[stem])
 
     if brief:
         return out, frames
@@ -141,7 +145,8 @@ def score(
     frames["activity_level_db"] = list(sung.levels)
 
     if references is not None:
-        for stem, values in references.score(estimates).items():
+        both = {stem: estimates[stem] for stem in references.stems}
+        for stem, values in references.score(both).items():
             out |= {f"{stem}_{name}_v4": value for name, value in values.medians().items()}
             for name in MEASURES:
                 row = getattr(values, name)

@@ -19,6 +19,8 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 MIXTURE = "mixture"
 VOCALS = "vocals"
 ACCOMPANIMENT = "accompaniment"
+PARTS = ("drums", "bass", "other")
+"""Stems of the accompaniment that are scored on their own where a song has them."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,15 @@ class Stems:
     """A loaded song, every array float32 (n_channels, n_samples); mixture = vocals + accompaniment.
 
     Where a folder brings its own mixture that is not that sum (a limiter on the mix), the mixture
-    is the file's and the accompaniment is the sum of the other stems.
+    is the file's and the accompaniment is the sum of the other stems. `parts` are those of `PARTS`
+    that are known.
     """
 
     mixture: Float32
     vocals: Float32
     accompaniment: Float32
     sample_rate: int
+    parts: Mapping[str, Float32] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -81,7 +85,8 @@ class Song:
             accompaniment = mixture - vocals
         if mixture is None:
             mixture = vocals + accompaniment
-        return Stems(mixture, vocals, accompaniment, rates.pop())
+        parts = {name: arrays[name] for name in PARTS if name in arrays and len(arrays) > 1}
+        return Stems(mixture, vocals, accompaniment, rates.pop(), parts)
 
 
 def find_songs(data: str | Path, *, limit: int | None = None) -> list[Song]:

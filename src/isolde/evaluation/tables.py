@@ -12,6 +12,7 @@ from isolde.evaluation import statistics
 from isolde.evaluation.costs import Cost
 from isolde.evaluation.metrics import FLOOR_DBFS, LIMIT_DB
 from isolde.evaluation.scoring import ACTIVITY, Result
+from isolde.evaluation.songs import PARTS, VOCALS
 from isolde.evaluation.statistics import Comparison
 from isolde.evaluation.summaries import Summary, activity_of, paired, summarise
 from isolde.evaluation.voicing import AUDIBLE_DB, BLOCK_SECONDS
@@ -50,6 +51,7 @@ COLUMNS = (
     Column("vocals_bleedless", "bleedless", 1, low=-math.inf, high=math.inf),
     Column("vocals_fullness", "fullness", 1, low=-math.inf, high=math.inf),
 )
+STEM_COLUMNS = tuple(Column(f"{stem}_usdr", stem, interval=True) for stem in (VOCALS, *PARTS))
 BSSEVAL_COLUMNS = tuple(
     Column(f"{stem}_{name}_v4", f"{stem} {name.upper()}")
     for stem in ("vocals", "accompaniment")
@@ -181,6 +183,15 @@ def every_table(
             "of models and peers: one thread, a fresh process each.",
         )
     ]
+    every = [r for r in results if any(f"{part}_usdr" in r.metrics for part in PARTS)]
+    if any(r.kind not in ("floor", "oracle") for r in every):
+        out.append(
+            (
+                "Every stem",
+                columns_markdown(every, columns=STEM_COLUMNS, seed=seed),
+                "uSDR of each stem in dB, of those candidates that give more than two.",
+            )
+        )
     if any("vocals_sdr_v4" in result.metrics for result in results):
         out.append(
             (

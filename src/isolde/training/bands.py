@@ -17,6 +17,7 @@ from isolde.errors import InputError
 from isolde.features import Features
 from isolde.networks.bands import BandNetwork, BandShape
 from isolde.networks.bands_graph import SETTLING, band_graph
+from isolde.spectrum import GRID_22, Grid, grid_for
 from isolde.stages import Complex64, Float32
 from isolde.training.task import STATISTICS_FIRST
 from isolde.training.validation import usdr
@@ -69,6 +70,7 @@ class BandTask:
             bin counts |X|^weight_power.
         snr: weight of the error's energy over the stem's, in tens of dB, per example.
         weight_power: see `bce`.
+        synthesis: "long", or "short" for spectra as separators with half the latency have them.
     """
 
     kind: ClassVar[str] = "bands"
@@ -79,6 +81,7 @@ class BandTask:
     bce: float = 0.0
     snr: float = 1.0
     weight_power: float = 0.8
+    synthesis: str = "long"
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
@@ -92,6 +95,12 @@ class BandTask:
             )
         if min(self.bce, self.snr) < 0 or not self.bce + self.snr > 0:
             raise InputError(f"bce {self.bce} and snr {self.snr}: one must be above 0, none below")
+        _ = self.grid  # refuses a synthesis that there is not
+
+    @property
+    def grid(self) -> Grid:
+        """Of the spectra."""
+        return grid_for(GRID_22.sample_rate, self.synthesis)
 
     @property
     def score(self) -> str:
@@ -115,7 +124,7 @@ class BandTask:
             InputError: when the entries do not hold what is to be learnt.
         """
         make = Mixer if self.shape.masks == 1 else Quartets
-        return make(entries, remix, seed=seed)
+        return make(entries, remix, seed=seed, grid=self.grid)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -191,7 +200,7 @@ class BandTask:
         self, network: BandNetwork, songs: Sequence[Entry], *, step: int
     ) -> tuple[float, float]:
         """Median and mean uSDR of the vocals over songs, in dB."""
-        return usdr(partial(self.masks, network), songs)
+        return usdr(partial(self.masks, network), songs, grid=self.grid)
 
     def masks(self, network: BandNetwork, spectra: Complex64) -> Float32:
         """The vocals' masks for a whole song, silence before and after.

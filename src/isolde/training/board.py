@@ -7,7 +7,7 @@ import numpy as np
 from torch import nn
 
 from isolde.datasets.library import Entry
-from isolde.spectrum import GRID_22, N_MODEL_BINS, analyse, synthesise
+from isolde.spectrum import GRID_22, N_MODEL_BINS, analyse, grid_for, synthesise
 from isolde.stages import Float32
 from isolde.training.task import Task
 from isolde.training.validation import sounds_of
@@ -74,9 +74,10 @@ class Board:
         ends = np.arange(min(n, vocals.shape[1]), vocals.shape[1] + 1, GRID_22.hop)
         start = int(ends[np.argmax(energy[ends] - energy[ends - ends[0]])] - ends[0])
         vocals, mixture = vocals[:, start : start + n], mixture[:, start : start + n]
-        spectra = analyse(mixture, GRID_22)
+        grid = grid_for(GRID_22.sample_rate, task.synthesis)
+        spectra = analyse(mixture, grid)
         mask = task.masks(network, spectra[:, :, :N_MODEL_BINS])
-        estimate = synthesise(spectra * mask, GRID_22, mixture.shape[1])
+        estimate = synthesise(spectra * mask, grid, mixture.shape[1])
         sounds = {"mixture": mixture, "vocals": vocals, "estimate": estimate}
         for name, sound in sounds.items():
             mono = np.clip(sound.mean(axis=0), -1, 1)

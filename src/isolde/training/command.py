@@ -54,6 +54,7 @@ class Options:
         save_every: steps from one checkpoint to the next.
         steps: step to stop before; None: the recipe's end.
         threads: of PyTorch.
+        workers: processes that make examples ahead of the steps; 0: none.
         device: "cpu" or "cuda".
     """
 
@@ -63,6 +64,7 @@ class Options:
     save_every: int = 50
     steps: int | None = None
     threads: int = 1
+    workers: int = 0
     device: str = "cpu"
 
 
@@ -200,7 +202,13 @@ def _drive(
         while run.step < end:
             goal = min(end, (run.step // options.validate_every + 1) * options.validate_every)
             last = time.perf_counter()
-            run.train(until=goal, save_every=options.save_every, on_step=on_step, stop=stopped)
+            run.train(
+                until=goal,
+                save_every=options.save_every,
+                workers=options.workers,
+                on_step=on_step,
+                stop=stopped,
+            )
             if run.step < goal:
                 break
             if songs.validation:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from isolde.datasets.library import Entry
 from isolde.errors import InputError
+from isolde.training.ahead import batches
 from isolde.training.checkpoint import Checkpoint
 from isolde.training.log import Log
 from isolde.training.recipe import Recipe
@@ -119,6 +120,7 @@ class Run:
         *,
         until: int | None = None,
         save_every: int = 100,
+        workers: int = 0,
         on_step: Callable[[int, float], None] | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> float:
@@ -127,6 +129,7 @@ class Run:
         Args:
             until: step to stop before.
             save_every: steps from one checkpoint to the next.
+            workers: processes that make examples ahead; 0: none. The weights are the same.
             on_step: told the steps taken and the loss after each.
             stop: asked after each step; when one process of a team says so, all save and stop.
 
@@ -136,9 +139,10 @@ class Run:
         end = self.recipe.steps if until is None else min(until, self.recipe.steps)
         losses: list[float] = []
         self.network.train()
+        coming = batches(self.batch, range(self.step, end), workers=workers)
         while self.step < end:
             began = time.perf_counter()
-            own = self._one_step()
+            own = self._one_step(next(coming))
             asked = float(stop()) if stop else 0.0
             loss, stopping = self.team.mean(own, asked, device=self.device)
             losses.append(loss)
@@ -151,13 +155,17 @@ class Run:
                 break
         return float(np.mean(losses)) if losses else float("nan")
 
-    def _one_step(self) -> float:
-        """Examples, gradients, weights, average; this process's loss."""
+    def batch(self, step: int) -> Any:
+        """This process's examples of a step, always the same for the same step."""
+        recipe = self.recipe
+        indices = [step * recipe.segments + i for i in self._part]
+        return recipe.task.batch(self.examples, indices, frames=recipe.frames, step=step)
+
+    def _one_step(self, batch: Any) -> float:
+        """Gradients, weights, average; this process's loss."""
         recipe, step = self.recipe, self.step
         # dropout; each process's own
         torch.manual_seed(recipe.seed + STEP_SEEDS * (step + 1) + RANK_SEEDS * self.team.rank)
-        indices = [step * recipe.segments + i for i in self._part]
-        batch = recipe.task.batch(self.examples, indices, frames=recipe.frames, step=step)
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.rate(step)
         self.optimiser.zero_grad(set_to_none=True)

@@ -74,6 +74,11 @@ class PresenceTask:
         return ""
 
     @property
+    def synthesis(self) -> str:
+        """Detectors give no sound, and hear with the long windows."""
+        return "long"
+
+    @property
     def look_ahead(self) -> int:
         """Frames after the one that the answer is for."""
         return self.shape.look_ahead

@@ -80,5 +80,6 @@ def publish(
         metrics=dict(metrics or {}),
         limits=limits,
         recipe={**recipe.to_dict(), "steps_done": step},
+        synthesis=task.synthesis,
     )
     return save(folder, card, task.graph(network))

@@ -83,6 +83,8 @@ class Recipe:
                 raise InputError(f"{name} '{word}' is unknown: {suggestion(word, known)}")
         if self.draw == "songs" and self.task.kind != WindowTask.kind:
             raise InputError(f"draw 'songs' is not for kind '{self.task.kind}': take 'remix'")
+        if self.draw == "songs" and self.task.synthesis != "long":
+            raise InputError("draw 'songs' has the long synthesis only: take 'remix'")
         for name in ("segments", "frames", "steps"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}: give at least 1")

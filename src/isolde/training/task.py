@@ -61,6 +61,11 @@ class Task(Protocol):
         ...
 
     @property
+    def synthesis(self) -> str:
+        """The windows that it learns with, as `spectrum.Grid` has them: "long" or "short"."""
+        ...
+
+    @property
     def look_ahead(self) -> int:
         """Frames after the one that an answer is for."""
         ...

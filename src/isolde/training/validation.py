@@ -6,7 +6,7 @@ import numpy as np
 
 from isolde.datasets.library import FULL_SCALE, Entry
 from isolde.masks import readout
-from isolde.spectrum import GRID_22, analyse, synthesise
+from isolde.spectrum import GRID_22, Grid, analyse, synthesise
 from isolde.stages import Complex64, Float32
 
 Masks = Callable[[Complex64], Float32]
@@ -23,19 +23,21 @@ def sounds_of(entry: Entry) -> tuple[Float32, Float32]:
     return vocals, vocals + entry.accompaniment.astype(np.float32) / np.float32(FULL_SCALE)
 
 
-def song_usdr(masks: Masks, entry: Entry, *, kind: str = "soft") -> float:
+def song_usdr(masks: Masks, entry: Entry, *, kind: str = "soft", grid: Grid = GRID_22) -> float:
     """USDR of the vocals of one song in dB: 10 log10 of the voice's energy over the error's."""
     vocals, mixture = sounds_of(entry)
-    spectra = analyse(mixture, GRID_22)
+    spectra = analyse(mixture, grid)
     mask = readout(masks(spectra), kind)
-    estimate = synthesise(spectra * mask, GRID_22, mixture.shape[1])
+    estimate = synthesise(spectra * mask, grid, mixture.shape[1])
     error = float(np.sum((vocals - estimate) ** 2)) + 1e-9
     return float(10 * np.log10(float(np.sum(vocals**2)) / error + 1e-9))
 
 
-def usdr(masks: Masks, entries: Iterable[Entry], *, kind: str = "soft") -> tuple[float, float]:
+def usdr(
+    masks: Masks, entries: Iterable[Entry], *, kind: str = "soft", grid: Grid = GRID_22
+) -> tuple[float, float]:
     """Median and mean uSDR over songs, in dB."""
-    scores = [song_usdr(masks, entry, kind=kind) for entry in entries]
+    scores = [song_usdr(masks, entry, kind=kind, grid=grid) for entry in entries]
     return float(np.median(scores)), float(np.mean(scores))
 
 

@@ -18,6 +18,7 @@ from isolde.masks import binary_mask, phase_sensitive_mask, ratio_mask
 from isolde.networks.article import MASK, WindowNetwork, WindowShape
 from isolde.networks.export import stateful_graph
 from isolde.networks.sliding import plan, slide
+from isolde.spectrum import GRID_22, Grid, grid_for
 from isolde.stages import Complex64, Float32
 from isolde.training.task import STATISTICS_FIRST, Examples
 from isolde.training.validation import accuracy, usdr
@@ -56,6 +57,7 @@ class WindowTask:
         dropout: after the first pool, the second pool, the first dense layer.
         look_ahead: frames after the one that the answer is for; 12 is the middle.
         interior_steps: at the beginning, in the cheaper form without edges (see `sliding.plan`).
+        synthesis: "long", or "short" for spectra as separators with half the latency have them.
     """
 
     kind: ClassVar[str] = "window"
@@ -68,6 +70,7 @@ class WindowTask:
     dropout: tuple[float, float, float] = (0.0, 0.0, 0.0)
     look_ahead: int = 12
     interior_steps: int = 0
+    synthesis: str = "long"
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
@@ -86,6 +89,12 @@ class WindowTask:
             raise InputError(f"look_ahead {self.look_ahead} is not within the window")
         if not all(0 <= rate < 1 for rate in self.dropout):
             raise InputError(f"dropout {self.dropout}: give rates from 0 to below 1")
+        _ = self.grid  # refuses a synthesis that there is not
+
+    @property
+    def grid(self) -> Grid:
+        """Of the spectra."""
+        return grid_for(GRID_22.sample_rate, self.synthesis)
 
     @property
     def score(self) -> str:
@@ -122,7 +131,7 @@ class WindowTask:
         Raises:
             InputError: when the entries hold no voice or no backing.
         """
-        return Mixer(entries, remix, seed=seed)
+        return Mixer(entries, remix, seed=seed, grid=self.grid)
 
     def build(self) -> WindowNetwork:
         """A new network; its random weights follow torch's seed."""
@@ -207,7 +216,7 @@ class WindowTask:
         exact = step > self.interior_steps
         if self.target == "activity":
             return accuracy(partial(self.activity, network, exact=exact), songs)
-        return usdr(partial(self.masks, network, exact=exact), songs, kind=kind)
+        return usdr(partial(self.masks, network, exact=exact), songs, kind=kind, grid=self.grid)
 
     def masks(self, network: WindowNetwork, spectra: Complex64, *, exact: bool = True) -> Float32:
         """The network's mask for a whole song, silence before and after.
