@@ -10,6 +10,8 @@ from isolde.activity import ActivityDetector, Segment, find_activity, load_frame
 from isolde.activity.level import FLOOR_DB, Leveller
 from isolde.activity.segments import frames_of
 from isolde.errors import InputError, ModelError
+from isolde.songs import voice
+from isolde.songs.score import Score, Syllable
 from isolde.spectrum import GRID_22, analyse
 
 RATE = 22050
@@ -51,6 +53,40 @@ def test_it_finds_the_phrases_of_a_synthetic_voice():
     # half of the frames hold voice; the network has never heard a synthetic one
     assert right > 0.75
     assert found().probabilities[flags].mean() > 2 * found().probabilities[~flags].mean()
+
+
+SUNG = ((1.0, 2.4), (3.1, 4.0), (4.9, 7.2))  # seconds, on and off within 5 ms
+
+
+def sung_now_and_then(singer):
+    """Vowels on a few notes, one after the other, switched on and off by SUNG; (2, n)."""
+    rng, seconds = np.random.default_rng(singer), 8.2
+    ends = np.minimum(np.cumsum(rng.uniform(0.3, 0.8, 30)), seconds)
+    syllables = [
+        Syllable(a, b, 55 + 9 * (singer % 2) + rng.choice([0, 2, 4, 5, 7]), "",
+                 (str(rng.choice(["a", "e", "o"])),), 0.9, False)
+        for a, b in zip([0.0, *ends], ends, strict=False) if b > a
+    ]  # fmt: skip
+    score = Score(singer, seconds, 0.5, 55, (0, 4), ("man", "woman")[singer % 2], tuple(syllables))
+    sound = np.broadcast_to(voice.sing(score, RATE), (2, round(seconds * RATE)))
+    times = np.arange(sound.shape[1]) / RATE
+    edges = [np.clip((times - a) / 0.005 + 0.5, 0, 1) * np.clip((b - times) / 0.005 + 0.5, 0, 1)
+             for a, b in SUNG]  # fmt: skip
+    return (0.1 * sound / np.sqrt(np.mean(sound**2)) * sum(edges)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("singer", "backing_db"), [(0, None), (1, None), (1, -20), (2, -20)])
+def test_starts_and_ends_are_found_within_50_ms(singer, backing_db):
+    audio = sung_now_and_then(singer)
+    if backing_db is not None:
+        stems = songs.make_song(singer + 4, seconds=SECONDS, sample_rate=RATE)
+        band = (stems["drums"] + stems["bass"] + stems["other"])[:, : audio.shape[1]]
+        audio += band * np.float32(0.1 * 10 ** (backing_db / 20) / np.sqrt(np.mean(band**2)))
+    segments = find_activity(audio, sample_rate=RATE).segments
+    assert len(segments) == len(SUNG)
+    for segment, (start, end) in zip(segments, SUNG, strict=True):
+        # the target; the windows of 46 ms alone smear by 20 ms
+        assert abs(segment.start - start) < 0.05 and abs(segment.end - end) < 0.05
 
 
 @pytest.mark.parametrize("db", [-12, 12])

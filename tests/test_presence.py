@@ -25,7 +25,7 @@ from isolde.networks.presence_graph import presence_graph  # noqa: E402
 from isolde.training.presence import PresenceTask  # noqa: E402
 
 TRUNK = BandShape(features=6, shared=3, mixed=8, hidden=7, delays=(2, 1))
-SHAPE = PresenceShape(trunk=TRUNK, seen=3, hidden=8, delay=4)
+SHAPE = PresenceShape(trunk=TRUNK, spans=(1, 5, 9), hidden=8, hole=1, reach=1)
 STEREO = Features(signal="stereo")
 
 

@@ -20,6 +20,7 @@ from isolde.datasets.shaping import (
     equaliser,
     limiter,
     panned,
+    paused,
     rms,
 )
 from isolde.errors import InputError
@@ -52,6 +53,8 @@ class Remix:
         limit: chance that a limiter turns loud moments of the mixture down.
         wide: chance that a voice in stereo is panned, or has up to two doubles or harmonies that
             are panned elsewhere.
+        pauses: chance that a voice over another song's backing is silent now and then, for 0.5 to
+            4 s at a time.
         shift: chance that a source's pitch alone is moved (extra `stretch`).
         shift_semitones: by how much at most, up or down.
         stretch: chance that a source's tempo alone is changed (extra `stretch`).
@@ -76,6 +79,7 @@ class Remix:
     band: float = 0.0
     limit: float = 0.0
     wide: float = 0.0
+    pauses: float = 0.0
     shift: float = 0.0
     shift_semitones: float = 4.0
     stretch: float = 0.0
@@ -253,6 +257,8 @@ class Mixer:
             a = other.heard(a, n)
             own = rms(v) if s.voice_level == "piece" else self._rms_of(i)
             gain = 10 ** (rng.normal(*s.balance_db) / 20) * rms(a) / max(own, 1e-3)
+            if s.pauses and rng.random() < s.pauses:
+                v, sounds = paused(v, sounds, rng)
         if rng.random() < s.no_voice:
             gain, sounds = 0.0, np.zeros(n_frames, np.bool_)
         v *= np.float32(gain)

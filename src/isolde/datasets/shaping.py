@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from isolde.audio import Resampler
 from isolde.datasets.library import FULL_SCALE, Int16
@@ -89,3 +90,21 @@ def limiter(mixture: Complex64, over_db: float) -> Float32:
     before = np.pad(gains, (HOLD - 1, 0), constant_values=1.0)
     held = np.lib.stride_tricks.sliding_window_view(before, HOLD).min(axis=1)
     return held[:, None].astype(np.float32)  # type: ignore[no-any-return]
+
+
+def paused(
+    voice: Float32, sounds: NDArray[np.bool_], rng: np.random.Generator
+) -> tuple[Float32, NDArray[np.bool_]]:
+    """A voice (n_channels, n) that is silent now and then, and in which frames it still sounds.
+
+    It is there and away in turns of 0.5 to 4 s; each edge is a ramp over one hop, around the border
+    between two frames.
+    """
+    hop, n_frames = GRID_22.hop, len(sounds)
+    keep, at, on = np.ones(n_frames, np.float32), 0, bool(rng.random() < 0.5)
+    while at < n_frames:
+        length = int(rng.uniform(0.5, 4) / GRID_22.frame_seconds)
+        keep[at : at + length] = on
+        at, on = at + length, not on
+    ramps = np.interp(np.arange(voice.shape[1]) / hop, np.arange(n_frames), keep)
+    return voice * ramps.astype(np.float32), sounds & (keep > 0.5)

@@ -88,6 +88,11 @@ class PresenceTask:
         """Frames of silence that a stream is fed before a song's first."""
         return SETTLING
 
+    @property
+    def run_in(self) -> int:
+        """Frames at the beginning of an example whose answers do not count."""
+        return SETTLING + self.shape.around
+
     def examples(self, entries: Sequence[Entry], remix: Remix, *, seed: int) -> Mixer:
         """What makes the examples.
 
@@ -113,17 +118,17 @@ class PresenceTask:
         self, examples: Mixer, indices: Sequence[int], *, frames: int, step: int
     ) -> PresenceBatch:
         """Some examples, each with `frames` answers that count."""
-        n_frames = SETTLING + frames + self.look_ahead
+        n_frames = self.run_in + frames + self.look_ahead
         features, sounds = [], []
         for index in indices:
             mixture, sounding = examples.heard(index, n_frames)
             features.append(self.features(Leveller().feed(mixture))[0])
-            sounds.append(sounding[SETTLING : SETTLING + frames].astype(np.float32))
+            sounds.append(sounding[self.run_in : self.run_in + frames].astype(np.float32))
         return PresenceBatch(*(torch.from_numpy(np.stack(x)) for x in (features, sounds)))
 
     def loss(self, network: Any, batch: PresenceBatch, *, step: int) -> Tensor:
         """Binary cross-entropy, every frame alike."""
-        raw: Tensor = network(batch.features)[:, SETTLING:]
+        raw: Tensor = network(batch.features)[:, self.run_in :]
         return functional.binary_cross_entropy_with_logits(raw, batch.sounds)
 
     def validate(
