@@ -2,12 +2,14 @@
 
     python benchmarks/live_latency.py
     python benchmarks/live_latency.py --model vocals-live --block 512 --device-latency 0.01
+    python benchmarks/live_latency.py --starts 5      # how soon `isolde live SONG` is heard
 
 For each setting: what the session prints, and what the clicks say. Linux only (see live_server.py).
 """
 
 import argparse
 import os
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -82,6 +84,41 @@ def measure(
     )
 
 
+_COMMAND = """
+import sys
+from isolde.live import session
+close = session.Live.close
+def tell(live):
+    print(live._loop._began, live.first_sound, live.first_stems, flush=True)
+    close(live)
+session.Live.close = tell
+from isolde.cli import main
+sys.argv = ["isolde", "live", sys.argv[1], "--output", "isolde_out", "--stop-after", "6", "-q"]
+main()
+"""
+
+
+def starts(server: NullSinks, times: int) -> None:
+    """Print how long `isolde live SONG` takes to its first sound and to its first stems."""
+    from isolde.audio import write
+
+    path = server.folder / "song.wav"
+    rng = np.random.default_rng(0)
+    write(path, (0.2 * rng.standard_normal((2, 44100 * 20))).astype(np.float32), 44100)
+    rows = []
+    for _ in range(times):
+        began = time.monotonic()
+        told = subprocess.run(
+            [sys.executable, "-c", _COMMAND, str(path)], capture_output=True, text=True
+        ).stdout
+        inside, sound, stems = (float(v) for v in told.split()[:3])
+        rows.append((inside - began, sound, inside - began + sound, inside - began + stems))
+    names = ("Python and imports", "`start()` to sound", "command to sound", "command to stems")
+    for name, values in zip(names, zip(*rows, strict=True), strict=True):
+        each = " ".join(f"{v:.2f}" for v in sorted(values))
+        print(f"| {name} | {np.median(values):.2f} s | {each} |", flush=True)
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -90,6 +127,7 @@ def main() -> None:
     parser.add_argument("--block", type=int, nargs="+", default=[512, 2048])
     parser.add_argument("--depth", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--device-latency", nargs="+", default=["low"])
+    parser.add_argument("--starts", type=int, default=0)
     asked = parser.parse_args()
     if reason := missing():
         sys.exit(reason)
@@ -103,6 +141,9 @@ def main() -> None:
     with NullSinks() as server:
         server.use_here()
         print(f"load average {os.getloadavg()}, {os.cpu_count()} cores")
+        if asked.starts:
+            starts(server, asked.starts)
+            return
         print(
             "| model | block | depth | device buffer | separator | printed | measured | spread | "
             "gaps |\n" + 9 * "|---" + "|"

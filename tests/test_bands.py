@@ -24,6 +24,8 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 from isolde.graph import Graph  # noqa: E402
 from isolde.networks.bands import BandNetwork, BandShape, n_bands  # noqa: E402
 from isolde.networks.bands_graph import SETTLING, band_graph  # noqa: E402
+from isolde.networks.bands_reading import band_network_of  # noqa: E402
+from isolde.networks.half import halved  # noqa: E402
 from isolde.training.bands import BandTask  # noqa: E402
 from isolde.training.loop import Run  # noqa: E402
 from isolde.training.publish import publish  # noqa: E402
@@ -302,6 +304,25 @@ def test_validation_and_card_have_the_synthesis_of_the_task(
     Run(tmp_path, recipe, task.examples(entries, recipe.remix, seed=1)).train()
     card = publish(tmp_path, tmp_path, name="small", summary="", licence="").card
     assert card.synthesis == kind
+
+
+def test_weights_in_half_the_bytes_give_the_masks_and_can_be_learnt_on(tmp_path: Path):
+    shape = BandShape(delays=(1, 1, 1))
+    network = network_of(shape)
+    whole = band_graph(network)
+    stored = halved(whole)
+    assert len(stored) < 0.55 * len(whole)
+    (tmp_path / "half.onnx").write_bytes(stored)
+    frames = np.random.default_rng(5).uniform(0, 2, (1, 30, 2048)).astype(np.float32)
+    graphs = [Graph(file) for file in (whole, stored)]
+    masks = [graph(frames, graph.state(1))[0] for graph in graphs]
+    assert 0 < np.abs(masks[0] - masks[1]).max() < 0.01
+    again = band_network_of(tmp_path / "half.onnx", shape)
+    for name, weight in network.state_dict().items():
+        if name not in ("mean", "std") and not name.startswith("inward"):  # those are in the first
+            np.testing.assert_allclose(again.state_dict()[name], weight, rtol=6e-4, atol=1e-7)
+    answers = Graph(band_graph(again))
+    np.testing.assert_allclose(answers(frames, answers.state(1))[0], masks[1], atol=2e-6)
 
 
 def test_a_synthesis_that_does_not_exist_is_refused():

@@ -278,6 +278,7 @@ with NullSinks() as server:
     print("went on", live.status().position - before >= 2, live.status().counts, flush=True)
     live.close()
     print("closed", live.stuck, flush=True)
+    server.close()
     os._exit(0)
 """
     done = subprocess.run(

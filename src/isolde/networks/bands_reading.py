@@ -7,7 +7,6 @@ same order. The features' means and deviations are part of the first layer's wei
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -34,7 +33,8 @@ def band_network_of(path: Path, shape: BandShape) -> BandNetwork:
     network = BandNetwork(shape).eval()
     try:
         values = (numpy_helper.to_array(c) for c in onnx.load(path).graph.initializer)
-        floats = (torch.from_numpy(v.copy()) for v in values if v.dtype == np.float32)
+        # float16: a file whose weights are stored in half the bytes (see `half`)
+        floats = (torch.tensor(v, dtype=torch.float32) for v in values if v.dtype.kind == "f")
         with torch.no_grad():
             _fill(network, floats)
         if next(floats, None) is not None:

@@ -9,6 +9,7 @@ from torch import nn
 
 from isolde.catalogue import Card, Model, save
 from isolde.errors import InputError
+from isolde.networks.half import halved
 from isolde.training.checkpoint import Checkpoint
 from isolde.training.loop import BEST, RECIPE, STATE
 from isolde.training.recipe import Recipe
@@ -47,6 +48,7 @@ def publish(
     metrics: Mapping[str, Any] | None = None,
     limits: str = "",
     best: bool = False,
+    half: bool = False,
 ) -> Model:
     """Write the model of a run.
 
@@ -60,6 +62,7 @@ def publish(
         metrics: what was measured.
         limits: what it is known not to do.
         best: take the checkpoint with the highest validation score instead of the last one.
+        half: store the weights as float16; the graph computes as before.
 
     Raises:
         InputError: when the folder holds no run, or one of a kind that no separator can use.
@@ -82,4 +85,5 @@ def publish(
         recipe={**recipe.to_dict(), "steps_done": step},
         synthesis=task.synthesis,
     )
-    return save(folder, card, task.graph(network))
+    graph = task.graph(network)
+    return save(folder, card, halved(graph) if half else graph)
