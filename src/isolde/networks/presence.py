@@ -112,7 +112,7 @@ class PresenceNetwork(nn.Module):
             trunk, late = self.trunk, self.shape.trunk.look_ahead
             masks = trunk.read(trunk.answered(trunk.encoded(frames)))[:, late:, 0]
             kept = masks[..., FIRST_BIN:END_BIN].transpose(2, 3)  # (n, n_frames, bins, sides)
-            heard = frames[:, : frames.shape[1] - late].unflatten(2, (N_BINS, SIGNALS))
+            heard = frames[:, : frames.shape[1] - late].reshape(len(frames), -1, N_BINS, SIGNALS)
             loud = torch.expm1(heard[:, :, FIRST_BIN:END_BIN, :2]) / self.shape.scale
             power = torch.sum((kept * loud) ** 2, dim=(2, 3))
             return self.heights(power)
