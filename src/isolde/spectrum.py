@@ -148,7 +148,7 @@ def grid_for(sample_rate: int, synthesis: str = "long") -> Grid:
         InputError: when the synthesis is unknown.
     """
     grid = GRID_22 if sample_rate <= GRID_22.sample_rate else GRID_44
-    return replace(grid, synthesis=synthesis)
+    return grid if synthesis == grid.synthesis else replace(grid, synthesis=synthesis)
 
 
 class Analysis:
