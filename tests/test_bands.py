@@ -25,7 +25,7 @@ from isolde.graph import Graph  # noqa: E402
 from isolde.networks.bands import BandNetwork, BandShape, n_bands  # noqa: E402
 from isolde.networks.bands_graph import SETTLING, band_graph  # noqa: E402
 from isolde.networks.bands_reading import band_network_of  # noqa: E402
-from isolde.networks.half import halved  # noqa: E402
+from isolde.networks.packing import packed  # noqa: E402
 from isolde.training.bands import BandTask  # noqa: E402
 from isolde.training.loop import Run  # noqa: E402
 from isolde.training.publish import publish  # noqa: E402
@@ -310,7 +310,7 @@ def test_weights_in_half_the_bytes_give_the_masks_and_can_be_learnt_on(tmp_path:
     shape = BandShape(delays=(1, 1, 1))
     network = network_of(shape)
     whole = band_graph(network)
-    stored = halved(whole)
+    stored = packed(whole)
     assert len(stored) < 0.55 * len(whole)
     (tmp_path / "half.onnx").write_bytes(stored)
     frames = np.random.default_rng(5).uniform(0, 2, (1, 30, 2048)).astype(np.float32)
@@ -323,6 +323,18 @@ def test_weights_in_half_the_bytes_give_the_masks_and_can_be_learnt_on(tmp_path:
             np.testing.assert_allclose(again.state_dict()[name], weight, rtol=6e-4, atol=1e-7)
     answers = Graph(band_graph(again))
     np.testing.assert_allclose(answers(frames, answers.state(1))[0], masks[1], atol=2e-6)
+
+
+def test_weights_of_eight_bits_give_nearly_the_masks(tmp_path: Path):
+    whole = band_graph(network_of(BandShape(delays=(1, 1, 1))))
+    stored = packed(whole, bits=8)
+    assert len(stored) < 0.32 * len(whole)
+    frames = np.random.default_rng(5).uniform(0, 2, (1, 30, 2048)).astype(np.float32)
+    masks = [g(frames, g.state(1))[0] for g in map(Graph, (whole, stored))]
+    assert 0 < np.abs(masks[0] - masks[1]).mean() < 0.01
+    assert packed(whole, bits=32) == whole
+    with pytest.raises(InputError, match="12 bits: take 32, 16, 8"):
+        packed(whole, bits=12)
 
 
 def test_a_synthesis_that_does_not_exist_is_refused():

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from isolde.catalogue import find, save
 from isolde.graph import Graph
-from isolde.networks.half import halved
+from isolde.networks.packing import packed
 from isolde.networks.presence_graph import level_graph, presence_graph
 from isolde.training.command import read_recipe
 from isolde.training.sources import open_songs
@@ -95,7 +95,7 @@ def main() -> None:
             "examples": len(levels),
         },
     )
-    print(save(out, card, halved(presence_graph(network))).path)
+    print(save(out, card, packed(presence_graph(network))).path)
 
 
 if __name__ == "__main__":

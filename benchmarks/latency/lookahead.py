@@ -130,7 +130,7 @@ def publish(asked: argparse.Namespace) -> None:
         data=base.data,
         metrics={"data": base.metrics["data"], "latency, ms": round(ms, 2), **metrics},
         limits=base.limits,
-        half=asked.half,
+        bits=asked.bits,
     )
     came_from = f"{base.name}, sha256 {base.sha256[:12]}"  # and then steps_done of their own
     told = {**model.card.recipe, "weights_from": came_from}
@@ -162,7 +162,7 @@ def main() -> None:
     one = verb(publish, "run", "folder")
     one.add_argument("--metrics", type=Path)
     one.add_argument("--name", default="vocals-live")
-    one.add_argument("--half", action="store_true")
+    one.add_argument("--bits", type=int, default=32)
     one.add_argument("--base", default="vocals")
     asked = parser.parse_args()
     asked.act(asked)

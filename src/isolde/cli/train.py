@@ -85,12 +85,12 @@ def export(
     best: Annotated[
         bool, typer.Option("--best", help="The best checkpoint by validation, not the last.")
     ] = False,
-    half: Annotated[
-        bool, typer.Option("--half", help="Weights in half the bytes, to 0.05 % of each.")
-    ] = False,
+    bits: Annotated[
+        int, typer.Option(help="Of the stored weights: 32, 16 or 8, to 0.05 or 0.4 % of each.")
+    ] = 32,
 ) -> None:
     """Turn a run into a model: `isolde separate --model FOLDER/NAME.onnx`."""
     from isolde.training.publish import publish
 
-    model = publish(run, output, name=name, summary=summary, licence=licence, best=best, half=half)
+    model = publish(run, output, name=name, summary=summary, licence=licence, best=best, bits=bits)
     typer.echo(model.path)

@@ -9,7 +9,7 @@ from torch import nn
 
 from isolde.catalogue import Card, Model, save
 from isolde.errors import InputError
-from isolde.networks.half import halved
+from isolde.networks.packing import packed
 from isolde.training.checkpoint import Checkpoint
 from isolde.training.loop import BEST, RECIPE, STATE
 from isolde.training.recipe import Recipe
@@ -48,7 +48,7 @@ def publish(
     metrics: Mapping[str, Any] | None = None,
     limits: str = "",
     best: bool = False,
-    half: bool = False,
+    bits: int = 32,
 ) -> Model:
     """Write the model of a run.
 
@@ -62,7 +62,7 @@ def publish(
         metrics: what was measured.
         limits: what it is known not to do.
         best: take the checkpoint with the highest validation score instead of the last one.
-        half: store the weights as float16; the graph computes as before.
+        bits: of the stored weights, see `networks.packing`; the graph computes as before.
 
     Raises:
         InputError: when the folder holds no run, or one of a kind that no separator can use.
@@ -86,4 +86,4 @@ def publish(
         synthesis=task.synthesis,
     )
     graph = task.graph(network)
-    return save(folder, card, halved(graph) if half else graph)
+    return save(folder, card, packed(graph, bits=bits))
