@@ -3,9 +3,7 @@
 import io
 import itertools
 import json
-import os
 import socket
-import threading
 
 import numpy as np
 import pytest
@@ -20,7 +18,6 @@ from isolde.live.keys import command_for
 from isolde.live.meters import Counts, Level, Status, Times
 from isolde.live.mixer import Mixer, Ramp
 from isolde.live.pipes import read_raw, write_raw
-from isolde.live.priority import Urgency, hasten
 from isolde.live.ring import SharedMemory, Tape
 from isolde.live.tap import TunableMasker
 
@@ -322,25 +319,3 @@ def test_channels_are_averaged_or_copied_and_nothing_else():
     np.testing.assert_array_equal(adapt(block[:1], 3), [[1.0, 2.0]] * 3)
     with pytest.raises(InputError, match="2 channels do not become 3"):
         adapt(block, 3)
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setscheduler"), reason="the system has no such call")
-def test_only_the_thread_that_asks_becomes_urgent():
-    """Where it is granted, that thread alone; where it is not, nothing changes."""
-    found = {}
-
-    def ask() -> None:
-        found["granted"] = hasten(Urgency.AUDIO)
-        found["policy"] = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
-        found["level"] = os.sched_getparam(0).sched_priority
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    thread.join()
-    here = os.sched_getscheduler(0)
-    if found["granted"]:
-        assert (found["policy"], found["level"]) == (os.SCHED_RR, Urgency.AUDIO)
-    else:
-        assert (found["policy"], found["level"]) == (here, 0)
-    assert here == os.SCHED_OTHER
-    assert Urgency.WORKER < Urgency.AUDIO

@@ -23,7 +23,6 @@ from isolde.live.meters import Status
 from isolde.live.opening import open_ports
 from isolde.live.pipeline import Pipeline
 from isolde.live.plan import Plan
-from isolde.live.priority import Urgency, hasten
 from isolde.live.recorder import Recorder
 from isolde.live.watchdog import STALL_SECONDS, Watchdog
 
@@ -256,7 +255,6 @@ class Live:
         )
 
     def _run(self) -> None:
-        hasten(Urgency.AUDIO)
         try:
             while not self._stop.is_set() and not self.pipeline.ended:
                 try:

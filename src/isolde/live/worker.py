@@ -19,7 +19,6 @@ import numpy as np
 from isolde import catalogue
 from isolde.errors import IsoldeError
 from isolde.live.plan import Plan
-from isolde.live.priority import Urgency, hasten
 from isolde.live.ring import SharedMemory, Tape
 from isolde.live.tap import TunableMasker
 from isolde.masker import GraphMasker
@@ -205,7 +204,6 @@ def main() -> None:
             return
         gc.collect()
         gc.freeze()
-        hasten(Urgency.WORKER)
         worker.serve()
 
 
