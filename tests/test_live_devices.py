@@ -214,14 +214,15 @@ def test_a_blocked_server_is_told_survived_and_does_not_hang_the_end(server, mod
     assert time.monotonic() - began < 20 and not live.stuck
 
 
-def test_a_server_that_dies_ends_with_one_line(model):
-    """Without a server the device does not come back: an error within the patience, no hang.
+def in_a_child(model, code, *, plan, live, timeout):
+    """Run `code` on a started `live` and its `server` in a process of its own; what it printed.
 
-    In a process of its own, for PortAudio in this one is needed further.
+    For PortAudio in this one is needed further. `code` is indented by 4, as a body of `with`;
+    `plan` and `live` are arguments of theirs as text, `timeout` is in seconds.
     """
     if reason := missing():
         pytest.skip(reason)
-    code = f"""
+    begin = f"""
 import os, sys, time
 sys.path.insert(0, {str(ROOT / "benchmarks")!r})
 from live_server import NullSinks
@@ -229,11 +230,19 @@ with NullSinks() as server:
     server.use_here()
     from isolde.live import Live, find, make_plan
     from isolde.errors import IsoldeError
-    plan = make_plan({model!r}, sample_rate=44100, n_channels=2, block=1024)
+    plan = make_plan({model!r}, sample_rate=44100, n_channels=2, {plan})
     live = Live(plan, source=find("isolde_capture", "input"), target=find("isolde_out", "output"),
-                patience=3.0, on_note=lambda t: print("note:", t, flush=True))
+                on_note=lambda t: print("note:", t, flush=True), {live})
     live.start()
     live.wait(2.0)
+"""
+    command = [sys.executable, "-c", f"{begin}{code}\n    os._exit(0)"]
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=timeout)
+
+
+def test_a_server_that_dies_ends_with_one_line(model):
+    """Without a server the device does not come back: an error within the patience, no hang."""
+    code = """
     server._server.kill()
     try:
         live.wait(40)
@@ -242,31 +251,15 @@ with NullSinks() as server:
         print("error:", error, flush=True)
     live.close()
     print("closed", flush=True)
-    os._exit(0)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, timeout=120
-    )
+    """
+    done = in_a_child(model, code, plan="block=1024", live="patience=3.0", timeout=120)
     assert "closed" in done.stdout, done.stderr
     assert "note: " in done.stdout and "has stopped" in done.stdout
 
 
 def test_devices_that_come_back_at_another_rate_are_played_on(model):
     """Pulled out and put in again: they are looked for, opened, and sound and stems go on."""
-    if reason := missing():
-        pytest.skip(reason)
-    code = f"""
-import os, sys, time
-sys.path.insert(0, {str(ROOT / "benchmarks")!r})
-from live_server import NullSinks
-with NullSinks() as server:
-    server.use_here()
-    from isolde.live import Live, find, make_plan
-    plan = make_plan({model!r}, sample_rate=44100, n_channels=2, block=2048, depth=4)
-    live = Live(plan, source=find("isolde_capture", "input"), target=find("isolde_out", "output"),
-                patience=60.0, device_latency=0.15, on_note=lambda t: print("note:", t, flush=True))
-    live.start()
-    live.wait(2.0)
+    code = """
     server.restart(sample_rate=48000)
     until = time.monotonic() + 60
     while not live.status().counts.reopened and time.monotonic() < until:
@@ -279,11 +272,9 @@ with NullSinks() as server:
     live.close()
     print("closed", live.stuck, flush=True)
     server.close()
-    os._exit(0)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, timeout=180
-    )
+    """
+    patient = "patience=60.0, device_latency=0.15"
+    done = in_a_child(model, code, plan="block=2048, depth=4", live=patient, timeout=180)
     assert "the device is back" in done.stdout, done.stdout + done.stderr
     assert "went on True" in done.stdout and "closed False" in done.stdout, done.stdout
 
