@@ -33,7 +33,7 @@ def band_network_of(path: Path, shape: BandShape) -> BandNetwork:
     network = BandNetwork(shape).eval()
     try:
         values = (numpy_helper.to_array(c) for c in onnx.load(path).graph.initializer)
-        # float16: a file whose weights are stored in half the bytes (see `half`)
+        # float16: a file whose weights are stored in half the bytes (see `packing`)
         floats = (torch.tensor(v, dtype=torch.float32) for v in values if v.dtype.kind == "f")
         with torch.no_grad():
             _fill(network, floats)
