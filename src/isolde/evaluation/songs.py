@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from isolde.audio import read
+from isolde.datasets.cache import PARTS as PARTS  # those scored on their own where a song has them
 from isolde.errors import AudioError, InputError
 from isolde.stages import Float32
 
@@ -19,8 +20,6 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 MIXTURE = "mixture"
 VOCALS = "vocals"
 ACCOMPANIMENT = "accompaniment"
-PARTS = ("drums", "bass", "other")
-"""Stems of the accompaniment that are scored on their own where a song has them."""
 
 
 @dataclass(frozen=True)
