@@ -78,19 +78,19 @@ class Candidate:
             given = self.separate(stems.mixture.copy(), stems.sample_rate)
         if VOCALS not in given:
             raise InputError(f"'{self.name}' gave the stems {sorted(given)}: needs '{VOCALS}'")
-        vocals, rest = np.asarray(given[VOCALS], np.float32), given.get(ACCOMPANIMENT)
-        if vocals.shape != stems.mixture.shape:
+        vocals, rest = self._checked(VOCALS, given[VOCALS], stems), given.get(ACCOMPANIMENT)
+        others = {ACCOMPANIMENT: stems.mixture - vocals if rest is None else rest}
+        others |= {name: given[name] for name in stems.parts if name in given}
+        checked = {name: self._checked(name, audio, stems) for name, audio in others.items()}
+        return {VOCALS: vocals, **checked}
+
+    def _checked(self, stem: str, given: Float32, stems: Stems) -> Float32:
+        """An estimate in float32, of the shape of the mixture and finite, or an InputError."""
+        audio = np.asarray(given, np.float32)
+        if audio.shape != stems.mixture.shape:
             raise InputError(
-                f"'{self.name}' gave vocals {vocals.shape} for a mixture {stems.mixture.shape}"
+                f"'{self.name}' gave {stem} {audio.shape} for a mixture {stems.mixture.shape}"
             )
-        out = {VOCALS: vocals, ACCOMPANIMENT: stems.mixture - vocals if rest is None else rest}
-        out |= {name: given[name] for name in stems.parts if name in given}
-        out = {name: np.asarray(audio, np.float32) for name, audio in out.items()}
-        for name, audio in out.items():
-            if audio.shape != stems.mixture.shape:
-                raise InputError(
-                    f"'{self.name}' gave {name} {audio.shape} for a mixture {stems.mixture.shape}"
-                )
-            if not np.isfinite(audio).all():
-                raise InputError(f"'{self.name}' gave NaN or infinity: nothing to score")
-        return out
+        if not np.isfinite(audio).all():
+            raise InputError(f"'{self.name}' gave NaN or infinity: nothing to score")
+        return audio

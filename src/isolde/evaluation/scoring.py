@@ -117,19 +117,17 @@ def score(
     rate = stems.sample_rate
     out: dict[str, float] = {}
     frames: dict[str, list[float]] = {}
-    for stem, reference in _truth(stems).items():
+    whole = _truth(stems)
+    parts = {stem: part for stem, part in stems.parts.items() if stem in estimates}
+    for stem, reference in {**whole, **parts}.items():
         estimate = estimates[stem]
-        seconds = metrics.framed_usdr(reference, estimate, sample_rate=rate)
-        heard = seconds[~np.isnan(seconds)]
         out[f"{stem}_usdr"] = metrics.usdr(reference, estimate)
         out[f"{stem}_si_sdr"] = metrics.si_sdr(reference, estimate)
-        out[f"{stem}_usdr_1s"] = float(np.median(heard)) if heard.size else float("nan")
-        frames[f"{stem}_usdr"] = [round(float(value), 4) for value in seconds]
-    for stem, reference in stems.parts.items():
-        if stem in estimates:
-            out[f"{stem}_usdr"] = metrics.usdr(reference, estimates[stem])
-            out[f"{stem}_si_sdr"] = metrics.si_sdr(reference, estimates[stem])
-
+        if stem in whole:
+            seconds = metrics.framed_usdr(reference, estimate, sample_rate=rate)
+            heard = seconds[~np.isnan(seconds)]
+            out[f"{stem}_usdr_1s"] = float(np.median(heard)) if heard.size else float("nan")
+            frames[f"{stem}_usdr"] = [round(float(value), 4) for value in seconds]
     if brief:
         return out, frames
     colour = bleed_and_fullness(stems.vocals, estimates[VOCALS], sample_rate=rate)
