@@ -326,12 +326,16 @@ def test_weights_in_half_the_bytes_give_the_masks_and_can_be_learnt_on(tmp_path:
 
 
 def test_weights_of_eight_bits_give_nearly_the_masks(tmp_path: Path):
-    whole = band_graph(network_of(BandShape(delays=(1, 1, 1))))
+    shape = BandShape(delays=(1, 1, 1))
+    whole = band_graph(network_of(shape))
     stored = packed(whole, bits=8)
     assert len(stored) < 0.32 * len(whole)
+    (tmp_path / "eight.onnx").write_bytes(stored)
+    again = band_graph(band_network_of(tmp_path / "eight.onnx", shape))
     frames = np.random.default_rng(5).uniform(0, 2, (1, 30, 2048)).astype(np.float32)
-    masks = [g(frames, g.state(1))[0] for g in map(Graph, (whole, stored))]
+    masks = [g(frames, g.state(1))[0] for g in map(Graph, (whole, stored, again))]
     assert 0 < np.abs(masks[0] - masks[1]).mean() < 0.01
+    np.testing.assert_allclose(masks[2], masks[1], atol=2e-6)
     assert packed(whole, bits=32) == whole
     with pytest.raises(InputError, match="12 bits: take 32, 16, 8"):
         packed(whole, bits=12)

@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from isolde.errors import MissingExtraError, ModelError
+from isolde.errors import ModelError
 from isolde.networks.bands import SIGNALS, WIDTHS, BandLinear, BandNetwork, BandShape, Block
+from isolde.networks.packing import unpacked
 
 
 def band_network_of(path: Path, shape: BandShape) -> BandNetwork:
@@ -25,16 +26,10 @@ def band_network_of(path: Path, shape: BandShape) -> BandNetwork:
         MissingExtraError: when onnx is not installed.
         ModelError: when the file holds no such network.
     """
-    try:
-        import onnx
-        from onnx import numpy_helper
-    except ImportError:
-        raise MissingExtraError("onnx", extra="train", purpose="reading a network") from None
     network = BandNetwork(shape).eval()
     try:
-        values = (numpy_helper.to_array(c) for c in onnx.load(path).graph.initializer)
-        # float16: a file whose weights are stored in half the bytes (see `packing`)
-        floats = (torch.tensor(v, dtype=torch.float32) for v in values if v.dtype.kind == "f")
+        _, values = unpacked(path)
+        floats = (torch.tensor(v) for v in values.values() if v.dtype.kind == "f")
         with torch.no_grad():
             _fill(network, floats)
         if next(floats, None) is not None:

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from isolde.errors import MissingExtraError, ModelError
+from isolde.errors import ModelError
 from isolde.networks.article import POOL, SLOPE, WindowNetwork, WindowShape
+from isolde.networks.packing import unpacked
 from isolde.networks.sliding import plan
 from isolde.stages import Float32
 
@@ -28,16 +29,8 @@ def network_of(path: Path) -> WindowNetwork:
         ModelError: when the file holds no such network.
     """
     try:
-        import onnx
-        from onnx import numpy_helper
-    except ImportError:
-        raise MissingExtraError("onnx", extra="train", purpose="reading a network") from None
-    try:
-        graph = onnx.load(path).graph
-        values = {
-            c.name: torch.from_numpy(numpy_helper.to_array(c).copy()) for c in graph.initializer
-        }
-        return _rebuilt(list(graph.node), values)
+        nodes, values = unpacked(path)
+        return _rebuilt(nodes, {name: torch.tensor(v) for name, v in values.items()})
     except (KeyError, IndexError, StopIteration, RuntimeError, ValueError) as error:
         raise ModelError(
             f"{path}: this graph is no window network of the article ({type(error).__name__}): "
