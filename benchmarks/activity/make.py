@@ -14,7 +14,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from data import held_out_artists
 
 from isolde.audio import write
 from isolde.datasets.labels import labelled
@@ -22,6 +21,15 @@ from isolde.datasets.library import FULL_SCALE, Entry, Library
 from isolde.spectrum import GRID_22
 
 HOP = GRID_22.hop
+HELD_OUT = {"magnatune": 8, "mir-1k": 3}  # artists (singers) of each that no weight ever saw
+SEED = 2
+
+
+def held_out_artists(data: Path, folder: str, cache: Path) -> set[str]:
+    """Artists of a folder that are kept for validation, drawn once and for all."""
+    artists = sorted({e.artist for e in Library([data / folder], cache).entries})
+    rng = np.random.default_rng(SEED)
+    return {artists[i] for i in rng.permutation(len(artists))[: HELD_OUT.get(folder, 0)]}
 
 
 def muted(entry: Entry, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

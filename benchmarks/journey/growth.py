@@ -7,22 +7,23 @@ one; with all songs a draw differs by its seed alone, which shows how far chance
 and OUT/growth.csv for `python -m isolde.figures.curves PICTURE OUT/growth.csv`.
 """
 
-import argparse
 import csv
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from isolde.datasets.library import Entry, Library
+from isolde.datasets.library import Entry
 from isolde.spectrum import GRID_22
 from isolde.training.loop import Run
 from isolde.training.reading import read_recipe
 from isolde.training.sources import examples_of
 
-TRAIN = ("magnatune", "cc-songs", "everything-is-free", "mir-1k", "vocalset-arpeggios")
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from songs import command_line, opened, started
+
 SHARES = (0.125, 0.25, 0.5, 1.0)
 
 
@@ -51,17 +52,12 @@ def drawn(entries: Sequence[Entry], share: float, *, seed: int) -> list[Entry]:
 
 def main() -> None:
     """Train and measure each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("data", "cache", "out"):
-        parser.add_argument(name, type=Path)
+    parser = command_line(__doc__)
     parser.add_argument("--steps", type=int, default=80)
     parser.add_argument("--songs", type=int, default=47)
     parser.add_argument("--draws", type=int, nargs="+", default=[1, 2])
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    entries = Library([args.data / name for name in TRAIN], args.cache).entries
-    dev = Library([args.data / "musdb18-7-dev"], args.cache).entries[::2][: args.songs]
+    args = started(parser)
+    entries, dev = opened(args)
     scores: dict[float, list[str]] = {share: [] for share in SHARES}
     print("| share | draw | hours | artists | frames learnt | uSDR median (mean), dB |", flush=True)
     for draw in args.draws:

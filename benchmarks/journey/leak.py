@@ -10,7 +10,7 @@ without the zeros at the windows' edges (half of the work). A run that is stoppe
 same command. OUT/MIR-1K-{labels}-labels.csv is for `python -m isolde.figures.curves`.
 """
 
-import argparse
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +30,9 @@ from isolde.training.recipe import Recipe
 from isolde.training.stretches import Stretches
 from isolde.training.validation import sounds_of
 from isolde.training.windows import WindowBatch, WindowTask
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from songs import command_line, started
 
 LABEL_SECONDS = 0.02  # MIR-1K's labels come every 20 ms
 HELD_SINGERS, HELD_WINDOWS = 0.2, 0.2
@@ -94,9 +97,7 @@ def shares(task: WindowTask, network: Any, entries: Sequence[Entry]) -> dict[str
 
 def main() -> None:
     """Train, and measure after each epoch."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("data", "cache", "out"):
-        parser.add_argument(name, type=Path)
+    parser = command_line(__doc__)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--stop", type=int, help="after so many epochs, to go on another time")
     parser.add_argument("--labels", choices=("own", "heard"), default="own")
@@ -104,9 +105,7 @@ def main() -> None:
     parser.add_argument("--test-clips", type=int, default=99, help="of each other singer")
     parser.add_argument("--measure", type=int, default=1, help="epochs between measurements")
     parser.add_argument("--dropout", type=float, nargs=3, default=(0.25, 0.25, 0.5))
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
+    args = started(parser)
     clips = Library([args.data], args.cache).entries
     singers = sorted({e.artist for e in clips})
     rng = np.random.default_rng(1)

@@ -5,33 +5,26 @@ examples in the same order, the same number of frames, the squared error, and th
 the article's mask network. Prints a row a target: a soft and a hard read-out, every other dev song.
 """
 
-import argparse
+import sys
 from pathlib import Path
 
-import torch
-
-from isolde.datasets.library import Library
 from isolde.datasets.remix import Mixer
 from isolde.training.loop import Run
 from isolde.training.recipe import Recipe
 from isolde.training.windows import WindowTask
 
-TRAIN = ("magnatune", "cc-songs", "everything-is-free", "mir-1k", "vocalset-arpeggios")
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from songs import command_line, opened, started
 
 
 def main() -> None:
     """Train and measure each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("data", "cache", "out"):
-        parser.add_argument(name, type=Path)
+    parser = command_line(__doc__)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--songs", type=int, default=47)
     parser.add_argument("targets", nargs="+")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    entries = Library([args.data / name for name in TRAIN], args.cache).entries
-    dev = Library([args.data / "musdb18-7-dev"], args.cache).entries[::2][: args.songs]
+    args = started(parser)
+    entries, dev = opened(args)
     print("| target | read-out | frames | songs | uSDR median (mean), dB |", flush=True)
     for target in args.targets:
         task = WindowTask(target=target, error="mse", interior_steps=args.steps)

@@ -7,22 +7,21 @@ but the examples and their order: differences of its size are chance. DATA holds
 songs, with musdb18-7-dev to measure on.
 """
 
-import argparse
+import sys
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from isolde.datasets.library import Library
 from isolde.datasets.remix import Remix
 from isolde.training.loop import Run
 from isolde.training.reading import read_recipe
 from isolde.training.sources import examples_of
 from isolde.training.validation import song_usdr
 
-TRAIN = ("magnatune", "cc-songs", "everything-is-free", "mir-1k", "vocalset-arpeggios")
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from songs import command_line, opened, started
 
 
 @dataclass(frozen=True)
@@ -57,19 +56,14 @@ CHANGES: dict[str, dict[str, object]] = {
 
 def main() -> None:
     """Train and measure each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("data", "cache", "out"):
-        parser.add_argument(name, type=Path)
+    parser = command_line(__doc__)
     parser.add_argument("--start", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--rate", type=float, default=6e-4)
     parser.add_argument("--songs", type=int, default=47)
     parser.add_argument("--changes", nargs="+", choices=[*CHANGES], help="some rows only")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    entries = Library([args.data / name for name in TRAIN], args.cache).entries
-    dev = Library([args.data / "musdb18-7-dev"], args.cache).entries[::2][: args.songs]
+    args = started(parser)
+    entries, dev = opened(args)
     plain = replace(
         read_recipe("vocals"),
         steps=args.steps, warm_up=5, decay=0.6, learning_rate=args.rate, average=0.9,
