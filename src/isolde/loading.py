@@ -28,15 +28,6 @@ def stems_of(model: str | Path) -> tuple[str, ...]:
     return (*card.stems, card.residual)
 
 
-def synthesis_of(model: str | Path) -> str:
-    """The synthesis that a model wants, "long" or "short" (see `spectrum.Grid`).
-
-    Raises:
-        ModelError: when there is no such model, or it separates nothing.
-    """
-    return "long" if model == RULES else _found(model).card.synthesis
-
-
 def _found(model: str | Path) -> Model:
     """A model of the catalogue that separates."""
     found = find(model)
@@ -44,33 +35,6 @@ def _found(model: str | Path) -> Model:
         name = found.card.name
         raise ModelError(f"model '{name}' separates nothing: take another, like '{DEFAULT}'")
     return found
-
-
-def load_masker(
-    model: str | Path = DEFAULT, *, n_channels: int, threads: int = 1, gate: bool = False
-) -> Masker:
-    """What gives the masks: a network of the catalogue or the rules, gated if asked.
-
-    Args:
-        model: its name, or a path (see `catalogue.find`); "rules" for `isolde.harmonic`.
-        n_channels: of the mixture.
-        threads: for the network.
-        gate: whether the vocals are turned down where nobody sings (see `activity.gate`).
-
-    Raises:
-        ModelError: when there is no such model, or it separates nothing.
-        InputError: when there is no channel, or no vocals to gate.
-        MissingExtraError: when the model is "rules" and librosa is not installed.
-    """
-    masker: Masker
-    if model == RULES:
-        masker = make_rules_masker(n_channels)
-    else:
-        found = _found(model)
-        masker = GraphMasker(found.graph(threads=threads), found.card, n_channels=n_channels)
-    if gate:
-        masker = GatedMasker(masker, load_frame_detector(n_channels=n_channels, threads=threads))
-    return masker
 
 
 def load_separator(
@@ -99,18 +63,27 @@ def load_separator(
         synthesis: "long", or "short" for half the windows' latency; None: what the model wants.
 
     Raises:
-        ModelError: when there is no such model.
-        InputError: when a setting is out of range.
+        ModelError: when there is no such model, or it separates nothing.
+        InputError: when a setting is out of range, there is no channel, or no vocals to gate.
         MissingExtraError: when the model is "rules" and librosa is not installed.
     """
+    masker: Masker
+    if model == RULES:
+        masker, wanted = make_rules_masker(n_channels), "long"
+    else:
+        found = _found(model)
+        masker = GraphMasker(found.graph(threads=threads), found.card, n_channels=n_channels)
+        wanted = found.card.synthesis
+    if gate:
+        masker = GatedMasker(masker, load_frame_detector(n_channels=n_channels, threads=threads))
     return Separator(
-        load_masker(model, n_channels=n_channels, threads=threads, gate=gate),
+        masker,
         sample_rate=sample_rate,
         n_channels=n_channels,
         mask=mask,
         threshold=threshold,
         strength=strength,
-        synthesis=synthesis or synthesis_of(model),
+        synthesis=synthesis or wanted,
     )
 
 
