@@ -1,16 +1,13 @@
 """`isolde activity`: where somebody sings in songs, as times that other programs read."""
 
-import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from isolde.cli import terminal
 from isolde.errors import IsoldeError
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
 
 
 def register(app: typer.Typer) -> None:
@@ -45,19 +42,13 @@ def activity(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Find where somebody sings: segments, or every frame's probability in JSON."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from isolde.activity import SegmentRule, find_activity, render
     from isolde.activity.files import targets_of, write_text
 
     rule = SegmentRule(onset, offset, min_duration_on, min_duration_off, pad_onset, pad_offset)
     targets = targets_of(songs, output, format_, overwrite=overwrite)
     n_failed = 0
-    console = Console(stderr=True)
-    with Progress(
-        console=console, transient=True, disable=quiet or not console.is_terminal
-    ) as bars:
+    with terminal.bars(quiet=quiet) as bars:
         for song, target in targets:
             task = bars.add_task(song.name, total=1.0)
             try:
@@ -66,21 +57,17 @@ def activity(
                     model=model,
                     rule=rule,
                     threads=threads,
-                    progress=partial(_advance, bars, task),
+                    progress=partial(terminal.advance, bars, task),
                 )
                 text = render(found, format_, track=song.stem)
                 if target is not None:
                     write_text(target, text)
             except IsoldeError as error:
                 n_failed += 1
-                print(f"isolde: {error}", file=sys.stderr)
+                terminal.say(f"isolde: {error}")
                 continue
             finally:
                 bars.remove_task(task)
             print(text if target is None else target, end="" if target is None else "\n")
     if n_failed:
         raise typer.Exit(1 if n_failed < len(songs) else 2)
-
-
-def _advance(bars: "Progress", task: "TaskID", share: float) -> None:
-    bars.update(task, completed=share)

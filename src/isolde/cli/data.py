@@ -1,12 +1,13 @@
 """`isolde data`: songs with known stems found, checked, shown, and made from unlabelled ones."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from isolde.cli import terminal
 
 if TYPE_CHECKING:
     from isolde.datasets.manifest import Row
@@ -72,7 +73,7 @@ def scan(
     old = manifest.read_manifest(output) if add and output.exists() else []
     found = layouts.scan(folders, how=how)
     for problem in found.problems:
-        _say(f"isolde: {problem}")
+        terminal.say(f"isolde: {problem}")
     rows = manifest.merge(old, found.rows)
     if rows:
         manifest.write_manifest(rows, output)
@@ -137,7 +138,7 @@ def show(
     with _bar(songs) as advance:
         drawn = draw_dataset(path, output, cache=cache, songs=songs, report=advance)
     for note in drawn.notes:
-        _say(f"isolde: {note}")
+        terminal.say(f"isolde: {note}")
     for made in drawn.paths:
         print(made)
     if drawn.notes:
@@ -187,14 +188,14 @@ def teach(
     how = Hints(artist=artist, licence=licence, without=(output,))
     songs, problems = teaching.songs_to_label(folder, how=how)
     for problem in problems:
-        _say(f"isolde: {problem}")
+        terminal.say(f"isolde: {problem}")
     book = Book(manifest or output / "manifest.csv", split=split)
     with _bar(len(songs)) as advance:
 
         def tell(lesson: Lesson) -> None:
             book.add(lesson)
             if lesson.error:
-                _say(f"isolde: {lesson.track}: {lesson.error}")
+                terminal.say(f"isolde: {lesson.track}: {lesson.error}")
             else:
                 print(lesson.summary(), flush=True)
             advance(lesson.track)
@@ -218,21 +219,13 @@ def _totals(output: Path, rows: "list[Row]") -> None:
 @contextmanager
 def _bar(total: int) -> Iterator[Callable[[str], None]]:
     """A bar on standard error, where that is a terminal; call it with what has been done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
-    console = Console(stderr=True)
     columns = (
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.description}", markup=False),
     )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bars:
+    with terminal.bars(*columns) as bars:
         task = bars.add_task("", total=total)
         yield lambda name: bars.update(task, advance=1, description=name)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from isolde.cli import terminal
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
@@ -51,18 +53,13 @@ def evaluate(
     --robustness the same songs are measured clean and changed, the oracle beside each candidate.
     Exit code 1 when some results are failures, 2 when all are.
     """
-    import sys
     from functools import partial
-
-    from rich.console import Console
-    from rich.progress import Progress
 
     from isolde.evaluation.command import run, run_robustness
 
     if robustness and (classical or bsseval or parquet):
         raise typer.BadParameter("--robustness has a table of its own: no other columns or files")
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+    with terminal.bars(quiet=quiet) as bar:
         task = bar.add_task("songs x candidates")
         work = partial(
             run_robustness if robustness else run,
@@ -82,9 +79,9 @@ def evaluate(
         done = work()
     print(done.summary)
     if not quiet:
-        print(f"isolde: tables, results and report are in {done.folder}", file=sys.stderr)
+        terminal.say(f"isolde: tables, results and report are in {done.folder}")
     if done.n_failed:
-        print(f"isolde: {done.n_failed} results are failures, see the table", file=sys.stderr)
+        terminal.say(f"isolde: {done.n_failed} results are failures, see the table")
         raise typer.Exit(2 if done.n_failed == len(done.results) else 1)
 
 

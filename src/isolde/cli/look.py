@@ -1,10 +1,12 @@
 """`isolde look`: the pictures of a song."""
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from isolde.cli import terminal
 
 
 def register(app: typer.Typer) -> None:
@@ -45,13 +47,9 @@ def look(
     dpi: Annotated[int, typer.Option(min=30, max=600, help="Pixels per inch.")] = 110,
 ) -> None:
     """Draw a song: spectrogram with pitch, mixture beside vocals, the network inside, activity."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from isolde.figures.gallery import draw_song
 
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    with terminal.bars() as bar:
         task = bar.add_task("reading", total=1.0)
         drawn = draw_song(
             song,
@@ -62,9 +60,9 @@ def look(
             at=at,
             model=model,
             dpi=dpi,
-            progress=lambda share: bar.update(task, completed=share),
+            progress=partial(terminal.advance, bar, task),
         )
     for note in drawn.notes:
-        print(f"isolde: {note}", file=sys.stderr)
+        terminal.say(f"isolde: {note}")
     for path in drawn.paths:
         print(path)

@@ -1,10 +1,11 @@
 """`isolde pairs`: from mixes and their vocals or instrumentals to training pairs."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from isolde.cli import terminal
 
 
 def register(app: typer.Typer) -> None:
@@ -57,7 +58,7 @@ def pairs(
             report=print,
         )
         for name, problem in report.errors.items():
-            print(f"isolde: {name}: {problem}", file=sys.stderr)
+            terminal.say(f"isolde: {name}: {problem}")
         print(f"{report.accepted} of {len(report.pairs)} pairs accepted, in {output}")
         failed = bool(report.errors)
     else:

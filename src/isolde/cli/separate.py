@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from isolde.cli import terminal
 from isolde.errors import IsoldeError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress
 
     from isolde.separation import Separated, Settings, Song
 
@@ -124,7 +125,7 @@ def separate(
         )
     if n_failed:
         if len(found) > 1:
-            print(f"isolde: {n_failed} of {len(found)} songs failed", file=sys.stderr)
+            terminal.say(f"isolde: {n_failed} of {len(found)} songs failed")
         raise typer.Exit(2)
 
 
@@ -136,7 +137,7 @@ def _through(settings: "Settings", *, quiet: bool) -> None:
         raise typer.BadParameter("standard output is a terminal: send it to a file or a pipe")
     for warning in separate_stream(sys.stdin.buffer, sys.stdout.buffer, settings):
         if not quiet:
-            print(f"isolde: warning: {warning}", file=sys.stderr)
+            terminal.say(f"isolde: warning: {warning}")
 
 
 def _batch(songs: "list[Song]", settings: "Settings", *, quiet: bool, as_json: bool) -> int:
@@ -148,7 +149,7 @@ def _batch(songs: "list[Song]", settings: "Settings", *, quiet: bool, as_json: b
         for i, song in enumerate(songs, 1):
             label = f"[{i}/{len(songs)}] {song.track}" if len(songs) > 1 else song.track
             task = bars.add_task(label, total=1.0)
-            advance = partial(_advance, bars, task)
+            advance = partial(terminal.advance, bars, task)
             try:
                 done = separate_file(song, settings, progress=advance)
             except IsoldeError as error:
@@ -189,18 +190,14 @@ def _side_by_side(
 
 def _bars(quiet: bool) -> "Progress":
     """Progress on standard error, where somebody looks."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
-    return Progress(
+    return terminal.bars(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=quiet or not console.is_terminal,
+        quiet=quiet,
     )
 
 
@@ -209,23 +206,15 @@ def _tell(
 ) -> None:
     """Say what became of a song."""
     if done is None:
-        _say(f"isolde: {error}")
+        terminal.say(f"isolde: {error}")
         if as_json:
             print(json.dumps({"source": str(song.path), "error": error}), flush=True)
         return
     if not quiet:
         for warning in done.warnings:
-            _say(f"isolde: warning: {warning}")
+            terminal.say(f"isolde: warning: {warning}")
     if as_json:
         print(json.dumps(done.to_dict(), ensure_ascii=False), flush=True)
     elif not quiet:
         for path in done.files:
             print(path, flush=True)
-
-
-def _advance(bars: "Progress", task: "TaskID", share: float) -> None:
-    bars.update(task, completed=share)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
