@@ -98,7 +98,7 @@ def voice_frames(
     return without_short(voice, True, round(rule.drop * frames))
 
 
-def labelled(entries: Iterable[Entry], *, rule: Labelling | None = None) -> list[Entry]:
+def labelled(entries: Iterable[Entry]) -> list[Entry]:
     """The same songs with `activity` by `voice_frames`."""
 
     def sound(part: NDArray[np.int16]) -> Float32:
@@ -108,9 +108,7 @@ def labelled(entries: Iterable[Entry], *, rule: Labelling | None = None) -> list
         replace(
             e,
             activity=voice_frames(
-                sound(e.vocals),
-                None if e.accompaniment is None else sound(e.accompaniment),
-                rule=rule,
+                sound(e.vocals), None if e.accompaniment is None else sound(e.accompaniment)
             ),
         )
         if e.vocals is not None

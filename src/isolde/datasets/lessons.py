@@ -29,7 +29,6 @@ class Lesson:
         track: its name.
         rows: for the manifest; empty if it failed.
         error: one line, or empty.
-        skipped: whether it had been done before.
         seconds: its length.
         elapsed: wall time of the teacher, in seconds.
         confidence: of the labels, or None.
@@ -38,7 +37,6 @@ class Lesson:
     track: str
     rows: list[Row] = field(default_factory=list)
     error: str = ""
-    skipped: bool = False
     seconds: float = 0.0
     elapsed: float = 0.0
     confidence: Confidence | None = None

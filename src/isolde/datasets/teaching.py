@@ -186,7 +186,7 @@ def _teach_one(rows: Sequence[Row], target: Path, teacher: Teacher, ending: str)
     mark = stamp(*(row.file for row in rows), settings=settings)
     if _is_done(target, mark):
         made = _rows_of(rows, target, teacher)
-        return Lesson(track, made, skipped=True, seconds=made[0].seconds)
+        return Lesson(track, made, seconds=made[0].seconds)
     with tempfile.TemporaryDirectory(prefix=".teaching-", dir=target.parent) as place:
         work = Path(place)
         song, mixture, rate = _mixture(rows, work)

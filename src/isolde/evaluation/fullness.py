@@ -18,7 +18,6 @@ from isolde.evaluation.metrics import SILENT_DBFS, Float64, as_pair, level_dbfs
 
 PUBLISHED_RATE = 44_100
 PUBLISHED_N_FFT = 4096
-PUBLISHED_HOP = 1024
 PUBLISHED_N_MELS = 512
 AMPLITUDE_FLOOR = 1e-10  # amplitudes below this are raised to it before the logarithm
 RANGE_DB = 80.0  # each spectrogram is held to this far below its own maximum

@@ -15,7 +15,6 @@ import numpy as np
 from isolde.datasets.pairs.drift import LIMIT_PPM, fit_lines, place, warp
 from isolde.datasets.pairs.edits import Piece, tile, trace
 from isolde.datasets.pairs.offset import (
-    BANK,
     COARSE_RATE,
     Haystack,
     Hit,
@@ -108,7 +107,6 @@ def align(
     *,
     mix_rate: float,
     partner_rate: float,
-    bank: Sequence[float] = BANK,
 ) -> Alignment:
     """Find offset, drift and edits of a partner in a mix.
 
@@ -117,7 +115,6 @@ def align(
         partner: (n_channels, n_samples), a cappella or instrumental, any channels and rate.
         mix_rate: Hz.
         partner_rate: Hz.
-        bank: drifts tried in the coarse search (dimensionless).
 
     Returns:
         the alignment; `accepted` is False with a reason when the two do not belong together.
@@ -133,7 +130,7 @@ def align(
         if float(np.abs(audio).max()) < 1e-4:
             return Alignment(False, f"the {name} is silent")
     x, v = prepare(mix, mix_rate), prepare(partner, partner_rate)
-    hits = tuple(coarse(Haystack(x.white, COARSE_RATE), v.mono, v.white, bank=bank))
+    hits = tuple(coarse(Haystack(x.white, COARSE_RATE), v.mono, v.white))
     line = consensus(hits)
     refusal = _no_line(hits, line)
     if line is None or refusal:

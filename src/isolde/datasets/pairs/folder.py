@@ -47,7 +47,6 @@ def build_folder(
     keep: str = "accepted",
     workers: int = 0,
     scheduler: str | None = None,
-    resume: bool = True,
     draw: Callable[[PairReport, Path], None] | None = None,
     report: Callable[[str], None] | None = None,
 ) -> FolderReport:
@@ -62,7 +61,6 @@ def build_folder(
         keep: see `build_pair`.
         workers: see `many.run`.
         scheduler: see `many.run`.
-        resume: whether to keep what an earlier run with the same files and settings finished.
         draw: draws each page; must be picklable (a function of a module).
         report: called with a line of text for every file or pair as it is done.
 
@@ -77,8 +75,6 @@ def build_folder(
         raise InputError(f"{folder} holds no two audio files to be paired")
     journal = Path(output) / JOURNAL
     journal.parent.mkdir(parents=True, exist_ok=True)
-    if not resume:
-        journal.unlink(missing_ok=True)
     say = report or (lambda line: None)
     matches, left, errors = match_files(
         one, other, workers=workers, scheduler=scheduler, journal=journal,
