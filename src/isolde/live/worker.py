@@ -19,6 +19,7 @@ import numpy as np
 from isolde import catalogue
 from isolde.errors import IsoldeError
 from isolde.live.plan import Plan
+from isolde.live.priority import hasten
 from isolde.live.ring import SharedMemory, Tape
 from isolde.live.tap import TunableMasker
 from isolde.masker import GraphMasker
@@ -204,6 +205,7 @@ def main() -> None:
             return
         gc.collect()
         gc.freeze()
+        hasten()  # not before: loading may take its time
         worker.serve()
 
 
