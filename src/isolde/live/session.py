@@ -83,7 +83,7 @@ class Live:
         self._error: IsoldeError | None = None
         self._recorder: Recorder | None = None
         self._feeder: Feeder | None = None
-        self._engine = Engine(plan)
+        self._engine = Engine(plan, urgent=True)
         try:
             self.pipeline = Pipeline(plan, self._engine, follow=follow)
             if not isinstance(source, Device):

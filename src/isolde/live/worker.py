@@ -192,7 +192,7 @@ class Worker:
 
 
 def main() -> None:
-    """The child process: the address, the key and the plan come on standard input."""
+    """The child process: address, key, plan and urgency come on standard input."""
     told = json.load(sys.stdin)
     plan = Plan(**{**told["plan"], "stems": tuple(told["plan"]["stems"])})
     memory = SharedMemory(memory_size(plan), Path(told["memory"]))
@@ -205,7 +205,8 @@ def main() -> None:
             return
         gc.collect()
         gc.freeze()
-        hasten()  # not before: loading may take its time
+        if told["urgent"]:
+            hasten()  # not before: loading may take its time
         worker.serve()
 
 
