@@ -43,9 +43,12 @@ class Result:
         slips: blocks left out because the devices' queues had grown.
         load: p50, p95, p99 of the time per block as a share of its duration.
         cpu: CPU seconds for a second of sound: the network's process and this one.
-        grown: megabytes by which the two processes grew from a quarter of the time to the end.
+        grown: megabytes from a quarter of the time to the end: the network's process, this one,
+            and the memory that this one shares, which is the sound server's library's: the tapes
+            are full by then.
         latency_ms: printed at the end.
         beside: CPU seconds for a second of sound that another program had.
+        stolen: share of the time in which our cores ran another machine (virtual ones only).
     """
 
     blocks: int
@@ -55,14 +58,24 @@ class Result:
     slips: int
     load: tuple[float, float, float]
     cpu: tuple[float, float]
-    grown: tuple[float, float]
+    grown: tuple[float, float, float]
     latency_ms: float
     beside: float
+    stolen: float
 
 
-def _resident_mb(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+def _resident_mb(pid: int) -> tuple[float, float]:
+    """What is a process's own, and what it shares with others."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    kb = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith("Rss")}
+    return (kb["RssAnon"] + kb["RssFile"]) * 1.024e-3, kb["RssShmem"] * 1.024e-3
+
+
+def _stolen_seconds() -> float:
+    """By the host, from the cores that we may use, in the mean over them."""
+    ours = {f"cpu{core}" for core in os.sched_getaffinity(0)}
+    lines = [s.split() for s in Path("/proc/stat").read_text().splitlines()]
+    return sum(int(s[8]) for s in lines if s[0] in ours) / os.sysconf("SC_CLK_TCK") / len(ours)
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -246,8 +259,10 @@ def soak(
     pid = pipeline.engine.pid
 
     def measure() -> None:
-        marks.append((_cpu_seconds(pid), _cpu_seconds(os.getpid()), time.monotonic()))
-        sizes.append((_resident_mb(pid), _resident_mb(os.getpid())))
+        here = os.getpid()
+        seconds = (_cpu_seconds(pid), _cpu_seconds(here), _stolen_seconds(), time.monotonic())
+        marks.append(seconds)
+        sizes.append((_resident_mb(pid)[0], *_resident_mb(here)))
 
     began = time.monotonic()
     while time.monotonic() - began < max(seconds / 4, 5.0):  # the tapes have been round once
@@ -262,8 +277,8 @@ def soak(
     way.close()
     noise.close()
     other = neighbour.close()
-    passed = marks[1][2] - marks[0][2]
-    cpu = [(b - a) / passed for a, b in zip(marks[0][:2], marks[1][:2], strict=True)]
+    *used, passed = (b - a for a, b in zip(*marks, strict=True))
+    network, rest, stolen = (seconds / passed for seconds in used)
     grown = [b - a for a, b in zip(*sizes, strict=True)]
     counts = pipeline.counts
     return Result(
@@ -273,10 +288,11 @@ def soak(
         overruns=counts.overruns,
         slips=counts.slips,
         load=load,
-        cpu=(cpu[0], cpu[1]),
-        grown=(grown[0], grown[1]),
+        cpu=(network, rest),
+        grown=(grown[0], grown[1], grown[2]),
         latency_ms=latency_ms,
         beside=other,
+        stolen=stolen,
     )
 
 
@@ -287,13 +303,14 @@ def row(name: str, r: Result) -> str:
     return (
         f"| {name} | {r.blocks} | {r.late} | {r.underruns} | {r.overruns} | {r.slips} | "
         f"{p50:.0f} / {p95:.0f} / {p99:.0f} % | {network:.0f} + {rest:.0f} + {other:.0f} % | "
-        f"{r.grown[0]:+.1f} {r.grown[1]:+.1f} | {r.latency_ms:.0f} |"
+        f"{r.grown[0]:+.1f} {r.grown[1]:+.1f} {r.grown[2]:+.1f} | {r.latency_ms:.0f} | "
+        f"{100 * r.stolen:.1f} % |"
     )
 
 
 HEAD = (
     "| run | blocks | late | underruns | overruns | slips | load p50 / p95 / p99 | "
-    "CPU network + rest + other program | MB grown | latency ms |\n" + 10 * "|---" + "|"
+    "CPU network + rest + other program | MB grown | latency ms | stolen |\n" + 11 * "|---" + "|"
 )
 
 

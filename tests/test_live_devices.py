@@ -25,6 +25,7 @@ from isolde.errors import AudioError, InputError
 from isolde.live import devices
 from isolde.live.devices import find
 from isolde.live.plan import make_plan
+from isolde.live.priority import NICE, hastened
 from isolde.live.session import Live
 from isolde.loading import separate
 
@@ -188,6 +189,28 @@ def test_a_song_starts_at_once_can_be_sought_in_and_ends_by_itself(server, model
     for half, tone in zip(halves, (200, 800), strict=True):
         spectrum = np.abs(np.fft.rfft(half * np.hanning(half.size)))
         assert abs(int(np.argmax(spectrum)) * RATE / half.size - tone) < 4
+
+
+def test_what_must_not_be_late_goes_first(server, model):
+    """The audio thread, those of the server's library and the worker, where that is granted."""
+
+    def nice(thread):
+        return os.getpriority(os.PRIO_PROCESS, int(thread))
+
+    here = threading.get_native_id()
+    before, usual = set(os.listdir("/proc/self/task")), nice(here)
+    with hastened():
+        granted = nice(here)
+    assert granted in (min(NICE, usual), usual)
+    with duplex(model) as live:
+        deadline = time.monotonic() + 30
+        while not live.first_sound and time.monotonic() < deadline:
+            time.sleep(0.05)
+        python = {str(t.native_id) for t in threading.enumerate()}
+        library = set(os.listdir("/proc/self/task")) - before - python
+        assert library and all(nice(thread) == granted for thread in library)
+        assert nice(live._thread.native_id) == nice(live.pipeline.engine.pid) == granted
+    assert nice(here) == usual
 
 
 def test_a_blocked_server_is_told_survived_and_does_not_hang_the_end(server, model):

@@ -3,7 +3,10 @@
 import io
 import itertools
 import json
+import os
 import socket
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from isolde.live.keys import command_for
 from isolde.live.meters import Counts, Level, Status, Times
 from isolde.live.mixer import Mixer, Ramp
 from isolde.live.pipes import read_raw, write_raw
+from isolde.live.priority import NICE, hasten, hastened
 from isolde.live.ring import SharedMemory, Tape
 from isolde.live.tap import TunableMasker
 
@@ -319,3 +323,35 @@ def test_channels_are_averaged_or_copied_and_nothing_else():
     np.testing.assert_array_equal(adapt(block[:1], 3), [[1.0, 2.0]] * 3)
     with pytest.raises(InputError, match="2 channels do not become 3"):
         adapt(block, 3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no nice value")
+def test_only_the_thread_that_asks_goes_first_and_what_it_starts():
+    """Where it is granted; where it is not, nothing changes and nothing fails."""
+    found = {}
+
+    def nice():
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def note(name):
+        found[name] = nice()
+
+    def inside(name, *names):
+        thread = threading.Thread(target=note if not names else ask, args=(name, *names))
+        thread.start()
+        thread.join()
+
+    def ask(name, child):
+        found["granted"] = hasten()
+        note(name)
+        inside(child)
+
+    before = nice()
+    inside("thread", "child")
+    urgent = min(NICE, before) if found["granted"] else before
+    assert found["thread"] == found["child"] == urgent
+    with hastened():
+        assert nice() == urgent
+        inside("started meanwhile")
+    assert found["started meanwhile"] == urgent
+    assert nice() == before

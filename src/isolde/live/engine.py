@@ -55,12 +55,13 @@ class Engine:
         stems: the tape that the worker writes, stem after stem, channel after channel.
     """
 
-    def __init__(self, plan: Plan, *, place: str = "process") -> None:
+    def __init__(self, plan: Plan, *, place: str = "process", urgent: bool = False) -> None:
         """Start the worker; it loads its model meanwhile.
 
         Args:
             plan: the session's numbers.
             place: "process", or "thread" for comparisons.
+            urgent: whether the process asks to go before usual programs: somebody listens.
 
         Raises:
             AudioError: when there is no memory to share.
@@ -80,7 +81,7 @@ class Engine:
         if place == "thread":
             self._start_thread()
         else:
-            self._start_process()
+            self._start_process(urgent)
 
     @property
     def pid(self) -> int:
@@ -186,7 +187,7 @@ class Engine:
         self._thread = threading.Thread(target=run, name="isolde separator", daemon=True)
         self._thread.start()
 
-    def _start_process(self) -> None:
+    def _start_process(self, urgent: bool) -> None:
         # A plain child, not `multiprocessing`: that would import the caller's main module again.
         key = secrets.token_bytes(16)
         listener = Listener(authkey=key)
@@ -195,6 +196,7 @@ class Engine:
             "key": key.hex(),
             "memory": str(self._memory.path),
             "plan": asdict(self.plan),
+            "urgent": urgent,
         }
         root = str(Path(__file__).parents[2])
         command = (

@@ -23,6 +23,7 @@ from isolde.live.meters import Status
 from isolde.live.opening import open_ports
 from isolde.live.pipeline import Pipeline
 from isolde.live.plan import Plan
+from isolde.live.priority import hasten, hastened
 from isolde.live.recorder import Recorder
 from isolde.live.watchdog import STALL_SECONDS, Watchdog
 
@@ -82,7 +83,7 @@ class Live:
         self._error: IsoldeError | None = None
         self._recorder: Recorder | None = None
         self._feeder: Feeder | None = None
-        self._engine = Engine(plan)
+        self._engine = Engine(plan, urgent=True)
         try:
             self.pipeline = Pipeline(plan, self._engine, follow=follow)
             if not isinstance(source, Device):
@@ -250,11 +251,13 @@ class Live:
         self.pipeline.paused = on
 
     def _open(self) -> None:
-        self._loop.ports = open_ports(
-            self.plan, source=self._source, target=self._target, latency=self._device_latency
-        )
+        with hastened():  # for the threads that the sound server's library starts
+            self._loop.ports = open_ports(
+                self.plan, source=self._source, target=self._target, latency=self._device_latency
+            )
 
     def _run(self) -> None:
+        hasten()
         try:
             while not self._stop.is_set() and not self.pipeline.ended:
                 try:

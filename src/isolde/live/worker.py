@@ -19,6 +19,7 @@ import numpy as np
 from isolde import catalogue
 from isolde.errors import IsoldeError
 from isolde.live.plan import Plan
+from isolde.live.priority import hasten
 from isolde.live.ring import SharedMemory, Tape
 from isolde.live.tap import TunableMasker
 from isolde.masker import GraphMasker
@@ -191,7 +192,7 @@ class Worker:
 
 
 def main() -> None:
-    """The child process: the address, the key and the plan come on standard input."""
+    """The child process: address, key, plan and urgency come on standard input."""
     told = json.load(sys.stdin)
     plan = Plan(**{**told["plan"], "stems": tuple(told["plan"]["stems"])})
     memory = SharedMemory(memory_size(plan), Path(told["memory"]))
@@ -204,6 +205,8 @@ def main() -> None:
             return
         gc.collect()
         gc.freeze()
+        if told["urgent"]:
+            hasten()  # not before: loading may take its time
         worker.serve()
 
 
