@@ -263,6 +263,8 @@ def test_songs_that_have_vocals_are_not_labelled(world):
         ("python {output}", "no {input}"),
         ("python '{input} {output}", "quotes"),
         ("no-such-program-here {input} {output}", "no such program"),
+        ("no-such-program-here --serve", "no such program"),
+        ("python --serve {input}", "no {output}"),
     ],
 )
 def test_a_teacher_that_cannot_work_is_refused_before_it_starts(line, words):
@@ -277,6 +279,40 @@ def test_teachers_have_names():
     assert Teacher.parse(f"{python} {{input}} {{output}}", name="x").name == "x"
     assert folder_name('AC/DC: "What?" ') == "AC_DC_ _What__"
     assert folder_name("..") == "song"
+
+
+# The same teacher, but it stays: it counts how often it is started, breaks off in the first song.
+STAYING = """
+import json, shutil, sys
+from pathlib import Path
+truth = Path(sys.argv[2])
+with (truth / "asked.txt").open("a", encoding="utf-8") as log:
+    log.write("started\\n")
+for line in sys.stdin:
+    task, answer = json.loads(line), {}
+    song = Path(task["input"]).stem
+    if song == "Bad - Song":
+        sys.exit()
+    if song.startswith("Ä"):
+        answer = {"error": "cannot separate this one"}
+    else:
+        shutil.copytree(truth / song, Path(task["output"]) / "model")
+    print(json.dumps(answer), flush=True)
+"""
+
+
+def test_a_teacher_may_stay_for_all_songs(world):
+    world["script"].write_text(STAYING, "utf-8")
+    shutil.copytree(world["truth"] / "Good - Song", world["truth"] / "Too - Song")
+    shutil.copy(world["todo"] / "Good - Song.wav", world["todo"] / "Too - Song.wav")
+    words = (sys.executable, str(world["script"]), "--serve", str(world["truth"]))
+    code, text = run(world["todo"], "--teacher", shlex.join(words), "-o", world["out"])
+    assert code == 1 and "2 of 4 songs labelled" in text
+    assert "failed: cannot separate this one" in text and "broke off" in text
+    assert asked(world) == ["started", "started"]  # again after it broke off, and not for each
+    rows = read_manifest(world["out"] / "manifest.csv")
+    assert {r.origin for r in rows if r.stem == "vocals"} == {"teacher"}
+    assert sorted({r.track for r in rows}) == ["Good - Song", "Too - Song"]
 
 
 def test_isolde_is_a_teacher(tmp_path: Path):

@@ -151,7 +151,8 @@ def teach(
         str,
         typer.Option(
             help="Command of a separator, with {input} for the song's file and {output} for a "
-            "folder in which it writes vocals.wav and what else it has."
+            "folder in which it writes vocals.wav and what else it has; or with --serve, for one "
+            "that stays and is given song after song."
         ),
     ],
     output: Annotated[

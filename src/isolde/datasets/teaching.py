@@ -1,8 +1,9 @@
 """Labels for unlabelled songs from an external separator, the teacher; it separates nothing itself.
 
 The teacher is a command that reads {input} and writes files named by their stems anywhere below
-{output}. Of each song {output}/{track}/ is made in one step when all is well, so a run that is
-stopped goes on with the same command, and what is there is whole:
+{output}, or a program that stays (`staying`) and is told both. {output}/{track}/ of a song is made
+in one step when all is well, so a run that is stopped goes on with the same command, and what is
+there is whole:
 
     vocals.flac drums.flac ...   at the song's own rate and length
     confidence.csv               per second, how far the labels can be trusted
@@ -31,6 +32,7 @@ from isolde.datasets.lessons import Lesson
 from isolde.datasets.manifest import Row, by_track
 from isolde.datasets.naming import STEM_BY_NAME, SUFFIXES
 from isolde.datasets.sources import Source, probe
+from isolde.datasets.staying import Staying
 from isolde.errors import AudioError, InputError, IsoldeError
 from isolde.many import stamp
 from isolde.stages import Float32
@@ -47,19 +49,22 @@ class Teacher:
     """A separator that runs as a command.
 
     Attributes:
-        command: words with {input}, the song's file, and {output}, a folder for the stems.
+        command: words with {input}, the song's file, and {output}, a folder for the stems; with
+            neither, and with --serve, words that start a program that stays.
         name: what the manifest calls it.
+        program: the one that stays, if it does.
     """
 
     command: tuple[str, ...]
     name: str
+    program: Staying | None = None
 
     @classmethod
     def parse(cls, line: str, *, name: str = "") -> "Teacher":
         """Take a command line apart as a shell would, without running one.
 
         Args:
-            line: with {input} and {output}.
+            line: with {input} and {output}, or with --serve.
             name: for the manifest; empty: the program's, or the module's after `-m`.
 
         Raises:
@@ -69,7 +74,9 @@ class Teacher:
             words = shlex.split(line)
         except ValueError as error:
             raise InputError(f"teacher '{line}': {error}: check the quotes") from None
-        for mark in ("{input}", "{output}"):
+        marks = ("{input}", "{output}")
+        stays = "--serve" in words and not any(mark in line for mark in marks)
+        for mark in () if stays else marks:
             if not any(mark in word for word in words):
                 raise InputError(f"teacher '{line}': has no {mark}: say where it belongs")
         if shutil.which(words[0]) is None:
@@ -78,7 +85,7 @@ class Teacher:
             after = words[words.index("-m") + 1 :] if "-m" in words else []
             scripts = [word for word in words[1:] if word.endswith(".py")]
             name = Path(after[0] if after else (scripts or words)[0]).stem
-        return cls(tuple(words), name)
+        return cls(tuple(words), name, Staying(tuple(words)) if stays else None)
 
     def run(self, song: Path, folder: Path) -> None:
         """Separate one song.
@@ -86,6 +93,9 @@ class Teacher:
         Raises:
             AudioError: the command fails; the message has its last line.
         """
+        if self.program:
+            self.program.ask(song, folder)
+            return
         marks = {"{input}": str(song), "{output}": str(folder)}
         words = [re.sub(r"\{(input|output)\}", lambda m: marks[m[0]], w) for w in self.command]
         try:
@@ -172,6 +182,8 @@ def teach(
         lessons.append(lesson)
         if report:
             report(lesson)
+    if teacher.program:
+        teacher.program.close()
     return lessons
 
 

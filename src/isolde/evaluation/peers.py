@@ -7,7 +7,6 @@ taken as the cost of the separation itself, without starting Python and loading 
 "peak_megabytes" and "model_bytes" as well.
 """
 
-import atexit
 import hashlib
 import json
 import shlex
@@ -20,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from isolde.audio import Resampler, read, write
-from isolde.errors import InputError, IsoldeError
+from isolde.datasets.staying import Staying
+from isolde.errors import AudioError, InputError, IsoldeError
 from isolde.evaluation.candidates import Candidate
 from isolde.evaluation.songs import ACCOMPANIMENT, VOCALS
 from isolde.stages import Float32
@@ -95,21 +95,13 @@ class ExternalCommand:
 class Adapter:
     """A callable mixture -> stems around an adapter that stays: it loads its weights once.
 
-    The program is started with `--serve`, gets lines {"input", "output"} and answers each with a
-    line, {} or {"error": text}. Picklable: every process starts its own.
-
     Attributes:
-        command: words that start it.
+        program: the adapter.
         measured: see `ExternalCommand`.
     """
 
-    command: tuple[str, ...]
+    program: Staying
     measured: dict[str, float] = field(default_factory=dict, compare=False)
-    _process: subprocess.Popen[str] | None = field(default=None, compare=False, repr=False)
-
-    def __getstate__(self) -> dict[str, object]:
-        """Everything but the running process."""
-        return {**self.__dict__, "_process": None}
 
     def __call__(self, mixture: Float32, sample_rate: int, /) -> dict[str, Float32]:
         """Let the adapter separate a mixture.
@@ -121,31 +113,11 @@ class Adapter:
         stems, self.measured = exchange(self._ask, mixture, sample_rate)
         return stems
 
-    def close(self) -> None:
-        """End the program."""
-        if self._process is not None:
-            self._process.communicate()  # closes its standard input, and waits
-            self._process = None
-
     def _ask(self, source: Path, output: Path) -> None:
         try:
-            if self._process is None:
-                self._process = subprocess.Popen(
-                    self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-                )
-                atexit.register(self.close)
-            assert self._process.stdin is not None and self._process.stdout is not None
-            task = {"input": str(source), "output": str(output)}
-            self._process.stdin.write(json.dumps(task) + "\n")
-            self._process.stdin.flush()
-            answer = json.loads(self._process.stdout.readline())
-        except (OSError, ValueError) as error:  # it is gone, or said something else
-            if self._process is not None:
-                self._process.kill()
-                self.close()
-            raise PeerError(f"adapter {shlex.join(self.command)!r} broke off: {error}") from error
-        if "error" in answer:
-            raise PeerError(f"adapter {self.command[0]!r} failed: {answer['error']}")
+            self.program.ask(source, output)
+        except AudioError as error:
+            raise PeerError(f"adapter {error}") from error
 
 
 def exchange(
@@ -210,7 +182,7 @@ def peer(text: str, *, home: str | Path = "benchmarks/peers") -> Candidate:
     words = (str(python), str(script), "--serve")
     sources = [p.read_bytes() for p in (script, script.parents[1] / "common.py") if p.is_file()]
     digest = hashlib.sha256(b"".join(sources)).hexdigest()[:8]
-    return Candidate(name, Adapter(words), kind="peer", identity=f"adapter {digest}")
+    return Candidate(name, Adapter(Staying(words)), kind="peer", identity=f"adapter {digest}")
 
 
 def _find(folder: Path, names: tuple[str, ...]) -> Path | None:
