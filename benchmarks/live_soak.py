@@ -321,6 +321,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--frames", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--depth", type=int, default=1)
+    parser.add_argument("--device-latency", type=float, help="seconds in each device; else low")
     parser.add_argument("--beside", type=float, default=0.5)
     parser.add_argument("--compare", action="store_true")
     parser.add_argument("--busy", type=float, default=0.5)
@@ -342,6 +343,7 @@ def main() -> None:
                     place=place,
                     io=io,
                     depth=asked.depth,
+                    device_latency=asked.device_latency or "low",
                     busy=asked.busy if asked.compare else 0.0,
                     beside=0.0 if asked.compare else asked.beside,
                 )
