@@ -85,7 +85,7 @@ def test_an_adapter_stays_and_is_started_again_when_it_breaks_off(tmp_path):
         adapter(mixture, RATE)
     assert np.array_equal(adapter(mixture, RATE)["vocals"], mixture)
     assert adapter.measured == {"cpu_seconds": 1}
-    adapter.close()
+    adapter.program.close()
 
 
 def test_peers_fail_loudly(tmp_path):
