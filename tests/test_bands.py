@@ -251,6 +251,20 @@ def test_a_band_limit_is_the_same_for_voice_and_backing(entries: list[Entry]):
         assert empty[0][-1]
 
 
+def test_a_phone_lets_no_bass_and_no_treble_through(entries: list[Entry]):
+    hertz = GRID_22.sample_rate / GRID_22.n_fft
+    for index in range(5):
+        # the two are drawn alike but for the phone
+        heard = Mixer(entries, Remix(phone=1.0, equalise=0.0), seed=4).sources(index, 20)
+        whole = Mixer(entries, Remix(phone=1e-9, equalise=0.0), seed=4).sources(index, 20)
+        empty = (heard == 0).all(axis=(0, 1, 2))
+        kept = np.flatnonzero(~empty)
+        assert 150 <= (kept[0] + 1) * hertz and kept[0] * hertz <= 500
+        assert 2500 <= kept[-1] * hertz <= 4000
+        np.testing.assert_array_equal(heard[..., kept], whole[..., kept])
+        assert not empty[kept[0] : kept[-1]].any()
+
+
 def test_the_losses_are_what_they_say(entries: list[Entry]):
     """The error's energy by the three kept products is that of the masked spectra themselves."""
     mixer = Mixer(entries, Remix(), seed=4)

@@ -50,6 +50,7 @@ class Remix:
             "piece" that is cut, or the whole "song" where it sounds, so that its quiet places, and
             what bleeds into its silent ones, stay quiet.
         band: chance that both are cut off above a frequency between 3 kHz and the top.
+        phone: chance that both are cut off as by a phone, below 150 to 500 Hz and above 2.8 to 4 kHz.
         limit: chance that a limiter turns loud moments of the mixture down.
         wide: chance that a voice in stereo is panned, or has up to two doubles or harmonies that
             are panned elsewhere.
@@ -77,6 +78,7 @@ class Remix:
     level_db: tuple[float, float] = (-36.0, -9.0)
     voice_level: str = "piece"
     band: float = 0.0
+    phone: float = 0.0
     limit: float = 0.0
     wide: float = 0.0
     pauses: float = 0.0
@@ -169,6 +171,9 @@ class Remix:
             spectra *= limiter(spectra.sum(axis=0), float(rng.uniform(2, 9)))
         if rng.random() < self.band:
             top_hz = min(top_hz, float(rng.uniform(3000, grid.sample_rate / 2)))
+        if self.phone and rng.random() < self.phone:
+            top_hz = min(top_hz, float(rng.uniform(2800, 4000)))
+            spectra[..., : int(rng.uniform(150, 500) / grid.sample_rate * grid.n_fft)] = 0
         if top_hz < grid.sample_rate / 2:
             # the same edge for all, or the network learns that treble is never voice
             spectra[..., int((top_hz - 200) / grid.sample_rate * grid.n_fft) :] = 0
