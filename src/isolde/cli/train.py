@@ -16,8 +16,8 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Argument(
-            help="vocals, stems, presence, mask, vad, article-mask, article-regression, "
-            "article-vad, or a .toml file; with --resume the run's own may be left out.",
+            help="vocals, vocals-live, open, stems, presence, mask, vad, article-mask, "
+            "article-regression, article-vad, or a .toml file; with --resume the run's own may be left out.",
             show_default=False,
         ),
     ] = None,
