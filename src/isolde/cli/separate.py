@@ -43,7 +43,9 @@ def separate(
     stem: Annotated[
         list[str] | None, typer.Option(help="Only this stem; may be given several times.")
     ] = None,
-    model: Annotated[str, typer.Option(help="Name or path of a model.")] = "vocals",
+    model: Annotated[
+        str, typer.Option(help="vocals, stems, open, vocals-live, article, rules, or a path.")
+    ] = "vocals",
     format_: Annotated[str, typer.Option("--format", help="wav, flac, ogg, opus or mp3.")] = "wav",
     bit_depth: Annotated[
         str | None, typer.Option(help="16, 24, 32 or 32f (float); else the song's own.")
