@@ -17,7 +17,8 @@ def train(
         str | None,
         typer.Argument(
             help="vocals, vocals-live, open, stems, presence, mask, vad, article-mask, "
-            "article-regression, article-vad, or a .toml file; with --resume the run's own may be left out.",
+            "article-regression, article-vad, or a .toml file; with --resume the run's own may be "
+            "left out.",
             show_default=False,
         ),
     ] = None,

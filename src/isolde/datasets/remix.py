@@ -50,7 +50,8 @@ class Remix:
             "piece" that is cut, or the whole "song" where it sounds, so that its quiet places, and
             what bleeds into its silent ones, stay quiet.
         band: chance that both are cut off above a frequency between 3 kHz and the top.
-        phone: chance that both are cut off as by a phone, below 150 to 500 Hz and above 2.8 to 4 kHz.
+        phone: chance that both are cut off as by a phone, below 150 to 500 Hz and above 2.8 to
+            4 kHz.
         limit: chance that a limiter turns loud moments of the mixture down.
         wide: chance that a voice in stereo is panned, or has up to two doubles or harmonies that
             are panned elsewhere.
