@@ -74,10 +74,18 @@ def rows(out: Path) -> list[dict[str, str]]:
 
 
 def train(
-    recipe: Path | None, folder: Path, out: Path, *, steps: int, resume: bool = False, **more
+    recipe: Path | None,
+    folder: Path,
+    out: Path,
+    *,
+    steps: int,
+    resume: bool = False,
+    start: Path | None = None,
+    **more,
 ):
     options = Options(cache=folder / "cache", steps=steps, **more)
-    train_songs(recipe, [folder / "data"], out=out, options=options, resume=resume, say=str)
+    where = {"out": out, "start": start}
+    train_songs(recipe, [folder / "data"], **where, options=options, resume=resume, say=str)
 
 
 def state_of(pid: int) -> list[str]:
@@ -141,7 +149,7 @@ def test_a_run_that_was_ended_goes_on_to_the_same_bits(
 
 
 def test_two_processes_learn_as_one_with_the_same_global_batch(folder: Path, tmp_path: Path):
-    """DistributedDataParallel over gloo, as torchrun starts it.
+    """DistributedDataParallel over gloo, as torchrun starts it, from another run's weights.
 
     The two differ by the order of float32 sums alone: a gradient is off by some 1e-7 of itself,
     which AdamW's division by its size makes 1e-4 of a step at the worst; losses stay within 1e-4.
@@ -149,14 +157,14 @@ def test_two_processes_learn_as_one_with_the_same_global_batch(folder: Path, tmp
     """
     recipe = folder / "still.toml"
     recipe.write_text(RECIPE.format(dropout=[0.0, 0.0, 0.0]))
-    train(recipe, folder, tmp_path / "one", steps=6)
+    first = tmp_path / "first"
+    train(recipe, folder, first, steps=1)
+    train(recipe, folder, tmp_path / "one", steps=6, start=first)
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    more = ["--steps", "6", "--start", str(first)]
+    module, *rest = command(recipe, folder, tmp_path / "two", *more)
     child = subprocess.run(
-        [
-            sys.executable,
-            *launcher,
-            *command(recipe, folder, tmp_path / "two", "--steps", "6"),
-        ],
+        [sys.executable, *launcher, module, "--", *rest],
         env=environment(),
         capture_output=True,
         text=True,
