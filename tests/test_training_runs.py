@@ -19,6 +19,7 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 from isolde.training.checkpoint import Checkpoint  # noqa: E402
 from isolde.training.command import Options, Progress, train_songs  # noqa: E402
 from isolde.training.loop import BEST, STATE  # noqa: E402
+from isolde.training.publish import trained  # noqa: E402
 
 RECIPE = """
 segments = 2
@@ -256,6 +257,26 @@ def test_a_run_begins_with_the_weights_of_another(folder: Path, recipe: Path, tm
     assert any("but for" in line and "hidden.weight" in line for line in said)
     with pytest.raises(InputError, match="no checkpoint here"):
         train_songs(recipe, [folder / "data"], out=tmp_path / "x", options=options, start=folder)
+
+
+def test_the_mean_of_two_runs_is_a_run(folder: Path, recipe: Path, tmp_path: Path):
+    """benchmarks/training/average.py: for `--start` and `isolde export`; it overwrites nothing."""
+    script = Path(SOURCE).parent / "benchmarks" / "training" / "average.py"
+    runs = [tmp_path / name for name in ("one", "two")]
+    for steps, run in enumerate(runs, 1):
+        train(recipe, folder, run, steps=steps)
+    arguments = [sys.executable, str(script), str(tmp_path / "mean"), *map(str, runs)]
+    more = {"env": environment(), "capture_output": True, "text": True, "timeout": PATIENCE}
+    assert subprocess.run(arguments, **more).returncode == 0
+    one, two = (Checkpoint.load(run / STATE).averaged for run in runs)
+    network, _, step = trained(tmp_path / "mean")
+    assert step == 1
+    for name, value in network.state_dict().items():
+        if value.is_floating_point():
+            assert torch.equal(value, (one[name] + two[name]) / 2), name
+    again = subprocess.run(arguments, **more)
+    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
+    assert "is there already" in again.stderr
 
 
 def test_tensorboard_gets_curves_sounds_and_pictures(folder: Path, recipe: Path, tmp_path: Path):
