@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde.evaluation.metrics import usdr
-from isolde.evaluation.models import model
+from isolde.core.spectrum import analyse, grid_for
+from isolde.evaluation.candidates.models import model
+from isolde.evaluation.metrics.ratios import usdr
 from isolde.evaluation.songs import Stems, find_songs
 from isolde.evaluation.tables import markdown
 from isolde.figures.style import BLUE, GREEN, ORANGE, RED, new_axes, new_figure, save
-from isolde.spectrum import analyse, grid_for
 
 EDGES = (-25.0, -15.0, -8.0)  # side against mid, in dB
 OCTAVES = 62.5 * 2 ** np.arange(0, 7.6, 0.5)

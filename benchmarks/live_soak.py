@@ -162,8 +162,8 @@ class _Variant:
     """The other ways, only to compare: the network in a thread, the device by a callback."""
 
     def __init__(self, plan, source, target, device_latency, *, place, io) -> None:  # type: ignore[no-untyped-def]
-        from isolde.live.engine import Engine
-        from isolde.live.pipeline import Pipeline
+        from isolde.live.stream.pipeline import Pipeline
+        from isolde.live.worker.engine import Engine
 
         self._plan, self._stop, self._queued = plan, threading.Event(), 0.0
         self._engine = Engine(plan, place=place)
@@ -177,7 +177,7 @@ class _Variant:
             )
             self._thread.start()
         else:
-            from isolde.live.devices import portaudio
+            from isolde.live.io.devices import portaudio
 
             self._stream = portaudio().Stream(
                 device=(source.index, target.index),
@@ -205,7 +205,7 @@ class _Variant:
         self._engine.close()
 
     def _block(self, source, target, device_latency) -> None:  # type: ignore[no-untyped-def]
-        from isolde.live.opening import open_ports
+        from isolde.live.io.open import open_ports
 
         plan, pipeline = self._plan, self.pipeline
         ports = open_ports(plan, source=source, target=target, latency=device_latency)

@@ -22,7 +22,7 @@ import soundfile as sf
 import soxr
 from scipy import fft, signal
 
-from isolde.datasets.pairs.build import pair_arrays
+from isolde.pairs.build import pair_arrays
 
 N_RIGHT = (
     220  # cases 0 ... 219: pairs that belong together, one kind of damage more than the others

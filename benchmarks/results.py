@@ -1,4 +1,4 @@
-"""Make docs/results.md and docs/robustness.md again: measure what is missing, paste the tables.
+"""Make the pages of results and robustness again: measure what is missing, paste the tables.
 
     sh benchmarks/peers/spleeter/setup.sh
     python benchmarks/results.py SONGS OUTPUT
@@ -26,13 +26,13 @@ END = "<!-- end -->"
 
 def main() -> None:
     """Measure, then write."""
-    parser = argparse.ArgumentParser(description="Make the tables of docs/results.md again.")
+    parser = argparse.ArgumentParser(description="Make the tables of docs/lab/results.md again.")
     parser.add_argument("songs", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--models", default="vocals,vocals:binary,vocals:gate,vocals-live,rules")
-    parser.add_argument("--robust", default="vocals", help="models of docs/robustness.md")
+    parser.add_argument("--robust", default="vocals", help="models of docs/lab/robustness.md")
     parser.add_argument("--peers", default="spleeter")
-    parser.add_argument("--every", type=int, default=2, help="songs of docs/robustness.md: 1 in N")
+    parser.add_argument("--every", type=int, default=2, help="robustness: one song in N")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", choices=("results", "robustness"))
     parser.add_argument("--keep-docs", action="store_true", help="measure only")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from isolde.datasets.library import Entry, Library
+from isolde.datasets.mixing.library import Entry, Library
 
 TRAIN = ("magnatune", "cc-songs", "everything-is-free", "mir-1k", "vocalset-arpeggios")
 DEV = "musdb18-7-dev"

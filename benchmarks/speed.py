@@ -50,9 +50,9 @@ def network_rates() -> dict[str, float]:
     import onnxruntime
     import torch
 
-    from isolde.graph import Graph
+    from isolde.models.graph import Graph
     from isolde.networks.article import MASK, WindowNetwork
-    from isolde.networks.export import stateful_graph, window_graph
+    from isolde.networks.onnx.windows import stateful_graph, window_graph
 
     torch.manual_seed(0)
     network = WindowNetwork(MASK).eval()
@@ -88,7 +88,7 @@ def network_rates() -> dict[str, float]:
 
 def song(seconds: float) -> np.ndarray:
     """A synthetic song, stereo at 44.1 kHz."""
-    from isolde.songs import make_song
+    from demo_song import make_song
 
     piece = sum(make_song(1, seconds=20.0).values())
     return np.tile(piece, (1, int(np.ceil(seconds / 20))))[:, : int(seconds * 44100)]
@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the song")
     options = parser.parse_args()
     from isolde.audio import write
-    from isolde.loading import separate
+    from isolde.separation.load import separate
 
     found: dict[str, object] = {"network, frames per CPU s": network_rates()}
     audio = song(options.seconds)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from isolde.spectrum import N_MODEL_BINS
-from isolde.stages import Complex64, Float32
+from isolde.core.spectrum import N_MODEL_BINS
+from isolde.core.stage import Complex64, Float32
 
 
 def noise(n_channels: int, n_samples: int, *, seed: int = 0, peak: float = 0.5) -> Float32:

@@ -13,11 +13,11 @@ import numpy as np
 from make import HOP, muted
 
 from isolde.activity import GatedMasker, GateRule, load_frame_detector
-from isolde.catalogue import find
-from isolde.datasets.labels import labelled
-from isolde.datasets.library import FULL_SCALE, Library
-from isolde.masker import GraphMasker
-from isolde.separator import Separator
+from isolde.datasets.mixing.library import FULL_SCALE, Library
+from isolde.datasets.voicing import labelled
+from isolde.models.catalogue import find
+from isolde.models.masker import GraphMasker
+from isolde.separation.separator import Separator
 
 
 def usdr(s: np.ndarray, e: np.ndarray) -> float:

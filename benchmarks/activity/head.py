@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from isolde.catalogue import find, save
-from isolde.graph import Graph
-from isolde.networks.packing import packed
-from isolde.networks.presence_graph import level_graph, presence_graph
-from isolde.training.command import read_recipe
+from isolde.models.catalogue import find, save
+from isolde.models.graph import Graph
+from isolde.networks.onnx.packing import packed
+from isolde.networks.onnx.presence import level_graph, presence_graph
 from isolde.training.sources import open_songs
+from isolde.training.train import read_recipe
 
 AT_ONCE = 8
 STEPS, RATE = 600, 0.03

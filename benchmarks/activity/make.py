@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from isolde.audio import write
-from isolde.datasets.labels import labelled
-from isolde.datasets.library import FULL_SCALE, Entry, Library
-from isolde.spectrum import GRID_22
+from isolde.core.spectrum import GRID_22
+from isolde.datasets.mixing.library import FULL_SCALE, Entry, Library
+from isolde.datasets.voicing import labelled
 
 HOP = GRID_22.hop
 HELD_OUT = {"magnatune": 8, "mir-1k": 3}  # artists (singers) of each that no weight ever saw

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde.datasets.library import Entry
-from isolde.spectrum import GRID_22
+from isolde.core.spectrum import GRID_22
+from isolde.datasets.mixing.library import Entry
 from isolde.training.loop import Run
-from isolde.training.reading import read_recipe
+from isolde.training.recipes import read_recipe
 from isolde.training.sources import examples_of
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -21,15 +21,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from isolde.datasets.labels import labelled
-from isolde.datasets.library import Entry, Library
+from isolde.core.spectrum import GRID_22, analyse
+from isolde.datasets.mixing.library import Entry, Library
+from isolde.datasets.voicing import labelled
 from isolde.networks.article import VAD
-from isolde.spectrum import GRID_22, analyse
 from isolde.training.loop import Run
 from isolde.training.recipe import Recipe
-from isolde.training.stretches import Stretches
-from isolde.training.validation import sounds_of
-from isolde.training.windows import WindowBatch, WindowTask
+from isolde.training.tasks.excerpts import Stretches
+from isolde.training.tasks.validation import sounds_of
+from isolde.training.tasks.windows import WindowBatch, WindowTask
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from songs import command_line, started

@@ -8,10 +8,10 @@ the article's mask network. Prints a row a target: a soft and a hard read-out, e
 import sys
 from pathlib import Path
 
-from isolde.datasets.remix import Mixer
+from isolde.datasets.mixing.voices import Mixer
 from isolde.training.loop import Run
 from isolde.training.recipe import Recipe
-from isolde.training.windows import WindowTask
+from isolde.training.tasks.windows import WindowTask
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from songs import command_line, opened, started

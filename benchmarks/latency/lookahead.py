@@ -28,7 +28,7 @@ SUMMARY = (
 
 def latency_ms(look_ahead: int, synthesis: str) -> float:
     """Windows and look-ahead; the same at 22,050 and 44,100 Hz."""
-    from isolde.spectrum import grid_for
+    from isolde.core.spectrum import grid_for
 
     grid = grid_for(22050, synthesis)
     return 1000 * (grid.latency + look_ahead * grid.hop) / grid.sample_rate
@@ -51,8 +51,8 @@ def shift(asked: argparse.Namespace) -> None:
 def score(asked: argparse.Namespace) -> None:
     """Vocals uSDR of every song at its own rate, soft read-out; a file, and its row."""
     from isolde.audio import read
-    from isolde.catalogue import find
-    from isolde.loading import load_separator
+    from isolde.models.catalogue import find
+    from isolde.separation.load import load_separator
 
     card, scores = find(asked.model).card, {}
     for song in sorted(p for p in asked.songs.iterdir() if p.is_dir())[:: asked.every]:
@@ -108,8 +108,8 @@ def table(asked: argparse.Namespace) -> None:
 
 def publish(asked: argparse.Namespace) -> None:
     """Graph and card, with the data and the licence of the model whose weights it began with."""
-    from isolde.catalogue import find, save
-    from isolde.training import publish as publishing
+    from isolde.models.catalogue import find, save
+    from isolde.training import export as publishing
 
     base = find(asked.base).card
     _, recipe, _ = publishing.trained(asked.run)

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde.datasets.remix import Remix
+from isolde.datasets.mixing.voices import Remix
 from isolde.training.loop import Run
-from isolde.training.reading import read_recipe
+from isolde.training.recipes import read_recipe
 from isolde.training.sources import examples_of
-from isolde.training.validation import song_usdr
+from isolde.training.tasks.validation import song_usdr
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from songs import command_line, opened, started

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from isolde.errors import InputError
+from isolde.core.errors import InputError
 from isolde.training.checkpoint import Checkpoint, Tensors
 from isolde.training.loop import RECIPE, STATE
 

@@ -78,9 +78,9 @@ def memory(data: list[Path], cache: Path, steps: int, name: str) -> None:
     """Train on songs, touch every sample, and print the greatest memory."""
     import tempfile
 
-    from isolde.datasets.library import Library
+    from isolde.datasets.mixing.library import Library
     from isolde.training.loop import Run
-    from isolde.training.reading import read_recipe
+    from isolde.training.recipes import read_recipe
     from isolde.training.sources import examples_of
 
     recipe = read_recipe(name)

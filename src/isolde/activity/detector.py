@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde import catalogue
 from isolde.activity.level import Leveller
 from isolde.audio import Resampler
-from isolde.catalogue import Card
-from isolde.errors import InputError, ModelError
-from isolde.graph import Graph
-from isolde.spectrum import GRID_22, N_MODEL_BINS, Analysis
-from isolde.stages import Complex64, Float32, check_block
+from isolde.core.errors import InputError, ModelError
+from isolde.core.spectrum import GRID_22, N_MODEL_BINS, Analysis
+from isolde.core.stage import Complex64, Float32, check_block
+from isolde.models import catalogue
+from isolde.models.catalogue import Card
+from isolde.models.graph import Graph
 
 MODEL = "activity"
 FRAME_SECONDS = GRID_22.frame_seconds

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from isolde.activity.formats import FORMATS, check_format
-from isolde.errors import AudioError, InputError
+from isolde.core.errors import AudioError, InputError
 
 
 def targets_of(

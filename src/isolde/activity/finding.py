@@ -9,8 +9,8 @@ import numpy as np
 from isolde.activity.detector import MODEL, ActivityDetector
 from isolde.activity.segments import Segment, SegmentRule, find_segments
 from isolde.audio import AudioReader
-from isolde.errors import InputError
-from isolde.stages import Float32, blocks_of, channels_of
+from isolde.core.errors import InputError
+from isolde.core.stage import Float32, blocks_of, channels_of
 
 
 @dataclass(frozen=True)

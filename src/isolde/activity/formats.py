@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from isolde.errors import InputError
+from isolde.core.errors import InputError
 
 if TYPE_CHECKING:
     from isolde.activity.finding import Activity

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from isolde.activity.detector import FrameDetector
-from isolde.errors import InputError
-from isolde.masker import Masker
-from isolde.spectrum import GRID_22
-from isolde.stages import Complex64, Float32
+from isolde.core.errors import InputError
+from isolde.core.spectrum import GRID_22
+from isolde.core.stage import Complex64, Float32
+from isolde.models.masker import Masker
 
 
 @dataclass(frozen=True)

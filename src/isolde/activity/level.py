@@ -14,8 +14,8 @@ from math import exp
 
 import numpy as np
 
-from isolde.spectrum import GRID_22
-from isolde.stages import Complex64, Float32
+from isolde.core.spectrum import GRID_22
+from isolde.core.stage import Complex64, Float32
 
 TARGET_DB = -16.0
 """RMS at which the loud frames are heard, in dB of full scale: mid-range in training."""

@@ -12,8 +12,8 @@ import numpy as np
 
 from isolde.activity.segments import Segment
 from isolde.audio import AudioReader, AudioWriter
-from isolde.errors import InputError
-from isolde.stages import Float32
+from isolde.core.errors import InputError
+from isolde.core.stage import Float32
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from isolde.errors import InputError
-from isolde.stages import Float32
+from isolde.core.errors import InputError
+from isolde.core.stage import Float32
 
 
 @dataclass(frozen=True)

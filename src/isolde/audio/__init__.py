@@ -8,8 +8,8 @@ from isolde.audio.formats import (
     subtype_for,
 )
 from isolde.audio.reader import AudioReader, info, read
-from isolde.audio.resample import Resampler, resampled_length
 from isolde.audio.writer import AudioWriter, ClipPolicy, write
+from isolde.core.resample import Resampler, resampled_length
 
 __all__ = [
     "BIT_DEPTHS",

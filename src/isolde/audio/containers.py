@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from isolde.audio.formats import TAG_NAMES, AudioInfo
-from isolde.errors import AudioError, MissingExtraError
-from isolde.stages import Float32
+from isolde.core.errors import AudioError, MissingExtraError
+from isolde.core.stage import Float32
 
 SUFFIXES = frozenset(
     ".m4a .m4b .m4v .mp4 .mov .3gp .aac .mkv .mka .webm .wma .wmv .asf .avi .ac3 .eac3 .flv .ts"

@@ -15,8 +15,8 @@ import soundfile as sf
 
 from isolde.audio import mpeg, wav
 from isolde.audio.formats import LOSSY_SUBTYPES, TAG_NAMES, AudioInfo
-from isolde.errors import AudioError
-from isolde.stages import Float32
+from isolde.core.errors import AudioError
+from isolde.core.stage import Float32
 
 
 class Decoder(Protocol):

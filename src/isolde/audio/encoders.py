@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from isolde.audio import id3, wav
 from isolde.audio.formats import INTEGER_BITS, Container
-from isolde.stages import Float32
+from isolde.core.stage import Float32
 
 _PIECE = 16384
 """Samples per call to libsndfile: big single writes of Vorbis crash some builds."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from isolde.errors import InputError
+from isolde.core.errors import InputError
 
 TAG_NAMES = (
     "title",

@@ -16,8 +16,8 @@ from isolde.audio.decoders import (
     rewind,
     stream_name,
 )
-from isolde.errors import AudioError
-from isolde.stages import Float32
+from isolde.core.errors import AudioError
+from isolde.core.stage import Float32
 
 
 def open_decoder(source: str | Path | BinaryIO) -> Decoder:

@@ -15,9 +15,9 @@ import numpy as np
 from isolde.audio.decoders import Decoder
 from isolde.audio.formats import LOSSY_SUBTYPES, AudioInfo
 from isolde.audio.opening import open_decoder
-from isolde.audio.resample import Resampler
-from isolde.errors import AudioError, InputError
-from isolde.stages import Float32
+from isolde.core.errors import AudioError, InputError
+from isolde.core.resample import Resampler
+from isolde.core.stage import Float32
 
 _SLACK = 4 * 1152
 """Samples by which a lossy file may miss its declared length without being called damaged: some

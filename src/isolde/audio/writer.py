@@ -24,8 +24,8 @@ from isolde.audio.formats import (
     container_named,
 )
 from isolde.audio.targets import can_patch, exists_already, explain
-from isolde.errors import AudioError, InputError
-from isolde.stages import Float32
+from isolde.core.errors import AudioError, InputError
+from isolde.core.stage import Float32
 
 _NEVER_EMPTY = ("flac", "opus", "mp3")
 """Containers that libsndfile cannot write, or not read again, with no samples in them."""

@@ -9,7 +9,7 @@ import typer
 
 from isolde import __version__
 from isolde.cli import activity, data, demo, doctor, evaluate, live, look, pairs, separate, train
-from isolde.errors import IsoldeError
+from isolde.core.errors import IsoldeError
 
 app = typer.Typer(
     name="isolde",

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from isolde.cli import terminal
-from isolde.errors import IsoldeError
+from isolde.core.errors import IsoldeError
 
 
 def register(app: typer.Typer) -> None:

@@ -93,7 +93,8 @@ def check(
     rate; songs whose stems lie beside their mixture, do not sum to it or break off; artists and
     recordings on two sides of a split. Notes are printed too and cost nothing.
     """
-    from isolde.datasets import checking, manifest
+    from isolde.datasets import manifest
+    from isolde.datasets.check import songs as checking
 
     rows = manifest.read_manifest(path)
     with _bar(len(manifest.by_track(rows))) as advance:
@@ -181,9 +182,9 @@ def teach(
 
     Stop it and run it again: what is done is kept. Exit code 1 when a song failed, 2 when all did.
     """
-    from isolde.datasets import teaching
+    from isolde.datasets.label import label as teaching
+    from isolde.datasets.label.results import Book, Lesson
     from isolde.datasets.layouts import Hints
-    from isolde.datasets.lessons import Book, Lesson
 
     pupil = teaching.Teacher.parse(teacher, name=name)
     how = Hints(artist=artist, licence=licence, without=(output,))

@@ -16,7 +16,7 @@ def demo(
     model: Annotated[str, typer.Option(help="Name or path of a model.")] = "vocals",
 ) -> None:
     """Separate a short synthetic song whose stems are known, measure and draw it."""
-    from isolde.demo import run_demo
+    from isolde.cli._demo import run_demo
 
     done = run_demo(output, model=model)
     print(f"song           {done.mixture} ({done.separated.seconds:.1f} s)")

@@ -10,7 +10,7 @@ def register(app: typer.Typer) -> None:
 
 def doctor() -> None:
     """Say what is installed and whether it works; exit code 2 when something needed does not."""
-    from isolde.doctor import examine
+    from isolde.cli._doctor import examine
 
     broken = False
     for finding in examine():

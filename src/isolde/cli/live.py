@@ -75,7 +75,7 @@ def live(
     isolde live SONG plays a song; isolde live captures from a device; isolde live - is a filter
     from standard input to standard output. While it runs: v a m x space , . - + [ ] q.
     """
-    from isolde.live import console
+    from isolde.live.control import console
 
     if devices:
         console.print_devices()

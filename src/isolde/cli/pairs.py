@@ -38,7 +38,7 @@ def pairs(
 
     Exit code 2 when a file cannot be used or a single pair is rejected.
     """
-    from isolde.datasets.pairs import build_folder, build_pair
+    from isolde.pairs import build_folder, build_pair
 
     draw = None
     if pictures:

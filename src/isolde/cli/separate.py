@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from isolde.cli import terminal
-from isolde.errors import IsoldeError
+from isolde.core.errors import IsoldeError
 
 if TYPE_CHECKING:
     from rich.progress import Progress

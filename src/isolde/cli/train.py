@@ -52,7 +52,7 @@ def train(
     import os
 
     from isolde.cli.training_bar import bar
-    from isolde.training.command import Options, train_songs
+    from isolde.training.train import Options, train_songs
 
     with bar(quiet=os.environ.get("RANK", "0") != "0") as (say, progress):
         train_songs(
@@ -91,7 +91,7 @@ def export(
     ] = 32,
 ) -> None:
     """Turn a run into a model: `isolde separate --model FOLDER/NAME.onnx`."""
-    from isolde.training.publish import publish
+    from isolde.training.export import publish
 
     model = publish(run, output, name=name, summary=summary, licence=licence, best=best, bits=bits)
     typer.echo(model.path)

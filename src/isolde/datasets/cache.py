@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isolde.core.errors import AudioError, InputError
+from isolde.core.spectrum import GRID_22, GRID_44, analyse
+from isolde.core.stage import Float32
 from isolde.datasets.manifest import Row
 from isolde.datasets.sources import stereo_at
-from isolde.errors import AudioError, InputError
-from isolde.spectrum import GRID_22, GRID_44, analyse
-from isolde.stages import Float32
 
 FULL_SCALE = 32767.0
 PARTS = ("drums", "bass", "other")

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from isolde.core.errors import InputError, IsoldeError
 from isolde.datasets.manifest import VALIDATION_SHARE, Row, by_track, split_of
 from isolde.datasets.naming import (
     GAME_SKIPPED,
@@ -31,9 +32,8 @@ from isolde.datasets.naming import (
     read_tags,
     split_by_folders,
 )
-from isolde.datasets.pairs.song import kind_by_name
 from isolde.datasets.sources import probe
-from isolde.errors import InputError, IsoldeError
+from isolde.pairs.song import kind_by_name
 
 LOOSE = ("vocals", "accompaniment", "mixture")
 """What loose files may be."""
@@ -161,7 +161,7 @@ class _Search:
                     self.look(item)
             nothing = (rows, problems) == (len(self.songs), len(self._found.problems))
             if nothing and (folder == self._root or not items):
-                self._leave(folder, "holds no song that is understood, see docs/data.md")
+                self._leave(folder, "holds no song that is understood, see docs/guide/data.md")
 
     def _named(self, folder: Path) -> Iterator[Path]:
         for item in folder.iterdir():
@@ -200,7 +200,7 @@ class _Search:
         for path in sorted(files, key=lambda p: SUFFIXES.index(p.suffix.lower())):
             name = path.stem.casefold()
             if name not in STEM_BY_NAME:
-                self._leave(path, "left out: its name is no stem's, see docs/data.md")
+                self._leave(path, "left out: its name is no stem's, see docs/guide/data.md")
             elif name in chosen:
                 self._leave(path, f"left out: {chosen[name].name} is the same stem")
             else:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
-from isolde.errors import AudioError, InputError, MissingExtraError
+from isolde.core.errors import AudioError, InputError, MissingExtraError
 
 STEMS = ("mixture", "vocals", "accompaniment", "drums", "bass", "other", "rest", "unsorted")
 """What a file may be. `accompaniment` is all but the voice; `rest` is what no other file of the

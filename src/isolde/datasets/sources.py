@@ -8,8 +8,8 @@ import numpy as np
 
 from isolde.audio import AudioInfo, AudioReader, Resampler, info
 from isolde.audio.containers import ContainerDecoder
+from isolde.core.stage import Float32
 from isolde.datasets.manifest import Row
-from isolde.stages import Float32
 
 BLOCK = 1 << 16  # samples per channel
 

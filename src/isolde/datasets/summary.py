@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from isolde.core.spectrum import GRID_22
+from isolde.core.stage import Float32
 from isolde.datasets.cache import FULL_SCALE, Int16
-from isolde.datasets.labels import labelled
-from isolde.datasets.library import Entry, Library
 from isolde.datasets.manifest import STEMS, Row, by_track
-from isolde.spectrum import GRID_22
-from isolde.stages import Float32
+from isolde.datasets.mixing.library import Entry, Library
+from isolde.datasets.voicing import labelled
 
 COLUMNS = 360  # of a strip
 

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from isolde.errors import InputError
+from isolde.core.errors import InputError
 from isolde.evaluation import exports, statistics, tables
-from isolde.evaluation.baselines import floors
-from isolde.evaluation.candidates import Candidate
+from isolde.evaluation.candidates.baselines import floors
+from isolde.evaluation.candidates.candidate import Candidate
+from isolde.evaluation.candidates.oracles import oracles
+from isolde.evaluation.candidates.peers import peer
 from isolde.evaluation.costs import Cost, measure_costs
 from isolde.evaluation.distortions import Distortion
-from isolde.evaluation.oracles import oracles
-from isolde.evaluation.peers import peer
 from isolde.evaluation.provenance import as_list, provenance
 from isolde.evaluation.report import write_report
 from isolde.evaluation.robustness import measure_robustness
@@ -218,7 +218,7 @@ def choose(
     """
     chosen: list[Candidate] = []
     if models:
-        from isolde.evaluation.models import model
+        from isolde.evaluation.candidates.models import model
 
         chosen += [model(name) for name in models]
     chosen += [*candidates, *(peer(text) for text in peers)]

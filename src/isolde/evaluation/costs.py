@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde.evaluation.candidates import Candidate
+from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.songs import Song, Stems
 
 SECONDS = 45.0  # short songs are repeated to this: some peers work in chunks of 12 s

@@ -13,9 +13,9 @@ from functools import partial
 import numpy as np
 
 from isolde.audio import AudioReader, Resampler
-from isolde.errors import InputError
+from isolde.core.errors import InputError
+from isolde.core.stage import Float32
 from isolde.evaluation.songs import Song, Stems
-from isolde.stages import Float32
 
 MP3_RATE = 44_100
 MP3_KBITS = (64, 96, 128, 320)

@@ -15,9 +15,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from isolde.errors import MissingExtraError
+from isolde.core.errors import MissingExtraError
 from isolde.evaluation import statistics
-from isolde.evaluation.bsseval import MEASURES, museval_json
+from isolde.evaluation.metrics.bsseval import MEASURES, museval_json
 from isolde.evaluation.scoring import Result
 from isolde.evaluation.songs import ACCOMPANIMENT, VOCALS
 from isolde.evaluation.summaries import summarise

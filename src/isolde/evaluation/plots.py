@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from isolde.evaluation.metrics import Float64
-from isolde.stages import Float32
+from isolde.core.stage import Float32
+from isolde.evaluation.metrics.ratios import Float64
 
 ROW = 34  # height of a box plot's row, pixels
 LABEL = 210  # width left for names

@@ -12,15 +12,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from isolde.audio import write
+from isolde.core.stage import Float32
 from isolde.evaluation import plots, statistics, tables
-from isolde.evaluation.candidates import Candidate
+from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.costs import Cost
 from isolde.evaluation.page import PAGE, SCRIPT, STYLE
 from isolde.evaluation.scoring import Result
 from isolde.evaluation.songs import Song
 from isolde.evaluation.summaries import summarise
 from isolde.evaluation.tables import title_of
-from isolde.stages import Float32
 
 EXCERPT_SECONDS = 12.0
 

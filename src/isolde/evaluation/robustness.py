@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde.errors import InputError
+from isolde.core.errors import InputError
 from isolde.evaluation import statistics, tables
-from isolde.evaluation.candidates import Candidate
+from isolde.evaluation.candidates.candidate import Candidate
+from isolde.evaluation.candidates.identity import code_digest
+from isolde.evaluation.candidates.oracles import oracles
 from isolde.evaluation.distortions import CLEAN, Distortion, distorted, original, standard
-from isolde.evaluation.identity import code_digest
-from isolde.evaluation.oracles import oracles
 from isolde.evaluation.provenance import as_list, provenance
 from isolde.evaluation.runner import Progress, evaluate
 from isolde.evaluation.scoring import Result

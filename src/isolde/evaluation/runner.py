@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from isolde import many
-from isolde.errors import InputError, IsoldeError
-from isolde.evaluation.candidates import Candidate
+from isolde.core import parallel as many
+from isolde.core.errors import InputError, IsoldeError
+from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.scoring import SCORING, Result, failure, references_of, run_candidate
 from isolde.evaluation.songs import Song
 

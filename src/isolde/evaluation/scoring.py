@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from isolde.errors import IsoldeError
-from isolde.evaluation import metrics
-from isolde.evaluation.bsseval import MEASURES, References
-from isolde.evaluation.candidates import Candidate
-from isolde.evaluation.fullness import bleed_and_fullness
+from isolde.core.errors import IsoldeError
+from isolde.core.stage import Float32
+from isolde.evaluation.candidates.candidate import Candidate
+from isolde.evaluation.metrics import ratios as metrics
+from isolde.evaluation.metrics.bsseval import MEASURES, References
+from isolde.evaluation.metrics.fullness import bleed_and_fullness
+from isolde.evaluation.metrics.voicing import Voicing, voicing
 from isolde.evaluation.songs import ACCOMPANIMENT, VOCALS, Song, Stems
-from isolde.evaluation.voicing import Voicing, voicing
-from isolde.stages import Float32
 
 SCORING = 2
 """Counted up when a metric is added or changes: results of another count are measured anew."""

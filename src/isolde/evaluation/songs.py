@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from isolde.audio import read
+from isolde.core.errors import AudioError, InputError
+from isolde.core.stage import Float32
 from isolde.datasets.cache import PARTS as PARTS  # those scored on their own where a song has them
-from isolde.errors import AudioError, InputError
-from isolde.stages import Float32
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 MIXTURE = "mixture"

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from isolde.errors import InputError
+from isolde.core.errors import InputError
 
 Statistic = Literal["median", "mean"]
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from isolde.evaluation import statistics
-from isolde.evaluation.detection import ActivityScores
+from isolde.evaluation.metrics.detection import ActivityScores
+from isolde.evaluation.metrics.voicing import pooled_scores
 from isolde.evaluation.scoring import Result
 from isolde.evaluation.statistics import Comparison, Interval
-from isolde.evaluation.voicing import pooled_scores
 
 KIND_ORDER = ("model", "peer", "floor", "oracle")
 

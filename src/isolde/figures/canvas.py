@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isolde.errors import InputError
+from isolde.core.errors import InputError
+from isolde.core.spectrum import Analysis, Grid
+from isolde.core.stage import Float32
 from isolde.figures.style import LEVELS, time_label
-from isolde.spectrum import Analysis, Grid
-from isolde.stages import Float32
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isolde.errors import InputError
+from isolde.core.errors import InputError
 from isolde.figures.style import (
     BLUE,
     CYAN,

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from isolde.core.errors import InputError
+from isolde.core.stage import Float32
 from isolde.datasets.manifest import read_manifest
 from isolde.datasets.summary import COLUMNS, Strip, Totals, strips_of, totals_of
-from isolde.errors import InputError
 from isolde.figures.gallery import KINDS, Drawn
-from isolde.figures.report import write_report
+from isolde.figures.song_report import write_report
 from isolde.figures.style import (
     BLUE,
     GREEN,
@@ -28,7 +29,6 @@ from isolde.figures.style import (
     time_label,
     write_bytes,
 )
-from isolde.stages import Float32
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from isolde.core.spectrum import GRID_22, analyse, synthesise
+from isolde.core.stage import Float32
 from isolde.figures.canvas import canvas_of
 from isolde.figures.separation import mask_columns, separation_figure
 from isolde.figures.spectrogram import Marks, mark
 from isolde.figures.style import save
-from isolde.harmonic import Rules
-from isolde.harmonic.masker import heard, listen
-from isolde.spectrum import GRID_22, analyse, synthesise
-from isolde.stages import Float32
+from isolde.rules import Rules
+from isolde.rules.masker import heard, listen
 
 RATE = GRID_22.sample_rate
 SECONDS = 4.0

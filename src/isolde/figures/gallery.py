@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isolde.audio import read
-from isolde.catalogue import ARTICLE, DEFAULT
-from isolde.errors import InputError, MissingExtraError, ModelError
+from isolde.core.errors import InputError, MissingExtraError, ModelError
 from isolde.figures.canvas import canvas_of
-from isolde.figures.looking import LISTEN_SECONDS, Looked, look_at
+from isolde.figures.capture import LISTEN_SECONDS, Looked, look_at
 from isolde.figures.network import look_inside, network_figure
 from isolde.figures.overview import activity_figure
-from isolde.figures.report import write_report
 from isolde.figures.separation import separation_figure
+from isolde.figures.song_report import write_report
 from isolde.figures.spectrogram import marks_of, spectrogram_figure
 from isolde.figures.style import encode, require_matplotlib, time_label, write_bytes
-from isolde.loading import separate
+from isolde.models.catalogue import ARTICLE, DEFAULT
+from isolde.separation.load import separate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

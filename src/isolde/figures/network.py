@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isolde.audio import Resampler
-from isolde.catalogue import ARTICLE, find
-from isolde.errors import InputError, MissingExtraError, ModelError
+from isolde.core.errors import InputError, MissingExtraError, ModelError
+from isolde.core.spectrum import GRID_22, analyse
+from isolde.core.stage import Float32
 from isolde.figures.style import BLUE, RED, check_picture, new_axes, new_figure, save
-from isolde.spectrum import GRID_22, analyse
-from isolde.stages import Float32
+from isolde.models.catalogue import ARTICLE, find
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,7 +95,7 @@ def look_inside(
     """
     found = find(model)
     try:
-        from isolde.networks.reading import feature_maps, network_of
+        from isolde.networks.onnx.read_windows import feature_maps, network_of
     except ModuleNotFoundError as error:
         missing = str(error.name).split(".")[0]
         raise MissingExtraError(missing, extra="train", purpose="a network's picture") from None

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isolde.errors import InputError
+from isolde.core.errors import InputError
+from isolde.core.stage import Float32
 from isolde.figures.canvas import COLUMNS, RANGE_DB, Canvas, canvas_of, clock, show
 from isolde.figures.style import BLUE, ORANGE, check_picture, new_axes, new_figure, save
-from isolde.stages import Float32
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

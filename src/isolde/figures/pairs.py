@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isolde.errors import MissingExtraError
+from isolde.core.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from isolde.datasets.pairs.report import PairReport
+    from isolde.pairs.report import PairReport
 
 GOOD, BAD, INK, PALE = "#2a9d63", "#d1495b", "#22333b", "#9aa5ab"
 

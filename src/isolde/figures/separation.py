@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isolde.errors import InputError
+from isolde.core.errors import InputError
+from isolde.core.spectrum import grid_for
+from isolde.core.stage import Float32
 from isolde.figures.canvas import COLUMNS, RANGE_DB, Canvas, Columns, canvas_of, log_rows, show
 from isolde.figures.style import LEVELS, SHARES, check_picture, new_axes, new_figure, save
-from isolde.spectrum import grid_for
-from isolde.stages import Float32
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isolde.audio import Resampler
+from isolde.core.spectrum import GRID_22, analyse
+from isolde.core.stage import Float32
 from isolde.figures.canvas import RANGE_DB, Canvas, canvas_of, height, show
 from isolde.figures.style import CYAN, ORANGE, check_picture, new_axes, new_figure, save
-from isolde.harmonic import Rules
-from isolde.harmonic.mask import burst_frames
-from isolde.harmonic.masker import heard
-from isolde.harmonic.pitch import follow, runs
-from isolde.spectrum import GRID_22, analyse
-from isolde.stages import Float32
+from isolde.rules import Rules
+from isolde.rules.mask import burst_frames
+from isolde.rules.masker import heard
+from isolde.rules.pitch import follow, runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

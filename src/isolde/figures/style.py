@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isolde.errors import AudioError, InputError, MissingExtraError
+from isolde.core.errors import AudioError, InputError, MissingExtraError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde import catalogue
-from isolde.errors import InputError
-from isolde.separator import Separator
-from isolde.spectrum import N_MODEL_BINS
-from isolde.stages import Complex64, Float32
+from isolde.core.errors import InputError
+from isolde.core.spectrum import N_MODEL_BINS
+from isolde.core.stage import Complex64, Float32
+from isolde.models import catalogue
+from isolde.separation.separator import Separator
 
 
 class _Silent:

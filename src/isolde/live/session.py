@@ -12,20 +12,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from isolde.errors import AudioError, IsoldeError
-from isolde.live import devices
-from isolde.live.desk import Desk
-from isolde.live.devices import Device
-from isolde.live.engine import Engine
-from isolde.live.feeder import Feeder
-from isolde.live.loop import Loop
-from isolde.live.meters import Status
-from isolde.live.opening import open_ports
-from isolde.live.pipeline import Pipeline
+from isolde.core.errors import AudioError, IsoldeError
+from isolde.live.control.controls import Desk
+from isolde.live.control.watchdog import STALL_SECONDS, Watchdog
+from isolde.live.io import devices
+from isolde.live.io.devices import Device
+from isolde.live.io.feeder import Feeder
+from isolde.live.io.open import open_ports
+from isolde.live.io.recorder import Recorder
 from isolde.live.plan import Plan
-from isolde.live.priority import hasten, hastened
-from isolde.live.recorder import Recorder
-from isolde.live.watchdog import STALL_SECONDS, Watchdog
+from isolde.live.stream.loop import Loop
+from isolde.live.stream.meters import Status
+from isolde.live.stream.pipeline import Pipeline
+from isolde.live.worker.engine import Engine
+from isolde.live.worker.priority import hasten, hastened
 
 _REOPEN_SECONDS = 0.5
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from isolde.errors import ModelError
+from isolde.core.errors import ModelError
 
 SLOPE = 0.3  # Keras's default for LeakyReLU, not PyTorch's 0.01
 KERNEL = 3

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from isolde.errors import InputError
+from isolde.core.errors import InputError
+from isolde.core.spectrum import N_MODEL_BINS
 from isolde.networks.article import SLOPE
-from isolde.spectrum import N_MODEL_BINS
 
 SIGNALS = 4
 """Numbers in a bin: left, right, mid and side."""

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from isolde.errors import InputError
+from isolde.core.errors import InputError
 from isolde.networks.article import SLOPE
 from isolde.networks.bands import N_BINS, SIGNALS, BandNetwork, BandShape
 

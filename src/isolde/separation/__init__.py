@@ -1,8 +1,8 @@
 """Songs to stem files, one or many; the sound is the separator's affair."""
 
 from isolde.separation.batch import separate_songs
-from isolde.separation.plan import Settings, Song, check_batch, check_output, songs_in
-from isolde.separation.song import Separated, separate_file, separate_stream
+from isolde.separation.files import Separated, separate_file, separate_stream
+from isolde.separation.settings import Settings, Song, check_batch, check_output, songs_in
 
 __all__ = [
     "Separated",

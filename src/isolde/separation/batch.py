@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from isolde import many
 from isolde.audio.targets import exists_already
-from isolde.errors import AudioError
-from isolde.loading import stems_of
-from isolde.separation.plan import Settings, Song, paths_of
-from isolde.separation.song import Separated, separate_file
+from isolde.core import parallel as many
+from isolde.core.errors import AudioError
+from isolde.separation.files import Separated, separate_file
+from isolde.separation.load import stems_of
+from isolde.separation.settings import Settings, Song, paths_of
 
 JOURNAL = "separate.journal.jsonl"
 

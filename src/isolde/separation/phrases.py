@@ -22,12 +22,12 @@ from isolde.activity.phrases import faded, phrase_name
 from isolde.audio import AudioInfo, AudioWriter, subtype_for
 from isolde.audio.targets import exists_already, explain
 from isolde.audio.writer import clipped_text
-from isolde.errors import AudioError
-from isolde.separation.plan import Settings
-from isolde.stages import Float32
+from isolde.core.errors import AudioError
+from isolde.core.stage import Float32
+from isolde.separation.settings import Settings
 
 RULE = SegmentRule(min_duration_on=0.5, min_duration_off=0.3, pad_onset=0.2, pad_offset=0.2)
-"""Boundaries are soft (docs/activity.md), so that consonants need room."""
+"""Boundaries are soft (docs/guide/activity.md), so that consonants need room."""
 
 FADE = 0.005
 """Seconds at each edge."""

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from isolde.errors import InputError
+from isolde.core.errors import InputError
 
 Tensors = dict[str, Tensor]
 

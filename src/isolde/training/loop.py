@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from isolde.datasets.library import Entry
-from isolde.errors import InputError
-from isolde.training.ahead import batches
+from isolde.core.errors import InputError
+from isolde.datasets.mixing.library import Entry
 from isolde.training.checkpoint import Checkpoint
+from isolde.training.distributed import Team
+from isolde.training.loader import batches
 from isolde.training.log import Log
 from isolde.training.recipe import Recipe
-from isolde.training.task import Task
-from isolde.training.team import Team
+from isolde.training.tasks.base import Task
 
 STATE = "state.safetensors"
 BEST = "best.safetensors"

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from isolde.datasets.remix import Remix
-from isolde.errors import InputError
-from isolde.training.bands import BandTask
-from isolde.training.presence import PresenceTask
-from isolde.training.strict import build, suggestion
-from isolde.training.task import Task
-from isolde.training.windows import WindowTask
+from isolde.core.config import build, suggestion
+from isolde.core.errors import InputError
+from isolde.datasets.mixing.voices import Remix
+from isolde.training.tasks.bands import BandTask
+from isolde.training.tasks.base import Task
+from isolde.training.tasks.presence import PresenceTask
+from isolde.training.tasks.windows import WindowTask
 
 KINDS: dict[str, type[Any]] = {
     WindowTask.kind: WindowTask,
@@ -39,7 +39,7 @@ class Recipe:
         draw: "remix", endless new mixes, or "songs", every stretch of them as they are, once an
             epoch in random order.
         labels: where a voice sounds: "level", within 40 dB of its loud parts, or "heard", by
-            `isolde.datasets.labels`.
+            `isolde.datasets.voicing`.
         hold_out: share of the music in folders that is kept for validation, by artists.
         segments: stretches of frames in a step.
         frames: answers from each stretch.

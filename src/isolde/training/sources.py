@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from isolde.datasets.labels import labelled
-from isolde.datasets.library import Entry, Library
-from isolde.errors import InputError
+from isolde.core.errors import InputError
+from isolde.datasets.mixing.library import Entry, Library
+from isolde.datasets.voicing import labelled
 from isolde.training.recipe import Recipe
-from isolde.training.stretches import Stretches
+from isolde.training.tasks.excerpts import Stretches
 
 MANIFESTS = (".csv", ".parquet")
 

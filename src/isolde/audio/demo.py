@@ -1,0 +1,32 @@
+"""The song that the package ships: read only; `tools/demo_song` made it."""
+
+from importlib.resources import as_file, files
+
+import numpy as np
+
+from isolde.core.errors import AudioError
+from isolde.core.stage import Float32
+
+STEMS = ("vocals", "drums", "bass", "other")
+
+
+def read_demo() -> tuple[dict[str, Float32], int]:
+    """The demo song that the package ships, as stems; the mixture is their sum.
+
+    Returns:
+        vocals, drums, bass and other, each (2, n_samples) float32, and the sample rate in Hz.
+
+    Raises:
+        AudioError: the installation lacks the song.
+    """
+    import soundfile
+
+    stems = {}
+    try:
+        for name in STEMS:
+            with as_file(files("isolde") / "audio" / "demo_song" / f"{name}.ogg") as path:
+                audio, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
+            stems[name] = np.ascontiguousarray(audio.T)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise AudioError(f"the demo song cannot be read, reinstall isolde: {error}") from error
+    return stems, int(sample_rate)

@@ -1,0 +1,119 @@
+"""What is installed and works, found out by trying it; it changes nothing."""
+
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+
+import numpy as np
+
+from isolde import __version__
+from isolde.core.errors import IsoldeError
+from isolde.models.catalogue import find, names
+
+EXTRAS = {
+    "av": ("av", "m4a, aac and video files"),
+    "torch": ("train", "training"),
+    "tensorboard": ("tensorboard", "curves, sounds and pictures of a training"),
+    "python-stretch": ("stretch", "pitch shift and time stretch of training songs"),
+    "matplotlib": ("figures", "pictures"),
+    "sounddevice": ("live", "live separation through sound devices"),
+    "librosa": ("rules", "the rule-based separator"),
+    "scipy": ("data", "training pairs"),
+    "pyarrow": ("parquet", "manifests in Parquet"),
+    "museval": ("evaluation", "BSSEval scores"),
+}
+RUNTIME = ("numpy", "soundfile", "soxr", "onnxruntime", "typer", "rich")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at.
+
+    Attributes:
+        name: what.
+        state: "ok", "missing" (of something optional) or "broken".
+        detail: one line.
+    """
+
+    name: str
+    state: str
+    detail: str
+
+
+def examine() -> Iterator[Finding]:
+    """Look at everything, one finding at a time; "broken" ones keep isolde from working."""
+    yield Finding("isolde", "ok", f"{__version__}, Python {platform.python_version()}")
+    yield Finding("system", "ok", f"{platform.system()} {platform.machine()}")
+    for package in RUNTIME:
+        version = _version(package)
+        yield Finding(package, "ok" if version else "broken", version or "is not installed")
+    yield _formats()
+    for name in names():
+        yield _model(name)
+    if not names():
+        yield Finding("models", "broken", "none installed: install isolde again")
+    for package, (extra, purpose) in EXTRAS.items():
+        version = _version(package)
+        if version:
+            yield Finding(package, "ok", f"{version}: {purpose}")
+        else:
+            yield Finding(package, "missing", f"{purpose}: pip install 'isolde[{extra}]'")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _formats() -> Finding:
+    """Write and read back a tenth of a second in each format."""
+    import tempfile
+    from pathlib import Path
+
+    from isolde.audio import read, write
+
+    tone = 0.5 * np.sin(np.arange(4410) / 10)[None].astype(np.float32)
+    good: list[str] = []
+    bad: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for suffix in ("wav", "flac", "ogg", "mp3", "opus"):
+            path = Path(folder) / f"tone.{suffix}"
+            rate = 48000 if suffix == "opus" else 44100
+            try:
+                write(path, tone, rate)
+                back, _ = read(path)
+            except IsoldeError:
+                bad.append(suffix)
+                continue
+            (good if float(np.abs(back).max()) > 0.3 else bad).append(suffix)
+    if bad:
+        return Finding("formats", "broken", f"{', '.join(bad)} cannot be written and read")
+    return Finding("formats", "ok", ", ".join(good))
+
+
+def _model(name: str) -> Finding:
+    """Check a model's checksum and run two seconds through its graph."""
+    from isolde.activity import FrameDetector
+    from isolde.models.masker import GraphMasker
+
+    n_frames = 172
+    try:
+        model = find(name)
+        graph, card = model.graph(), model.card
+        kind = GraphMasker if card.stems else FrameDetector
+        stage = kind(graph, card, n_channels=2)
+        spectra = np.zeros((2, n_frames, 513), np.complex64)
+        began = time.process_time()
+        answers = [stage.feed(spectra), stage.flush()]
+        elapsed = time.process_time() - began
+    except (IsoldeError, ValueError) as error:
+        return Finding(f"model {name}", "broken", str(error))
+    n = sum(a.shape[2 if card.stems else 0] for a in answers)
+    if n != n_frames or not all(np.isfinite(a).all() for a in answers):
+        return Finding(f"model {name}", "broken", "its graph gives no answers: install it again")
+    speed = f"network alone {2.0 / elapsed:.0f} s of audio per CPU second"
+    return Finding(f"model {name}", "ok", f"{card.licence}; {speed}")

@@ -1,0 +1,1 @@
+"""What every room builds on: stages, spectra, features, masks, rates, errors; opens no audio."""

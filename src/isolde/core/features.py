@@ -1,0 +1,127 @@
+"""Spectra to what a network is fed with, frame by frame; it holds no state and knows no network.
+
+The article speaks of a half spectrum of 513 bins with "Mel scale interpolation", and not of how
+the numbers are scaled. Here magnitudes are compressed, log(1 + scale |X|), each frame on its own,
+so that a frame's features are the same wherever it stands in a window; per-bin means and
+deviations are constants of the network. docs/lab/ablation.md measures each choice.
+"""
+
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from isolde.core.errors import InputError
+from isolde.core.spectrum import GRID_22, N_MODEL_BINS
+from isolde.core.stage import Complex64, Float32
+
+
+@dataclass(frozen=True)
+class Features:
+    """How spectra become features.
+
+    Attributes:
+        signal: "mid", one answer from the mean of the channels for all of them; "each", every
+            channel alone; "stereo", pairs of channels with their mean and half difference.
+        scale: factor before the logarithm; a full-scale sine has magnitude 1.
+        mel: whether frames are interpolated to 513 points at equal distances in Mel.
+    """
+
+    signal: str = "mid"
+    scale: float = 2560.0
+    mel: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be computed."""
+        if self.signal not in ("mid", "each", "stereo"):
+            raise InputError(f"signal '{self.signal}' is unknown: take 'mid', 'each' or 'stereo'")
+        if self.mel and self.signal == "stereo":
+            raise InputError("features of stereo pairs have no Mel form: leave mel off")
+        if not self.scale > 0:
+            raise InputError(f"scale {self.scale} is not above 0")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Features":
+        """Rebuild from `to_dict`."""
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for a card or a checkpoint."""
+        return asdict(self)
+
+    def __call__(self, spectra: Complex64) -> Float32:
+        """Features of some frames.
+
+        Args:
+            spectra: (n_channels, n_frames, 513).
+
+        Returns:
+            (1 for "mid", n_channels for "each"; n_frames, 513), 0 where there is no sound; for
+            "stereo" (pairs, n_frames, 512 x 4): left, right, mid and side of a bin side by side. A
+            channel without a partner is its own.
+        """
+        if self.signal == "mid":
+            spectra = spectra.mean(axis=0, keepdims=True)
+        elif self.signal == "stereo":
+            spectra = spectra[:, :, : N_MODEL_BINS - 1]
+            left = spectra[::2]
+            right = np.concatenate([spectra[1::2], spectra[len(spectra) // 2 * 2 :]])
+            four = np.stack([left, right, (left + right) / 2, (left - right) / 2], axis=-1)
+            return self.compressed(np.abs(four)).reshape(*left.shape[:2], 4 * left.shape[2])
+        return self.compressed(np.abs(spectra))
+
+    def streams(self, n_channels: int) -> int:
+        """How many streams the network sees of a song of so many channels."""
+        if self.signal == "stereo":
+            return (n_channels + 1) // 2
+        return 1 if self.signal == "mid" else n_channels
+
+    def compressed(self, magnitudes: Float32) -> Float32:
+        """Features of magnitudes (..., 513), of the same shape."""
+        if self.mel:
+            magnitudes = magnitudes @ to_mel().T
+        scaled = np.float32(self.scale) * magnitudes
+        scaled += np.float32(1)  # log1p costs four times as much, for digits below 1e-7 of the sum
+        features: Float32 = np.log(scaled, out=scaled)
+        return features
+
+    def on_bins(self, mask: Float32) -> Float32:
+        """Bring a network's mask (..., 513) back to the linear bins."""
+        return mask @ from_mel().T if self.mel else mask
+
+
+def mel(hertz: Float32 | float) -> Float32:
+    """Mel of a frequency, 2595 log10(1 + f / 700) (O'Shaughnessy 1987)."""
+    return np.asarray(2595 * np.log10(1 + np.asarray(hertz) / 700), np.float32)
+
+
+@cache
+def _mel_places() -> tuple[Float32, Float32]:
+    """Where Mel point i lies among the bins, and where bin k lies among the Mel points."""
+    top = GRID_22.sample_rate / 2
+    bins = np.linspace(0, top, N_MODEL_BINS)
+    points = 700 * (10 ** (np.linspace(0, float(mel(top)), N_MODEL_BINS) / 2595) - 1)
+    point_in_bins = points / bins[1]
+    bin_in_points = mel(bins.astype(np.float32)) / float(mel(top)) * (N_MODEL_BINS - 1)
+    return point_in_bins.astype(np.float32), bin_in_points.astype(np.float32)
+
+
+def _triangles(places: Float32) -> Float32:
+    """Rows that interpolate at `places`, as wide as the places are apart but one bin at least."""
+    width = np.maximum(np.gradient(places), 1.0)[:, None]
+    rows = np.maximum(0, 1 - np.abs(np.arange(len(places)) - places[:, None]) / width)
+    shares: Float32 = (rows / rows.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares
+
+
+@cache
+def to_mel() -> Float32:
+    """(513, 513): linear bins to Mel points; each row sums to 1."""
+    return _triangles(_mel_places()[0])
+
+
+@cache
+def from_mel() -> Float32:
+    """(513, 513): a mask on Mel points to linear bins; each row sums to 1, so [0, 1] stays."""
+    return _triangles(_mel_places()[1])

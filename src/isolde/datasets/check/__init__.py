@@ -1,0 +1,1 @@
+"""Whether songs are what their manifest says; it changes nothing."""

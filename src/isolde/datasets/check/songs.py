@@ -1,0 +1,110 @@
+"""Whether songs are what their manifest says: every file is decoded; nothing is changed.
+
+What a file or a song can have is in `isolde.datasets.check.song`; here a whole manifest is gone
+through, and what only the set can have is found: one artist, or one recording, on two sides.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from isolde.core.parallel import run
+from isolde.datasets.check.song import Checked, Finding, Limits, check_song
+from isolde.datasets.manifest import Row, by_track
+
+__all__ = ["Checked", "Finding", "Limits", "Report", "check", "check_song"]
+
+
+@dataclass
+class Report:
+    """What is known of all songs."""
+
+    findings: list[Finding] = field(default_factory=list)
+    n_songs: int = 0
+    n_files: int = 0
+    seconds: float = 0.0
+
+    @property
+    def faults(self) -> list[Finding]:
+        """What spoils training."""
+        return [finding for finding in self.findings if finding.is_fault]
+
+    @property
+    def bad_tracks(self) -> set[str]:
+        """Songs with a fault."""
+        return {finding.track for finding in self.faults}
+
+
+def check(
+    rows: Iterable[Row],
+    *,
+    limits: Limits | None = None,
+    workers: int = 1,
+    report: Callable[[Checked], None] | None = None,
+) -> Report:
+    """Decode and judge every file of a manifest.
+
+    Args:
+        rows: of the manifest.
+        limits: when a thing is a fault.
+        workers: processes; 0: one per core; 1: this one.
+        report: called with each song as it is done, in any order.
+
+    Returns:
+        findings in the order of the songs, those of the set at the end.
+
+    Raises:
+        InputError: a negative number of workers.
+    """
+    songs = by_track(rows)
+    whole = Report(n_songs=len(songs), n_files=sum(len(files) for files in songs.values()))
+    results: dict[str, Checked] = {}
+
+    def take(track: str, checked: Checked | None, error: str | None) -> None:
+        if checked is None:
+            checked = Checked(track, [Finding(track, None, "unreadable", error or "unknown")])
+        results[track] = checked
+        if report:
+            report(checked)
+
+    run(
+        partial(check_song, limits=limits),
+        songs,
+        workers=workers,
+        report=lambda outcome: take(outcome.key, outcome.value, outcome.error),
+    )
+    for track in songs:
+        whole.findings += results[track].findings
+        whole.seconds += results[track].seconds
+    whole.findings += _of_the_set(songs, results)
+    return whole
+
+
+def _of_the_set(songs: dict[str, list[Row]], results: dict[str, Checked]) -> list[Finding]:
+    """Artists and recordings on two sides, recordings that are there twice."""
+    found: list[Finding] = []
+    sides: dict[str, dict[str, str]] = {}
+    for track, rows in songs.items():
+        if rows[0].split:
+            name = rows[0].artist.strip().casefold()
+            sides.setdefault(name, {}).setdefault(rows[0].split, track)
+    for where in sides.values():
+        if len(where) > 1:
+            (split, track), *others = where.items()
+            listed = ", ".join(f"'{t}' in {s}" for s, t in others)
+            artist = songs[track][0].artist
+            text = f"'{artist}' is in {split}, and with {listed}: give the artist one side"
+            found.append(Finding(track, None, "artist", text))
+    first: dict[str, tuple[str, str]] = {}
+    for track in songs:
+        for path, mark in results[track].prints.items():
+            other, where_path = first.setdefault(mark, (track, path))
+            if other != track:
+                text = f"the same recording as {where_path}"
+                found.append(Finding(track, Path(path), "recording", text))
+    without = [track for track, rows in songs.items() if rows[0].licence == "unknown"]
+    if without:
+        text = f"unknown of {len(without)} songs: scan with --licence, or fill in the column"
+        found.append(Finding(without[0], None, "licence", text, is_fault=False))
+    return found

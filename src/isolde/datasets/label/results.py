@@ -1,0 +1,116 @@
+"""What a teacher's lessons gave, and the manifest that collects it; it runs no teacher."""
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from isolde.core.errors import InputError
+from isolde.datasets.label.confidence import Confidence
+from isolde.datasets.manifest import (
+    SPLITS,
+    Row,
+    check_target,
+    merge,
+    read_manifest,
+    write_manifest,
+)
+
+VOICED_DB = -30.0
+"""Vocals above this, beside the mixture, count as heard in the one-line summary."""
+
+
+@dataclass
+class Lesson:
+    """What became of one song.
+
+    Attributes:
+        track: its name.
+        rows: for the manifest; empty if it failed.
+        error: one line, or empty.
+        seconds: its length.
+        elapsed: wall time of the teacher, in seconds.
+        confidence: of the labels, or None.
+    """
+
+    track: str
+    rows: list[Row] = field(default_factory=list)
+    error: str = ""
+    seconds: float = 0.0
+    elapsed: float = 0.0
+    confidence: Confidence | None = None
+
+    def summary(self) -> str:
+        """One line for a terminal or a log."""
+        if self.error:
+            return f"{self.track}: {self.error}"
+        if self.confidence is None:
+            return f"{self.track}: done before"
+        voiced = float(np.mean(self.confidence.vocals_db > VOICED_DB))
+        return (
+            f"{self.track}: {self.seconds:.1f} s in {self.elapsed:.1f} s, confidence "
+            f"{float(np.mean(self.confidence.confidence)):.2f}, residual "
+            f"{float(np.median(self.confidence.residual_db)):.1f} dB, voice in {voiced:.0%}"
+        )
+
+
+class Book:
+    """A manifest that gets the rows of each lesson as it is done, edited rows staying as they are.
+
+    Attributes:
+        path: of the manifest.
+    """
+
+    def __init__(self, path: Path, *, split: str = "") -> None:
+        """Open the manifest, or begin one.
+
+        Args:
+            path: ends in .csv or .parquet.
+            split: of the new rows; empty: by artist.
+
+        Raises:
+            InputError: it cannot be one, or its content cannot be understood.
+        """
+        check_target(path)
+        if split and split not in SPLITS:
+            raise InputError(f"split '{split}': choose from {', '.join(SPLITS)}")
+        self.path, self._split = path, split
+        self._rows = read_manifest(path) if path.exists() else []
+
+    def add(self, lesson: Lesson) -> None:
+        """Add a lesson's rows and write the manifest.
+
+        A song that is in it keeps its track, artist, split and licence there, and gets the files
+        that the lesson made.
+
+        Raises:
+            AudioError: it cannot be written.
+        """
+        if not lesson.rows:
+            return
+        files = {os.path.abspath(row.path) for row in lesson.rows}
+        folders = {os.path.dirname(os.path.abspath(r.path)) for r in lesson.rows if r.origin}
+        old = [
+            row
+            for row in self._rows
+            if os.path.abspath(row.path) in files
+            or (row.origin and os.path.dirname(os.path.abspath(row.path)) in folders)
+        ]
+        if {os.path.abspath(row.path) for row in old} == files:
+            return
+        new = [replace(row, split=self._split or row.split) for row in lesson.rows]
+        if old:
+            first = old[0]
+            new = [
+                replace(
+                    row,
+                    track=first.track,
+                    artist=first.artist,
+                    split=first.split,
+                    licence=first.licence,
+                )
+                for row in new
+            ]
+        self._rows = merge([row for row in self._rows if row not in old], new)
+        write_manifest(self._rows, self.path)

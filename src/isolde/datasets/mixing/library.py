@@ -1,0 +1,183 @@
+"""A library of songs for training: rows of a manifest, mapped from the cache of decoded sound.
+
+Folders are searched for songs, which gives rows; a manifest holds rows; from there on there is one
+path. It never writes beside the songs.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isolde.core.errors import InputError, IsoldeError
+from isolde.datasets.cache import FULL_SCALE, PARTS, Int16, ensure, has_part
+from isolde.datasets.layouts import Hints, find
+from isolde.datasets.manifest import SPLITS, Row, by_track, read_manifest
+from isolde.datasets.naming import artist_of
+
+__all__ = ["FULL_SCALE", "Entry", "Int16", "Library", "artist_of"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One song, or one solo voice, in the cache.
+
+    Attributes:
+        track: name, unique in the library.
+        artist: who must not be on both sides of a split.
+        top_hz: highest frequency that the recording holds.
+        vocals: (2, n) int16 or None.
+        accompaniment: (2, n) int16 or None.
+        activity: (n_frames,) bool: where the voice sounds, frame by frame.
+        drums: (2, n) int16; None where the song has none for itself, or nobody asked.
+        bass: likewise.
+        other: likewise.
+        split: "train", "validation", "test" or empty.
+        licence: of the audio.
+        origin: empty for a recording; for a separator's estimate, the separator.
+    """
+
+    track: str
+    artist: str
+    top_hz: float
+    vocals: Int16 | None
+    accompaniment: Int16 | None
+    activity: NDArray[np.bool_]
+    drums: Int16 | None = None
+    bass: Int16 | None = None
+    other: Int16 | None = None
+    split: str = ""
+    licence: str = "unknown"
+    origin: str = ""
+
+
+class Library:
+    """Songs, decoded into a cache and mapped from there.
+
+    Attributes:
+        entries: the songs that can be used.
+        failed: one line for each that cannot, with its name and the reason.
+    """
+
+    entries: list[Entry]
+    failed: list[str]
+
+    def __init__(
+        self, folders: Iterable[Path], cache: Path, *, stems: Sequence[str] = ("vocals",)
+    ) -> None:
+        """Find songs, in any layout of `isolde.datasets.layouts`, and decode them.
+
+        Args:
+            folders: of songs, and of solo voices: loose files are voices, unless their folder is
+                called instrumental, karaoke or the like.
+            cache: where decoded samples are kept.
+            stems: drums, bass and other are decoded only where they are named here; vocals and
+                accompaniment always.
+
+        Raises:
+            InputError: nothing is found, a folder does not exist, or a stem is unknown.
+        """
+        found = find(folders, how=Hints(otherwise="vocals"))
+        self._fill(found.rows, cache, stems, failed=found.problems)
+
+    @classmethod
+    def from_manifest(
+        cls,
+        path: str | Path,
+        cache: Path,
+        split: str | None = None,
+        *,
+        stems: Sequence[str] = ("vocals",),
+    ) -> "Library":
+        """Take the songs of a manifest.
+
+        Args:
+            path: CSV or Parquet, see `isolde.datasets.manifest`.
+            cache: where decoded samples are kept.
+            split: "train", "validation" or "test"; None: all rows.
+            stems: as for `Library`.
+
+        Raises:
+            InputError: the manifest cannot be read, has no such rows, or a name is unknown.
+            MissingExtraError: it is Parquet, and pyarrow is not installed.
+        """
+        if split is not None and split not in SPLITS:
+            raise InputError(f"split '{split}': choose from {', '.join(SPLITS)}")
+        rows = [row for row in read_manifest(path) if split in (None, row.split)]
+        if not rows:
+            raise InputError(f"{path}: has no rows of split '{split}': fill in the column 'split'")
+        return cls.from_rows(rows, cache, stems=stems)
+
+    @classmethod
+    def from_rows(
+        cls,
+        rows: Iterable[Row],
+        cache: Path,
+        *,
+        stems: Sequence[str] = ("vocals",),
+        allow_none: bool = False,
+    ) -> "Library":
+        """Take the songs of some rows; arguments and errors as for `from_manifest`.
+
+        With `allow_none` a library without entries is none of the errors.
+        """
+        library = cls.__new__(cls)
+        library._fill(rows, cache, stems, failed=[], allow_none=allow_none)
+        return library
+
+    def _fill(
+        self,
+        rows: Iterable[Row],
+        cache: Path,
+        stems: Sequence[str],
+        *,
+        failed: list[str],
+        allow_none: bool = False,
+    ) -> None:
+        unknown = set(stems) - {"vocals", "accompaniment", *PARTS}
+        if unknown:
+            raise InputError(
+                f"stems {', '.join(sorted(unknown))}: choose from vocals, accompaniment, "
+                + ", ".join(PARTS)
+            )
+        self.entries, self.failed = [], failed
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{cache}: cannot be made ({error.strerror})") from None
+        parts = [part for part in PARTS if part in stems]
+        for track, files in by_track(rows).items():
+            try:
+                self.entries.append(_entry(files, cache, parts))
+            except IsoldeError as error:
+                named = str(error)
+                self.failed.append(named if track in named else f"'{track}': {named}")
+        if not self.entries and not allow_none:
+            why = f" ({self.failed[0]})" if self.failed else ""
+            raise InputError(
+                "no songs found: a folder must hold {track}/{stem}.wav or {voice}.wav" + why
+            )
+
+
+def _entry(rows: Sequence[Row], cache: Path, parts: Sequence[str]) -> Entry:
+    key, top_hz = ensure(rows, cache, parts=parts)
+
+    def load(stem: str) -> Int16 | None:
+        path = cache / f"{key}.{stem}.npy"
+        return np.load(path, mmap_mode="r") if path.is_file() else None
+
+    first = rows[0]
+    return Entry(
+        track=first.track,
+        artist=first.artist,
+        top_hz=top_hz,
+        vocals=load("vocals"),
+        accompaniment=load("accompaniment"),
+        activity=np.load(cache / f"{key}.activity.npy"),
+        **{part: load(part) for part in parts if has_part(rows, part)},
+        split=first.split,
+        licence=first.licence,
+        origin=next((row.origin for row in rows if row.origin), ""),
+    )

@@ -1,8 +1,0 @@
-"""Mix <-> vocal training pairs: found, aligned, normalised, scored; it never trains on them."""
-
-from isolde.datasets.pairs.build import PairArrays, pair_arrays
-from isolde.datasets.pairs.folder import FolderReport, build_folder
-from isolde.datasets.pairs.report import PairReport
-from isolde.datasets.pairs.song import build_pair
-
-__all__ = ["FolderReport", "PairArrays", "PairReport", "build_folder", "build_pair", "pair_arrays"]

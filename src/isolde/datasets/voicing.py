@@ -1,0 +1,117 @@
+"""Where a voice sounds, frame by frame, from its clean stem; it never listens to the mixture alone.
+
+A stem is not silent where nobody sings: there is breath, bleed, room, and where a stem is another
+separator's estimate a faint residue of the band. So a frame is voice when it is loud enough
+
+* beside the loud parts of the same voice: above `within_db` under their 95th percentile, the value
+  that agrees best with MIR-1K's hand labels (94.5 % of frames; -15 dB 91.3, -20 dB 94.1, -30 dB
+  94.1, -40 dB 88.6);
+* beside the backing at that moment: a voice 25 dB under the band is not heard;
+* and when the song has a voice at all: one whose loud parts lie 16 dB or more under those of the
+  mixture is residue (true stems of 94 songs: the softest lead voice is at -16.4 dB).
+
+Then the usual hangover: short holes are filled, lone blips dropped.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isolde.core.spectrum import GRID_22, analyse
+from isolde.core.stage import Float32
+from isolde.datasets.mixing.library import FULL_SCALE, Entry
+
+Bools = NDArray[np.bool_]
+
+SILENCE_DB = -60.0
+"""A frame below this, in dB of a full-scale sine, is silence whatever the song."""
+
+BINS = slice(5, 372)
+"""108 to 8010 Hz: above the rumble, and no more than a 16 kHz recording holds."""
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """What counts as voice. Levels in dB, times in seconds.
+
+    Attributes:
+        within_db: under the voice's loud parts.
+        beside_db: under the mixture at that moment.
+        song_db: of the voice's loud parts under the mixture's, beyond which there is no voice.
+        fill: shorter holes are voice.
+        drop: shorter blips are not.
+    """
+
+    within_db: float = 25.0
+    beside_db: float = 25.0
+    song_db: float = 16.0
+    fill: float = 0.2
+    drop: float = 0.06
+
+
+def level_db(audio: Float32) -> Float32:
+    """Level of each frame, (n_frames,) in dB of a full-scale sine, smoothed over 58 ms."""
+    power = np.sum(np.abs(analyse(audio, GRID_22)[:, :, BINS]) ** 2, axis=(0, 2))
+    smooth = np.convolve(power, np.full(5, 0.2), "same")[: len(power)]
+    return (10 * np.log10(smooth + 1e-12)).astype(np.float32)
+
+
+def without_short(flags: Bools, value: bool, n: int) -> Bools:
+    """Turn runs of `value` that are shorter than `n` frames; those at the ends stay."""
+    edges = np.flatnonzero(np.diff(flags)) + 1
+    result = flags.copy()
+    for start, stop in pairwise(edges.tolist()):
+        if flags[start] == value and stop - start < n:
+            result[start:stop] = not value
+    return result
+
+
+def voice_frames(
+    vocals: Float32, accompaniment: Float32 | None = None, *, rule: Labelling | None = None
+) -> Bools:
+    """Where the voice sounds.
+
+    Args:
+        vocals: the clean stem (n_channels, n) at 22,050 Hz.
+        accompaniment: the rest of the mixture, of the same shape; None for a solo voice.
+        rule: what counts as voice.
+
+    Returns:
+        (n_frames,) of `GRID_22`.
+    """
+    rule = rule or Labelling()
+    level = level_db(vocals)
+    if not level.size:
+        return np.zeros(0, np.bool_)
+    loud = float(np.percentile(level, 95))
+    voice = level > max(loud - rule.within_db, SILENCE_DB)
+    if accompaniment is not None:
+        mixture = level_db(vocals + accompaniment)
+        voice &= level > mixture - rule.beside_db
+        if loud < float(np.percentile(mixture, 95)) - rule.song_db:
+            voice[:] = False
+    frames = 1 / GRID_22.frame_seconds
+    voice = without_short(voice, False, round(rule.fill * frames))
+    return without_short(voice, True, round(rule.drop * frames))
+
+
+def labelled(entries: Iterable[Entry]) -> list[Entry]:
+    """The same songs with `activity` by `voice_frames`."""
+
+    def sound(part: NDArray[np.int16]) -> Float32:
+        return part.astype(np.float32) / np.float32(FULL_SCALE)
+
+    return [
+        replace(
+            e,
+            activity=voice_frames(
+                sound(e.vocals), None if e.accompaniment is None else sound(e.accompaniment)
+            ),
+        )
+        if e.vocals is not None
+        else e
+        for e in entries
+    ]

@@ -1,0 +1,1 @@
+"""What is measured: models, baselines, oracles and peers; it scores nothing."""

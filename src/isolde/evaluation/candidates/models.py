@@ -1,0 +1,125 @@
+"""Models as candidates: the catalogue's, one's own by path, and the rules; never trains one.
+
+"vocals" is a model with its mask read softly; "vocals:binary" reads it at 0.5;
+"vocals:binary,threshold=0.4" and "vocals:strength=1.5" set the knobs of the separator, and
+"vocals:gate" turns the voice down where nobody sings. "rules" is naive vocal isolation V1.0
+(`isolde.rules`), through the same separator.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from isolde.activity.detector import MODEL as GATE
+from isolde.core.errors import InputError
+from isolde.core.stage import Float32, blocks_of
+from isolde.evaluation.candidates.candidate import Candidate
+from isolde.evaluation.candidates.identity import code_digest
+from isolde.models import catalogue
+from isolde.rules import RULES
+from isolde.separation.load import load_separator
+from isolde.separation.separator import Separator
+
+PATH = (
+    "isolde.core.spectrum",
+    "isolde.core.masks",
+    "isolde.separation.separator",
+)  # the code that any model runs in
+GRAPH = (
+    "isolde.core.features",
+    "isolde.models.masker",
+    "isolde.models.graph",
+)  # and that of a network
+LATENCY_RATE = 44_100  # the latency that is shown is that for stereo music at this rate
+
+
+@dataclass(frozen=True)
+class ModelSeparator:
+    """A callable mixture -> stems; holds settings only, the network is loaded where it runs."""
+
+    model: str
+    mask: str = "soft"
+    threshold: float = 0.5
+    strength: float = 1.0
+    gate: bool = False
+
+    def __call__(self, mixture: Float32, sample_rate: int, /) -> dict[str, Float32]:
+        """Separate a song in blocks, with one thread.
+
+        Raises:
+            ModelError: the model cannot be loaded.
+            InputError: the mixture cannot be separated.
+        """
+        separator = _loaded(self, sample_rate, mixture.shape[0])
+        separator.reset()
+        return separator.whole(blocks_of(mixture))
+
+
+def model(text: str) -> Candidate:
+    """A candidate from "NAME" or "NAME:OPTION,...", see the top of this module.
+
+    Args:
+        text: the name of a model of the catalogue, a path, or "rules", with or without options.
+
+    Raises:
+        ModelError: there is no such model.
+        InputError: an option is not known.
+        MissingExtraError: the rules are asked for and librosa is not installed.
+    """
+    name, _, options = text.partition(":")
+    settings: dict[str, Any] = {}
+    for option in filter(None, options.split(",")):
+        key, equals, value = option.partition("=")
+        if not equals and key in ("soft", "binary"):
+            settings["mask"] = key
+            continue
+        if option == "gate":
+            settings["gate"] = True
+            continue
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if key not in ("threshold", "strength") or not np.isfinite(number):
+            raise InputError(
+                f"model '{text}': '{option}' is no option: "
+                "take soft, binary, gate, threshold=NUMBER or strength=NUMBER"
+            )
+        settings[key] = number
+    modules = list(PATH)
+    if name == RULES:
+        weights, n_bytes = "", None
+        modules.append("isolde.rules")
+    else:
+        found = catalogue.find(name)
+        weights, n_bytes = found.card.sha256[:16], found.path.stat().st_size
+        modules += GRAPH
+    if settings.get("gate"):
+        weights += f" gate {catalogue.find(GATE).card.sha256[:16]}"
+        modules.append("isolde.activity")
+    separate = ModelSeparator(name, **settings)
+    latency = _loaded(separate, LATENCY_RATE, 2).latency / LATENCY_RATE
+    return Candidate(
+        text,
+        separate,
+        kind="model",
+        identity=" ".join(filter(None, [weights, options, f"code {code_digest(*modules)}"])),
+        latency_seconds=latency,
+        model_bytes=n_bytes,
+    )
+
+
+@lru_cache(maxsize=8)
+def _loaded(settings: ModelSeparator, sample_rate: int, n_channels: int) -> Separator:
+    return load_separator(
+        settings.model,
+        sample_rate=sample_rate,
+        n_channels=n_channels,
+        threads=1,
+        mask=settings.mask,
+        threshold=settings.threshold,
+        strength=settings.strength,
+        gate=settings.gate,
+    )

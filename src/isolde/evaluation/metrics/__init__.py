@@ -1,0 +1,1 @@
+"""Scores of arrays against their references; it reads no files."""

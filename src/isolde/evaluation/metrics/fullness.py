@@ -1,0 +1,115 @@
+"""Bleedless and fullness, as the open leaderboards publish them; our code from the definition.
+
+Definition: Music-Source-Separation-Training (ZFTurbo), utils/metrics.py, `bleed_full`. Mel spectra
+in dB of estimate and reference are subtracted; where the estimate is LOUDER that is bleed, where
+it is SOFTER something is missing: bleedless = 100 / (1 + mean positive difference), fullness =
+100 / (1 - mean negative difference), 100 being the best. Published numbers are at 44.1 kHz. At
+other rates the window, the hop and the number of bands follow the rate, so that seconds and Mel
+per band stay the same, but the top octave is missing: compare such numbers only with each other.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from isolde.evaluation.metrics.ratios import SILENT_DBFS, Float64, as_pair, level_dbfs
+
+PUBLISHED_RATE = 44_100
+PUBLISHED_N_FFT = 4096
+PUBLISHED_N_MELS = 512
+AMPLITUDE_FLOOR = 1e-10  # amplitudes below this are raised to it before the logarithm
+RANGE_DB = 80.0  # each spectrogram is held to this far below its own maximum
+
+
+@dataclass(frozen=True)
+class Fullness:
+    """Bleedless and fullness in (0, 100], higher is better; nan where the reference is silent."""
+
+    bleedless: float
+    fullness: float
+
+
+def hz_to_mel(frequency: ArrayLike) -> Float64:
+    """Slaney's Mel scale: linear up to 1 kHz (3 Mel per 200 Hz), logarithmic above."""
+    f = np.asarray(frequency, dtype=np.float64)
+    step = np.log(6.4) / 27.0
+    return np.where(f < 1000.0, f * 3.0 / 200.0, 15.0 + np.log(np.maximum(f, 1.0) / 1000.0) / step)
+
+
+def mel_to_hz(mel: ArrayLike) -> Float64:
+    """The inverse of `hz_to_mel`."""
+    m = np.asarray(mel, dtype=np.float64)
+    step = np.log(6.4) / 27.0
+    return np.where(m < 15.0, m * 200.0 / 3.0, 1000.0 * np.exp(step * (m - 15.0)))
+
+
+@lru_cache(maxsize=4)
+def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> Float64:
+    """Triangular Mel filters of equal area (Slaney), (n_mels, n_fft // 2 + 1), as in librosa."""
+    bins = np.arange(n_fft // 2 + 1) * (sample_rate / n_fft)
+    edges = mel_to_hz(np.linspace(0.0, hz_to_mel(sample_rate / 2), n_mels + 2))
+    rising = (bins[None, :] - edges[:-2, None]) / np.diff(edges)[:-1, None]
+    falling = (edges[2:, None] - bins[None, :]) / np.diff(edges)[1:, None]
+    area = 2.0 / (edges[2:] - edges[:-2])
+    return np.maximum(0.0, np.minimum(rising, falling)) * area[:, None]
+
+
+def settings_for(sample_rate: int) -> tuple[int, int, int]:
+    """Window, hop and number of Mel bands that keep the published seconds and band widths."""
+    octave = round(np.log2(PUBLISHED_RATE / sample_rate))
+    n_fft = max(256, PUBLISHED_N_FFT >> octave if octave >= 0 else PUBLISHED_N_FFT << -octave)
+    share = float(hz_to_mel(sample_rate / 2) / hz_to_mel(PUBLISHED_RATE / 2))
+    return n_fft, n_fft // 4, max(1, round(PUBLISHED_N_MELS * share))
+
+
+def mel_decibels(audio: ArrayLike, *, sample_rate: int) -> Float64:
+    """Mel amplitudes in dB, held to RANGE_DB below the maximum over all channels.
+
+    Args:
+        audio: (n_channels, n_samples).
+        sample_rate: samples per second.
+
+    Returns:
+        (n_channels, n_frames, n_mels); frame t is centred on sample t * hop, zeros beyond the ends.
+    """
+    n_fft, hop, n_mels = settings_for(sample_rate)
+    samples = np.atleast_2d(np.asarray(audio, dtype=np.float64))
+    padded = np.pad(samples, ((0, 0), (n_fft // 2, n_fft // 2)))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft, axis=1)[:, ::hop]
+    window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(n_fft) / n_fft)
+    magnitudes: NDArray[np.float64] = np.abs(np.fft.rfft(frames * window, axis=2))
+    mels = magnitudes @ mel_filters(sample_rate, n_fft, n_mels).T
+    decibels = 20.0 * np.log10(np.maximum(mels, AMPLITUDE_FLOOR))
+    return np.asarray(np.maximum(decibels, decibels.max() - RANGE_DB))
+
+
+@lru_cache(maxsize=1)
+def _of_reference(content: bytes, n_channels: int, sample_rate: int) -> Float64:
+    """`mel_decibels` of a reference, which many estimates in a row are compared with."""
+    reference = np.frombuffer(content).reshape(n_channels, -1)
+    return mel_decibels(reference, sample_rate=sample_rate)
+
+
+def bleed_and_fullness(reference: ArrayLike, estimate: ArrayLike, *, sample_rate: int) -> Fullness:
+    """Bleedless and fullness of one stem.
+
+    Args:
+        reference: (n_channels, n_samples).
+        estimate: the same shape.
+        sample_rate: samples per second.
+
+    Raises:
+        InputError: see `metrics.as_pair`.
+    """
+    ref, est = as_pair(reference, estimate)
+    if level_dbfs(ref) < SILENT_DBFS:
+        return Fullness(float("nan"), float("nan"))
+    difference = mel_decibels(est, sample_rate=sample_rate)
+    difference = difference - _of_reference(ref.tobytes(), ref.shape[0], sample_rate)
+    louder, softer = difference[difference > 0], difference[difference < 0]
+    return Fullness(
+        bleedless=100.0 / (1.0 + (float(louder.mean()) if louder.size else 0.0)),
+        fullness=100.0 / (1.0 - (float(softer.mean()) if softer.size else 0.0)),
+    )

@@ -1,0 +1,89 @@
+"""Voice activity as a separator shows it: the level of its vocal estimate, block by block.
+
+One rule for truth and estimate alike: somebody sings in a block of BLOCK_SECONDS when the RMS of
+the vocals is at most AUDIBLE_DB below that of the whole song's mixture. 25 dB is where a voice is
+no longer heard beside the band (`datasets.labels`). The rule is fixed here and was not tuned on any
+candidate; a perfect estimate has accuracy 1, and a gain on the song changes nothing. How well the
+levels would do with another threshold is what the area under the ROC curve says.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from isolde.evaluation.metrics.detection import ActivityScores, activity_scores
+from isolde.evaluation.metrics.ratios import (
+    FLOOR_DBFS,
+    Float64,
+    as_pair,
+    frame_samples_of,
+    framed_energy,
+    level_dbfs,
+)
+
+BLOCK_SECONDS = 0.1
+AUDIBLE_DB = 25.0
+
+
+@dataclass(frozen=True)
+class Voicing:
+    """Where somebody sings, and how loud the estimate is there.
+
+    Attributes:
+        labels: 0 or 1 for each block, of the reference.
+        levels: of the estimate in each block, in dB above the rule's threshold: 0 or more is
+            called sung.
+    """
+
+    labels: tuple[int, ...]
+    levels: tuple[float, ...]
+
+    def scores(self) -> ActivityScores:
+        """Rates of this song; see `detection.activity_scores`."""
+        return pooled_scores([self])
+
+
+def voicing(
+    reference: ArrayLike, estimate: ArrayLike, mixture: ArrayLike, *, sample_rate: int
+) -> Voicing:
+    """Apply the rule to a song.
+
+    Args:
+        reference: the true vocals (n_channels, n_samples).
+        estimate: the estimated vocals, the same shape.
+        mixture: the same shape.
+        sample_rate: samples per second.
+
+    Raises:
+        InputError: see `metrics.as_pair`.
+    """
+    ref, est = as_pair(reference, estimate)
+    _, mix = as_pair(reference, mixture)
+    threshold = level_dbfs(mix) - AUDIBLE_DB
+    truth = _levels(ref, sample_rate) - threshold
+    # a threshold below the floor of levels: a silent song, in which nobody sings
+    labels = (truth >= 0.0) & (_levels(ref, sample_rate) > FLOOR_DBFS)
+    levels = np.round(_levels(est, sample_rate) - threshold, 2)
+    return Voicing(tuple(labels.astype(int).tolist()), tuple(levels.tolist()))
+
+
+def pooled_scores(songs: Sequence[Voicing]) -> ActivityScores:
+    """Rates over the blocks of all songs together; a song counts by its length.
+
+    Raises:
+        InputError: there is no block.
+    """
+    labels = [label for song in songs for label in song.labels]
+    levels = [level for song in songs for level in song.levels]
+    return activity_scores(labels, levels, threshold=0.0)
+
+
+def _levels(signal: Float64, sample_rate: int) -> Float64:
+    """RMS level of each block over all channels in dBFS, at least FLOOR_DBFS."""
+    size = frame_samples_of(BLOCK_SECONDS, sample_rate)
+    counts = framed_energy(np.ones_like(signal), frame_samples=size)
+    power = framed_energy(signal, frame_samples=size) / counts
+    floor = 10.0 ** (FLOOR_DBFS / 10.0)
+    return np.asarray(10.0 * np.log10(np.maximum(power, floor)))

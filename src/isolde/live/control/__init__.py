@@ -1,0 +1,1 @@
+"""Keys, commands and the terminal of a live session; it moves no sound."""

@@ -1,0 +1,244 @@
+"""A live session on a terminal: settings to plan, keys, meters, Ctrl-C; it computes no sound."""
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from isolde.audio import info
+from isolde.core.spectrum import GRID_44, grid_for
+from isolde.live.control import keys
+from isolde.live.control.controls import Desk
+from isolde.live.control.socket import ControlSocket
+from isolde.live.io import devices
+from isolde.live.io.devices import Device
+from isolde.live.io.pipes import Filter, pipe_raw, pipe_wav
+from isolde.live.plan import Plan, make_plan
+from isolde.live.session import Live
+from isolde.live.stream.meters import Status
+from isolde.models.catalogue import DEFAULT, LOW_LATENCY
+
+_SHOWN = 0.2
+"""Seconds between two views of the meters."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line asks for; see `isolde live --help`."""
+
+    source: str
+    input_name: str | None
+    output_name: str | None
+    model: str | None
+    low_latency: bool
+    synthesis: str | None
+    play: str
+    wet: float
+    mask: str
+    threshold: float
+    strength: float
+    rate: int | None
+    channels: int | None
+    block: int | None
+    depth: int | None
+    device_latency: float | None
+    start: float
+    stop_after: float | None
+    raw: str | None
+    record: Path | None
+    control: int | None
+    quiet: bool
+
+
+def print_devices() -> None:
+    """Print the devices, one a line.
+
+    Raises:
+        MissingExtraError: without sounddevice.
+        AudioError: without PortAudio.
+    """
+    for d in devices.list_devices():
+        default = f"  (default {d.is_default})" if d.is_default else ""
+        print(
+            f"{d.index:3d}  {d.name}  [{d.host}]  {d.n_inputs} in, {d.n_outputs} out, "
+            f"{d.sample_rate} Hz{default}"
+        )
+
+
+def _plan(settings: Settings, *, sample_rate: int, n_channels: int, frames: int) -> Plan:
+    grid = grid_for(sample_rate)
+    usual_depth, usual_model = (0, LOW_LATENCY) if settings.low_latency else (1, DEFAULT)
+    block = round((settings.block or frames) * grid.hop * sample_rate / grid.sample_rate)
+    return make_plan(
+        settings.model or usual_model,
+        sample_rate=sample_rate,
+        n_channels=n_channels,
+        block=block,
+        depth=usual_depth if settings.depth is None else settings.depth,
+        mask=settings.mask,
+        threshold=settings.threshold,
+        strength=settings.strength,
+        synthesis=settings.synthesis,
+    )
+
+
+def _set(desk: Desk, settings: Settings) -> None:
+    """The mixer as asked, from the first sample."""
+    desk.mixer.solo(settings.play)
+    desk.mixer.wet = settings.wet
+    desk.mixer.settle()
+
+
+def run_pipe(settings: Settings) -> None:
+    """Standard input to standard output.
+
+    Raises:
+        AudioError: when the input cannot be read.
+        InputError: when a setting does not fit.
+    """
+    source, target = sys.stdin.buffer, sys.stdout.buffer
+    control: list[ControlSocket] = []
+
+    def make(sample_rate: int, n_channels: int) -> Filter:
+        plan = _plan(settings, sample_rate=sample_rate, n_channels=n_channels, frames=1)
+        made = Filter(plan, record=settings.record)
+        _set(made.desk, settings)
+        if settings.control is not None:
+            control.append(_listen(made.desk, settings.control))
+        return made
+
+    if settings.raw:
+        made = make(settings.rate or 44100, settings.channels or 2)
+        pipe_raw(made, source, target, settings.raw, block=made.plan.block)
+    else:
+        pipe_wav(make, source, target, block=settings.block or 512)
+
+
+def run_devices(settings: Settings) -> None:
+    """A device, a file or standard input to a device.
+
+    Raises:
+        AudioError: when a device or file fails.
+        InputError: when a setting does not fit.
+        ModelError: when the model does.
+    """
+    target = devices.find(settings.output_name, "output")
+    source: Device | Path | None = None
+    if settings.source in ("", "-"):
+        inward = devices.find(settings.input_name, "input") if not settings.source else None
+        source = inward
+        own = inward.sample_rate if inward and not settings.low_latency else GRID_44.sample_rate
+        rate = settings.rate or own  # another rate than the grid's costs two resamplers' delay
+        n = settings.channels or (min(2, inward.n_inputs) if inward else 2)
+        if inward:
+            devices.check_channels(n, inward, "input")
+    else:
+        source = Path(settings.source)
+        about = info(source)
+        rate, n = settings.rate or about.sample_rate, settings.channels or about.n_channels
+    devices.check_channels(n, target, "output")
+    plan = _plan(
+        settings, sample_rate=rate, n_channels=n, frames=1 if isinstance(source, Device) else 4
+    )
+    session = Live(
+        plan,
+        source=sys.stdin.buffer if source is None else source,
+        target=target,
+        start=settings.start,
+        record=settings.record,
+        device_latency=settings.device_latency,
+        on_note=lambda text: print(f"\nisolde: {text}", file=sys.stderr),
+    )
+    _set(session.desk, settings)
+    terminal = keys.Keys(lambda key: _press(session.desk, key))
+    control = None
+    try:
+        if settings.control is not None:
+            control = _listen(session.desk, settings.control)
+        session.start()
+        if not settings.quiet:
+            _announce(session, terminal.active)
+        _watch(session, settings)
+    finally:
+        terminal.close()
+        if control:
+            control.close()
+        session.close()
+        if not settings.quiet:
+            print(f"\n{summary(session.status())}", file=sys.stderr)
+        if session.stuck:
+            # The driver holds a thread that cannot be ended, and would hold up our own end.
+            print("isolde: a sound device does not answer; left it", file=sys.stderr)
+            sys.stderr.flush()
+            os._exit(2)
+
+
+def _listen(desk: Desk, port: int) -> ControlSocket:
+    control = ControlSocket(desk, port=port)
+    print(f"control: 127.0.0.1 port {control.port}", file=sys.stderr, flush=True)
+    return control
+
+
+def _press(desk: Desk, key: str) -> None:
+    status = desk.status()
+    line = keys.command_for(
+        key, stems=desk.mixer.stems, wet=desk.mixer.wet, strength=status.strength
+    )
+    if line is not None:
+        answer = desk.answer(line)
+        if answer != "ok":
+            print(f"\n{answer}", file=sys.stderr)
+
+
+def _announce(session: Live, has_keys: bool) -> None:
+    plan = session.plan
+    ms = 1000 / plan.sample_rate
+    if session.follows:
+        print(
+            f"latency {1000 * session.latency:.0f} ms: separator {plan.lag * ms:.1f} "
+            f"({plan.model}, {plan.synthesis} synthesis), cross-fade {plan.reserve * ms:.1f}, "
+            f"capturing {plan.block * ms:.1f}, computing {plan.depth * plan.block * ms:.1f}, "
+            f"devices {1000 * session.latency - (plan.delay + plan.block) * ms:.1f}",
+            file=sys.stderr,
+        )
+    if has_keys:
+        print(keys.HELP, file=sys.stderr)
+
+
+def _watch(session: Live, settings: Settings) -> None:
+    began = time.monotonic()
+    while not session.wait(_SHOWN):
+        if settings.stop_after is not None and time.monotonic() - began > settings.stop_after:
+            session.stop()
+        if not settings.quiet and sys.stderr.isatty():
+            print(f"\r\x1b[K{meters(session.status())}", end="", file=sys.stderr, flush=True)
+
+
+def meters(status: Status) -> str:
+    """One line for the eye."""
+    c = status.counts
+    bar = "#" * max(0, min(12, round((status.rms_db + 60) / 5)))
+    parts = [
+        f"{status.position:7.1f} s",
+        f"{bar:12s} {status.peak_db:6.1f} dB",
+        f"voice {100 * status.activity:3.0f} %",
+        f"{status.latency_ms:.0f} ms",
+        f"load {100 * status.load[0]:.0f}/{100 * status.load[1]:.0f}/{100 * status.load[2]:.0f} %",
+        f"late {c.late} under {c.underruns} over {c.overruns}",
+        "" if status.on_stems else "MIXTURE (separator late)",
+        "MUTED" if status.muted else "",
+        status.state if status.state != "playing" else "",
+    ]
+    return "  ".join(p for p in parts if p)
+
+
+def summary(status: Status) -> str:
+    """What is worth saying at the end."""
+    c = status.counts
+    return (
+        f"{status.position:.1f} s, latency {status.latency_ms:.0f} ms, load p50/p95/p99 "
+        f"{100 * status.load[0]:.0f}/{100 * status.load[1]:.0f}/{100 * status.load[2]:.0f} %; "
+        f"late blocks {c.late} in {c.dropouts} dropouts, underruns {c.underruns}, overruns "
+        f"{c.overruns}, starved {c.starved}, lost {c.lost}"
+    )

@@ -1,0 +1,69 @@
+"""A control socket on this machine only: a command a line in, an answer a line out."""
+
+import socket
+import threading
+
+from isolde.core.errors import InputError
+from isolde.live.control.controls import Desk
+
+_LONGEST = 1000
+
+
+class ControlSocket:
+    """Serves a desk on 127.0.0.1; one thread for each caller.
+
+    Attributes:
+        port: where it listens.
+    """
+
+    def __init__(self, desk: Desk, *, port: int = 0) -> None:
+        """Listen.
+
+        Args:
+            desk: what the commands act on.
+            port: TCP; 0 for any that is free.
+
+        Raises:
+            InputError: when the port cannot be had.
+        """
+        self._desk, self._end = desk, threading.Event()
+        try:
+            self._socket = socket.create_server(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            raise InputError(f"port {port} cannot be had ({error}): give another") from None
+        self.port = int(self._socket.getsockname()[1])
+        threading.Thread(target=self._accept, name="isolde control", daemon=True).start()
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._end.set()
+        self._socket.close()
+
+    def _accept(self) -> None:
+        while not self._end.is_set():
+            try:
+                caller, _ = self._socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(caller,), daemon=True).start()
+
+    def _serve(self, caller: socket.socket) -> None:
+        """Answer one caller; one that does not speak our language is left at its first line.
+
+        (A web page can make a browser send lines here; none of them begins with a command.)
+        """
+        first = True
+        with caller, caller.makefile("rwb") as lines:
+            try:
+                while not self._end.is_set():
+                    line = lines.readline(_LONGEST)
+                    if not line:
+                        return
+                    answer = self._desk.answer(line.decode("utf-8", "replace").strip())
+                    lines.write(answer.encode() + b"\n")
+                    lines.flush()
+                    if first and answer.startswith("error"):
+                        return
+                    first = False
+            except OSError:
+                return

@@ -1,0 +1,1 @@
+"""Devices, files and pipes of a live session; it separates nothing."""

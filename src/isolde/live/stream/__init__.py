@@ -1,0 +1,1 @@
+"""From mixture blocks to what is heard, on time; it opens no devices."""

@@ -1,0 +1,210 @@
+"""Stems and mixture to what is heard, with ramps instead of steps; it knows no time and no device.
+
+What is heard of stems s_i and the mixture x (which is their sum) is
+
+    y = m (w (d sum_i g_i s_i + (1 - d) x) + (1 - w) x)
+
+with a gain g_i for each stem, dry/wet d, the master m for mute, pause and seek, and w, which falls
+to 0 where a stem is late. All are ramps: a straight line from the present value to the wanted one.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from isolde.core.errors import InputError
+from isolde.core.stage import Float32
+
+
+class Ramp:
+    """Values that move to their target in straight lines."""
+
+    def __init__(self, values: list[float], *, samples: int) -> None:
+        """Rest at `values`; a change takes `samples`."""
+        self._now = np.array(values, np.float64)
+        self._target = self._now.copy()
+        self._left = 0
+        self._samples = samples
+
+    @property
+    def target(self) -> list[float]:
+        """Where the values go."""
+        return [float(v) for v in self._target]
+
+    @property
+    def now(self) -> list[float]:
+        """Where the values are."""
+        return [float(v) for v in self._now]
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing moves."""
+        return self._left == 0
+
+    def to(self, values: list[float], *, samples: int | None = None) -> None:
+        """Move to `values` from where they are; nothing happens when they are the target."""
+        if self.target == values and (samples is None or self._left <= samples):
+            return
+        self._target = np.array(values, np.float64)
+        self._left = self._samples if samples is None else samples
+        if self._left == 0:
+            self._now = self._target.copy()
+
+    def take(self, n: int) -> Float32:
+        """The values for the next samples: (n_values, n) while they move, else (n_values, 1)."""
+        if not self._left:
+            return self._now[:, None].astype(np.float32)
+        moving = min(n, self._left)
+        step = (self._target - self._now) / self._left
+        at = np.minimum(np.arange(1, n + 1), moving)
+        line = self._now[:, None] + step[:, None] * at
+        self._left -= moving
+        self._now = self._target.copy() if not self._left else line[:, -1]
+        if not self._left:
+            line[:, moving - 1 :] = self._target[:, None]
+        return line.astype(np.float32)
+
+
+class Mixer:
+    """Gains of the stems, dry/wet, mute and the fall-back to the mixture."""
+
+    def __init__(self, stems: tuple[str, ...], n_channels: int, *, ramp: int) -> None:
+        """Begin with the first stem alone.
+
+        Args:
+            stems: names, the residual last.
+            n_channels: of each.
+            ramp: samples that a change takes.
+        """
+        self.stems, self._n_channels = stems, n_channels
+        self._gains = Ramp([1.0] + [0.0] * (len(stems) - 1), samples=ramp)
+        self._wet = Ramp([1.0], samples=ramp)
+        self._master = Ramp([1.0], samples=ramp)
+        self._present = Ramp([0.0], samples=ramp)  # 1: stems are heard; 0: they are late
+        self._muted, self._ramp = False, ramp
+
+    @property
+    def gains(self) -> dict[str, float]:
+        """The gain of each stem that is being reached."""
+        return dict(zip(self.stems, self._gains.target, strict=True))
+
+    @property
+    def wet(self) -> float:
+        """1: stems; 0: the mixture as it came."""
+        return self._wet.target[0]
+
+    @wet.setter
+    def wet(self, value: float) -> None:
+        if not 0 <= value <= 1:
+            raise InputError(f"dry/wet {value} is out of range: 0 is the mixture, 1 the stems")
+        self._wet.to([float(value)])
+
+    @property
+    def muted(self) -> bool:
+        """Whether nothing is to be heard."""
+        return self._muted
+
+    @muted.setter
+    def muted(self, value: bool) -> None:
+        self._muted = value
+
+    @property
+    def on_stems(self) -> bool:
+        """Whether stems are heard, or being faded to, and not the mixture in place of late ones."""
+        return self._present.target[0] > 0
+
+    def settle(self) -> None:
+        """Be where gains and dry/wet go, at once: before the first sample."""
+        self._gains.to(self._gains.target, samples=0)
+        self._wet.to(self._wet.target, samples=0)
+
+    def begin(self) -> None:
+        """Hear stems at once: for a stream whose stems are there from the first sample on."""
+        self._present.to([1.0], samples=0)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the stems are wholly there or wholly replaced by the mixture."""
+        return self._present.settled
+
+    @property
+    def silent(self) -> bool:
+        """Whether the master is down, for whatever reason."""
+        return self._master.settled and self._master.now[0] == 0
+
+    def solo(self, what: str) -> None:
+        """Fade to one stem, or to "mix", all of them.
+
+        Raises:
+            InputError: when there is no such stem.
+        """
+        if what != "mix" and what not in self.stems:
+            raise InputError(f"'{what}' is no stem: take one of mix, {', '.join(self.stems)}")
+        self.set_gains({s: float(what in ("mix", s)) for s in self.stems})
+
+    def set_gains(self, gains: Mapping[str, float]) -> None:
+        """Fade some stems to new gains, 0 to 4.
+
+        Raises:
+            InputError: when there is no such stem, or a gain is out of range.
+        """
+        wanted = self.gains
+        for stem, gain in gains.items():
+            if stem not in wanted:
+                raise InputError(f"'{stem}' is no stem: take one of {', '.join(self.stems)}")
+            if not 0 <= gain <= 4:
+                raise InputError(f"a gain of {gain} for {stem}: give 0 to 4")
+            wanted[stem] = float(gain)
+        self._gains.to([wanted[s] for s in self.stems])
+
+    def process(
+        self,
+        stems: Float32,
+        mixture: Float32,
+        *,
+        here: int,
+        present: bool,
+        silent: bool = False,
+        fade: int | None = None,
+    ) -> Float32:
+        """Mix one block.
+
+        Args:
+            stems: (n_stems * n_channels, n); 0 beyond `here`.
+            mixture: (n_channels, n) of the same time.
+            here: how many samples of the stems are there.
+            present: whether they will be there after this block too; if not, they fade out now.
+            silent: fade to nothing (pause, seek, mute does it by itself).
+            fade: samples of a fade to nothing, if it must be quicker than the ramp.
+
+        Returns:
+            (n_channels, n)
+        """
+        n = mixture.shape[1]
+        if present:
+            self._present.to([1.0])
+        else:
+            self._present.to([0.0], samples=here if here < n else min(n, fade or n))
+        if silent:
+            self._master.to([0.0], samples=fade if fade and fade < self._ramp else None)
+        else:
+            self._master.to([0.0 if self._muted else 1.0])
+        gains, wet = self._gains.take(n), self._wet.take(n)
+        level, master = self._present.take(n), self._master.take(n)
+        shape = (len(self.stems), self._n_channels, n)
+        share = level * wet
+        out = self._sum(gains, stems.reshape(shape))
+        if (share != 1).any():
+            out = share * out + (1 - share) * mixture
+        if (master != 1).any():
+            out *= master
+        return out
+
+    @staticmethod
+    def _sum(gains: Float32, stems: Float32) -> Float32:
+        """Stems (n_stems, n_channels, n) weighted with gains (n_stems, 1 or n)."""
+        out = np.zeros(stems.shape[1:], np.float32)
+        for gain, stem in zip(gains, stems, strict=True):
+            if gain.any():
+                out += gain * stem
+        return out

@@ -1,0 +1,1 @@
+"""The process in which the network runs; it plays nothing."""

@@ -1,0 +1,69 @@
+"""A masker around a masker: the strength can be turned while it runs, and the voice is metered."""
+
+import numpy as np
+
+from isolde.core.errors import InputError
+from isolde.core.stage import Complex64, Float32
+from isolde.models.masker import Masker
+
+_RAMP_FRAMES = 8
+"""Frames over which a new strength comes in; frames overlap by 75 % anyway."""
+
+
+class TunableMasker:
+    """The masks of another masker, raised to a power that may change."""
+
+    def __init__(self, inner: Masker, *, strength: float = 1.0) -> None:
+        """Wrap `inner`; see `masks.readout` for strength."""
+        self._inner = inner
+        self.stems, self.residual = inner.stems, inner.residual
+        self._exponents = np.full(1, strength, np.float32)  # for the next frames; the last stays
+        self.activity = 0.0
+
+    @property
+    def latency(self) -> int:
+        """Frames: that of the masker inside."""
+        return self._inner.latency
+
+    @property
+    def strength(self) -> float:
+        """The strength that is being reached."""
+        return float(self._exponents[-1])
+
+    @strength.setter
+    def strength(self, value: float) -> None:
+        if not 0 < value < float("inf"):
+            raise InputError(f"strength {value} is not above 0: 1 is neutral, 2 takes more away")
+        ramp = np.linspace(self._exponents[0], value, _RAMP_FRAMES + 1, dtype=np.float32)
+        self._exponents = ramp[1:] if self._exponents[0] != value else ramp[-1:]
+
+    def feed(self, spectra: Complex64, /) -> Float32:
+        """Take frames (n_channels, n, 513); give masks (n_stems, n_channels or 1, m, 513)."""
+        return self._tune(self._inner.feed(spectra))
+
+    def flush(self) -> Float32:
+        """Give the masks still owed."""
+        return self._tune(self._inner.flush())
+
+    def reset(self) -> None:
+        """Forget the stream, not the strength."""
+        self._inner.reset()
+        self._exponents = self._exponents[-1:]
+
+    def _tune(self, masks: Float32) -> Float32:
+        n = masks.shape[2]
+        if not n:
+            return masks
+        self.activity = float(masks[0].mean())
+        now, self._exponents = (
+            self._exponents[:n],
+            self._exponents[min(n, self._exponents.size - 1) :],
+        )
+        if now.size < n:
+            now = np.pad(now, (0, n - now.size), mode="edge")
+        if (now == 1).all():
+            return masks
+        if (now == now[0]).all():
+            now = now[:1]
+        tuned: Float32 = masks ** now[:, None]
+        return tuned

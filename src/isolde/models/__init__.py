@@ -1,0 +1,1 @@
+"""The pretrained networks: catalogue, graph, masker; it never downloads."""

@@ -1,0 +1,176 @@
+"""The pretrained models: graphs, their cards, checksums and licences; it never downloads.
+
+A model is two files in one folder: `{name}.onnx`, the graph, and `{name}.json`, its card.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from isolde.core.errors import ModelError
+from isolde.core.features import Features
+from isolde.core.spectrum import SYNTHESES
+from isolde.models.graph import Graph
+
+DEFAULT = "vocals"
+ARTICLE = "article"
+"""The article's own mask network: 25-frame windows, whose layers can be looked at."""
+LOW_LATENCY = "vocals-live"
+"""The shipped model with the least delay between a sound and its stems."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model is, where it comes from and what it may be used for.
+
+    Attributes:
+        name: in the catalogue.
+        summary: one line.
+        stems: what its masks give, in order.
+        residual: the stem that is the mixture less all others.
+        look_ahead: frames after the one that an answer is for.
+        past: frames of silence to feed before a song's first.
+        features: what the graph is fed with.
+        sha256: of the graph file.
+        licence: of the weights.
+        data: what it was trained on, with the licence of each part.
+        metrics: what was measured, and on what.
+        limits: what it is known not to do.
+        recipe: how it was trained.
+        synthesis: "long", or "short" for a model that is to run with half the windows' latency
+            (see `spectrum.Grid`); cards that do not say want the long one.
+    """
+
+    name: str
+    summary: str
+    stems: tuple[str, ...]
+    residual: str
+    look_ahead: int
+    past: int
+    features: Features
+    sha256: str
+    licence: str
+    data: tuple[str, ...] = ()
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    limits: str = ""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    synthesis: str = "long"
+
+    def __post_init__(self) -> None:
+        """Refuse what no separator can do.
+
+        Raises:
+            ModelError: when the synthesis is unknown.
+        """
+        if self.synthesis not in SYNTHESES:
+            raise ModelError(
+                f"the card of '{self.name}' wants the synthesis '{self.synthesis}', which this "
+                f"version does not know ({', '.join(SYNTHESES)}): install a newer one"
+            )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Card":
+        """Rebuild from a card's JSON.
+
+        Raises:
+            ModelError: when a field is missing or unknown.
+        """
+        try:
+            return cls(
+                **{
+                    **values,
+                    "stems": tuple(values["stems"]),
+                    "features": Features.from_dict(values["features"]),
+                    "data": tuple(values.get("data", ())),
+                }
+            )
+        except (KeyError, TypeError) as error:
+            raise ModelError(f"the model's card is not one of this version ({error})") from None
+
+    def to_json(self) -> str:
+        """The card as it stands in its file."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A card and where its graph lies."""
+
+    card: Card
+    path: Path
+
+    def graph(self, *, threads: int = 1) -> Graph:
+        """Load the graph.
+
+        Raises:
+            ModelError: when the file is damaged or no graph.
+        """
+        data = self.path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != self.card.sha256:
+            raise ModelError(
+                f"{self.path}: the checksum is not the card's: "
+                "the file is damaged or was changed; install it again"
+            )
+        return Graph(data, threads=threads)
+
+
+def _shipped() -> Path:
+    return Path(str(resources.files("isolde"))) / "models"
+
+
+def names() -> list[str]:
+    """The models that came with this installation, sorted."""
+    return sorted(path.stem for path in _shipped().glob("*.json"))
+
+
+def find(name: str | Path) -> Model:
+    """A model by its name, or by the path of its graph, card or folder.
+
+    Args:
+        name: one of `names()`, or a path.
+
+    Raises:
+        ModelError: when there is none, or its card cannot be read.
+    """
+    path = Path(name)
+    card_path = _shipped() / f"{name}.json"
+    if str(name) not in names():
+        card_path = path / f"{path.name}.json" if path.is_dir() else path.with_suffix(".json")
+        if path.is_dir() and not card_path.is_file():
+            cards = sorted(path.glob("*.json"))
+            card_path = cards[0] if len(cards) == 1 else card_path
+    graph_path = card_path.with_suffix(".onnx")
+    if not card_path.is_file() or not graph_path.is_file():
+        raise ModelError(
+            f"model '{name}' is not known: take one of {', '.join(names()) or '(none installed)'}, "
+            "or the path of a model's .onnx file with its card beside it"
+        )
+    try:
+        values = json.loads(card_path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{card_path}: the card cannot be read ({error})") from None
+    return Model(Card.from_dict(values), graph_path)
+
+
+def save(folder: Path, card: Card, graph: bytes) -> Model:
+    """Write a model's two files, the card with the graph's checksum.
+
+    Args:
+        folder: made when missing.
+        card: its `sha256` is replaced.
+        graph: the ONNX file.
+
+    Returns:
+        the model as written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{card.name}.onnx"
+    values = {**asdict(card), "sha256": hashlib.sha256(graph).hexdigest()}
+    signed = Card.from_dict(values)
+    path.write_bytes(graph)
+    path.with_suffix(".json").write_text(signed.to_json(), encoding="utf-8")
+    return Model(signed, path)

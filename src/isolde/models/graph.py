@@ -1,0 +1,84 @@
+"""A stateful network graph run by ONNX Runtime; it knows neither audio nor layers.
+
+The contract: `frames` (batch, n, n_bins) and the states in, `mask` (batch, n, outputs) and the next
+states out, for any n. Answer i of a stream is for frame i - look_ahead. Everything else in the file
+is the graph's own affair, so a better network is just another file.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from isolde.core.errors import ModelError
+from isolde.core.stage import Float32
+
+State = dict[str, Float32]
+
+FRAMES_AT_ONCE = 64
+"""Frames of one call at most: keeps the maps of a call within a processor's cache."""
+
+
+class Graph:
+    """One graph, loaded; any number of streams can run through it, each with its own state."""
+
+    def __init__(self, model: bytes | Path, *, threads: int = 1) -> None:
+        """Load a graph.
+
+        Args:
+            model: the file, or what it holds.
+            threads: that one call may use.
+
+        Raises:
+            ModelError: when it is no such graph.
+        """
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        source = str(model) if isinstance(model, Path) else model
+        try:
+            self._session = ort.InferenceSession(source, options, ["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's errors share no class of their own
+            first_line = str(error).splitlines()[0]
+            raise ModelError(f"the model's graph cannot be loaded ({first_line})") from None
+        inputs = {i.name: i.shape for i in self._session.get_inputs()}
+        outputs = [o.name for o in self._session.get_outputs()]
+        if "frames" not in inputs or outputs[:1] != ["mask"]:
+            raise ModelError(
+                f"a graph with inputs {sorted(inputs)} and outputs {outputs} is not isolde's: "
+                "it needs 'frames' in and 'mask' out"
+            )
+        self.n_bins = int(inputs.pop("frames")[2])
+        self._states = inputs
+        self._outputs = ["mask", *(f"next_{name}" for name in inputs)]
+
+    def state(self, batch: int) -> State:
+        """Zeros to begin a stream with; feed real padding frames before the first of a song."""
+        return {
+            name: np.zeros((batch, *(int(d) for d in shape[1:])), np.float32)
+            for name, shape in self._states.items()
+        }
+
+    def __call__(self, frames: Float32, state: State) -> tuple[Float32, State]:
+        """Answer for the next frames of a stream.
+
+        Args:
+            frames: (batch, n, n_bins) features.
+            state: from `state` or the call before; not changed.
+
+        Returns:
+            the mask (batch, n, outputs) and the state for the next call.
+        """
+        masks = []
+        for start in range(0, max(1, frames.shape[1]), FRAMES_AT_ONCE):
+            part = np.ascontiguousarray(frames[:, start : start + FRAMES_AT_ONCE], np.float32)
+            if not part.shape[1]:
+                out = int(self._session.get_outputs()[0].shape[2])
+                return np.zeros((frames.shape[0], 0, out), np.float32), state
+            values = self._session.run(self._outputs, {"frames": part, **state})
+            masks.append(values[0])
+            state = dict(zip(self._states, values[1:], strict=True))
+        return np.concatenate(masks, axis=1), state

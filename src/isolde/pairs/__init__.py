@@ -1,0 +1,8 @@
+"""Mix <-> vocal training pairs: found, aligned, normalised, scored; it never trains on them."""
+
+from isolde.pairs.build import PairArrays, pair_arrays
+from isolde.pairs.folder import FolderReport, build_folder
+from isolde.pairs.report import PairReport
+from isolde.pairs.song import build_pair
+
+__all__ = ["FolderReport", "PairArrays", "PairReport", "build_folder", "build_pair", "pair_arrays"]

@@ -1,0 +1,180 @@
+"""What a pair's builder found, as a value, as JSON and as CSV; it computes nothing itself.
+
+The picture's arrays are in the report too (`Picture`), so that drawing needs no audio.
+"""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isolde.pairs.edits import Piece
+from isolde.pairs.score import Scores, Span
+from isolde.pairs.whiten import Float64
+
+ACTIVITY_HOP = 0.02  # seconds per line of activity.txt
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Arrays for the page of one pair; nothing here is rounded or styled.
+
+    Attributes:
+        hits: (n, 3) partner seconds, mix seconds, z of the coarse search.
+        fine: (n, 3) mix seconds, delay left in seconds, 1 on the line / 0 off it.
+        envelope: (4, n) dB per 0.1 s: mix, partner as found in the mix, what is left, and seconds.
+        bands: (n_channels + 1, n_bands) Hz, then |gain| in dB per channel.
+    """
+
+    hits: Float64
+    fine: Float64
+    envelope: Float64
+    bands: Float64
+
+
+@dataclass(frozen=True)
+class PairReport:
+    """The outcome of one pair.
+
+    Attributes:
+        track: name of the song's folder.
+        mix: path of the mix, as given.
+        partner: path of the partner, as given.
+        kind: "vocal" or "instrumental", what the partner is.
+        accepted: whether a song was written.
+        reason: one line.
+        sample_rate: Hz, of the output (the mix's own).
+        duration: seconds of the mix.
+        offset: seconds, of the longest piece: t_mix = offset + (1 + drift_ppm / 1e6) t_partner.
+        drift_ppm: parts per million; positive: the partner's clock runs fast, it must be stretched.
+        drift_error_ppm: its standard error.
+        timing_rms_us: microseconds, spread of the windows around the line.
+        share: fraction of the partner's sounding windows on the line.
+        pieces: spans between edits.
+        gain_db: level over all.
+        inverted: whether the polarity is flipped.
+        cancellation_db: how much quieter the mix gets without the partner, over the accepted spans.
+        null_db: the same where it is deepest (median of the best tenth of the kept seconds); for an
+            instrumental, where the singer rests, this tells how clean the vocal is.
+        denied: share of the partner's sound that the mix certainly does not hold where both are.
+        accepted_seconds: length of what may be trained on.
+        spans: accepted and rejected, with reasons.
+        scores: per-second scores; None if rejected early.
+        picture: arrays for the page.
+        compute_seconds: CPU time spent.
+        folder: where the song was written, or None.
+    """
+
+    track: str
+    mix: str
+    partner: str
+    kind: str
+    accepted: bool
+    reason: str
+    sample_rate: int = 0
+    duration: float = 0.0
+    offset: float = float("nan")
+    drift_ppm: float = float("nan")
+    drift_error_ppm: float = float("nan")
+    timing_rms_us: float = float("nan")
+    share: float = 0.0
+    pieces: tuple[Piece, ...] = ()
+    gain_db: float = float("nan")
+    inverted: bool = False
+    cancellation_db: float = float("nan")
+    null_db: float = float("nan")
+    denied: float = float("nan")
+    accepted_seconds: float = 0.0
+    spans: tuple[Span, ...] = ()
+    scores: Scores | None = None
+    picture: Picture | None = field(default=None, repr=False)
+    compute_seconds: float = 0.0
+    folder: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the picture, as JSON types; NaN and infinity become None."""
+        values = {k: v for k, v in self.__dict__.items() if k not in ("picture", "scores")}
+        values["pieces"] = [p.__dict__ for p in self.pieces]
+        values["spans"] = [s.__dict__ for s in self.spans]
+        if self.picture is not None and self.picture.bands.size:
+            values["bands_hz"] = self.picture.bands[0]
+            values["bands_db"] = self.picture.bands[1:]
+        if self.scores is not None:
+            values["seconds"] = dict(self.scores.__dict__)
+        return dict(_plain(values))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "PairReport":
+        """The report that `to_dict` told, without scores and picture."""
+        known = {f.name for f in fields(cls)} - {"picture", "scores", "pieces", "spans"}
+        numbers = {f.name for f in fields(cls) if f.type is float or f.type == "float"}
+        plain: dict[str, Any] = {
+            k: (float("nan") if v is None and k in numbers else v) for k, v in values.items()
+        }
+        return cls(
+            **{k: v for k, v in plain.items() if k in known},
+            pieces=tuple(Piece(**p) for p in values["pieces"]),
+            spans=tuple(Span(**s) for s in values["spans"]),
+        )
+
+    def summary(self) -> str:
+        """One line for a terminal or a log."""
+        if not self.accepted:
+            return f"{self.track}: rejected: {self.reason}"
+        edits = f", {len(self.pieces) - 1} edits" if len(self.pieces) > 1 else ""
+        flip = ", inverted" if self.inverted else ""
+        return (
+            f"{self.track}: offset {self.offset:+.4f} s, drift {self.drift_ppm:+.2f} ppm, "
+            f"level {self.gain_db:+.1f} dB{flip}{edits}, "
+            f"{self.accepted_seconds:.0f} of {self.duration:.0f} s accepted"
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Turn arrays and tuples to lists, round to 6 digits after the point, NaN to None."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float | np.floating):
+        return round(float(value), 6) if np.isfinite(value) else None
+    if isinstance(value, np.bool_):
+        return bool(value)
+    return value
+
+
+def write_json(report: PairReport, path: Path) -> None:
+    """Write one report.
+
+    Args:
+        report: what to write.
+        path: of the file; its folder must exist.
+    """
+    path.write_text(json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def write_csv(reports: Sequence[PairReport], path: Path) -> None:
+    """Write one line per pair, for a spreadsheet.
+
+    Args:
+        reports: in any order.
+        path: of the file; its folder must exist.
+    """
+    columns = (
+        "track", "accepted", "reason", "mix", "partner", "kind", "duration",
+        "accepted_seconds", "offset",
+        "drift_ppm", "drift_error_ppm", "timing_rms_us", "share", "gain_db", "inverted",
+        "cancellation_db", "null_db", "denied", "compute_seconds",
+    )  # fmt: skip
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*columns, "edits"])
+        for report in reports:
+            values = report.to_dict()
+            writer.writerow([*[values[c] for c in columns], max(0, len(report.pieces) - 1)])

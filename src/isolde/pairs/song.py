@@ -1,0 +1,166 @@
+"""One pair of files, to a song folder that can be trained on; it never guesses which files to pair.
+
+Output, in the layout of stems: {output}/{track}/mixture.wav, vocals.wav, accompaniment.wav (float;
+vocals + accompaniment = mixture to rounding), activity.txt (0 or 1 per 20 ms) and report.json. Only
+accepted spans are written, joined end to end, unless `keep="all"`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isolde.core.errors import InputError
+from isolde.core.stage import Float32
+from isolde.pairs.build import pair_arrays
+from isolde.pairs.report import ACTIVITY_HOP, PairReport, write_json
+from isolde.pairs.score import Span
+
+VOICE_DB = -40.0  # activity: relative to the loud moments of the vocal
+
+
+def activity(vocals: Float32, sample_rate: int) -> NDArray[np.int8]:
+    """Where the vocal sounds: level over VOICE_DB of its loud moments, gaps under 0.1 s closed.
+
+    Args:
+        vocals: (n_channels, n_samples).
+        sample_rate: Hz.
+
+    Returns:
+        (n_frames,) 0 or 1 per ACTIVITY_HOP seconds.
+    """
+    from scipy.ndimage import binary_closing
+
+    edges = np.round(
+        np.arange(0, vocals.shape[1] / sample_rate, ACTIVITY_HOP) * sample_rate
+    ).astype(int)
+    edges = edges[edges < vocals.shape[1]]
+    if not len(edges):
+        return np.zeros(0, np.int8)
+    power = np.add.reduceat(np.square(vocals).mean(axis=0), edges) / (ACTIVITY_HOP * sample_rate)
+    loud = float(np.percentile(power, 95))
+    on = power > max(loud * 10 ** (VOICE_DB / 10), 1e-8)
+    padded = binary_closing(np.pad(on, 5), np.ones(5))[5:-5]
+    return np.asarray(padded | on, np.int8)
+
+
+def cut_out(audio: Float32, parts: Sequence[Span], sample_rate: int) -> Float32:
+    """Join the accepted spans end to end; 5 ms fades keep the joins from clicking.
+
+    Args:
+        audio: (n_channels, n_samples).
+        parts: spans in seconds.
+        sample_rate: Hz.
+
+    Returns:
+        (n_channels, n) of the accepted spans.
+    """
+    pieces = []
+    fade = round(0.005 * sample_rate)
+    for span in parts:
+        if span.accepted:
+            a, b = round(span.start * sample_rate), round(span.end * sample_rate)
+            piece = audio[:, a:b].copy()
+            if piece.shape[1] > 2 * fade:
+                if a > 0:
+                    piece[:, :fade] *= np.linspace(0, 1, fade, dtype=np.float32)
+                if b < audio.shape[1]:
+                    piece[:, -fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
+            pieces.append(piece)
+    return np.concatenate(pieces, axis=1) if pieces else audio[:, :0]
+
+
+def build_pair(
+    mix_path: str | Path,
+    partner_path: str | Path,
+    output: str | Path,
+    *,
+    kind: str = "auto",
+    track: str | None = None,
+    keep: str = "accepted",
+    draw: Callable[[PairReport, Path], None] | None = None,
+) -> PairReport:
+    """Make a song folder of a mix and its a cappella or instrumental.
+
+    An accepted pair becomes {output}/{track}/ with mixture.wav, vocals.wav, accompaniment.wav,
+    activity.txt, report.json (and page.png). A rejected one leaves {output}/{track}.rejected.json
+    (and .png) only, so that whoever trains on the output finds nothing but songs.
+
+    Args:
+        mix_path: an audio file.
+        partner_path: an audio file.
+        output: folder in which the song's folder is made.
+        kind: "vocal", "instrumental" or "auto" (by the files' names, else by the sound).
+        track: name of the song's folder; None: the mix's file name without its ending.
+        keep: "accepted" writes accepted spans only, joined; "all" writes the whole song.
+        draw: draws the page, for example `isolde.figures.pairs.draw_page`.
+
+    Returns:
+        the report.
+
+    Raises:
+        AudioError: a file cannot be read or written.
+        InputError: an unknown kind or keep.
+    """
+    from isolde import audio
+
+    if keep not in ("accepted", "all"):
+        raise InputError(f"keep is '{keep}': use accepted or all")
+    if kind == "auto":
+        kind = kind_by_name(partner_path)
+    name = track or Path(mix_path).stem
+    root = Path(output)
+    mix, mix_rate = audio.read(mix_path)
+    partner, partner_rate = audio.read(partner_path)
+    report, arrays = pair_arrays(
+        mix, partner, mix_rate=mix_rate, partner_rate=partner_rate, kind=kind, track=name
+    )
+    report = replace(report, mix=str(mix_path), partner=str(partner_path))
+    root.mkdir(parents=True, exist_ok=True)
+    folder = root / name
+    _remove_old(root, name)
+    if arrays is None:
+        write_json(report, root / f"{name}.rejected.json")
+        if draw is not None:
+            draw(report, root / f"{name}.rejected.png")
+        return report
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = report.spans if keep == "accepted" else (Span(0.0, report.duration, True, ""),)
+    vocals = cut_out(arrays.vocals, parts, mix_rate)
+    for stem in ("mixture", "vocals", "accompaniment"):
+        signal = vocals if stem == "vocals" else cut_out(getattr(arrays, stem), parts, mix_rate)
+        audio.write(folder / f"{stem}.wav", signal, mix_rate, subtype="FLOAT", overwrite=True)
+    lines = "\n".join(str(int(v)) for v in activity(vocals, mix_rate))
+    (folder / "activity.txt").write_text(lines + "\n", "utf-8")
+    report = replace(report, folder=str(folder))
+    if draw is not None:
+        draw(report, folder / "page.png")
+    write_json(report, folder / "report.json")
+    return report
+
+
+def kind_by_name(path: str | Path) -> str:
+    """What a partner's file or folder calls itself: "vocal", "instrumental", or else "auto"."""
+    name = "/".join(Path(path).parts[-2:]).lower()
+    voice = any(w in name for w in ("vocal", "vox", "pella", "voice"))
+    rest = any(w in name for w in ("instrumental", "karaoke", "backing", "minus", "accompaniment"))
+    return "auto" if voice == rest else ("vocal" if voice else "instrumental")
+
+
+def _remove_old(root: Path, name: str) -> None:
+    """Take away what an earlier run wrote for this track, and nothing else."""
+    for stale in (
+        "mixture.wav",
+        "vocals.wav",
+        "accompaniment.wav",
+        "activity.txt",
+        "report.json",
+        "page.png",
+    ):
+        (root / name / stale).unlink(missing_ok=True)
+    for stale in (f"{name}.rejected.json", f"{name}.rejected.png"):
+        (root / stale).unlink(missing_ok=True)
+    if (root / name).is_dir() and not any((root / name).iterdir()):
+        (root / name).rmdir()

@@ -1,0 +1,189 @@
+"""Steps 1 to 3: where somebody may be singing, whether it is voiced, and at which pitch; no masks.
+
+All of it reads spectra on the article's grid, of which 513 bins are a signal at 22,050 Hz whatever
+the song's own rate.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isolde.core.errors import MissingExtraError
+from isolde.core.spectrum import GRID_22, N_MODEL_BINS, synthesise
+from isolde.core.stage import Complex64, Float32
+from isolde.rules.constants import Rules
+
+Bools = NDArray[np.bool_]
+
+BIN_HZ = GRID_22.sample_rate / GRID_22.n_fft
+FRAME_SECONDS = GRID_22.frame_seconds
+PYIN_WINDOW = 2048  # samples at 22,050 Hz: 93 ms, seven periods of the lowest pitch
+SHORTEST = 16  # frames; pYIN is not asked about less
+REFINE_BELOW_HZ = 4000.0
+BAND_HZ = (200.0, 5000.0)
+_TINY = 1e-20
+
+
+@dataclass(frozen=True)
+class Track:
+    """What is sung, frame by frame.
+
+    Attributes:
+        section: (n,) whether step 1 found that somebody may be singing.
+        voiced: (n,) whether the voice has a pitch; nowhere outside of sections.
+        f0: (n,) that pitch in Hz, 0 where nothing is voiced.
+    """
+
+    section: Bools
+    voiced: Bools
+    f0: Float32
+
+
+def centre_weight(spectra: Complex64) -> Float32:
+    """How much of each bin stands in the middle of the stereo image, where voices are mixed.
+
+    (|M|^2 - D) / |M|^2, at least 0, where M is the mean of the channels and D the mean of
+    |X_c - M|^2: 1 for what all channels have alike, 0 for what one channel has alone.
+
+    Args:
+        spectra: (n_channels, n, 513).
+
+    Returns:
+        (n, 513) in [0, 1]; 1 everywhere for a mono song.
+    """
+    if len(spectra) == 1:
+        return np.ones(spectra.shape[1:], np.float32)
+    mid = spectra.mean(axis=0)
+    power = mid.real**2 + mid.imag**2
+    apart = (np.abs(spectra - mid) ** 2).mean(axis=0)
+    return np.asarray(np.maximum(0, 1 - apart / np.maximum(power, _TINY)), np.float32)
+
+
+def smooth(values: Float32, seconds: float) -> Float32:
+    """A running mean over (n,) frames, edges repeated."""
+    width = 2 * max(0, round(seconds / FRAME_SECONDS / 2)) + 1
+    padded = np.pad(values.astype(np.float64), width // 2, mode="edge")
+    return np.asarray(np.convolve(padded, np.full(width, 1 / width), "valid"), np.float32)
+
+
+def widen(flags: Bools, seconds: float) -> Bools:
+    """Flags (n,) and all frames within `seconds` of one."""
+    reach = round(seconds / FRAME_SECONDS)
+    return np.convolve(flags, np.ones(2 * reach + 1), "same")[: len(flags)] > 0.5
+
+
+def runs(flags: Bools) -> list[tuple[int, int]]:
+    """Start and end (not included) of each run of true flags (n,)."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+
+
+def vocal_sections(sound: Complex64, rules: Rules) -> Bools:
+    """Step 1, cheap and careful: leave out only what is too quiet to be sung.
+
+    Args:
+        sound: (n, 513) what is listened to.
+        rules: the constants.
+
+    Returns:
+        (n,) bool.
+    """
+    band = slice(round(BAND_HZ[0] / BIN_HZ), round(BAND_HZ[1] / BIN_HZ))
+    power = (np.abs(sound[:, band]) ** 2).sum(axis=1)
+    if not power.any():
+        return np.zeros(len(power), np.bool_)
+    level = smooth(power, rules.section_seconds)
+    loud = np.percentile(level, 95)
+    return widen(level > loud * 10 ** (rules.section_db / 10), rules.section_seconds)
+
+
+def follow(sound: Complex64, rules: Rules) -> Track:
+    """Steps 1 to 3.
+
+    Args:
+        sound: (n, 513) what is listened to.
+        rules: the constants.
+
+    Returns:
+        the track of all n frames.
+
+    Raises:
+        MissingExtraError: when librosa is not installed.
+    """
+    n = len(sound)
+    section = vocal_sections(sound, rules)
+    f0 = np.zeros(n, np.float32)
+    heard = sound.copy()
+    heard[:, : round(rules.high_pass_hz / BIN_HZ)] = 0
+    for start, end in runs(section):
+        if end - start >= SHORTEST:
+            f0[start:end] = _pyin(heard[start:end], rules)
+    f0 = refine(heard, f0, reach=rules.pitch_step)
+    return Track(section, f0 > 0, f0)
+
+
+def _pyin(sound: Complex64, rules: Rules) -> Float32:
+    """The pitch of some frames in Hz, 0 where nothing is voiced.
+
+    Mauch, Dixon: "pYIN: a fundamental frequency estimator using probabilistic threshold
+    distributions", 2014.
+    """
+    try:
+        import librosa
+    except ImportError:
+        raise MissingExtraError("librosa", extra="rules", purpose="the model 'rules'") from None
+    audio = synthesise(sound[None], GRID_22, (len(sound) - 1) * GRID_22.hop)[0]
+    audio /= max(float(np.sqrt(np.mean(audio**2))), _TINY)  # librosa's floors are not relative
+    f0, _, _ = librosa.pyin(
+        audio,
+        fmin=rules.f0_min,
+        fmax=rules.f0_max,
+        sr=GRID_22.sample_rate,
+        frame_length=PYIN_WINDOW,
+        hop_length=GRID_22.hop,
+        resolution=rules.pitch_step,
+        beta_parameters=rules.thresholds,
+        switch_prob=rules.switching,
+        fill_na=0.0,
+    )
+    return np.asarray(f0, np.float32)
+
+
+def refine(sound: Complex64, f0: Float32, *, reach: float) -> Float32:
+    """The pitch from how far the phases of its harmonics turn from frame to frame.
+
+    pYIN answers in steps. Near it, harmonic h turns by 2 pi f_h hop / sample_rate from one frame to
+    the next, so its frequency f_h is known modulo sample_rate / hop = 86 Hz, and pYIN says which
+    one. The pitch is the mean of f_h / h weighted by |X|^2 h^2, as the variance of f_h / h is, over
+    the first harmonics up to 4 kHz, forwards and backwards in time.
+
+    Args:
+        sound: (n, 513).
+        f0: (n,) in Hz, 0 where unknown.
+        reach: semitones by which the answer may differ from f0.
+
+    Returns:
+        (n,) in Hz.
+    """
+    n = len(f0)
+    if n < 2:
+        return f0
+    turn = GRID_22.sample_rate / GRID_22.hop
+    total, weight = np.zeros(n), np.full(n, _TINY)
+    for harmonic in range(1, 11):
+        target = harmonic * f0
+        bins = np.clip(np.rint(target / BIN_HZ), 0, N_MODEL_BINS - 1).astype(np.int64)
+        for step in (-1, 1):
+            other = np.clip(np.arange(n) + step, 0, n - 1)
+            here, there = sound[np.arange(n), bins], sound[other, bins]
+            phase = np.angle(there * here.conj()) * step / (2 * np.pi)  # turns per hop, mod 1
+            found = target + turn * (((phase - target / turn) + 0.5) % 1 - 0.5)
+            power = np.abs(here) * np.abs(there) * harmonic**2
+            power = np.where((target < REFINE_BELOW_HZ) & (other != np.arange(n)), power, 0)
+            total += power * found / harmonic
+            weight += power
+    ratio = np.where(f0 > 0, total / weight / np.maximum(f0, 1), 1)
+    ratio = np.where(weight > 2 * _TINY, ratio, 1)
+    limit = 2 ** (reach / 12)
+    return np.asarray(f0 * np.clip(ratio, 1 / limit, limit), np.float32)

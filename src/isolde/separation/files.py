@@ -1,0 +1,219 @@
+"""One song to its stem files, or a stream to a stream; which files is decided in `plan`.
+
+A song that fails leaves nothing behind.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from isolde.activity import Phrase
+from isolde.audio import AudioInfo, AudioReader, AudioWriter, subtype_for
+from isolde.core.errors import InputError
+from isolde.separation.load import load_separator
+from isolde.separation.phrases import PhraseSink
+from isolde.separation.separator import Separator
+from isolde.separation.settings import VOCALS, Settings, Song, paths_of
+
+BLOCK_SAMPLES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Separated:
+    """What was written.
+
+    Attributes:
+        song: the source.
+        paths: the file of each stem; of phrases, their folder.
+        seconds: of audio.
+        elapsed: seconds that it took.
+        warnings: one line each.
+        phrases: of the vocals, in order; None when they were not cut.
+    """
+
+    song: Song
+    paths: dict[str, Path]
+    seconds: float
+    elapsed: float
+    warnings: list[str] = field(default_factory=list)
+    phrases: list[Phrase] | None = None
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of audio for each second of work."""
+        return self.seconds / self.elapsed if self.elapsed else 0.0
+
+    @property
+    def files(self) -> list[Path]:
+        """Every file that was written, in the order of the stems."""
+        whole = {stem: [path] for stem, path in self.paths.items()}
+        if self.phrases is not None:
+            whole[VOCALS] = [phrase.path for phrase in self.phrases]
+        return [path for paths in whole.values() for path in paths]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        values: dict[str, Any] = {
+            "source": str(self.song.path),
+            "track": self.song.track,
+            "paths": {stem: str(path) for stem, path in self.paths.items()},
+            "seconds": round(self.seconds, 6),
+            "elapsed": round(self.elapsed, 3),
+            "real_time_factor": round(self.real_time_factor, 2),
+            "warnings": self.warnings,
+        }
+        if self.phrases is not None:
+            values["phrases"] = [
+                {"path": str(p.path), "start": round(p.start, 6), "end": round(p.end, 6)}
+                for p in self.phrases
+            ]
+        return values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Separated":
+        """What `to_dict` told."""
+        return cls(
+            Song(Path(values["source"]), values["track"]),
+            {stem: Path(path) for stem, path in values["paths"].items()},
+            values["seconds"],
+            values["elapsed"],
+            values["warnings"],
+            None
+            if values.get("phrases") is None
+            else [Phrase(Path(p["path"]), p["start"], p["end"]) for p in values["phrases"]],
+        )
+
+
+def separate_file(
+    song: Song, settings: Settings, *, progress: Callable[[float], None] | None = None
+) -> Separated:
+    """Separate one song into files.
+
+    Args:
+        song: the source.
+        settings: see `Settings`.
+        progress: called now and then with the share done, in [0, 1].
+
+    Raises:
+        AudioError: when it cannot be read or written; nothing is left behind.
+        InputError: when a setting cannot be used.
+        ModelError: when there is no such model.
+    """
+    began = time.perf_counter()
+    with AudioReader(
+        song.path, start=settings.start, end=settings.end, block_samples=BLOCK_SAMPLES
+    ) as reader:
+        separator, stems = _separator(reader.info, settings)
+        paths = paths_of(song, settings, stems)
+        for path in paths.values():
+            if path.exists() and path.samefile(song.path):
+                raise InputError(f"{path}: is the song itself: choose another folder with -o")
+        with ExitStack() as open_files:
+            sink = None
+            if settings.phrases:
+                sink = PhraseSink(paths[VOCALS], reader.info, settings)
+                open_files.enter_context(sink)
+            writers = {
+                stem: open_files.enter_context(_writer(path, reader.info, settings))
+                for stem, path in paths.items()
+                if sink is None or stem != VOCALS
+            }
+            n_samples = _pump(reader, separator, writers, progress, sink)
+        warnings = [*reader.notes(), *_notes(writers.values()), *(sink.notes() if sink else ())]
+    seconds, phrases = n_samples / separator.sample_rate, sink.phrases if sink else None
+    return Separated(song, paths, seconds, time.perf_counter() - began, warnings, phrases)
+
+
+def separate_stream(source: BinaryIO, target: BinaryIO, settings: Settings) -> list[str]:
+    """Separate audio from a stream into a stream of wav; only one stem fits.
+
+    Args:
+        source: wav of any length, or another format, which is read whole first.
+        target: gets wav.
+        settings: `stems` names the one stem; the first of the model when it is None.
+
+    Returns:
+        warnings, one line each.
+
+    Raises:
+        AudioError: when it cannot be read or written.
+        InputError: when a setting cannot be used.
+    """
+    if settings.phrases:
+        raise InputError("phrases are files, and do not fit into a stream: separate a file")
+    with AudioReader(source, start=settings.start, end=settings.end) as reader:
+        separator, stems = _separator(reader.info, settings)
+        if settings.stems is None:
+            stems = stems[:1]
+        if len(stems) != 1:
+            raise InputError(f"one stream holds one stem, not {', '.join(stems)}: give one --stem")
+        with AudioWriter(
+            target,
+            sample_rate=reader.info.sample_rate,
+            n_channels=reader.info.n_channels,
+            subtype=subtype_for("wav", like=reader.info, bit_depth=settings.bit_depth),
+            clip=settings.clip,
+        ) as writer:
+            _pump(reader, separator, {stems[0]: writer}, None)
+        return [*reader.notes(), *_notes([writer])]
+
+
+def _separator(info: AudioInfo, settings: Settings) -> tuple[Separator, tuple[str, ...]]:
+    separator = load_separator(
+        settings.model,
+        sample_rate=info.sample_rate,
+        n_channels=info.n_channels,
+        threads=settings.n_threads,
+        mask=settings.mask,
+        threshold=settings.threshold,
+        strength=settings.strength,
+        gate=settings.gate,
+    )
+    return separator, settings.chosen(separator.stems)
+
+
+def _writer(path: Path, info: AudioInfo, settings: Settings) -> AudioWriter:
+    return AudioWriter(
+        path,
+        sample_rate=info.sample_rate,
+        n_channels=info.n_channels,
+        subtype=subtype_for(settings.container, like=info, bit_depth=settings.bit_depth),
+        tags=info.tags,
+        clip=settings.clip,
+        overwrite=settings.overwrite,
+        container=settings.container,
+    )
+
+
+def _pump(
+    reader: AudioReader,
+    separator: Separator,
+    writers: dict[str, AudioWriter],
+    progress: Callable[[float], None] | None,
+    sink: PhraseSink | None = None,
+) -> int:
+    """Everything from the reader through the separator to the writers; samples read."""
+    targets: dict[str, AudioWriter | PhraseSink] = {**writers}
+    if sink is not None:
+        targets[VOCALS] = sink
+    n_samples = 0
+    for block in reader:
+        n_samples += block.shape[1]
+        if sink is not None:
+            sink.hear(block)
+        stems = separator.feed(block)
+        for stem, writer in targets.items():
+            writer.write(stems[stem])
+        if progress and reader.n_samples:
+            progress(n_samples / reader.n_samples)
+    stems = separator.flush()
+    for stem, writer in targets.items():
+        writer.write(stems[stem])
+    return n_samples
+
+
+def _notes(writers: Iterable[AudioWriter]) -> list[str]:
+    return [note for writer in writers if (note := writer.clipping_note())]

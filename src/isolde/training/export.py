@@ -1,0 +1,89 @@
+"""From a training run to a model that `isolde separate --model` takes: a graph and its card."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from isolde.core.errors import InputError
+from isolde.models.catalogue import Card, Model, save
+from isolde.networks.onnx.packing import packed
+from isolde.training.checkpoint import Checkpoint
+from isolde.training.loop import BEST, RECIPE, STATE
+from isolde.training.recipe import Recipe
+
+
+def trained(run: Path, *, best: bool = False) -> tuple[nn.Module, Recipe, int]:
+    """The averaged network of a run, its recipe, and the steps it has had.
+
+    Args:
+        run: folder of the run.
+        best: take the checkpoint with the highest validation score instead of the last one.
+
+    Raises:
+        InputError: when the folder holds no run, or no best checkpoint.
+    """
+    state, recipe_file = run / (BEST if best else STATE), run / RECIPE
+    if not state.is_file() or not recipe_file.is_file():
+        missing = "best checkpoint" if best and recipe_file.is_file() else "training run"
+        raise InputError(f"{run}: holds no {missing}: give the folder that `isolde train` wrote")
+    values = json.loads(recipe_file.read_text(encoding="utf-8"))
+    recipe = Recipe.from_dict(values, where=str(recipe_file))
+    found = Checkpoint.load(state)
+    network = recipe.task.build()
+    network.load_state_dict(found.averaged)
+    return network.eval(), recipe, found.step
+
+
+def publish(
+    run: Path,
+    folder: Path,
+    *,
+    name: str,
+    summary: str,
+    licence: str,
+    data: Sequence[str] = (),
+    metrics: Mapping[str, Any] | None = None,
+    limits: str = "",
+    best: bool = False,
+    bits: int = 32,
+) -> Model:
+    """Write the model of a run.
+
+    Args:
+        run: folder of the run.
+        folder: for the model's two files.
+        name: of the model.
+        summary: one line.
+        licence: of the weights: what the training data allow.
+        data: what it was trained on, with licences.
+        metrics: what was measured.
+        limits: what it is known not to do.
+        best: take the checkpoint with the highest validation score instead of the last one.
+        bits: of the stored weights, see `networks.packing`; the graph computes as before.
+
+    Raises:
+        InputError: when the folder holds no run, or one of a kind that no separator can use.
+    """
+    network, recipe, step = trained(run, best=best)
+    task = recipe.task
+    card = Card(
+        name=name,
+        summary=summary,
+        stems=task.stems,
+        residual=task.residual,
+        look_ahead=task.look_ahead,
+        past=task.past,
+        features=task.features,
+        sha256="",
+        licence=licence,
+        data=tuple(data),
+        metrics=dict(metrics or {}),
+        limits=limits,
+        recipe={**recipe.to_dict(), "steps_done": step},
+        synthesis=task.synthesis,
+    )
+    graph = task.graph(network)
+    return save(folder, card, packed(graph, bits=bits))

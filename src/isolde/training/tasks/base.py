@@ -1,0 +1,128 @@
+"""What the training loop asks of a kind of network; it knows none of them.
+
+A task is a frozen dataclass: its fields are the network's part of a recipe, its methods build the
+network, make its examples, say how wrong it is and how good, and write its graph. It keeps nothing
+between calls, so that a step depends on the recipe and on its number alone.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from isolde.core.features import Features
+from isolde.core.stage import Complex64
+from isolde.datasets.mixing.library import Entry
+from isolde.datasets.mixing.voices import Remix
+
+STATISTICS_FIRST = 2**40
+"""Examples from this number on are for per-bin statistics: training never draws so far."""
+
+
+class Examples(Protocol):
+    """Where examples come from: number i is the same whenever and wherever it is made."""
+
+    def labelled(self, index: int, n_frames: int) -> tuple[Complex64, Complex64, NDArray[np.bool_]]:
+        """Spectra (n_frames, 513) of voice and backing, and where the voice sounds, (n_frames,)."""
+        ...
+
+
+class Task(Protocol):
+    """A kind of network and how it learns."""
+
+    kind: ClassVar[str]
+    """Its name in recipes."""
+
+    @property
+    def score(self) -> str:
+        """What `validate` gives, with its unit, for people to read."""
+        ...
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The stems that it needs apart, as `Library` takes them."""
+        ...
+
+    @property
+    def features(self) -> Features:
+        """What the network is fed with."""
+        ...
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """What its masks give, in order; none for a network that only finds."""
+        ...
+
+    @property
+    def residual(self) -> str:
+        """The stem that its masks leave."""
+        ...
+
+    @property
+    def synthesis(self) -> str:
+        """The windows that it learns with, as `spectrum.Grid` has them: "long" or "short"."""
+        ...
+
+    @property
+    def look_ahead(self) -> int:
+        """Frames after the one that an answer is for."""
+        ...
+
+    @property
+    def past(self) -> int:
+        """Frames of silence that a stream is fed before a song's first."""
+        ...
+
+    def examples(self, entries: Sequence[Entry], remix: Remix, *, seed: int) -> Any:
+        """What makes the examples of these songs, for `prepare` and `batch`.
+
+        Raises:
+            InputError: when the songs do not hold what is to be learnt.
+        """
+        ...
+
+    def build(self) -> nn.Module:
+        """A new network; its random weights follow torch's seed."""
+        ...
+
+    def prepare(self, network: Any, examples: Any) -> None:
+        """Set the network's constants, its per-bin statistics, before the first step."""
+        ...
+
+    def batch(self, examples: Any, indices: Sequence[int], *, frames: int, step: int) -> Any:
+        """The examples of one step, or one process's part of them.
+
+        Args:
+            examples: where they come from.
+            indices: which.
+            frames: answers that count in each.
+            step: of the training, from 0.
+
+        Returns:
+            a dataclass of tensors, the first axis over the examples.
+        """
+        ...
+
+    def loss(self, network: Any, batch: Any, *, step: int) -> Tensor:
+        """How wrong the network is on a batch: a mean over its examples, one number."""
+        ...
+
+    def validate(self, network: Any, songs: Sequence[Entry], *, step: int) -> tuple[float, float]:
+        """Median and mean of the score over songs; the more the better.
+
+        Args:
+            network: in evaluation mode, on the CPU.
+            songs: with voice and backing.
+            step: how many steps the network has had.
+        """
+        ...
+
+    def graph(self, network: Any) -> bytes:
+        """The trained network as the ONNX graph that a separator runs.
+
+        Raises:
+            InputError: when this kind of training gives nothing that a separator can use.
+        """
+        ...

@@ -1,0 +1,51 @@
+"""How good masks are, heard on whole songs; it never trains and knows no network."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from isolde.core.masks import readout
+from isolde.core.spectrum import GRID_22, Grid, analyse, synthesise
+from isolde.core.stage import Complex64, Float32
+from isolde.datasets.mixing.library import FULL_SCALE, Entry
+
+Masks = Callable[[Complex64], Float32]
+"""From a mixture's spectra (n_channels, n, 513) to the vocals' mask (1 or n_channels, n, 513)."""
+
+Activity = Callable[[Complex64], Float32]
+"""From a mixture's spectra to the probability (n,) that the voice sounds in a frame."""
+
+
+def sounds_of(entry: Entry) -> tuple[Float32, Float32]:
+    """The vocals and the mixture of a song, (2, n_samples) each, at 22,050 Hz."""
+    assert entry.vocals is not None and entry.accompaniment is not None
+    vocals = entry.vocals.astype(np.float32) / np.float32(FULL_SCALE)
+    return vocals, vocals + entry.accompaniment.astype(np.float32) / np.float32(FULL_SCALE)
+
+
+def song_usdr(masks: Masks, entry: Entry, *, kind: str = "soft", grid: Grid = GRID_22) -> float:
+    """USDR of the vocals of one song in dB: 10 log10 of the voice's energy over the error's."""
+    vocals, mixture = sounds_of(entry)
+    spectra = analyse(mixture, grid)
+    mask = readout(masks(spectra), kind)
+    estimate = synthesise(spectra * mask, grid, mixture.shape[1])
+    error = float(np.sum((vocals - estimate) ** 2)) + 1e-9
+    return float(10 * np.log10(float(np.sum(vocals**2)) / error + 1e-9))
+
+
+def usdr(
+    masks: Masks, entries: Iterable[Entry], *, kind: str = "soft", grid: Grid = GRID_22
+) -> tuple[float, float]:
+    """Median and mean uSDR over songs, in dB."""
+    scores = [song_usdr(masks, entry, kind=kind, grid=grid) for entry in entries]
+    return float(np.median(scores)), float(np.mean(scores))
+
+
+def accuracy(activity: Activity, entries: Iterable[Entry]) -> tuple[float, float]:
+    """Median and mean over songs of the share of frames in which `activity` is right at 0.5."""
+    shares = []
+    for entry in entries:
+        found = activity(analyse(sounds_of(entry)[1], GRID_22)) > 0.5
+        n = min(len(found), len(entry.activity))
+        shares.append(float(np.mean(found[:n] == entry.activity[:n])))
+    return float(np.median(shares)), float(np.mean(shares))

@@ -1,0 +1,151 @@
+"""Sound in m4a and video files is read by way of PyAV; without PyAV one line says what to do."""
+
+import importlib
+import io
+import sys
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from isolde.audio import AudioReader, containers, info, read
+from isolde.core.errors import AudioError, InputError, MissingExtraError
+
+needs_av = pytest.mark.skipif(
+    not containers.is_available(), reason="PyAV is not installed: the extra 'av'"
+)
+
+
+def sweep(rate: int, n: int, channels: int) -> np.ndarray:
+    t = np.arange(n) / rate
+    rows = [0.4 * np.sin(2 * np.pi * (200 + 60 * c) * t * (1 + t)) for c in range(channels)]
+    return np.stack(rows).astype(np.float32)
+
+
+def encode(target, form: str, codec: str, audio: np.ndarray, rate: int, *, video: bool = False):
+    av = importlib.import_module("av")
+    layout = {1: "mono", 2: "stereo", 6: "5.1"}[audio.shape[0]]
+    with av.open(target, "w", format=form) as container:
+        container.metadata["title"] = "Für Élise"
+        container.metadata["artist"] = "Bjørk"
+        if video:
+            picture = container.add_stream("mpeg4", rate=25)
+            picture.width = picture.height = 64
+        stream = container.add_stream(codec, rate=rate, layout=layout)
+        stream.bit_rate = 256000
+        if video:
+            for _ in range(10):
+                image = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8))
+                container.mux(picture.encode(image))
+            container.mux(picture.encode(None))
+        frame = av.AudioFrame.from_ndarray(audio, format="fltp", layout=layout)
+        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+@needs_av
+@pytest.mark.parametrize(
+    ("name", "form", "codec", "rate", "channels", "padding"),
+    [
+        ("x.m4a", "ipod", "aac", 44100, 2, 1024),
+        ("x.m4a", "ipod", "aac", 22050, 1, 1024),
+        ("x.mp4", "mp4", "aac", 48000, 6, 1024),
+        ("x.m4a", "ipod", "alac", 44100, 2, 0),
+        ("x.webm", "webm", "libopus", 48000, 2, 0),
+        ("x.mkv", "matroska", "flac", 44100, 2, 0),
+    ],
+)
+def test_containers_keep_place_tags_and_length(
+    tmp_path, name, form, codec, rate, channels, padding
+):
+    audio = sweep(rate, rate + 17, channels)
+    encode(str(tmp_path / name), form, codec, audio, rate)
+    seen = info(tmp_path / name)
+    assert (seen.sample_rate, seen.n_channels, seen.n_samples) == (rate, channels, None)
+    assert seen.seconds == pytest.approx(1.0, abs=0.05)
+    assert dict(seen.tags) == {"title": "Für Élise", "artist": "Bjørk"}
+    back, back_rate = read(tmp_path / name)
+    assert back_rate == rate
+    assert 0 <= back.shape[1] - audio.shape[1] <= padding
+    for channel in range(channels):
+        if (channels, channel) == (6, 3):
+            continue  # the subwoofer: AAC keeps only its bass
+        fit = np.fft.rfft(back[channel], 4 * rate) * np.conj(np.fft.rfft(audio[channel], 4 * rate))
+        assert int(np.argmax(np.fft.irfft(fit))) == 0
+
+
+@needs_av
+def test_the_sound_of_a_video_in_any_blocks_and_ranges(tmp_path):
+    audio = sweep(44100, 50000, 2)
+    encode(str(tmp_path / "x.mp4"), "mp4", "aac", audio, 44100, video=True)
+    whole, _ = read(tmp_path / "x.mp4")
+    for start, end, size in [(0, 50000, 777), (12345, 40000, 65536), (49999, 50000, 1)]:
+        with AudioReader(
+            tmp_path / "x.mp4", start=start / 44100, end=end / 44100, block_samples=size
+        ) as reader:
+            part = np.concatenate(list(reader), axis=1)
+            assert reader.n_samples == end - start
+        assert np.array_equal(part, whole[:, start:end])
+    with pytest.raises(InputError, match="so it cannot end at 9"):
+        read(tmp_path / "x.mp4", end=9)
+    with pytest.raises(InputError, match="so it cannot start at 9"):
+        read(tmp_path / "x.mp4", start=9)
+
+
+@needs_av
+def test_the_contents_count_not_the_name(tmp_path):
+    audio = sweep(44100, 5000, 1)
+    encode(str(tmp_path / "song.m4a"), "ipod", "alac", audio, 44100)
+    data = (tmp_path / "song.m4a").read_bytes()
+    (tmp_path / "song.mp3").write_bytes(data)
+    wanted, _ = read(tmp_path / "song.m4a")
+    assert np.array_equal(read(tmp_path / "song.mp3")[0], wanted)
+    assert np.array_equal(read(io.BytesIO(data))[0], wanted)
+
+
+@needs_av
+def test_containers_without_sound_or_sense(tmp_path):
+    av = importlib.import_module("av")
+    with av.open(str(tmp_path / "mute.mp4"), "w") as container:
+        picture = container.add_stream("mpeg4", rate=25)
+        picture.width = picture.height = 64
+        image = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8))
+        container.mux(picture.encode(image))
+        container.mux(picture.encode(None))
+    with pytest.raises(AudioError, match=r"mute\.mp4: has no sound in it"):
+        info(tmp_path / "mute.mp4")
+    (tmp_path / "broken.m4a").write_bytes((tmp_path / "mute.mp4").read_bytes()[:40] + bytes(5000))
+    with pytest.raises(AudioError, match=r"broken\.m4a: not audio"):
+        info(tmp_path / "broken.m4a")
+
+
+@needs_av
+def test_a_cut_container_is_noted(tmp_path):
+    encode(str(tmp_path / "x.mka"), "matroska", "flac", sweep(44100, 5 * 44100, 2), 44100)
+    data = (tmp_path / "x.mka").read_bytes()
+    with AudioReader(tmp_path / "x.mka") as reader:
+        assert sum(block.shape[1] for block in reader) == 5 * 44100
+        assert reader.notes() == []
+    (tmp_path / "x.mka").write_bytes(data[: len(data) // 2])
+    with AudioReader(tmp_path / "x.mka") as reader:
+        assert 44100 < sum(block.shape[1] for block in reader) < 4 * 44100
+        assert "before the length that it claims" in reader.notes()[0]
+
+
+def test_without_pyav_one_line_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    start = b"\0\0\0\x20ftypM4A " + bytes(100)
+    for name in ("song.m4a", "song.mp3"):
+        (tmp_path / name).write_bytes(start)
+        with pytest.raises(MissingExtraError, match=r"pip install 'isolde\[av\]'") as caught:
+            info(tmp_path / name)
+        assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_pyav_is_not_imported_for_other_files(tmp_path):
+    # The import of `isolde.audio` and reading wav must not pay for FFmpeg.
+    import subprocess
+
+    code = "import sys, isolde.audio; assert 'av' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,305 @@
+"""Whatever is wrong with a file is said in one line, and nothing half-written stays behind."""
+
+import io
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isolde.audio import AudioReader, AudioWriter, decoders, encoders, id3, info, mpeg, read, write
+from isolde.core.errors import AudioError, InputError
+
+IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def noise(n: int, channels: int = 2) -> np.ndarray:
+    audio = np.random.default_rng(n).uniform(-0.9, 0.9, (channels, n))
+    return audio.astype(np.float32)
+
+
+def refusal(path: object, **options) -> str:
+    with pytest.raises(AudioError) as caught:
+        read(path, **options)  # type: ignore[arg-type]
+    message = str(caught.value)
+    assert "\n" not in message and str(path) in message
+    return message
+
+
+def test_sources_that_are_not_there_or_not_audio(tmp_path):
+    assert "no such file" in refusal(tmp_path / "none.wav")
+    assert "is a folder" in refusal(tmp_path)
+    (tmp_path / "empty.wav").touch()
+    assert "is empty (0 bytes)" in refusal(tmp_path / "empty.wav")
+    for name in ("text.wav", "text.mp3", "text.raw", "text"):
+        (tmp_path / name).write_text("these are words, not samples; " * 500)
+        assert "not audio" in refusal(tmp_path / name)
+    assert "cannot be opened" in refusal("nul\0byte.wav") or os.name == "nt"
+
+
+@pytest.mark.skipif(IS_ROOT, reason="root may read everything")
+def test_source_without_permission(tmp_path):
+    write(tmp_path / "x.wav", noise(10), 44100)
+    (tmp_path / "x.wav").chmod(0)
+    assert "may not be read" in refusal(tmp_path / "x.wav")
+
+
+def test_source_without_permission_by_proxy(tmp_path, monkeypatch):
+    write(tmp_path / "x.wav", noise(10), 44100)
+
+    def denied(*_args, **_kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+    assert "may not be read: check its permissions" in refusal(tmp_path / "x.wav")
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3"])
+def test_a_cut_file_is_an_error_where_it_ends_and_readable_before(tmp_path, kind):
+    path = tmp_path / f"x.{kind}"
+    write(path, noise(100000), 44100)
+    whole, _ = read(path)
+    os.truncate(path, path.stat().st_size * 6 // 10)
+    message = refusal(path)
+    assert "cut short or damaged" in message or "damaged somewhere after" in message
+    assert "read up to end=" in message
+    assert info(path).n_samples == 100000
+    part, _ = read(path, end=1.0)
+    assert np.array_equal(part, whole[:, :44100])
+    blocks = []
+    with pytest.raises(AudioError), AudioReader(path, block_samples=4096) as reader:
+        blocks.extend(reader)
+    assert sum(block.shape[1] for block in blocks) > 50000
+
+
+def test_a_cut_ogg_declares_no_length_but_is_noted(tmp_path):
+    path = tmp_path / "x.ogg"
+    write(path, noise(200000), 44100)
+    with AudioReader(path) as reader:
+        assert sum(block.shape[1] for block in reader) == 200000
+        assert reader.notes() == []
+    os.truncate(path, path.stat().st_size * 6 // 10)
+    with AudioReader(path) as reader:
+        assert 50000 < sum(block.shape[1] for block in reader) < 200000
+        assert "no end mark" in reader.notes()[0]
+
+
+def test_a_damaged_flac_is_an_error(tmp_path):
+    path = tmp_path / "x.flac"
+    write(path, noise(100000), 44100)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 3000] = bytes(3000)
+    path.write_bytes(data)
+    assert "damaged somewhere after" in refusal(path)
+
+
+def test_an_mp3_without_a_length_is_read_to_its_end(tmp_path):
+    # A loud start and a quiet rest: a variable bit rate, so that a guess from the first is wrong.
+    audio = noise(400000, 1)
+    audio[:, 40000:] *= np.float32(1e-3)
+    path = tmp_path / "x.mp3"
+    write(path, audio, 44100)
+    whole, _ = read(path)
+    data = path.read_bytes()
+    first = mpeg._parse_frame(data[:4])
+    assert first is not None and data[4 + first.side_bytes :][:4] in (b"Xing", b"Info")
+    tag = id3.build_tag({"title": "Bare"})
+    path.write_bytes(tag + data[first.n_bytes :])
+    assert sf.info(path).frames < 390000  # libsndfile guesses
+    bare, _ = read(path)
+    assert np.array_equal(read(io.BytesIO(path.read_bytes()))[0], bare)
+    assert dict(info(path).tags) == {"title": "Bare"}
+    # The first frame also told the encoder's padding, so some samples more remain.
+    assert 400000 <= bare.shape[1] == info(path).n_samples <= 400000 + 3 * 1152
+    extra = bare.shape[1] - whole.shape[1]
+    shifts = [
+        s
+        for s in range(extra + 1)
+        if np.allclose(bare[:, s + 5000 : s + 6000], whole[:, 5000:6000], atol=1e-6)
+    ]
+    assert len(shifts) == 1
+    assert np.allclose(bare[:, shifts[0] + 5000 :][:, :394000], whole[:, 5000:399000], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
+def test_ranges_outside_of_the_file_are_refused(tmp_path, kind):
+    path = tmp_path / f"x.{kind}"
+    write(path, noise(44100), 44100)
+    for options, message in [
+        ({"start": 0.5, "end": 0.5}, "the end must be after the start"),
+        ({"start": 0.5, "end": 0.25}, "the end must be after the start"),
+        ({"start": -0.1}, "the start must be 0 or more"),
+        ({"start": float("nan")}, "the start must be 0 or more"),
+        ({"start": 1.0}, r"lasts 1\.000 s, so it cannot start at 1\.000 s"),
+        ({"end": 1.1}, r"lasts 1\.000 s, so it cannot end at 1\.100 s"),
+        ({"start": 0.5, "end": 0.500001}, "holds no sample"),
+        ({"block_samples": 0}, "must have 1 or more"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            AudioReader(path, **options)
+    assert read(path, start=0.5, end=1.0)[0].shape == (2, 22050)
+
+
+def test_existing_files_are_kept_unless_told(tmp_path):
+    path = tmp_path / "x.wav"
+    path.write_bytes(b"precious")
+    with pytest.raises(AudioError, match="exists already: choose another name"):
+        write(path, noise(10), 44100)
+    assert path.read_bytes() == b"precious"
+    with (
+        pytest.raises(RuntimeError),
+        AudioWriter(path, sample_rate=44100, n_channels=2, overwrite=True) as writer,
+    ):
+        writer.write(noise(10))
+        raise RuntimeError
+    assert path.read_bytes() == b"precious"
+    write(path, noise(10), 44100, overwrite=True)
+    assert read(path)[0].shape == (2, 10)
+    assert [p.name for p in tmp_path.iterdir()] == ["x.wav"]
+
+
+def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
+    writer = AudioWriter(tmp_path / "x.wav", sample_rate=44100, n_channels=2)
+    (tmp_path / "x.wav").write_bytes(b"precious")
+    with pytest.raises(AudioError, match="exists already"):
+        writer.close()
+    assert (tmp_path / "x.wav").read_bytes() == b"precious"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.wav"]
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize("what", [KeyboardInterrupt, ValueError, SystemExit])
+def test_no_part_of_a_file_survives_an_interruption(tmp_path, kind, what):
+    path = tmp_path / "deep" / "new" / f"x.{kind}"
+    with pytest.raises(what), AudioWriter(path, sample_rate=44100, n_channels=2) as writer:
+        writer.write(noise(50000))
+        assert not path.exists()
+        raise what
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(InputError, match="it was aborted"):
+        writer.write(noise(10))
+
+
+@pytest.mark.parametrize("kind", ["flac", "ogg", "mp3"])
+def test_an_interruption_inside_libsndfile_is_not_lost(tmp_path, monkeypatch, kind):
+    def interrupted(*_args):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        with AudioWriter(tmp_path / f"x.{kind}", sample_rate=44100, n_channels=2) as writer:
+            monkeypatch.setattr(encoders, "write_fully", interrupted)
+            for _ in range(20):
+                writer.write(noise(44100))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_targets_that_cannot_be(tmp_path):
+    with pytest.raises(AudioError, match="is a folder: name a file in it"):
+        write(_folder(tmp_path / "x.wav"), noise(10), 44100, overwrite=True)
+    (tmp_path / "file").touch()
+    with pytest.raises(AudioError, match="a part of its folder is a file"):
+        write(tmp_path / "file" / "sub" / "x.wav", noise(10), 44100)
+    with pytest.raises(AudioError, match="name is too long"):
+        write(tmp_path / f"{'x' * 300}.wav", noise(10), 44100)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "x.wav"]
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+@pytest.mark.skipif(IS_ROOT, reason="root may write everywhere")
+def test_target_in_a_folder_without_permission(tmp_path):
+    tmp_path.chmod(0o555)
+    with pytest.raises(AudioError, match="check the permissions of the folder"):
+        write(tmp_path / "x.wav", noise(10), 44100)
+
+
+def test_blocks_of_another_shape_are_refused(tmp_path):
+    with AudioWriter(tmp_path / "x.wav", sample_rate=44100, n_channels=2) as writer:
+        for shape in [(1, 5), (5, 2), (10,)]:
+            with pytest.raises(InputError, match=r"opened for \(2, n\)"):
+                writer.write(np.zeros(shape, np.float32))
+        writer.write(np.zeros((2, 0), np.float32))
+        writer.write(noise(5))
+    assert read(tmp_path / "x.wav")[0].shape == (2, 5)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 KiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if not IS_ROOT or shutil.which("mount") is None:
+        pytest.skip("mounting a small file system needs root")
+    options = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    if subprocess.run(options, capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "opus", "mp3"])
+def test_a_full_disk_is_told_and_left_empty(small_disk, kind):
+    with pytest.raises(AudioError, match="the disk is full: make room") as caught:
+        with AudioWriter(small_disk / f"x.{kind}", sample_rate=48000, n_channels=2) as writer:
+            for _ in range(200):
+                writer.write(noise(9600))
+    assert "\n" not in str(caught.value) and f"x.{kind}" in str(caught.value)
+    assert list(small_disk.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "opus", "mp3"])
+def test_a_disk_that_fills_with_the_last_bytes_is_told(small_disk, kind):
+    room = 3000
+    (small_disk / "other").write_bytes(bytes(60 * 1024))
+    with pytest.raises(AudioError, match="the disk is full"):
+        write(small_disk / f"x.{kind}", noise(4 * room), 48000)
+    assert [p.name for p in small_disk.iterdir()] == ["other"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.parametrize("kind", ["wav", "flac"])
+def test_a_full_device_is_told_and_never_replaced(kind):
+    before = os.stat("/dev/full").st_ino
+    with pytest.raises(AudioError, match="the disk is full"):
+        write("/dev/full", noise(100000), 44100, container=kind, overwrite=True)
+    assert os.stat("/dev/full").st_ino == before
+
+
+def test_links_are_followed_not_replaced(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "x.wav").touch()
+    (tmp_path / "link.wav").symlink_to(tmp_path / "real" / "x.wav")
+    write(tmp_path / "link.wav", noise(10), 44100, overwrite=True)
+    assert (tmp_path / "link.wav").is_symlink()
+    assert read(tmp_path / "real" / "x.wav")[0].shape == (2, 10)
+
+
+def test_names_of_streams():
+    with open(os.devnull, "rb") as stream:
+        assert decoders.stream_name(stream) == os.devnull
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_spliced_files_read_like_joined_bytes(data):
+    inner = bytes(range(100))
+    extra = bytes(range(200, 200 + data.draw(st.integers(1, 30))))
+    place = data.draw(st.integers(0, 100))
+    whole = inner[:place] + extra + inner[place:]
+    spliced = mpeg.SplicedFile(io.BytesIO(inner), place, extra)
+    for _ in range(5):
+        at, size = data.draw(st.integers(0, 140)), data.draw(st.integers(-1, 140))
+        assert spliced.seek(at) == at
+        wanted = whole[at:] if size < 0 else whole[at : at + size]
+        assert spliced.read(size) == wanted
+        assert spliced.tell() == at + len(wanted)
+    assert spliced.seek(0, io.SEEK_END) == len(whole)

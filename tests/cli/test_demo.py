@@ -1,0 +1,64 @@
+"""The demo does the main job, and the doctor finds what is broken."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from isolde.audio import info
+from isolde.cli import main
+from isolde.cli._demo import run_demo
+from isolde.cli._doctor import examine
+
+
+def test_the_demo_separates_measures_and_draws(tmp_path: Path):
+    done = run_demo(tmp_path / "out")
+    assert done.vocals_usdr > done.mixture_usdr + 4  # 7 dB when it was written
+    assert done.accompaniment_usdr > 4
+    assert done.separated.seconds == 20.0
+    for path in (done.mixture, *done.separated.paths.values()):
+        assert info(path).n_samples == 882_000
+    assert done.picture is not None and done.picture.read_bytes().startswith(b"\x89PNG")
+    again = run_demo(tmp_path / "out")  # replaces its own files, and only those
+    assert again.vocals_usdr == done.vocals_usdr
+
+
+def test_the_doctor_finds_nothing_broken_here(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["isolde", "doctor"])
+    main_code = 0
+    try:
+        main()
+    except SystemExit as stop:
+        main_code = int(stop.code or 0)
+    said = capsys.readouterr().out
+    assert main_code == 0
+    assert "model vocals" in said and "broken" not in said
+
+
+def test_the_doctor_sees_a_damaged_model(monkeypatch, tmp_path: Path):
+    from isolde.models import catalogue
+
+    shipped = catalogue.find("vocals")
+    (tmp_path / "vocals.onnx").write_bytes(shipped.path.read_bytes()[:-10])
+    (tmp_path / "vocals.json").write_text(shipped.card.to_json())
+    monkeypatch.setattr(catalogue, "_shipped", lambda: tmp_path)
+    states = {finding.name: finding.state for finding in examine()}
+    assert states["model vocals"] == "broken"
+
+
+def test_a_missing_extra_is_no_fault(monkeypatch):
+    from isolde.cli import _doctor as doctor
+
+    real = doctor._version
+    monkeypatch.setattr(doctor, "_version", lambda name: None if name == "av" else real(name))
+    found = {finding.name: finding for finding in examine()}
+    assert found["av"].state == "missing" and "isolde[av]" in found["av"].detail
+
+
+@pytest.mark.parametrize("package", ["numpy", "onnxruntime"])
+def test_a_missing_needed_package_is_a_fault(monkeypatch, package: str):
+    from isolde.cli import _doctor as doctor
+
+    real = doctor._version
+    monkeypatch.setattr(doctor, "_version", lambda name: None if name == package else real(name))
+    assert {f.name: f.state for f in examine()}[package] == "broken"

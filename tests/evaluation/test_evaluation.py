@@ -1,0 +1,236 @@
+"""The machinery of a table: songs, candidates, runs that resume, tables, peers by command line."""
+
+import json
+import os
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from isolde.core.errors import AudioError, InputError
+from isolde.evaluation import exports, tables
+from isolde.evaluation.candidates import baselines
+from isolde.evaluation.candidates.candidate import Candidate
+from isolde.evaluation.runner import evaluate, read_results
+from isolde.evaluation.scoring import Result
+from isolde.evaluation.songs import Stems, find_songs
+from isolde.evaluation.summaries import paired
+
+RATE = 8000
+
+
+def leaky(mixture, sample_rate, *, gain):
+    """A separator that gives the mixture at a gain: its uSDR follows from the energies."""
+    return {"vocals": (gain * mixture).astype(np.float32)}
+
+
+def broken(mixture, sample_rate):
+    raise ValueError("the network\nis gone")
+
+
+def killed(mixture, sample_rate):
+    if mixture.max() > 0.9:  # by one song only, see below
+        os._exit(9)
+    return {"vocals": mixture}
+
+
+def truth(stems: Stems):
+    return {"vocals": stems.vocals}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Three songs in the musdb layout, float WAV, 1.5 s; vocals 6 dB above each of two others."""
+    generator = np.random.default_rng(0)
+    for number, artist in enumerate(("Ann", "Ben", "Ann")):
+        folder = tmp_path / "data" / "test" / f"{artist} - Song {number}"
+        folder.mkdir(parents=True)
+        for stem, level in (("vocals", 0.1), ("drums", 0.05), ("other", 0.05)):
+            samples = level * generator.standard_normal((RATE * 3 // 2, 2))
+            soundfile.write(folder / f"{stem}.wav", samples, RATE, subtype="FLOAT")
+    return tmp_path / "data"
+
+
+def test_songs_are_found_with_their_artists(data):
+    songs = find_songs(data)
+    assert [song.track for song in songs] == [
+        "test/Ann - Song 0",
+        "test/Ann - Song 2",
+        "test/Ben - Song 1",
+    ]
+    assert [song.artist for song in songs] == ["Ann", "Ann", "Ben"]
+    assert [song.track for song in find_songs(data, limit=2)] == [
+        "test/Ann - Song 0",
+        "test/Ann - Song 2",
+    ]
+    stems = songs[0].load()
+    assert stems.mixture.shape == (2, RATE * 3 // 2) and stems.seconds == 1.5
+    assert np.array_equal(stems.mixture, stems.vocals + stems.accompaniment)
+
+
+def test_a_mixture_file_is_the_mixture(data):
+    folder = data / "test" / "Ben - Song 1"
+    limited = np.full((RATE * 3 // 2, 2), 0.25)
+    soundfile.write(folder / "mixture.wav", limited, RATE, subtype="FLOAT")
+    stems = find_songs(data)[2].load()
+    assert np.all(stems.mixture == 0.25)
+    for stem in ("drums", "other"):
+        (folder / f"{stem}.wav").unlink()
+    pair = find_songs(data)[2].load()
+    assert np.array_equal(pair.accompaniment, pair.mixture - pair.vocals)
+
+
+def test_a_manifest_names_the_same_songs(data, tmp_path):
+    lines = []
+    for folder in sorted((data / "test").iterdir()):
+        stems = {path.stem: str(path.relative_to(tmp_path)) for path in folder.iterdir()}
+        lines.append(json.dumps({"track": folder.name, "artist": "X", "stems": stems}))
+    manifest = tmp_path / "songs.jsonl"
+    manifest.write_text("\n".join(lines) + "\n\n")
+    songs = find_songs(manifest)
+    assert [song.artist for song in songs] == ["X"] * 3
+    assert np.array_equal(songs[0].load().vocals, find_songs(data)[0].load().vocals)
+    manifest.write_text(lines[0] + '\n{"stems": 3}\n')
+    with pytest.raises(InputError, match="line 2"):
+        find_songs(manifest)
+
+
+def test_data_that_cannot_be_used_is_refused_with_its_name(data, tmp_path):
+    with pytest.raises(InputError, match="nowhere"):
+        find_songs(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no songs"):
+        find_songs(tmp_path / "empty")
+    short = data / "test" / "Ben - Song 1" / "drums.wav"
+    soundfile.write(short, np.zeros((9, 2)), RATE)
+    with pytest.raises(AudioError, match="Ben"):
+        find_songs(data)[2].load()
+    short.write_bytes(b"not audio")
+    with pytest.raises(AudioError, match=r"drums\.wav"):
+        find_songs(data)[2].load()
+
+
+def test_numbers_in_the_file_are_those_of_the_arrays(data, tmp_path):
+    songs = find_songs(data)
+    candidates = [
+        Candidate("half", partial(leaky, gain=0.5)),
+        Candidate("truth", oracle=truth, kind="oracle"),
+        *baselines.floors(classical=False),
+    ]
+    results = evaluate(songs, candidates, results=tmp_path / "r.jsonl")
+    by = {(result.candidate, result.track): result for result in results}
+    assert len(by) == len(results) == 15 and not any(result.error for result in results)
+    for song in songs:
+        stems = song.load()
+        v, a = stems.vocals.astype(float), stems.accompaniment.astype(float)
+        half = 10 * np.log10(np.sum(v**2) / np.sum((v - 0.5 * (v + a)) ** 2))
+        row = by["half", song.track]
+        # 1e-4: the mixture is a float32 sum, the gain is applied in float32
+        assert row.metrics["vocals_usdr"] == pytest.approx(half, abs=1e-4)
+        assert by["silence", song.track].metrics["vocals_usdr"] == 0.0
+        assert by["mixture", song.track].metrics["accompaniment_usdr"] == 0.0
+        assert by["truth", song.track].metrics["vocals_usdr"] == 100.0
+        assert np.isnan(row.metrics["silence_dbfs"]) and row.metrics["silence_seconds"] == 0
+        assert row.seconds == 1.5 and row.cpu_seconds >= 0 and len(row.frames["vocals_usdr"]) == 2
+    again = read_results(tmp_path / "r.jsonl")
+    order = {(result.candidate, result.track): result for result in again}
+    for key, result in by.items():
+        assert order[key].to_json() == result.to_json()
+
+
+def test_a_run_resumes_and_measures_only_what_is_missing_failed_or_changed(data, tmp_path):
+    songs, path = find_songs(data), tmp_path / "r.jsonl"
+    seen = []
+
+    def progress(done, todo, result):
+        seen.append((done, todo, result.candidate))
+
+    def candidates(gain):
+        return [Candidate("leaky", partial(leaky, gain=gain), identity=str(gain))]
+
+    evaluate(songs[:2], candidates(0.5), results=path, progress=progress)
+    assert seen == [(1, 2, "leaky"), (2, 2, "leaky")]
+    text = path.read_text()
+    path.write_text(text + text[:25])  # killed while writing
+    seen.clear()
+    evaluate(songs, candidates(0.5), results=path, progress=progress)
+    assert seen == [(1, 1, "leaky")]
+    assert path.read_text().startswith(text) and path.read_text().count("\n") == 3
+    seen.clear()
+    results = evaluate(songs, candidates(0.25), results=path, progress=progress)
+    assert len(seen) == 3 and {result.identity for result in results} == {"0.25"}
+    path.write_text("nonsense\n" + text)
+    with pytest.raises(InputError, match="line 1"):
+        read_results(path)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_one_bad_song_or_candidate_costs_nobody_else(data, tmp_path, jobs):
+    songs = find_songs(data)
+    (data / "test" / "Ben - Song 1" / "drums.wav").write_bytes(b"not audio")
+    candidates = [Candidate("mixture", baselines.mixture), Candidate("broken", broken)]
+    results = evaluate(songs, candidates, results=tmp_path / "r.jsonl", jobs=jobs)
+    errors = {(result.candidate, result.track[-6:]): result.error for result in results}
+    assert errors["mixture", "Song 0"] is None and errors["mixture", "Song 2"] is None
+    assert "drums.wav" in errors["mixture", "Song 1"]
+    assert errors["broken", "Song 0"] == "ValueError: the network is gone"
+    table = tables.summary_markdown(results)
+    assert "2 (1 failed)" in table and "0 (3 failed)" in table
+
+
+def test_a_worker_that_dies_is_reported_and_costs_one_song(data, tmp_path):
+    loud = np.full((RATE * 3 // 2, 2), 0.95)
+    soundfile.write(data / "test" / "Ben - Song 1" / "mixture.wav", loud, RATE, subtype="FLOAT")
+    candidates = [Candidate("killed", killed)]
+    results = evaluate(find_songs(data), candidates, results=tmp_path / "r.jsonl", jobs=2)
+    assert [result.error and "died" in result.error for result in results] == [None, None, True]
+
+
+@pytest.mark.parametrize("wrong", ["shape", "nan", "name"])
+def test_wrong_estimates_are_refused(data, wrong):
+    def separate(mixture, sample_rate):
+        if wrong == "shape":
+            return {"vocals": mixture[:, :-1]}
+        if wrong == "nan":
+            return {"vocals": mixture * np.float32(np.nan)}
+        return {"voice": mixture}
+
+    with pytest.raises(InputError):
+        Candidate("wrong", separate)(find_songs(data)[0].load())
+
+
+def test_a_candidate_cannot_change_the_song(data):
+    def vandal(mixture, sample_rate):
+        mixture[:] = 0
+        return {"vocals": mixture}
+
+    stems = find_songs(data)[0].load()
+    before = stems.mixture.copy()
+    Candidate("vandal", vandal)(stems)
+    assert np.array_equal(stems.mixture, before)
+
+
+def row(candidate: str, track: str, value: float, kind: str = "model", **more) -> Result:
+    metrics = {"vocals_usdr": value, "silence_dbfs": float("nan")}
+    return Result(track, "A", candidate, kind, seconds=10.0, metrics=metrics, **more)
+
+
+def test_the_table_shows_median_mean_interval_and_counts():
+    results = [row("ours", str(i), v, cpu_seconds=0.5) for i, v in enumerate((1, 2, 6))]
+    results += [row("floor", str(i), 0.0, kind="floor") for i in range(3)]
+    results += [row("best", str(i), v, kind="oracle") for i, v in enumerate((9, float("nan"), 9))]
+    lines = tables.summary_markdown(results).splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| ours", "| floor", "| best"]
+    assert "2.00 (3.00) [1.00, 6.00]" in lines[2] and "| 20 | 3 |" in lines[2]
+    assert "9.00 (9.00) [9.00, 9.00] n=2" in lines[4]
+    assert "inf" not in "".join(lines) and "nan" not in "".join(lines)
+    comparison = paired(results, against="floor")["ours"]
+    assert (comparison.wins, comparison.losses) == (3, 0)
+    assert comparison.p_value == 0.25
+    markdown = tables.paired_markdown({"ours": comparison}, against="floor")
+    assert "+2.00 [1.00, 6.00]" in markdown and "3 / 0" in markdown
+    records = json.loads(exports.summary_json(results))
+    assert records[0]["medians"]["vocals_usdr"]["value"] == 2.0
+    assert records[0]["medians"]["silence_dbfs"]["value"] is None

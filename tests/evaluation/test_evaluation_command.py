@@ -1,0 +1,168 @@
+"""`isolde evaluate` as it is typed: what it writes and refuses; workers change nothing."""
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from isolde.cli import app
+from isolde.core.errors import MissingExtraError
+from isolde.evaluation import command, robustness
+from isolde.evaluation.candidates import baselines, models, oracles
+from isolde.evaluation.candidates.candidate import Candidate
+from isolde.evaluation.candidates.identity import code_digest
+from isolde.evaluation.distortions import Distortion, mono
+from isolde.evaluation.runner import evaluate
+from isolde.evaluation.songs import find_songs
+
+RATE = 22_050
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """Two songs of 1.2 s: a tone that stops half way, and noise."""
+    root = tmp_path_factory.mktemp("songs")
+    time = np.arange(round(1.2 * RATE)) / RATE
+    for seed in range(2):
+        folder = root / f"Artist {seed} - Song"
+        folder.mkdir()
+        noise = 0.05 * np.random.default_rng(seed).standard_normal((time.size, 2))
+        tone = 0.2 * np.sin(2 * np.pi * (300 + 100 * seed) * time) * (time < 0.6)
+        stems = {"vocals": np.stack([tone, tone], axis=1), "other": noise}
+        for name, audio in stems.items():
+            soundfile.write(folder / f"{name}.wav", audio, RATE, subtype="FLOAT")
+    return root
+
+
+def typed(*words: object):
+    return CliRunner().invoke(app, ["evaluate", *map(str, words)])
+
+
+def test_one_command_writes_every_file(data, tmp_path):
+    pytest.importorskip("pyarrow")
+    pytest.importorskip("scipy")
+    done = typed("--data", data, "-o", tmp_path, "--limit", 1, "--bsseval", "--parquet", "-q")
+    assert done.exit_code == 0, done.output
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {
+        *("results.jsonl", "costs.jsonl", "run.json", "songs.csv", "songs.parquet", "museval"),
+        *("summary.md", "summary.json", "report.html"),
+    }
+    text = (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert text in done.output
+    for heading in ("Summary", "BSSEval v4", "Voice activity", "Song by song against vocals"):
+        assert f"## {heading}\n" in text
+    assert len(list((tmp_path / "museval").rglob("*.json"))) == 8
+    # the truth is called sung by the rule that labels it: the oracle's row is nearly perfect
+    activity = text.split("## Voice activity")[1]
+    oracle = next(x for x in activity.splitlines() if x.startswith("| oracle binary mask"))
+    assert float(oracle.split(" | ")[1]) > 80
+    head, _, vocals = text.splitlines()[2:5]
+    latency = vocals.split(" | ")[head.split(" | ").index("latency, ms")]
+    found = models.model("vocals").latency_seconds
+    assert float(latency) == pytest.approx(1000 * found, abs=0.1)
+
+
+def test_robustness_is_asked_for_by_an_option(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(robustness, "standard", lambda: [Distortion("mono", mono)])
+    done = typed("--data", data, "-o", tmp_path, "--robustness", "-q")
+    assert done.exit_code == 0, done.output
+    assert "| change | vocals | oracle power ratio mask |" in done.output
+    losses = json.loads((tmp_path / "robustness.json").read_text())
+    assert losses["mono"]["vocals"]["median"]["n"] == 2
+    assert typed("--data", data, "-o", tmp_path, "--robustness", "--bsseval").exit_code == 2
+
+
+def test_a_bad_song_is_in_the_exit_code_and_in_the_table(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "measure_costs", lambda *_, **__: [])
+    for name in ("Artist 0 - Song", "Artist 1 - Song"):
+        shutil.copytree(data / name, tmp_path / "songs" / name)
+    (tmp_path / "songs" / "Artist 1 - Song" / "other.wav").write_bytes(b"not audio")
+    done = typed("--data", tmp_path / "songs", "-o", tmp_path / "out", "-q")
+    assert done.exit_code == 1
+    assert "1 (1 failed)" in done.output and "other.wav" in done.output
+
+
+def plain(results):
+    """What of results must not depend on who did the work: all but times."""
+    times = ("cpu_seconds", "wall_seconds")
+    return [{k: v for k, v in r.to_json().items() if k not in times} for r in results]
+
+
+def test_results_are_the_same_whoever_does_the_work(data, tmp_path):
+    songs = find_songs(data)
+    candidates = [Candidate("centre", baselines.centre), oracles.oracles()[0]]
+    here = evaluate(songs, candidates, results=tmp_path / "1.jsonl")
+    pooled = evaluate(songs, candidates, results=tmp_path / "2.jsonl", jobs=2)
+    assert plain(here) == plain(pooled)
+    assert not any(result.error for result in here)
+
+
+def test_dask_does_the_work_too(data, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    songs, candidates = find_songs(data), [Candidate("centre", baselines.centre)]
+    here = evaluate(songs, candidates, results=tmp_path / "1.jsonl")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        there = evaluate(
+            songs,
+            candidates,
+            results=tmp_path / "2.jsonl",
+            scheduler=cluster.scheduler_address,
+        )
+    assert plain(here) == plain(there)
+
+
+def test_the_rules_are_a_model_like_any_other(monkeypatch):
+    pytest.importorskip("librosa")
+    rules = models.model("rules")
+    assert rules.kind == "model" and rules.model_bytes is None
+    assert rules.latency_seconds == pytest.approx(11.05, abs=0.1)  # docs/guide/rules.md
+    quiet = np.zeros((2, RATE), np.float32)
+    assert set(rules.separate(quiet, RATE)) == {"vocals", "accompaniment"}
+
+    def missing(*_: object, **__: object) -> None:
+        raise MissingExtraError("librosa", extra="rules", purpose="the rules")
+
+    models._loaded.cache_clear()
+    monkeypatch.setattr(models, "load_separator", missing)
+    with pytest.raises(MissingExtraError, match="librosa"):
+        models.model("rules")
+
+
+def test_an_identity_follows_the_code_and_not_its_comments(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "some_separator.py"
+    digests = []
+    for text in ("x = 1\n", '"""What."""\n\n# why\nx = 1\n', "x = 2\n"):
+        module.write_text(text)
+        code_digest.cache_clear()
+        digests.append(code_digest("some_separator"))
+    assert digests[0] == digests[1] != digests[2]
+    with pytest.raises(ModuleNotFoundError):
+        code_digest("no_such_module")
+
+
+def test_the_script_of_the_docs_replaces_what_lies_between_the_marks(tmp_path):
+    path = Path(__file__).parents[2] / "benchmarks" / "results.py"
+    spec = importlib.util.spec_from_file_location("results_script", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    page, mark = tmp_path / "page.md", script.MARK.format("results")
+    page.write_text(f"before\n{mark}\nold\n{script.END}\nafter\n")
+    for _ in range(2):  # doing it again changes nothing
+        script.paste(page, "results", "## Summary\n\nnew\n")
+        assert page.read_text() == (
+            f"before\n{mark}\n\n### Summary\n\nnew\n\n{script.END}\nafter\n"
+        )
+    with pytest.raises(SystemExit, match="no marks"):
+        script.paste(page, "robustness", "new")
+    for name in ("results", "robustness"):
+        text = (script.DOCS / f"{name}.md").read_text(encoding="utf-8")
+        assert 0 < text.index(script.MARK.format(name)) < text.index(script.END)

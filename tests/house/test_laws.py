@@ -1,0 +1,447 @@
+"""The laws of the house, read from the source: who may import whom, and what a function must say.
+
+The checkers below take source text, so that each is also tested on small sources that break it.
+"""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "src" / "isolde"
+
+ARCHITECTURE = ROOT / "docs" / "design" / "architecture.md"
+
+
+def floors_of(page: str) -> list[set[str]]:
+    """The floors that a page draws, from the ground up: each the set of its rooms."""
+    (picture,) = re.findall(r"^```floors\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    return [set(re.split(r" {2,}", line)[0].split()) for line in picture.splitlines()][::-1]
+
+
+def packages_of(page: str) -> dict[str, tuple[set[str], set[str]]]:
+    """For each third-party package of a page's table: its rooms, and those that it may wait in."""
+    rows = re.findall(
+        r"^\| ([\w.]+) \| ([\w* ]+) \| (yes|no|in [\w ]+) \|$", page, flags=re.MULTILINE
+    )
+    return {
+        package: (
+            set(rooms.split()),
+            set(rooms.split()) if top == "yes" else set(top.removeprefix("in ").split()) - {"no"},
+        )
+        for package, rooms, top in rows
+    }
+
+
+PAGE = ARCHITECTURE.read_text("utf-8")
+FLOORS = floors_of(PAGE)
+PACKAGES = packages_of(PAGE)
+ENTRIES = {"__init__", "__main__"}  # above all floors
+
+
+@dataclass(frozen=True)
+class Import:
+    """One module that a source imports: its dotted name, line, and when it runs."""
+
+    name: str
+    line: int
+    lazy: bool  # inside a function, or only for the type checker
+
+
+# --- what a source imports ---------------------------------------------------------------------
+
+
+def imports_of(source: str, module: str) -> list[Import]:
+    """Every module that the source imports anywhere; `module` is its dotted name, for dots.
+
+    `import_module("x")` and `__import__("x")` with a literal count as imports of x.
+    """
+    package = module.removesuffix(".__init__") if module.endswith(".__init__") else ""
+    package = package or module.rpartition(".")[0]
+    found: list[Import] = []
+
+    def visit(node: ast.AST, lazy: bool) -> None:
+        if isinstance(node, ast.Import):
+            found.extend(Import(alias.name, node.lineno, lazy) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = package.split(".")
+                base = ".".join([*parts[: len(parts) - node.level + 1], *filter(None, [base])])
+            names = [f"{base}.{alias.name}" for alias in node.names] if base == "isolde" else [base]
+            found.extend(Import(name, node.lineno, lazy) for name in names)
+        elif isinstance(node, ast.Call) and node.args:
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else None
+            called = node.func.id if isinstance(node.func, ast.Name) else called
+            first = node.args[0]
+            if called in ("import_module", "__import__") and isinstance(first, ast.Constant):
+                found.append(Import(str(first.value), node.lineno, lazy))
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            for child in node.body:
+                visit(child, True)
+            for child in node.orelse:
+                visit(child, lazy)
+            return
+        inside = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for child in ast.iter_child_nodes(node):
+            visit(child, inside)
+
+    visit(ast.parse(source), False)
+    return found
+
+
+def unit_of(module: str) -> str:
+    """The module or package directly in src/isolde: isolde.networks.article -> networks."""
+    return [*module.split("."), "__init__"][1]
+
+
+def floor_of(unit: str) -> int | None:
+    """The number of the floor of a room, from the ground up; None if it has none."""
+    if unit in ENTRIES:
+        return len(FLOORS)
+    return next((number for number, rooms in enumerate(FLOORS) if unit in rooms), None)
+
+
+# --- the checkers ------------------------------------------------------------------------------
+
+
+def floor_faults(source: str, module: str) -> list[str]:
+    """What the source imports from a floor above its own."""
+    unit, faults = unit_of(module), []
+    own = floor_of(unit)
+    if own is None:
+        return [f"{module}: '{unit}' has no floor yet: draw it in {ARCHITECTURE.name}"]
+    for entry in imports_of(source, module):
+        if entry.name.split(".")[0] != "isolde" or entry.name == "isolde.__version__":
+            continue
+        target = unit_of(entry.name)
+        other = floor_of(target)
+        if other is None:
+            target, other = "__init__", len(FLOORS)
+        if other > own:
+            faults.append(
+                f"{module}:{entry.line}: {unit} (floor {own}) imports {target} (floor {other}),"
+                " but imports point down"
+            )
+    return faults
+
+
+def package_faults(source: str, module: str) -> list[str]:
+    """Which third-party packages the source imports where they have no business."""
+    unit, faults = unit_of(module), []
+    for entry in imports_of(source, module):
+        top = entry.name.split(".")[0]
+        if top == "isolde" or top in sys.stdlib_module_names:
+            continue
+        where = f"{module}:{entry.line}: {top}"
+        rooms, at_top = PACKAGES.get(top, (set(), set()))
+        if not rooms:
+            faults.append(f"{where} is not in the table of {ARCHITECTURE.name}")
+        elif not rooms & {unit, "*"}:
+            faults.append(f"{where} may be imported only in {', '.join(sorted(rooms))}")
+        elif not entry.lazy and not at_top & {unit, "*"}:
+            faults.append(f"{where} is heavy: import it inside the function that uses it")
+    return faults
+
+
+def cycle_in(graph: dict[str, set[str]]) -> list[str]:
+    """A cycle of units that import each other, as a path that ends where it began, or []."""
+    done: set[str] = set()
+
+    def search(unit: str, path: list[str]) -> list[str]:
+        if unit in path:
+            return [*path[path.index(unit) :], unit]
+        if unit in done:
+            return []
+        for target in sorted(graph.get(unit, set()) - {unit}):
+            if cycle := search(target, [*path, unit]):
+                return cycle
+        done.add(unit)
+        return []
+
+    return next((cycle for unit in sorted(graph) if (cycle := search(unit, []))), [])
+
+
+def public_definitions(
+    body: list[ast.stmt], prefix: str = ""
+) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]]:
+    """Every public class, function and method of a body, with its dotted name."""
+    for node in body:
+        if isinstance(node, ast.If | ast.Try):
+            yield from public_definitions([*node.body, *node.orelse], prefix)
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        if node.name.startswith("_"):
+            continue
+        yield prefix + node.name, node
+        if isinstance(node, ast.ClassDef):
+            yield from public_definitions(node.body, f"{prefix}{node.name}.")
+
+
+def documentation_faults(source: str, module: str) -> list[str]:
+    """Public things without a docstring, and public functions that are not fully annotated."""
+    tree = ast.parse(source)
+    faults = [] if ast.get_docstring(tree) else [f"{module}: the module has no docstring"]
+    for name, node in public_definitions(tree.body):
+        where = f"{module}:{node.lineno}: {name}"
+        if isinstance(node, ast.ClassDef):
+            if not ast.get_docstring(node):
+                faults.append(f"{where} has no docstring")
+            continue
+        decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+        is_stub = [ast.unparse(statement) for statement in node.body] == ["..."]
+        says_nothing_new = is_stub or any(
+            d.endswith((".setter", ".deleter")) or d in ("overload", "override") for d in decorators
+        )
+        if not ast.get_docstring(node) and not says_nothing_new:
+            faults.append(f"{where} has no docstring")
+        every = node.args
+        named = [*every.posonlyargs, *every.args, *every.kwonlyargs]
+        if "." in name and "staticmethod" not in decorators:
+            named = named[1:]
+        named += [a for a in (every.vararg, every.kwarg) if a is not None]
+        faults.extend(f"{where}: '{a.arg}' has no type" for a in named if a.annotation is None)
+        if node.returns is None:
+            faults.append(f"{where} does not say what it returns")
+    return faults
+
+
+def extra_faults(source: str, module: str, extras: dict[str, list[str]]) -> list[str]:
+    """Advice to install an extra that does not exist or does not bring the package."""
+    faults = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith(
+            "MissingExtraError"
+        ):
+            continue
+        package = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
+        extra = next(ast.unparse(k.value).strip("'") for k in node.keywords if k.arg == "extra")
+        brought = [re.match(r"[\w.-]+", line)[0] for line in extras.get(extra, [])]
+        if package is not None and package not in brought:
+            faults.append(
+                f"{module}:{node.lineno}: the extra '{extra}' of pyproject.toml"
+                f" brings {brought}, not {package}"
+            )
+    return faults
+
+
+# --- the house obeys ---------------------------------------------------------------------------
+
+
+def sources() -> dict[str, str]:
+    """The source text of every module of the package, by dotted name."""
+    return {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path.read_text("utf-8")
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
+
+
+MODULES = sources()
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+    "optional-dependencies"
+]
+
+
+ROOMS = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
+
+
+def test_every_room_stands_on_one_floor_and_nothing_else_does():
+    drawn = [room for floor in FLOORS for room in floor]
+    assert sorted(drawn) == sorted(ROOMS)
+    loose = {path.name for path in PACKAGE.iterdir() if path.is_file()}
+    assert loose == {"__init__.py", "__main__.py", "py.typed"}
+
+
+def test_imports_point_down():
+    assert [fault for m, source in MODULES.items() for fault in floor_faults(source, m)] == []
+
+
+def test_third_party_packages_stay_in_their_rooms():
+    assert [fault for m, source in MODULES.items() for fault in package_faults(source, m)] == []
+
+
+def test_no_two_rooms_import_each_other():
+    graph: dict[str, set[str]] = {}
+    for module, source in MODULES.items():
+        targets = {
+            unit_of(entry.name)
+            for entry in imports_of(source, module)
+            if entry.name.startswith("isolde.") and floor_of(unit_of(entry.name)) is not None
+        }
+        graph.setdefault(unit_of(module), set()).update(targets)
+    assert cycle_in(graph) == []
+
+
+def test_public_things_are_documented_and_annotated():
+    faults = [fault for m, source in MODULES.items() for fault in documentation_faults(source, m)]
+    assert faults == []
+
+
+def test_advice_to_install_an_extra_can_be_followed():
+    faults = [fault for m, source in MODULES.items() for fault in extra_faults(source, m, EXTRAS)]
+    assert faults == []
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    """In a fresh interpreter, every module but those made of torch: the command line included."""
+    light = [
+        module.removesuffix(".__init__")
+        for module in MODULES
+        if unit_of(module) not in {*PACKAGES["torch"][0], "__main__"}
+    ]
+    heavy = [package for package, (_, top) in PACKAGES.items() if not top or package == "torch"]
+    script = (
+        "import importlib, sys\n"
+        f"for name in {light!r}:\n"
+        "    importlib.import_module(name)\n"
+        f"print(*sorted(set({sorted(heavy)!r}) & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=ROOT / "src",
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
+    assert done.stderr == "", "importing must not print or warn"
+
+
+# --- the checkers can fail ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import os\nimport isolde.core.masks", ["isolde.core.masks"]),
+        ("from isolde import audio", ["isolde.audio"]),
+        ("from .masks import ratio_mask", ["isolde.core.masks"]),
+        ("from .. import rules, audio", ["isolde.rules", "isolde.audio"]),
+        ("def f():\n    from isolde.core.masks import ratio_mask", ["isolde.core.masks"]),
+        (
+            "import importlib\nm = importlib.import_module('isolde.core.masks')",
+            ["isolde.core.masks"],
+        ),
+        (
+            "class A:\n    def f(self):\n        import isolde.live.io.pipes",
+            ["isolde.live.io.pipes"],
+        ),
+    ],
+)
+def test_imports_are_found_wherever_they_hide(source: str, expected: list[str]):
+    found = [entry.name for entry in imports_of(source, "isolde.core.spectrum")]
+    assert [name for name in found if name.startswith("isolde")] == expected
+
+
+def test_dots_count_from_the_package_of_the_module():
+    assert imports_of("from .a import b", "isolde.audio.__init__")[0].name == "isolde.audio.a"
+    assert imports_of("from .a import b", "isolde.audio.files")[0].name == "isolde.audio.a"
+    assert (
+        imports_of("from ..core.masks import b", "isolde.audio.files")[0].name
+        == "isolde.core.masks"
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("isolde.core.spectrum", "import isolde.separation.separator"),
+        ("isolde.core.spectrum", "def f():\n    from isolde.separation.separator import Separator"),
+        ("isolde.core.masks", "from ..models import graph"),
+        ("isolde.separation.separator", "from isolde.networks.article import MaskNetwork"),
+        ("isolde.evaluation.tables", "from ..figures import spectrogram"),
+        ("isolde.core.errors", "from isolde import audio"),
+        ("isolde.audio", "from isolde import separate"),
+    ],
+)
+def test_an_import_against_the_arrows_is_a_fault(module: str, source: str):
+    (fault,) = floor_faults(source, module)
+    assert fault.startswith(f"{module}:") and "point down" in fault
+
+
+def test_an_import_with_the_arrows_is_none():
+    assert floor_faults("from isolde import __version__\nimport isolde.audio", "isolde.cli") == []
+    assert floor_faults("from isolde.core.spectrum import Grid", "isolde.core.masks") == []
+
+
+def test_a_module_without_a_place_is_told_where_to_go():
+    (fault,) = floor_faults("", "isolde.attic")
+    assert "'attic'" in fault and "architecture.md" in fault
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "word"),
+    [
+        ("isolde.separation.separator", "def f():\n    import torch", "only in"),
+        ("isolde.datasets.mixing.voices", "from torch.utils.data import Dataset", "only in"),
+        ("isolde.cli", "def f():\n    import matplotlib.pyplot as plt", "only in"),
+        ("isolde.activity", "def f():\n    import sounddevice", "only in"),
+        ("isolde.separation.separator", "def f():\n    import onnxruntime", "only in"),
+        ("isolde.models.graph", "import onnxruntime", "inside the function"),
+        ("isolde.figures", "import matplotlib", "inside the function"),
+        ("isolde.evaluation", "from scipy.signal import stft", "inside the function"),
+        ("isolde.training.loop", "import onnx", "inside the function"),
+        ("isolde.core.masks", "def f():\n    import pandas", "not in the table"),
+        ("isolde.core.masks", "def f():\n    import scipy.signal", "only in"),
+    ],
+)
+def test_a_package_in_the_wrong_room_is_a_fault(module: str, source: str, word: str):
+    (fault,) = package_faults(source, module)
+    assert word in fault
+
+
+def test_a_package_in_its_room_is_none():
+    assert package_faults("import torch\nfrom torch import nn", "isolde.networks.article") == []
+    assert package_faults("def f():\n    import sounddevice", "isolde.live.io.devices") == []
+    typed = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import onnxruntime"
+    assert package_faults(typed, "isolde.models.graph") == []
+    assert package_faults(typed + "\nelse:\n    import onnxruntime", "isolde.models.graph") != []
+
+
+def test_a_cycle_is_found_and_named():
+    assert cycle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert cycle_in({"a": {"a", "b"}, "b": {"c"}, "c": set()}) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "word"),
+    [
+        ("x = 1", "module has no docstring"),
+        ('"""M."""\ndef f() -> None:\n    pass', "f has no docstring"),
+        ('"""M."""\nclass A:\n    pass', "A has no docstring"),
+        ('"""M."""\nclass A:\n    """A."""\n    def f(self) -> None:\n        pass', "A.f has no"),
+        ('"""M."""\ndef f(x) -> None:\n    """F."""', "'x' has no type"),
+        ('"""M."""\ndef f(*, x) -> None:\n    """F."""', "'x' has no type"),
+        ('"""M."""\ndef f(*xs, **ys: int) -> None:\n    """F."""', "'xs' has no type"),
+        ('"""M."""\ndef f(x: int):\n    """F."""', "does not say what it returns"),
+        ('"""M."""\nasync def f():\n    """F."""', "does not say what it returns"),
+        ('"""M."""\nif True:\n    def f() -> None:\n        pass', "f has no docstring"),
+    ],
+)
+def test_an_undocumented_or_untyped_thing_is_a_fault(source: str, word: str):
+    (fault,) = documentation_faults(source, "isolde.core.masks")
+    assert word in fault
+
+
+def test_advice_that_cannot_be_followed_is_a_fault():
+    source = "raise MissingExtraError('av', extra='video', purpose='reading')"
+    assert len(extra_faults(source, "isolde.audio", {"av": ["av>=14"]})) == 1
+    assert len(extra_faults(source, "isolde.audio", {"video": ["avail>=14"]})) == 1
+    assert extra_faults(source, "isolde.audio", {"video": ["av>=14"]}) == []
+
+
+def test_private_and_trivial_things_may_be_silent():
+    source = (
+        '"""M."""\ndef _f(x):\n    pass\nclass A:\n    """A."""\n    def __init__(self, x):\n'
+        "        pass\n    def f(self) -> int: ...\n"
+        "    @f.setter\n    def f(self, x: int) -> None:\n        self.x = x\n"
+    )
+    assert documentation_faults(source, "isolde.core.masks") == []

@@ -1,0 +1,494 @@
+"""A live session without devices: through the real worker process, with and without its answers."""
+
+import io
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import noise, null_depth
+from isolde.audio import read, write
+from isolde.core.errors import AudioError, InputError, ModelError
+from isolde.core.features import Features
+from isolde.live.io.pipes import Filter, pipe_wav
+from isolde.live.io.recorder import Recorder
+from isolde.live.plan import make_plan
+from isolde.live.stream.pipeline import Pipeline
+from isolde.live.worker.engine import Engine
+from isolde.live.worker.process import load
+from isolde.models.catalogue import Card, save
+from isolde.separation.load import separate
+
+RATE = 44100
+LOOK_AHEAD = 2
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+PATIENCE = 30.0
+"""Seconds to wait for the worker where a test is about sound and not about time."""
+
+
+def small_model(folder):
+    """A model that costs nothing: mask = sigmoid(frames - 2), for the frame two before."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    shape = ["batch", "n", 513]
+    nodes = [
+        helper.make_node("Add", ["frames", "bias"], ["shifted"]),
+        helper.make_node("Sigmoid", ["shifted"], ["mask"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("frames", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("mask", TensorProto.FLOAT, shape)],
+        [helper.make_tensor("bias", TensorProto.FLOAT, [1], [-2.0])],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(made)
+    card = Card(
+        name="small",
+        summary="for tests",
+        stems=("vocals",),
+        residual="accompaniment",
+        look_ahead=LOOK_AHEAD,
+        past=0,
+        features=Features(),
+        sha256="",
+        licence="none",
+    )
+    return str(save(folder, card, made.SerializeToString()).path)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return small_model(tmp_path_factory.mktemp("model"))
+
+
+def plan_for(model, **settings):
+    return make_plan(model, **{"sample_rate": RATE, "n_channels": 2, "seconds": 60.0, **settings})
+
+
+@pytest.fixture
+def started():
+    """Engines and pipelines that end with the test."""
+    engines = []
+
+    def start(plan, *, follow=True, place="process"):
+        engine = Engine(plan, place=place)
+        engines.append(engine)
+        pipeline = Pipeline(plan, engine, follow=follow)
+        deadline = time.monotonic() + 60
+        while not pipeline.ready and time.monotonic() < deadline:
+            pipeline.collect(0.5)
+        assert pipeline.ready
+        return pipeline
+
+    yield start
+    for engine in engines:
+        engine.close()
+
+
+def run(pipeline, audio, *, patience=PATIENCE):
+    """All of `audio` through a pipeline as a sound card would, and what it plays, in full."""
+    block = pipeline.plan.block
+    whole = np.pad(audio, ((0, 0), (0, pipeline.plan.delay + block)))
+    heard = []
+    for at in range(0, whole.shape[1] - block, block):
+        pipeline.push(whole[:, at : at + block])
+        heard.append(pipeline.pull(block, patience=patience))
+    return np.concatenate(heard, 1)
+
+
+@pytest.mark.parametrize("frames, depth", [(1, 0), (1, 1), (4, 2)])
+def test_live_is_offline_shifted_by_the_declared_delay(model, started, frames, depth):
+    audio = noise(2, 2 * RATE)
+    plan = plan_for(model, block=512 * frames, depth=depth)
+    pipeline = started(plan)
+    heard = run(pipeline, audio)[:, plan.delay :]
+    n = heard.shape[1]
+    assert n > 1.9 * RATE
+    begun = int(plan.ramp * RATE) + plan.block  # fading in from the mixture
+    offline = separate(audio, sample_rate=RATE, model=model)["vocals"]
+    offline = np.pad(offline, ((0, 0), (0, 4 * plan.block)))[:, :n]
+    # The same arithmetic in other portions: float32 rounding only.
+    inside = slice(begun, min(n, audio.shape[1]) - plan.delay)
+    assert null_depth(offline[:, inside], heard[:, inside]) < -120
+    assert pipeline.counts.late == pipeline.counts.lost == 0
+    assert pipeline.load.n > 0 and 0 < pipeline.activity < 1
+
+
+def test_the_plan_declares_no_more_than_is_needed(model):
+    """Fed whole blocks, the stems come after exactly `lag`: a sample less would not do."""
+    for block in (128, 512, 768, 2048):
+        plan = plan_for(model, block=block)
+        separator, _ = load(plan)
+        given = taken = worst = 0
+        while given < 4 * plan.lag:
+            taken += separator.feed(np.zeros((2, block), np.float32))["vocals"].shape[1]
+            given += block
+            worst = max(worst, given - taken if taken else 0)
+        assert worst == plan.lag
+    # Grid 2048/512, two frames of look-ahead: 185.8 ms would be twelve.
+    assert plan_for(model, block=512).lag == 2048 + LOOK_AHEAD * 512 - 512
+
+
+@pytest.mark.parametrize("rate, n_channels", [(48000, 1), (22050, 2), (8000, 3)])
+def test_other_rates_and_channels_go_through_the_same_delay(model, started, rate, n_channels):
+    plan = plan_for(model, sample_rate=rate, n_channels=n_channels)
+    pipeline = started(plan)
+    audio = noise(n_channels, rate)
+    pipeline.mixer.solo("mix")
+    pipeline.mixer.settle()
+    heard = run(pipeline, audio)[:, plan.delay :]
+    # vocals + accompaniment is the mixture, whatever the model thinks
+    assert null_depth(audio[:, : heard.shape[1]], heard[:, : audio.shape[1]]) < -120
+    assert pipeline.counts.late == 0
+
+
+def test_late_stems_fade_to_the_mixture_in_time_and_back(model, started):
+    """The worker is held by a signal: what is heard turns into the mixture, without a click."""
+    if not hasattr(signal, "SIGSTOP"):
+        pytest.skip("this system has no SIGSTOP")
+    t = np.arange(2 * RATE) / RATE
+    audio = np.stack([0.5 * np.sin(2 * np.pi * 220 * t)] * 2).astype(np.float32)
+    plan = plan_for(model)
+    pipeline = started(plan)
+    pipeline.mixer.solo("accompaniment")
+    pipeline.mixer.settle()
+    block, heard = plan.block, []
+    pid = pipeline.engine.pid
+    try:
+        for k in range(audio.shape[1] // block):
+            if k == 60:
+                os.kill(pid, signal.SIGSTOP)
+            if k == 100:
+                os.kill(pid, signal.SIGCONT)
+            pipeline.push(audio[:, k * block : (k + 1) * block])
+            heard.append(pipeline.pull(block, patience=0 if 60 <= k < 100 else PATIENCE))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    out = np.concatenate(heard, 1)[:, plan.delay :]
+    n = out.shape[1]
+    offline = separate(audio, sample_rate=RATE, model=model)["accompaniment"][:, :n]
+    # (The answer to block 59 may or may not have come when the worker was stopped.)
+    held = slice(65 * block - plan.delay, 99 * block - plan.delay)
+    np.testing.assert_allclose(out[:, held], audio[:, held], atol=1e-6)
+    for inside in (slice(RATE // 10, 59 * block - plan.delay), slice(110 * block, n - plan.delay)):
+        assert null_depth(offline[:, inside], out[:, inside]) < -90
+    assert pipeline.counts.dropouts == 1 and 38 <= pipeline.counts.late <= 40
+    # No click: no step beyond the sine's own and the cross-fade's.
+    own = 0.5 * 2 * np.pi * 220 / RATE
+    beyond = np.abs(np.diff(out[0, RATE // 10 :])).max()
+    assert beyond < own + 0.5 / plan.reserve + 0.01
+
+
+def test_the_record_is_complete_even_where_playing_was_late(model, started, tmp_path):
+    audio = noise(2, RATE)
+    plan = plan_for(model)
+    pipeline = started(plan)
+    recorder = Recorder(tmp_path / "out", pipeline, mixture=True)
+    run(pipeline, audio, patience=0.0)  # as fast as it goes: nearly all is late
+    assert pipeline.counts.late > 20
+    pipeline.finish()
+    pipeline.played.append((pipeline.position, pipeline.engine.mixture.written))
+    recorder.close(patience=60)
+    assert recorder.n_lost == 0
+    mixture, _ = read(tmp_path / "out" / "mixture.wav")
+    np.testing.assert_array_equal(mixture[:, :RATE], audio)
+    offline = separate(mixture, sample_rate=RATE, model=model)
+    for stem, wanted in offline.items():
+        got, rate = read(tmp_path / "out" / f"{stem}.wav")
+        assert rate == RATE and got.shape == wanted.shape
+        assert null_depth(wanted, got) < -120
+
+
+def test_a_file_plays_from_its_first_sample_and_ends_with_its_last(model, started):
+    audio = noise(2, RATE + 77)
+    plan = plan_for(model, block=2048)
+    pipeline = started(plan, follow=False)
+    pipeline.push(audio)
+    pipeline.finish()
+    heard = []
+    while not pipeline.ended:
+        heard.append(pipeline.pull(plan.block, patience=PATIENCE))
+    out = np.concatenate(heard, 1)
+    offline = separate(audio, sample_rate=RATE, model=model)["vocals"]
+    begun = int(plan.ramp * RATE)
+    n = audio.shape[1]
+    assert null_depth(offline[:, begun:], out[:, begun:n]) < -120
+    assert not out[:, n:].any() and out.shape[1] - n < plan.block
+    assert pipeline.counts.starved == 0
+
+
+def test_a_source_that_runs_dry_is_silence_and_counted_and_nothing_is_skipped(model, started):
+    audio = noise(2, RATE, peak=0.3)
+    plan = plan_for(model)
+    pipeline = started(plan, follow=False)
+    pipeline.mixer.solo("mix")
+    half = RATE // 2
+    heard = []
+    pipeline.push(audio[:, :half])
+    for _ in range(60):
+        heard.append(pipeline.pull(plan.block, patience=2.0))
+    assert pipeline.counts.starved == 1
+    assert not heard[-1].any()
+    pipeline.push(audio[:, half:])
+    pipeline.finish()
+    while not pipeline.ended:
+        heard.append(pipeline.pull(plan.block, patience=PATIENCE))
+    out = np.concatenate(heard, 1)[0]
+    # The tail is the tail of the song: the pause has moved it, and lost none of it.
+    tail = audio[0, -RATE // 4 :]
+    shifts = np.correlate(out, tail, "valid")
+    at = int(np.argmax(shifts))
+    assert null_depth(tail, out[at : at + tail.size]) < -100
+
+
+def test_seek_leaves_nothing_of_the_past_and_does_not_click(model, started):
+    n = RATE
+    t = np.arange(2 * n) / RATE
+    low = np.stack([0.4 * np.sin(2 * np.pi * 150 * t[:n])] * 2).astype(np.float32)
+    high = np.stack([0.4 * np.sin(2 * np.pi * 300 * t)] * 2).astype(np.float32)
+    plan = plan_for(model)
+    pipeline = started(plan, follow=False)
+    pipeline.mixer.solo("mix")
+    pipeline.push(low)
+    heard = [pipeline.pull(plan.block, patience=PATIENCE) for _ in range(20)]
+    pipeline.begin_anew()
+    assert pipeline.room(1000) == 1000
+    pipeline.push(high)
+    pipeline.finish()
+    while not pipeline.ended:
+        heard.append(pipeline.pull(plan.block, patience=PATIENCE))
+    out = np.concatenate(heard, 1)[0]
+    after = 24 * plan.block
+    assert len(out) - after < high.shape[1]
+    spectrum = np.abs(np.fft.rfft(out[after : after + n] * np.hanning(n)))
+    assert spectrum[300] > 1000 * spectrum[150]
+    assert np.abs(np.diff(out)).max() < 0.4 * 2 * np.pi * 300 / RATE + 0.4 / plan.block * 2
+    assert pipeline.counts.late == 0
+
+
+def test_leaving_a_block_out_moves_the_sound_ahead_without_a_click(model, started):
+    t = np.arange(RATE) / RATE
+    audio = np.stack([0.5 * np.sin(2 * np.pi * 220 * t)] * 2).astype(np.float32)
+    plan = plan_for(model)
+    pipeline = started(plan)
+    pipeline.mixer.solo("mix")
+    block, heard, pushed = plan.block, [], 0
+    while pushed + 2 * block <= audio.shape[1]:
+        if len(heard) == 40:
+            pipeline.push(audio[:, pushed : pushed + block])
+            pushed += block
+            pipeline.skip(block)
+        pipeline.push(audio[:, pushed : pushed + block])
+        pushed += block
+        heard.append(pipeline.pull(block, patience=PATIENCE))
+        # The plan's delay holds before and after.
+        assert pipeline.position == pushed - plan.delay
+    assert pipeline.counts.slips == 1 and pipeline.counts.late == 0
+    out = np.concatenate(heard, 1)[0]
+    after = out[45 * block :]
+    k = (45 + 1) * block - plan.delay
+    np.testing.assert_allclose(after, audio[0, k : k + after.size], atol=1e-6)
+    beyond = np.abs(np.diff(out[RATE // 5 :])).max()
+    assert beyond < 0.5 * 2 * np.pi * 220 / RATE + 0.5 / block * 1.1
+
+
+def test_a_worker_that_was_lapped_says_so_and_goes_on(model, started):
+    plan = plan_for(model, seconds=1.0)
+    pipeline = started(plan)
+    os.kill(pipeline.engine.pid, signal.SIGSTOP)
+    audio = noise(2, 4 * RATE)
+    block = plan.block
+    for at in range(0, 3 * RATE, block):
+        pipeline.push(audio[:, at : at + block])
+        pipeline.pull(block)
+    os.kill(pipeline.engine.pid, signal.SIGCONT)
+    deadline = time.monotonic() + PATIENCE
+    while not pipeline.counts.lost and time.monotonic() < deadline:
+        pipeline.collect(0.1)
+    assert pipeline.counts.lost >= 1
+    heard = []
+    for at in range(3 * RATE // block * block, 4 * RATE - block, block):
+        pipeline.push(audio[:, at : at + block])
+        heard.append(pipeline.pull(block, patience=2.0))
+    assert pipeline.mixer.on_stems  # recovered
+
+
+def test_a_worker_that_dies_is_an_error_and_not_a_hang(model, started):
+    pipeline = started(plan_for(model))
+    os.kill(pipeline.engine.pid, signal.SIGTERM)
+    with pytest.raises(ModelError, match="process has ended"):
+        for _ in range(100):
+            pipeline.push(np.zeros((2, 512), np.float32))
+            pipeline.pull(512, patience=0.2)
+
+
+def test_a_damaged_model_is_one_line_from_the_other_process(model, tmp_path):
+    for suffix in (".onnx", ".json"):
+        (tmp_path / f"bad{suffix}").write_bytes(Path(model).with_suffix(suffix).read_bytes())
+    (tmp_path / "bad.onnx").write_bytes(b"nonsense")
+    engine = Engine(plan_for(tmp_path / "bad.onnx"))
+    try:
+        with pytest.raises(ModelError, match="checksum is not the card's"):
+            engine.wait_ready()
+    finally:
+        engine.close()
+
+
+def test_the_worker_ends_when_we_do(model):
+    code = (
+        "import sys, time; from isolde.live.plan import make_plan; "
+        "from isolde.live.worker.engine import Engine; "
+        "e = Engine(make_plan(sys.argv[1], sample_rate=44100, n_channels=1)); e.wait_ready(); "
+        "print(e.pid, e._memory.path, flush=True); time.sleep(60)"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, model], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+    assert child.stdout is not None
+    pid, path = child.stdout.readline().split()
+    assert not os.path.exists(path)  # its name is gone as soon as both have it
+    child.kill()
+    child.wait()
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            state = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0]
+        except OSError:
+            break
+        if state == "Z":
+            break
+        time.sleep(0.1)
+    else:
+        raise AssertionError(f"worker {pid} outlives its parent")
+
+
+def test_strength_changes_while_it_runs_and_ends_as_offline(model, started):
+    audio = noise(2, 2 * RATE)
+    pipeline = started(plan_for(model))
+    pipeline.set_strength(2.0)
+    heard = run(pipeline, audio)[:, pipeline.plan.delay :]
+    offline = separate(audio, sample_rate=RATE, model=model, strength=2.0)["vocals"]
+    inside = slice(RATE // 2, 2 * RATE - pipeline.plan.delay)
+    assert null_depth(offline[:, inside], heard[:, inside]) < -120
+    with pytest.raises(InputError, match="strength 0"):
+        pipeline.set_strength(0)
+
+
+def test_memory_stays_flat(model, started):
+    """Half a minute of sound, as fast as it goes, and the worker has grown by less than 2 MB."""
+    if not os.path.exists("/proc/self/statm"):
+        pytest.skip("this system has no /proc")
+    pipeline = started(plan_for(model, block=2048, seconds=4.0))
+    block = noise(2, 2048)
+
+    def resident(pid):
+        pages = int(open(f"/proc/{pid}/statm").read().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    sizes = []
+    for k in range(640):
+        pipeline.push(block)
+        pipeline.pull(2048, patience=PATIENCE)
+        if k in (200, 639):  # the tapes have been round once by 200
+            sizes.append((resident(os.getpid()), resident(pipeline.engine.pid)))
+    for before, after in zip(*sizes, strict=True):
+        assert after - before < 2.0
+
+
+# --- pipes -------------------------------------------------------------------------------------
+
+
+def test_a_wav_pipe_is_the_offline_stem_in_the_same_format(model, tmp_path):
+    audio = noise(2, RATE + 5)
+    source, target = io.BytesIO(), io.BytesIO()
+    write(source, audio, RATE, subtype="FLOAT")
+    source.seek(0)
+    made = pipe_wav(
+        lambda rate, n: Filter(plan_for(model, sample_rate=rate, n_channels=n), record=tmp_path),
+        source,
+        target,
+        block=512,
+    )
+    assert made.status().position == pytest.approx(audio.shape[1] / RATE)
+    target.seek(0)
+    got, rate = read(target)
+    offline = separate(audio, sample_rate=RATE, model=model)
+    assert rate == RATE and got.shape == audio.shape
+    assert null_depth(offline["vocals"], got) < -120
+    recorded, _ = read(tmp_path / "accompaniment.wav")
+    assert null_depth(offline["accompaniment"], recorded) < -120
+
+
+def test_the_command_is_a_filter_between_pipes(model):
+    audio = noise(1, 3 * RATE)
+    raw = (audio.T * 32767).astype("<i2").tobytes()
+    command = [sys.executable, "-m", "isolde", "live", "-", "--model", model]
+    done = subprocess.run(
+        [*command, "--raw", "s16le", "--channels", "1", "--play", "mix"],
+        input=raw,
+        capture_output=True,
+        timeout=120,
+        env=ENVIRONMENT,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert len(done.stdout) == len(raw)
+    got, sent = (np.frombuffer(b, "<i2").astype(int) for b in (done.stdout, raw))
+    assert np.abs(got - sent).max() <= 1  # rounding to 16 bits
+    bad = subprocess.run(
+        command, input=b"not audio", capture_output=True, timeout=120, env=ENVIRONMENT
+    )
+    assert bad.returncode == 2 and len(bad.stderr.decode().strip().splitlines()) == 1
+
+
+def test_a_pipe_gives_each_block_as_soon_as_it_can(model):
+    """One writes and reads in turn: what has come out trails by the declared lag, no more."""
+    command = [sys.executable, "-m", "isolde", "live", "-", "--model", model, "--raw", "f32le"]
+    child = subprocess.Popen(
+        [*command, "--channels", "1"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=ENVIRONMENT,
+    )
+    assert child.stdin is not None and child.stdout is not None
+    block, lag = 512, plan_for(model).lag
+    zeros = struct.pack("<512f", *[0.0] * block)
+    given = taken = 0
+    for _ in range(40):
+        child.stdin.write(zeros)
+        child.stdin.flush()
+        given += block
+        if given - taken > lag:  # this must not block for ever
+            got = child.stdout.read(4 * (given - taken - lag))
+            assert got, "the filter has ended"
+            taken += len(got) // 4
+    child.stdin.close()
+    taken += len(child.stdout.read()) // 4
+    assert taken == given and child.wait(30) == 0
+
+
+def test_a_record_that_exists_is_refused_before_any_sound(model, tmp_path):
+    (tmp_path / "vocals.wav").write_bytes(b"precious")
+    with pytest.raises(AudioError, match="exists"):
+        Filter(plan_for(model), record=tmp_path)
+    assert (tmp_path / "vocals.wav").read_bytes() == b"precious"
+    assert not (tmp_path / "accompaniment.wav").exists()
+
+
+def test_plans_out_of_range_say_what_to_give(model):
+    for settings, match in (
+        ({"block": 4}, "16 to half a second"),
+        ({"depth": 99}, "0 to 16"),
+        ({"fade": 1.0}, "fades"),
+        ({"sample_rate": 100}, "1000 Hz"),
+    ):
+        with pytest.raises(InputError, match=match):
+            plan_for(model, **settings)

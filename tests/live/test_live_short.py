@@ -1,0 +1,310 @@
+"""The low-latency way: the short synthesis through the separator, the cards, the plan and live."""
+
+import json
+import time
+from dataclasses import replace
+from itertools import pairwise
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_live_pipeline import RATE, plan_for, run, small_model, started  # noqa: F401
+
+from conftest import Shelf, noise, null_depth
+from isolde.core.errors import InputError, ModelError
+from isolde.live.control import console
+from isolde.live.io.pipes import Filter
+from isolde.live.stream.loop import Backlog, Loop
+from isolde.live.worker.process import load
+from isolde.models import catalogue
+from isolde.separation.load import load_separator
+from isolde.separation.separator import Separator
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return small_model(tmp_path_factory.mktemp("model"))
+
+
+def all_of(separator: Separator, audio: np.ndarray, sizes: list[int]) -> dict[str, np.ndarray]:
+    """Feed blocks of the given sizes, again and again."""
+    parts, at, i = [], 0, 0
+    while at < audio.shape[1]:
+        parts.append(separator.feed(audio[:, at : at + sizes[i % len(sizes)]]))
+        at += sizes[i % len(sizes)]
+        i += 1
+    parts.append(separator.flush())
+    return {stem: np.concatenate([p[stem] for p in parts], 1) for stem in separator.stems}
+
+
+def short(masker: Shelf, rate: int = RATE, n_channels: int = 1) -> Separator:
+    return Separator(masker, sample_rate=rate, n_channels=n_channels, synthesis="short")
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
+@pytest.mark.parametrize("n", [0, 1, 255, 512, 5000, 12345])
+def test_stems_have_the_mixtures_length_and_sum_to_it(rate: int, n: int):
+    audio = noise(2, n)
+    stems = all_of(short(Shelf(), rate, 2), audio, [1000, 1])
+    assert all(stem.shape == audio.shape for stem in stems.values())
+    # one float32 rounding each of the subtraction and the sum
+    assert np.abs(sum(stems.values()) - audio).max(initial=0) < 2e-7
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    n=st.integers(1, 12000),
+    sizes=st.lists(st.integers(1, 3000), min_size=1, max_size=4),
+    rate=st.sampled_from([22050, 44100]),
+)
+def test_a_mask_of_ones_is_the_mixture_whatever_the_blocks(n: int, sizes: list[int], rate: int):
+    """Perfect reconstruction through the whole separator, treble included."""
+    audio = noise(1, n)
+    vocals = all_of(short(Shelf(edge=513), rate), audio, sizes)["vocals"]
+    assert vocals.shape == audio.shape
+    # float32 rounds at -144 dB of each value; two transforms cost a few bits
+    assert null_depth(audio, vocals) < -120
+
+
+@pytest.mark.parametrize("rate", [22050, 44100])
+@pytest.mark.parametrize("look_ahead", [0, 3])
+def test_declared_latency_is_the_true_one(rate: int, look_ahead: int):
+    """An impulse fed sample by sample is out after `latency` at worst, and there it is needed."""
+    worst, separator = 0, short(Shelf(edge=513, latency=look_ahead), rate)
+    hop, latency = separator.grid.hop, separator.latency
+    assert 1000 * latency / rate == pytest.approx(23.22 + 11.61 * look_ahead, abs=0.01)
+    for place in (0, 1, hop // 2, hop - 1):
+        separator.reset()
+        k = 4 * hop + place
+        head = np.zeros((1, k + latency - hop), np.float32)
+        head[0, k] = 1
+        out = [separator.feed(head)["vocals"]]
+        fed = head.shape[1]
+        while sum(block.shape[1] for block in out) <= k:
+            out.append(separator.feed(np.zeros((1, 1), np.float32))["vocals"])
+            fed += 1
+        samples = np.concatenate(out, 1)[0]
+        assert np.argmax(samples) == k and samples[k] == pytest.approx(1, abs=1e-5)
+        worst = max(worst, fed - k)
+    assert worst == latency
+
+
+def test_a_tone_goes_where_the_mask_says():
+    """As with the long synthesis, but its window leaks more: 40 dB instead of 50."""
+    seconds = np.arange(RATE) / RATE
+    low = 0.4 * np.sin(2 * np.pi * 500 * seconds)[None].astype(np.float32)
+    high = 0.4 * np.sin(2 * np.pi * 3200 * seconds)[None].astype(np.float32)
+    stems = all_of(short(Shelf()), low + high, [3000])
+    inner = slice(RATE // 10, -RATE // 10)
+    assert null_depth(low[:, inner], stems["vocals"][:, inner]) < -40
+    assert null_depth(high[:, inner], stems["accompaniment"][:, inner]) < -40
+
+
+def test_reset_begins_anew():
+    separator, audio = short(Shelf()), noise(1, 20000)
+    first = all_of(separator, audio, [999])["vocals"]
+    separator.reset()
+    np.testing.assert_array_equal(all_of(separator, audio, [999])["vocals"], first)
+
+
+def test_an_unknown_synthesis_is_refused():
+    with pytest.raises(InputError, match="'brief' is unknown: take long or short"):
+        Separator(Shelf(), sample_rate=RATE, n_channels=1, synthesis="brief")
+
+
+# --- cards
+
+
+def test_old_cards_want_the_long_synthesis_and_still_load(model):
+    path = catalogue.find(model).path.with_suffix(".json")
+    values = json.loads(path.read_text())
+    del values["synthesis"]
+    assert catalogue.Card.from_dict(values).synthesis == "long"
+    for name in ("vocals", "rules"):
+        separator = load_separator(name, sample_rate=RATE, n_channels=1)
+        assert separator.grid.synthesis == "long"
+
+
+def test_a_card_decides_unless_the_user_does(model, tmp_path):
+    found = catalogue.find(model)
+    signed = catalogue.save(
+        tmp_path, replace(found.card, synthesis="short"), found.path.read_bytes()
+    )
+    assert catalogue.find(signed.path).card.synthesis == "short"
+    wants, other = (
+        load_separator(signed.path, sample_rate=RATE, n_channels=2, synthesis=asked)
+        for asked in (None, "long")
+    )
+    assert wants.grid.synthesis == "short" and other.grid.synthesis == "long"
+    assert other.latency - wants.latency == 1024
+    assert plan_for(str(signed.path)).synthesis == "short"
+    assert plan_for(str(signed.path), synthesis="long").synthesis == "long"
+
+
+def test_a_card_from_the_future_is_refused(model):
+    card = catalogue.find(model).card
+    with pytest.raises(ModelError, match="wants the synthesis 'shorter'"):
+        replace(card, synthesis="shorter")
+
+
+# --- live
+
+
+def test_the_plan_says_what_it_costs_and_no_more(model):
+    """Fed whole blocks, the stems come after exactly `lag`: a sample less would not do."""
+    long = plan_for(model, block=512)
+    for block in (128, 512, 2048):
+        plan = plan_for(model, block=block, synthesis="short")
+        separator, _ = load(plan)
+        given = taken = worst = 0
+        while given < 4 * plan.lag:
+            taken += separator.feed(np.zeros((2, block), np.float32))["vocals"].shape[1]
+            given += block
+            worst = max(worst, given - taken if taken else 0)
+        assert worst == plan.lag
+    assert long.lag - plan_for(model, block=512, synthesis="short").lag == 1024
+
+
+def test_live_is_offline_shifted_by_the_declared_delay(model, started):  # noqa: F811
+    audio = noise(2, RATE)
+    plan = plan_for(model, block=512, depth=0, synthesis="short")
+    pipeline = started(plan)
+    heard = run(pipeline, audio)[:, plan.delay :]
+    separator = load_separator(model, sample_rate=RATE, n_channels=2, synthesis="short")
+    offline = all_of(separator, audio, [RATE])["vocals"]
+    inside = slice(int(plan.ramp * RATE) + plan.block, audio.shape[1] - plan.delay)
+    # The same arithmetic in other portions: float32 rounding only.
+    assert null_depth(offline[:, inside], heard[:, inside]) < -120
+    assert pipeline.counts.late == 0
+
+
+def test_a_filter_is_the_offline_stem_too(model):
+    audio = noise(2, 30000)
+    made = Filter(plan_for(model, synthesis="short"))
+    made.mixer.settle()
+    heard = np.concatenate([made.feed(audio), made.flush()], 1)
+    separator = load_separator(model, sample_rate=RATE, n_channels=2, synthesis="short")
+    assert null_depth(all_of(separator, audio, [999])["vocals"], heard) < -120
+
+
+def settings_for(**asked) -> console.Settings:
+    """What the command line gives when nothing is asked for, but for `asked`."""
+    nothing = dict.fromkeys(console.Settings.__dataclass_fields__)
+    usual = {"source": "", "low_latency": False, "mask": "soft", "threshold": 0.5, "strength": 1.0}
+    return console.Settings(**{**nothing, **usual, **asked})
+
+
+def test_low_latency_is_a_model_and_no_block_to_compute_in(model):
+    def plan(**asked):
+        return console._plan(settings_for(**asked), sample_rate=RATE, n_channels=2, frames=1)
+
+    usual, low = plan(), plan(low_latency=True)
+    assert (usual.model, usual.depth, usual.synthesis) == ("vocals", 1, "long")
+    assert (low.model, low.depth, low.synthesis) == ("vocals-live", 0, "short")
+    other = plan(low_latency=True, model=model, depth=2, synthesis="long")
+    assert (other.model, other.depth, other.synthesis) == (model, 2, "long")
+
+
+def test_the_shipped_low_latency_model_is_under_60_ms():
+    """And it keeps a shipped model's promises (tests/test_separator.py asks every one)."""
+    card = catalogue.find(catalogue.LOW_LATENCY).card
+    separator = load_separator(catalogue.LOW_LATENCY, sample_rate=RATE, n_channels=2)
+    assert separator.grid.synthesis == card.synthesis == "short"
+    assert separator.latency / RATE < 0.060
+    assert card.metrics["latency, ms"] == pytest.approx(1000 * separator.latency / RATE, abs=0.01)
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+@pytest.mark.parametrize("on_stems", [True, False])
+@pytest.mark.parametrize("caught_up", [True, False])
+def test_a_worker_that_is_behind_is_not_waited_for(depth, on_stems, caught_up):
+    """In overload waiting starves the device; with a depth of 0 it is the way back to stems."""
+    plan = plan_for("vocals", block=512, depth=depth)
+    pipeline = SimpleNamespace(on_stems=on_stems, caught_up=not caught_up)
+    pipeline.collect = lambda: setattr(pipeline, "caught_up", caught_up)
+    loop = Loop(plan, pipeline, follows=True)
+    patience = loop._patience(SimpleNamespace(queued=(0, 1024)))
+    if on_stems:  # as long as the output has enough to play
+        assert patience == pytest.approx(1024 / RATE - 0.003)
+    else:
+        assert patience == pytest.approx(0.6 * 512 / RATE if depth == 0 and caught_up else 0)
+
+
+def test_caught_up_is_all_but_the_newest_block(model, started):  # noqa: F811
+    plan = plan_for(model, block=512, depth=0, synthesis="short")
+    pipeline = started(plan)
+    run(pipeline, noise(2, RATE // 2))  # patiently, so all stems are there
+    assert pipeline.caught_up
+    pipeline.push(noise(2, 512))
+    pipeline.pull(512)  # not waited for, but it was the newest only
+    pipeline.push(noise(2, 512))
+    pipeline.available = pipeline.position + plan.reserve - 1
+    assert not pipeline.caught_up
+
+
+class FakePorts:
+    """Devices without sound: a block of noise as soon as the worker has done all before it."""
+
+    latency, queued, room = (0.01, 0.01), (0, 0), 4096
+
+    def __init__(self, pipeline, deadline):
+        self.pipeline, self.deadline, self.worker_has_time = pipeline, deadline, True
+
+    def read(self):
+        engine, plan = self.pipeline.engine, self.pipeline.plan
+        while self.worker_has_time and time.monotonic() < self.deadline:
+            if engine.stems.written >= engine.mixture.written - plan.lag:
+                break
+            time.sleep(0.001)
+        return noise(plan.n_channels, plan.block), False
+
+    def write(self, block):
+        return False
+
+
+def test_at_depth_0_stems_come_back_when_the_worker_has_time_again(model, started):  # noqa: F811
+    plan = plan_for(model, block=512, depth=0, synthesis="short")
+    pipeline = started(plan)
+    loop = Loop(plan, pipeline, follows=True)
+    deadline = time.monotonic() + 60
+    loop.ports = ports = FakePorts(pipeline, deadline)
+
+    def go_on_until(on_stems):
+        while pipeline.on_stems != on_stems and time.monotonic() < deadline:
+            loop.step()
+        assert pipeline.on_stems == on_stems
+
+    go_on_until(True)
+    ports.worker_has_time = False  # blocks as fast as they can be pushed
+    loop._patience = lambda ports: 0.0
+    go_on_until(False)
+    del loop._patience
+    ports.worker_has_time = True
+    go_on_until(True)
+    assert pipeline.counts.dropouts >= 1 and pipeline.counts.lost == 0
+
+
+# --- the devices' queues
+
+
+def test_a_queue_that_has_grown_for_good_is_told_once():
+    backlog, told = Backlog(sample_rate=RATE, block=512), []
+    assert np.isnan(backlog.samples)
+    for step in range(600):
+        if backlog.has_grown():
+            told.append(step)
+        if backlog.is_due():
+            backlog.look(4000 if 300 <= step else 1000)
+    assert len(told) >= 1 and 300 < told[0] <= 300 + 8 * 7
+    assert all(later - earlier >= 8 * 6 for earlier, later in pairwise(told))
+    assert backlog.samples == 4000
+
+
+def test_a_queue_that_swings_is_left_alone():
+    backlog = Backlog(sample_rate=RATE, block=512)
+    for step in range(4000):
+        assert not backlog.has_grown()
+        if backlog.is_due():
+            backlog.look(1000 if step // 8 % 5 == 0 else 3500)

@@ -1,0 +1,217 @@
+"""Training: examples repeat, loss falls, runs resume to the bit, and models load."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import demo_song as songs
+from isolde.audio import write
+from isolde.core.errors import InputError
+from isolde.datasets.mixing.library import Library, artist_of
+from isolde.datasets.mixing.voices import Mixer, Remix
+from isolde.separation.load import separate
+
+torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+
+from isolde.networks.article import WindowShape  # noqa: E402
+from isolde.training.export import publish  # noqa: E402
+from isolde.training.loop import Run  # noqa: E402
+from isolde.training.recipe import Recipe  # noqa: E402
+from isolde.training.tasks.windows import WindowTask  # noqa: E402
+from isolde.training.train import Options, train_songs  # noqa: E402
+
+TINY = WindowShape(channels=(2, 2, 2, 2), hidden=4, outputs=513)
+SMALL = Recipe(task=WindowTask(shape=TINY), segments=2, frames=8, steps=6, warm_up=2, seed=5)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Two synthetic songs as stems, and a solo voice at 16 kHz."""
+    root = tmp_path_factory.mktemp("songs")
+    for seed in (1, 2):
+        for stem, audio in songs.make_song(seed, seconds=4.0, sample_rate=22050).items():
+            write(root / f"Artist {seed} - Song" / f"{stem}.flac", audio, 22050)
+    voice = songs.make_song(3, seconds=4.0, sample_rate=16000)["vocals"]
+    write(root / "alone_1.wav", voice, 16000)
+    return root
+
+
+@pytest.fixture(scope="module")
+def library(folder: Path, tmp_path_factory) -> Library:
+    return Library([folder], tmp_path_factory.mktemp("cache"))
+
+
+def test_the_library_holds_what_the_folder_holds(library: Library):
+    by_name = {entry.track: entry for entry in library.entries}
+    assert set(by_name) == {"Artist 1 - Song", "Artist 2 - Song", "alone_1"}
+    song, alone = by_name["Artist 1 - Song"], by_name["alone_1"]
+    stems = songs.make_song(1, seconds=4.0, sample_rate=22050)
+    assert song.vocals is not None and song.accompaniment is not None
+    vocals = song.vocals.astype(np.float32) / 32767
+    np.testing.assert_allclose(vocals, stems["vocals"], atol=1e-4)
+    backing = stems["drums"] + stems["bass"] + stems["other"]
+    np.testing.assert_allclose(song.accompaniment / 32767, np.clip(backing, -1, 1), atol=3e-4)
+    assert alone.accompaniment is None and alone.top_hz == 8000
+    assert (song.artist, alone.artist) == ("Artist 1", "alone")
+
+
+def test_activity_is_where_the_song_has_it(library: Library):
+    """The clean voice against the generator's own segments, but for 0.1 s at each edge."""
+    entry = next(e for e in library.entries if e.track == "Artist 1 - Song")
+    centres = np.arange(len(entry.activity)) * 256 / 22050
+    near, inside = np.zeros(len(centres), bool), np.zeros(len(centres), bool)
+    for start, end in songs.activity(1, seconds=4.0):
+        near |= (np.abs(centres - start) < 0.1) | (np.abs(centres - end) < 0.1)
+        inside |= (centres > start) & (centres < end)
+    agree = entry.activity == inside
+    assert agree[~near].mean() > 0.9
+
+
+def test_tags_name_the_artist(tmp_path: Path):
+    (tmp_path / "tags.csv").write_text("song,artist\npop-1,Some One\n")
+    assert artist_of(tmp_path / "pop-1") == "Some One"
+    assert artist_of(tmp_path / "Who - What") == "Who"
+    assert artist_of(tmp_path / "singer_4_05") == "singer"
+
+
+def test_a_bad_file_is_named_and_left_out(folder: Path, tmp_path: Path):
+    bad = tmp_path / "bad" / "Broken - Song"
+    bad.mkdir(parents=True)
+    (bad / "vocals.wav").write_bytes(b"no audio at all")
+    library = Library([folder, tmp_path / "bad"], tmp_path / "cache")
+    assert len(library.entries) == 3
+    assert len(library.failed) == 1 and "Broken - Song" in library.failed[0]
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no songs found"):
+        Library([tmp_path / "empty"], tmp_path / "cache")
+
+
+def test_examples_repeat_and_differ(library: Library):
+    mixer = Mixer(library.entries, Remix(), seed=1)
+    again = Mixer(library.entries, Remix(), seed=1)
+    other = Mixer(library.entries, Remix(), seed=2)
+    first = mixer.labelled(7, 20)
+    for a, b in zip(first[:2], again.labelled(7, 20)[:2], strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(first[1], mixer.labelled(8, 20)[1])
+    assert not np.array_equal(first[1], other.labelled(7, 20)[1])
+    assert first[0].shape == first[1].shape == (20, 513)
+
+
+def test_a_narrow_recording_narrows_both_sides(library: Library):
+    """A voice that ends at 8 kHz meets a backing cut there too, or treble would tell them apart."""
+    voices = [e for e in library.entries if e.track == "alone_1"]
+    backings = [replace(e, vocals=None) for e in library.entries if e.accompaniment is not None]
+    mixer = Mixer([*voices, *backings], Remix(), seed=1)
+    for i in range(5):
+        vocals, accompaniment = mixer.labelled(i, 20)[:2]
+        assert not vocals[:, 372:].any() and not accompaniment[:, 372:].any()
+        assert accompaniment[:, :300].any()
+
+
+def test_levels_stay_within_their_range(library: Library):
+    remix = Remix(level_db=(-20, -20), equalise=0, tune=0)
+    mixer = Mixer(library.entries, remix, seed=1)
+    scale = np.sqrt(np.sum(np.hanning(1024) ** 2)) * 4 / 1024
+    for i in range(6):
+        mixture = sum(mixer.labelled(i, 200)[:2])
+        # Parseval, half a spectrum: twice the power of the bins over the FFT's length
+        power = 2 * np.sum(np.abs(mixture[4:-4]) ** 2) / mixture[4:-4].shape[0] / 1024
+        level = 10 * np.log10(power / scale**2)
+        assert level == pytest.approx(-20, abs=1.5)
+
+
+def test_one_batch_can_be_learnt_by_heart(library: Library):
+    """The whole path is right if a network can overfit it: the error falls to a tenth and below."""
+    task = WindowTask(error="mse", target="binary")
+    batch = task.batch(Mixer(library.entries, Remix(), seed=1), [0, 1], frames=8, step=0)
+    torch.manual_seed(0)
+    network = task.build()
+    network.mean.copy_(batch.features.mean((0, 1)))
+    network.std.copy_(batch.features.std((0, 1)) + 1e-3)
+    optimiser = torch.optim.Adam(network.parameters(), 2e-3)
+    losses = []
+    for _ in range(80):
+        optimiser.zero_grad()
+        loss = task.loss(network, batch, step=0)
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 * losses[0]
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_the_target_is_the_frame_that_the_window_is_about(library: Library, exact: bool):
+    """With features of the target's own frame, the batch's slices must line up for either form."""
+    from isolde.networks.sliding import plan
+
+    task = WindowTask(look_ahead=5, interior_steps=0 if exact else 1)
+    mixer = Mixer(library.entries, Remix(), seed=1)
+    batch = task.batch(mixer, [0], frames=8, step=0)
+    steps = plan(exact=exact)
+    vocals, accompaniment = mixer.labelled(0, 8 + steps.span)[:2]
+    mixture = vocals + accompaniment
+    # answer 0 belongs to the window's frame 24 - look_ahead, the window starts `lead` frames in
+    frame = steps.lead + 24 - 5
+    shares = (vocals[frame] * mixture[frame].conj()).real / np.maximum(
+        np.abs(mixture[frame]) ** 2, 1e-20
+    )
+    np.testing.assert_allclose(batch.target[0, 0].numpy(), np.clip(shares, 0, 1), atol=1e-4)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(folder / "state.safetensors")
+
+
+def test_a_stopped_run_goes_on_to_the_same_bits(library: Library, tmp_path: Path):
+    recipe = replace(SMALL, task=WindowTask(shape=TINY, interior_steps=2, dropout=(0.1, 0.1, 0.1)))
+    mixer = Mixer(library.entries, recipe.remix, seed=recipe.seed)
+    Run(tmp_path / "whole", recipe, mixer).train()
+    Run(tmp_path / "parts", recipe, mixer).train(until=3)
+    Run(tmp_path / "parts", recipe, mixer).train()
+    a, b = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert a.keys() == b.keys()
+    for name, values in a.items():
+        assert torch.equal(values, b[name]), name
+
+
+def test_another_networks_run_is_refused(library: Library, tmp_path: Path):
+    mixer = Mixer(library.entries, SMALL.remix, seed=1)
+    Run(tmp_path / "run", replace(SMALL, steps=1), mixer).train()
+    other = replace(SMALL, task=WindowTask(shape=replace(TINY, hidden=5)))
+    with pytest.raises(InputError, match="another network"):
+        Run(tmp_path / "run", other, mixer)
+
+
+def test_the_rate_rises_stays_and_falls_to_nothing():
+    recipe = Recipe(steps=1000, warm_up=100, decay=0.4, learning_rate=1e-3)
+    assert recipe.rate(0) == pytest.approx(1e-5)
+    assert recipe.rate(300) == pytest.approx(1e-3)
+    assert recipe.rate(800) == pytest.approx(0.5e-3)
+    assert recipe.rate(1000) == 0
+
+
+def test_from_a_folder_to_a_model_that_separates(folder: Path, tmp_path: Path):
+    """`isolde train` and `isolde export`, then the model by its path."""
+    recipe = tmp_path / "mine.json"
+    task = WindowTask(shape=TINY, look_ahead=4)
+    recipe.write_text(json.dumps(replace(SMALL, steps=2, task=task).to_dict()))
+    lines: list[str] = []
+    options = Options(cache=tmp_path / "cache", validation=folder)
+    train_songs(recipe, [folder], out=tmp_path / "run", options=options, say=lines.append)
+    assert any(line.startswith("step 2 vocals uSDR in dB: median ") for line in lines)
+    assert lines[-1].startswith("step 2 of 2 done")
+    model = publish(tmp_path / "run", tmp_path / "model", name="mine", summary="", licence="mine")
+    assert (model.card.look_ahead, model.card.past) == (4, 20)
+    audio = sum(songs.make_song(1, seconds=3.0, sample_rate=22050).values())
+    stems = separate(audio, sample_rate=22050, model=model.path)
+    assert np.abs(stems["vocals"] + stems["accompaniment"] - audio).max() < 1e-6
+    assert np.sum(stems["vocals"] ** 2) > 0
