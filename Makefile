@@ -15,7 +15,7 @@ SETUP_FILES := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format setup setup-dev clean
+.PHONY: help demo test check docs lint format setup setup-dev clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -25,6 +25,12 @@ demo: setup  ## separate the shipped song; prints paths, dB and speed, and draws
 
 test: lint  ## lint, then every test
 	$(BIN)/python -m pytest
+
+check: lint  ## lint, types and the quick tests: the inner loop
+	$(BIN)/python -m pytest -q -m "not slow"
+
+docs: setup-dev  ## the pages and the API reference, in build/site; links are checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 lint: setup-dev  ## ruff and mypy
 	$(BIN)/ruff check .

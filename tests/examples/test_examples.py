@@ -1,0 +1,82 @@
+"""The examples run as their first lines say, and give what they promise."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from isolde.audio.demo import read_demo
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+
+
+def run(*words: str | Path, path: str = "") -> str:
+    """What a command prints; it must succeed and be silent on standard error."""
+    environment = {**ENVIRONMENT, "PATH": f"{path}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        [str(word) for word in words], capture_output=True, text=True, env=environment, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four seconds of the demo song."""
+    stems, rate = read_demo()
+    path = tmp_path_factory.mktemp("song") / "song.wav"
+    soundfile.write(path, sum(stems.values())[:, : 4 * rate].T, rate, subtype="FLOAT")
+    return path
+
+
+def test_a_file_becomes_stems_that_sum_to_it(song: Path, tmp_path: Path):
+    lines = run(sys.executable, EXAMPLES / "separate_file.py", song, tmp_path).split("\n")
+    stems = [soundfile.read(line, dtype="float32")[0] for line in lines if line]
+    mixture = soundfile.read(song, dtype="float32")[0]
+    assert len(stems) == 2
+    assert np.abs(sum(stems) - mixture).max() < 1e-4
+
+
+def test_an_array_becomes_stems_that_sum_to_it():
+    printed = run(sys.executable, EXAMPLES / "separate_array.py")
+    assert "vocals, accompaniment" in printed
+    assert float(printed.rsplit(" ", 1)[1]) < 1e-5
+
+
+def test_a_stream_is_separated_second_by_second(song: Path):
+    printed = run(sys.executable, EXAMPLES / "separate_stream.py", song).splitlines()
+    assert printed[0].startswith("latency ")
+    assert [line.split()[0] for line in printed[1:]] == ["0", "1", "2"]
+
+
+def test_the_notebook_writes_a_karaoke_version_and_labels(song: Path, tmp_path: Path):
+    run(sys.executable, EXAMPLES / "karaoke_and_labels.py", song, tmp_path)
+    karaoke = soundfile.info(tmp_path / "song (karaoke).wav")
+    assert karaoke.frames == soundfile.info(song).frames
+    for line in (tmp_path / "song.labels.txt").read_text().splitlines():
+        start, end = (float(word) for word in line.split("\t")[:2])
+        assert 0 <= start < end <= 4.1
+
+
+def test_a_folder_is_separated_and_then_left_alone(song: Path, tmp_path: Path):
+    command = tmp_path / "bin" / "isolde"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m isolde "$@"\n')
+    command.chmod(command.stat().st_mode | stat.S_IXUSR)
+    for _ in range(2):
+        run(
+            "sh",
+            EXAMPLES / "separate_folder.sh",
+            song.parent,
+            tmp_path / "stems",
+            path=str(command.parent),
+        )
+        stems = sorted((tmp_path / "stems").rglob("*.flac"))
+        assert [stem.name for stem in stems] == ["accompaniment.flac", "vocals.flac"]
