@@ -19,7 +19,7 @@ from isolde.evaluation import command
 from isolde.evaluation.scoring import Result
 from isolde.evaluation.songs import find_songs
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[1] / "docs" / "lab"
 MARK = "<!-- {}: made by benchmarks/results.py -->"
 END = "<!-- end -->"
 

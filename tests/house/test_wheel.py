@@ -95,7 +95,7 @@ def write_in_blocks(path: Path, audio: np.ndarray, sample_rate: int) -> None:
 def test_the_wheel_holds_the_package_its_models_and_its_song(wheel: Path):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    assert {f"isolde/data/demo/{stem}.ogg" for stem in STEMS} <= names
+    assert {f"isolde/audio/demo_song/{stem}.ogg" for stem in STEMS} <= names
     assert "isolde/py.typed" in names
     for folder in ("models", "data"):
         here = ROOT / "src" / "isolde" / folder
@@ -134,7 +134,7 @@ def test_the_installed_command_separates_a_song_offline(fresh: Path, tmp_path: P
     )
     assert "isolde tried to reach" in reached.stderr, "the network was not blocked"
 
-    demo = packages / "isolde" / "data" / "demo"
+    demo = packages / "isolde" / "audio" / "demo_song"
     decoded = {stem: soundfile.read(demo / f"{stem}.ogg", always_2d=True) for stem in STEMS}
     sample_rate = decoded["vocals"][1]
     away = tmp_path / "Straße and spaces"
