@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from conftest import noise
+from helpers.sounds import noise
 from isolde.core.errors import InputError
 from isolde.core.features import Features, from_mel, mel, to_mel
 from isolde.core.spectrum import GRID_22, analyse

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import decibel, noise
+from helpers.sounds import decibel, noise
 from isolde.core.errors import InputError
 from isolde.core.masks import binary_mask, extend_treble, phase_sensitive_mask, ratio_mask, readout
 from isolde.core.spectrum import GRID_22, analyse, synthesise

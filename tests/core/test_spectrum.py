@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import noise, null_depth
+from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError
 from isolde.core.spectrum import (
     GRID_22,

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_live_pipeline import ENVIRONMENT, RATE, small_model
 
-from conftest import noise, null_depth
+from helpers.live import ENVIRONMENT, RATE, small_model
+from helpers.sounds import noise, null_depth
 from isolde.audio import read, write
 from isolde.core.errors import AudioError, InputError
 from isolde.live.io import devices

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_live_pipeline import RATE, plan_for, run, small_model, started  # noqa: F401
 
-from conftest import Shelf, noise, null_depth
+from helpers.live import RATE, plan_for, run, small_model
+from helpers.maskers import Shelf
+from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError, ModelError
 from isolde.live.control import console
 from isolde.live.io.pipes import Filter
@@ -167,7 +168,7 @@ def test_the_plan_says_what_it_costs_and_no_more(model):
     assert long.lag - plan_for(model, block=512, synthesis="short").lag == 1024
 
 
-def test_live_is_offline_shifted_by_the_declared_delay(model, started):  # noqa: F811
+def test_live_is_offline_shifted_by_the_declared_delay(model, started):
     audio = noise(2, RATE)
     plan = plan_for(model, block=512, depth=0, synthesis="short")
     pipeline = started(plan)
@@ -232,7 +233,7 @@ def test_a_worker_that_is_behind_is_not_waited_for(depth, on_stems, caught_up):
         assert patience == pytest.approx(0.6 * 512 / RATE if depth == 0 and caught_up else 0)
 
 
-def test_caught_up_is_all_but_the_newest_block(model, started):  # noqa: F811
+def test_caught_up_is_all_but_the_newest_block(model, started):
     plan = plan_for(model, block=512, depth=0, synthesis="short")
     pipeline = started(plan)
     run(pipeline, noise(2, RATE // 2))  # patiently, so all stems are there
@@ -264,7 +265,7 @@ class FakePorts:
         return False
 
 
-def test_at_depth_0_stems_come_back_when_the_worker_has_time_again(model, started):  # noqa: F811
+def test_at_depth_0_stems_come_back_when_the_worker_has_time_again(model, started):
     plan = plan_for(model, block=512, depth=0, synthesis="short")
     pipeline = started(plan)
     loop = Loop(plan, pipeline, follows=True)

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_live_pipeline import small_model
+
+from helpers.live import small_model
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))

@@ -5,49 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.sounds import PAIR_RATE as RATE
+from helpers.sounds import band, voice
 from isolde.core.errors import InputError
 from isolde.pairs.align import align
 from isolde.pairs.drift import fit_lines, place, warp
 from isolde.pairs.offset import Haystack, Hit, consensus
 from isolde.pairs.whiten import loud_windows, to_mono, whiten
-
-RATE = 16_000
-
-
-def voice(seconds: float, seed: int, rate: int = RATE, *, rests: float = 0.25) -> np.ndarray:
-    """A singer of sorts: harmonics of a gliding pitch with vibrato, in phrases, with breath."""
-    rng = np.random.default_rng(seed)
-    n = int(seconds * rate)
-    t = np.arange(n) / rate
-    notes = np.repeat(rng.integers(-7, 8, int(seconds * 3) + 2), rate // 3)[:n]
-    glide = np.convolve(notes, np.hanning(rate // 12) / np.hanning(rate // 12).sum(), "same")
-    pitch = 220 * 2 ** (glide / 12) * (1 + 0.01 * np.sin(2 * np.pi * 5.5 * t + rng.uniform(0, 6)))
-    phase = 2 * np.pi * np.cumsum(pitch) / rate
-    tone = sum(
-        np.sin(k * phase + rng.uniform(0, 6)) / k for k in range(1, 12) if k * 400 < rate / 2
-    )
-    breath = np.convolve(rng.standard_normal(n + 3), [0.15, 0.15, -0.15, -0.15], "valid")
-    phrases = np.repeat(rng.uniform(size=int(seconds * 2) + 1) >= rests, rate // 2)[:n]
-    level = np.convolve(phrases, np.ones(400) / 400, "same")
-    return (0.15 * level * (tone + breath)).astype(np.float32)[None]
-
-
-def band(seconds: float, seed: int, rate: int = RATE) -> np.ndarray:
-    """A band of sorts: bass notes, chords and noise bursts on a beat."""
-    rng = np.random.default_rng(seed)
-    n = int(seconds * rate)
-    t = np.arange(n) / rate
-    out = np.zeros(n)
-    beat = 0.5
-    for k in range(int(seconds / beat)):
-        a, b = int(k * beat * rate), min(n, int((k + 1) * beat * rate))
-        s = t[a:b] - t[a]
-        root = 55 * 2 ** (rng.integers(0, 12) / 12)
-        out[a:b] += 0.5 * np.sin(2 * np.pi * root * s) * np.exp(-2 * s)
-        for m in rng.choice([4, 5, 6, 8, 9, 10, 12], 3, replace=False):
-            out[a:b] += 0.15 * np.sin(2 * np.pi * root * m * s + rng.uniform(0, 6))
-        out[a:b] += 0.3 * rng.standard_normal(b - a) * np.exp(-30 * s)
-    return (0.3 * out).astype(np.float32)[None]
 
 
 def error_us(found: object, t: float, offset: float, drift: float) -> float:

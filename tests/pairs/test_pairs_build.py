@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.signal import lfilter
-from test_pairs_align import RATE, band, voice
 
+from helpers.sounds import PAIR_RATE as RATE
+from helpers.sounds import band, voice
 from isolde import audio
 from isolde.core.errors import InputError, MissingExtraError
 from isolde.pairs import build_folder, build_pair, pair_arrays

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_pairs_align import RATE, band, voice
 from typer.testing import CliRunner
 
+from helpers.sounds import PAIR_RATE as RATE
+from helpers.sounds import band, voice
 from isolde.audio import write
 from isolde.cli import app
 

@@ -10,18 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_cli_separate import Shell
 
 import isolde as isolde_package
-from conftest import noise
+from helpers.shell import Shell
+from helpers.sounds import noise
 from isolde.audio import write
 from isolde.separation import Settings, separate_songs, songs_in
-
-
-@pytest.fixture
-def isolde(monkeypatch, capsys, tmp_path) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    return Shell(monkeypatch, capsys)
 
 
 def music(folder: Path, n: int, n_samples: int = 20_000) -> list[Path]:

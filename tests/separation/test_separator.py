@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import demo_song as songs
-from conftest import Shelf, noise, null_depth
+from helpers.maskers import Shelf
+from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError, ModelError
 from isolde.models import catalogue
 from isolde.separation.load import load_separator, separate
