@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isolde.activity.files import targets_of, write_text
+from isolde.activity.files import targets_of
 from isolde.activity.finding import Activity
 from isolde.activity.formats import FORMATS, render
 from isolde.activity.segments import Segment, Segmenter, SegmentRule, find_segments, frames_of
+from isolde.core.atomic import write_text
 from isolde.core.errors import InputError
 
 FRAME = 256 / 22050

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_cli_separate import Shell
 
-from conftest import noise
+from helpers.shell import Shell
+from helpers.sounds import noise
 from isolde.activity import FRAME_SECONDS
 from isolde.audio import AudioInfo, read, write
 from isolde.core.errors import AudioError
@@ -17,12 +17,6 @@ from isolde.separation.phrases import FADE, RULE, PhraseSink
 
 RATE = 22050
 HOP = 256  # of the frames of activity at this rate
-
-
-@pytest.fixture
-def isolde(monkeypatch, capsys, tmp_path) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    return Shell(monkeypatch, capsys)
 
 
 class Ears:
@@ -158,14 +152,15 @@ def test_an_interruption_leaves_nothing(tmp_path: Path, error: BaseException):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize("after", [0, 1, 2])
 def test_a_full_disk_is_one_line_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ):
     audio, moved, replace = song(6, [(0, 2), (3, 5)]), [], os.replace
 
     def full(source: Path, target: Path) -> None:
-        if Path(target).parent.name == "vocals":
+        name = Path(target).name
+        if name == "vocals" or phrases._NAME.fullmatch(name):
             if len(moved) == after:
                 raise OSError(errno.ENOSPC, "No space left on device")
             moved.append(target)

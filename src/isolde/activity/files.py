@@ -1,11 +1,10 @@
-"""Where the texts of `formats` go: names and files; nothing is half written or replaced."""
+"""Where the texts of `formats` go: the names of files; writes none."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from isolde.activity.formats import FORMATS, check_format
-from isolde.core.errors import AudioError, InputError
+from isolde.core.errors import InputError
 
 
 def targets_of(
@@ -38,19 +37,3 @@ def targets_of(
         if target.exists() and not overwrite:
             raise InputError(f"{target}: exists already: give another name or --overwrite")
     return list(zip(songs, targets, strict=True))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all; folders are made.
-
-    Raises:
-        AudioError: when it cannot be written.
-    """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise AudioError(f"{path}: cannot be written ({error.strerror or error})") from None

@@ -5,7 +5,6 @@ A file is written under a hidden name beside its target and takes its name when 
 
 import contextlib
 import os
-import secrets
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +22,8 @@ from isolde.audio.formats import (
     container_for,
     container_named,
 )
-from isolde.audio.targets import can_patch, exists_already, explain
+from isolde.audio.targets import can_patch
+from isolde.core.atomic import Draft, explain
 from isolde.core.errors import AudioError, InputError
 from isolde.core.stage import Float32
 
@@ -106,12 +106,10 @@ class AudioWriter:
         self.peak = 0.0
         self._clip = clip
         self._overwrite = overwrite
-        self._target: Path | None = None
-        self._part: Path | None = None
+        self._draft: Draft | None = None
         self._owned: BinaryIO | None = None
         self._spool: BinaryIO | None = None
         self._seekable = False
-        self._made: list[Path] = []
         self._encoder: Encoder | None = None
         self._state: Literal["open", "closed", "aborted"] = "open"
         try:
@@ -186,10 +184,8 @@ class AudioWriter:
                 self._stream.flush()
             if self._owned is not None:
                 self._owned.close()
-            if self._part is not None and self._target is not None:
-                if not self._overwrite and self._target.exists():
-                    raise AudioError(exists_already(self.name))
-                os.replace(self._part, self._target)
+            if self._draft is not None:
+                self._draft.publish()
         except BaseException as error:
             self.abort()
             if isinstance(error, (OSError, sf.LibsndfileError)) and not isinstance(
@@ -211,19 +207,15 @@ class AudioWriter:
             self._encoder.discard()
         if self._spool is not None:
             self._spool.close()
-        if self._target is None and self._encoder is not None and self._seekable:
+        if self._draft is None and self._encoder is not None and self._seekable:
             with contextlib.suppress(OSError, ValueError):
                 self._stream.seek(self._start)
                 self._stream.truncate()
         if self._owned is not None:
             with contextlib.suppress(OSError):
                 self._owned.close()
-        if self._part is not None:
-            with contextlib.suppress(OSError):
-                self._part.unlink(missing_ok=True)
-        for folder in reversed(self._made):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        if self._draft is not None:
+            self._draft.discard()
 
     def clipping_note(self) -> str | None:
         """Say in one line what was limited or replaced; None if nothing, or if told not to.
@@ -286,16 +278,8 @@ class AudioWriter:
             raise AudioError(f"{path}: is a folder: name a file in it")
         if target.exists() and not target.is_file():
             return target.open("wb")
-        if target.exists() and not self._overwrite:
-            raise AudioError(exists_already(str(path)))
-        folder = target.parent
-        missing = [up for up in (folder, *folder.parents) if not up.exists()]
-        for up in reversed(missing):
-            up.mkdir(exist_ok=True)
-            self._made.append(up)
-        self._target = target
-        self._part = folder / f".isolde-{secrets.token_hex(6)}.part"
-        return self._part.open("x+b")
+        self._draft = Draft(path, overwrite=self._overwrite)
+        return self._draft.path.open("x+b")
 
     def _open_encoder(self) -> Encoder:
         """Start the encoder that the container needs."""
@@ -311,7 +295,7 @@ class AudioWriter:
                 tags=self._tags,
                 seekable=self._seekable,
             )
-        if self._part is None:
+        if self._draft is None:
             stream = self._spool = cast(BinaryIO, tempfile.TemporaryFile())
         return SoundFileEncoder(
             stream,

@@ -43,7 +43,8 @@ def activity(
 ) -> None:
     """Find where somebody sings: segments, or every frame's probability in JSON."""
     from isolde.activity import SegmentRule, find_activity, render
-    from isolde.activity.files import targets_of, write_text
+    from isolde.activity.files import targets_of
+    from isolde.core.atomic import write_text
 
     rule = SegmentRule(onset, offset, min_duration_on, min_duration_off, pad_onset, pad_offset)
     targets = targets_of(songs, output, format_, overwrite=overwrite)

@@ -7,7 +7,6 @@ it the rest does not count. It never writes beside the songs.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isolde.core.atomic import Draft, write_text
 from isolde.core.errors import AudioError, InputError
 from isolde.core.spectrum import GRID_22, GRID_44, analyse
 from isolde.core.stage import Float32
@@ -184,9 +184,7 @@ def _decode(rows: Sequence[Row], cache: Path, key: str, wanted: set[str]) -> dic
     for stem, part in sums.items():
         _save(cache / f"{key}.{stem}.npy", int16(part))
     meta = {"top_hz": top, "item": str(_item(rows)[0]), "n": n, "newest": newest}
-    draft = cache / f".{key}.json.{os.getpid()}"
-    draft.write_text(json.dumps(meta), encoding="utf-8")
-    os.replace(draft, cache / f"{key}.json")
+    write_text(cache / f"{key}.json", json.dumps(meta))
     return meta
 
 
@@ -257,7 +255,5 @@ def activity_of(vocals: Float32) -> NDArray[np.bool_]:
 
 def _save(path: Path, array: NDArray[Any]) -> None:
     """Write an array whole or not at all, also when two processes write the same one."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    with part.open("wb") as file:
+    with Draft(path) as draft, draft.path.open("wb") as file:
         np.save(file, array)
-    os.replace(part, path)

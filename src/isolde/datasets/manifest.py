@@ -5,7 +5,6 @@ to the manifest where the files lie below its folder. Whatever else is known of 
 a check, a picture or a training, begins with these rows.
 """
 
-import contextlib
 import csv
 import hashlib
 import io
@@ -18,7 +17,8 @@ from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
-from isolde.core.errors import AudioError, InputError, MissingExtraError
+from isolde.core.atomic import write_bytes
+from isolde.core.errors import InputError, MissingExtraError
 
 STEMS = ("mixture", "vocals", "accompaniment", "drums", "bass", "other", "rest", "unsorted")
 """What a file may be. `accompaniment` is all but the voice; `rest` is what no other file of the
@@ -174,17 +174,7 @@ def write_manifest(rows: Iterable[Row], path: str | Path) -> None:
     path = Path(path)
     check_target(path)
     table = [_plain(row, path.parent) for row in rows]
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(_parquet(table) if path.suffix.lower() == ".parquet" else _csv(table))
-        os.replace(part, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise AudioError(
-            f"{path}: cannot be written ({error.strerror}): choose another place"
-        ) from None
+    write_bytes(path, _parquet(table) if path.suffix.lower() == ".parquet" else _csv(table))
 
 
 def check_target(path: Path) -> None:

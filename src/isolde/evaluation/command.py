@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from isolde.core.atomic import write_text
 from isolde.core.errors import InputError
 from isolde.evaluation import exports, statistics, tables
 from isolde.evaluation.candidates.baselines import floors
@@ -130,7 +131,7 @@ def run(
         "run.json": json.dumps(made, indent=1) + "\n",
     }
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        write_text(folder / name, text)
     exports.write_museval(folder / "museval", results)
     if with_parquet:
         exports.write_parquet(folder / "songs.parquet", results)

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from isolde.core.atomic import write_text
 from isolde.core.errors import MissingExtraError
 from isolde.evaluation import statistics
 from isolde.evaluation.metrics.bsseval import MEASURES, museval_json
@@ -98,8 +99,7 @@ def write_museval(folder: str | Path, results: Sequence[Result]) -> list[Path]:
         if not frames:
             continue
         path = Path(folder, file_name(result.candidate), "test", file_name(result.track) + ".json")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(museval_json(frames), indent=2) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(museval_json(frames), indent=2) + "\n")
         written.append(path)
     return written
 

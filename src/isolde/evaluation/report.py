@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from isolde.audio import write
+from isolde.core.atomic import write_text
 from isolde.core.stage import Float32
 from isolde.evaluation import plots, statistics, tables
 from isolde.evaluation.candidates.candidate import Candidate
@@ -79,10 +80,8 @@ def write_report(
         data=_data(good, names),
         script=SCRIPT,
     )
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, encoding="utf-8")
-    return target
+    write_text(path, text)
+    return Path(path)
 
 
 def ranked(results: Sequence[Result], candidate: str, metric: str) -> list[tuple[str, Result]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from isolde.core.atomic import write_text
 from isolde.core.errors import InputError
 from isolde.evaluation import statistics, tables
 from isolde.evaluation.candidates.candidate import Candidate
@@ -89,9 +90,9 @@ def measure_robustness(
             as_list(provenance(data, songs, command=command)),
         ]
     )
-    (folder / "robustness.md").write_text(text, encoding="utf-8")
+    write_text(folder / "robustness.md", text)
     plain = {d: {c: asdict(loss) for c, loss in row.items()} for d, row in losses.items()}
-    (folder / "robustness.json").write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / "robustness.json", json.dumps(plain, indent=1) + "\n")
     return results, text
 
 

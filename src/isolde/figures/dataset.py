@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from isolde.core.atomic import write_bytes
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 from isolde.datasets.manifest import read_manifest
@@ -27,7 +28,6 @@ from isolde.figures.style import (
     new_figure,
     require_matplotlib,
     time_label,
-    write_bytes,
 )
 
 if TYPE_CHECKING:

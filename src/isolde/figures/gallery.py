@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isolde.audio import read
+from isolde.core.atomic import write_bytes
 from isolde.core.errors import InputError, MissingExtraError, ModelError
 from isolde.figures.canvas import canvas_of
 from isolde.figures.capture import LISTEN_SECONDS, Looked, look_at
@@ -14,7 +15,7 @@ from isolde.figures.overview import activity_figure
 from isolde.figures.separation import separation_figure
 from isolde.figures.song_report import write_report
 from isolde.figures.spectrogram import marks_of, spectrogram_figure
-from isolde.figures.style import encode, require_matplotlib, time_label, write_bytes
+from isolde.figures.style import encode, require_matplotlib, time_label
 from isolde.models.catalogue import ARTICLE, DEFAULT
 from isolde.separation.load import separate
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from isolde import __version__
 from isolde.audio import write
+from isolde.core.atomic import write_bytes
 from isolde.core.stage import Float32
-from isolde.figures.style import write_bytes
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>

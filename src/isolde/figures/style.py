@@ -10,7 +10,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isolde.core.errors import AudioError, InputError, MissingExtraError
+from isolde.core.atomic import write_bytes
+from isolde.core.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -140,19 +141,6 @@ def save(figure: "Figure", path: str | Path, *, dpi: int = 110) -> Path:
     data = encode(figure, kind=path.suffix[1:].lower(), dpi=dpi)
     write_bytes(path, data)
     return path
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a whole file; its folder is made when missing.
-
-    Raises:
-        AudioError: when it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    except OSError as error:
-        raise AudioError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def _with_palette(drawn: BytesIO) -> bytes:

@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from isolde.core.atomic import write_bytes, write_text
 from isolde.core.errors import ModelError
 from isolde.core.features import Features
 from isolde.core.spectrum import SYNTHESES
@@ -167,10 +168,9 @@ def save(folder: Path, card: Card, graph: bytes) -> Model:
     Returns:
         the model as written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{card.name}.onnx"
     values = {**asdict(card), "sha256": hashlib.sha256(graph).hexdigest()}
     signed = Card.from_dict(values)
-    path.write_bytes(graph)
-    path.with_suffix(".json").write_text(signed.to_json(), encoding="utf-8")
+    write_bytes(path, graph)
+    write_text(path.with_suffix(".json"), signed.to_json())
     return Model(signed, path)

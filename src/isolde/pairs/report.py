@@ -4,6 +4,7 @@ The picture's arrays are in the report too (`Picture`), so that drawing needs no
 """
 
 import csv
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from isolde.core.atomic import write_text
 from isolde.pairs.edits import Piece
 from isolde.pairs.score import Scores, Span
 from isolde.pairs.whiten import Float64
@@ -154,9 +156,9 @@ def write_json(report: PairReport, path: Path) -> None:
 
     Args:
         report: what to write.
-        path: of the file; its folder must exist.
+        path: of the file; its folder is made.
     """
-    path.write_text(json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    write_text(path, json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n")
 
 
 def write_csv(reports: Sequence[PairReport], path: Path) -> None:
@@ -164,7 +166,7 @@ def write_csv(reports: Sequence[PairReport], path: Path) -> None:
 
     Args:
         reports: in any order.
-        path: of the file; its folder must exist.
+        path: of the file; its folder is made.
     """
     columns = (
         "track", "accepted", "reason", "mix", "partner", "kind", "duration",
@@ -172,9 +174,10 @@ def write_csv(reports: Sequence[PairReport], path: Path) -> None:
         "drift_ppm", "drift_error_ppm", "timing_rms_us", "share", "gain_db", "inverted",
         "cancellation_db", "null_db", "denied", "compute_seconds",
     )  # fmt: skip
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([*columns, "edits"])
-        for report in reports:
-            values = report.to_dict()
-            writer.writerow([*[values[c] for c in columns], max(0, len(report.pieces) - 1)])
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow([*columns, "edits"])
+    for report in reports:
+        values = report.to_dict()
+        writer.writerow([*[values[c] for c in columns], max(0, len(report.pieces) - 1)])
+    write_text(path, text.getvalue())

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from isolde.core.atomic import Draft, write_text
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 from isolde.pairs.build import pair_arrays
@@ -118,26 +119,29 @@ def build_pair(
         mix, partner, mix_rate=mix_rate, partner_rate=partner_rate, kind=kind, track=name
     )
     report = replace(report, mix=str(mix_path), partner=str(partner_path))
-    root.mkdir(parents=True, exist_ok=True)
     folder = root / name
-    _remove_old(root, name)
     if arrays is None:
+        _remove_old(root, name)
         write_json(report, root / f"{name}.rejected.json")
         if draw is not None:
             draw(report, root / f"{name}.rejected.png")
         return report
-    folder.mkdir(parents=True, exist_ok=True)
     parts = report.spans if keep == "accepted" else (Span(0.0, report.duration, True, ""),)
     vocals = cut_out(arrays.vocals, parts, mix_rate)
-    for stem in ("mixture", "vocals", "accompaniment"):
-        signal = vocals if stem == "vocals" else cut_out(getattr(arrays, stem), parts, mix_rate)
-        audio.write(folder / f"{stem}.wav", signal, mix_rate, subtype="FLOAT", overwrite=True)
-    lines = "\n".join(str(int(v)) for v in activity(vocals, mix_rate))
-    (folder / "activity.txt").write_text(lines + "\n", "utf-8")
     report = replace(report, folder=str(folder))
-    if draw is not None:
-        draw(report, folder / "page.png")
-    write_json(report, folder / "report.json")
+    with Draft(folder) as draft:
+        for stem in ("mixture", "vocals", "accompaniment"):
+            signal = vocals if stem == "vocals" else cut_out(getattr(arrays, stem), parts, mix_rate)
+            audio.write(draft.path / f"{stem}.wav", signal, mix_rate, subtype="FLOAT")
+        lines = "\n".join(str(int(v)) for v in activity(vocals, mix_rate))
+        write_text(draft.path / "activity.txt", lines + "\n")
+        if draw is not None:
+            draw(report, draft.path / "page.png")
+        write_json(report, draft.path / "report.json")
+        _remove_old(root, name)
+        if folder.is_dir():
+            for other in folder.iterdir():
+                other.rename(draft.path / other.name)
     return report
 
 

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from isolde.audio.targets import exists_already
 from isolde.core import parallel as many
+from isolde.core.atomic import exists_already
 from isolde.core.errors import AudioError
 from isolde.separation.files import Separated, separate_file
 from isolde.separation.load import stems_of

@@ -5,11 +5,8 @@ beside their own and move there when the song is done, so that no half song look
 memory does not grow with the song.
 """
 
-import contextlib
 import os
 import re
-import secrets
-import shutil
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +17,8 @@ import numpy as np
 from isolde.activity import ActivityDetector, Phrase, Segment, Segmenter, SegmentRule
 from isolde.activity.phrases import faded, phrase_name
 from isolde.audio import AudioInfo, AudioWriter, subtype_for
-from isolde.audio.targets import exists_already, explain
 from isolde.audio.writer import clipped_text
+from isolde.core.atomic import Draft, explain
 from isolde.core.errors import AudioError
 from isolde.core.stage import Float32
 from isolde.separation.settings import Settings
@@ -72,8 +69,7 @@ class PhraseSink:
         """
         if folder.exists() and not folder.is_dir():
             raise AudioError(f"{folder}: is a file: choose another folder with -o")
-        if folder.is_dir() and any(folder.iterdir()) and not settings.overwrite:
-            raise AudioError(exists_already(str(folder)))
+        self._draft = Draft(folder, overwrite=settings.overwrite)
         self.folder, self.phrases = folder, list[Phrase]()
         self._info, self._settings, self._rate = info, settings, info.sample_rate
         self._detector = ActivityDetector(
@@ -87,15 +83,9 @@ class PhraseSink:
         self._fade = round(FADE * self._rate)
         self._open: _Open | None = None
         self._n_clipped, self._peak = 0, 0.0
-        self._made: list[Path] = []
         self._moved: list[Phrase] = []
-        self._stage = folder.parent / f".isolde-{secrets.token_hex(6)}.part"
         try:
-            missing = [up for up in (folder.parent, *folder.parent.parents) if not up.exists()]
-            for up in reversed(missing):
-                up.mkdir(exist_ok=True)
-                self._made.append(up)
-            self._stage.mkdir()
+            self._draft.path.mkdir()
         except OSError as error:
             self.abort()
             raise AudioError(explain(str(folder), error)) from error
@@ -130,19 +120,15 @@ class PhraseSink:
             if isinstance(error, OSError) and not isinstance(error, AudioError):
                 raise AudioError(explain(str(self.folder), error)) from error
             raise
-        shutil.rmtree(self._stage, ignore_errors=True)
 
     def abort(self) -> None:
         """Remove everything that was written."""
         if self._open is not None:
             self._open.writer.abort()
             self._open = None
-        shutil.rmtree(self._stage, ignore_errors=True)
         for phrase in self._moved:
             phrase.path.unlink(missing_ok=True)
-        for up in reversed(self._made):
-            with contextlib.suppress(OSError):
-                up.rmdir()
+        self._draft.discard()
 
     def __enter__(self) -> "PhraseSink":
         """Open already; nothing to do."""
@@ -201,7 +187,7 @@ class PhraseSink:
     def _writer(self, start: float) -> _Open:
         """Open the file of a phrase that begins at `start` seconds of the range."""
         settings = self._settings
-        path = self._stage / f"{len(self.phrases) + 1:03d}.{settings.container}"
+        path = self._draft.path / f"{len(self.phrases) + 1:03d}.{settings.container}"
         writer = AudioWriter(
             path,
             sample_rate=self._rate,
@@ -251,19 +237,19 @@ class PhraseSink:
 
     def _publish(self) -> None:
         """Move the files to their folder; an earlier run's phrases make room if they may."""
-        there = self.folder.is_dir()
-        old = [p for p in self.folder.iterdir() if _NAME.fullmatch(p.name)] if there else []
-        if not self._settings.overwrite and there and any(self.folder.iterdir()):
-            raise AudioError(exists_already(str(self.folder)))
-        if self.phrases and not there:
-            self.folder.mkdir()
-            self._made.append(self.folder)
+        among_others = self._settings.overwrite and self.folder.is_dir()
+        old = [p for p in self.folder.iterdir() if _NAME.fullmatch(p.name)] if among_others else []
+        to = self.folder if among_others else self._draft.path
         for number, phrase in enumerate(self.phrases, 1):
             name = phrase_name(number, phrase.start, phrase.end, phrase.path.suffix)
-            os.replace(phrase.path, self.folder / name)
+            os.replace(phrase.path, to / name)
             self._moved.append(Phrase(self.folder / name, phrase.start, phrase.end))
         for path in set(old) - {phrase.path for phrase in self._moved}:
             path.unlink()
+        if among_others or not self.phrases:
+            self._draft.discard()
+        else:
+            self._draft.publish()
         self.phrases = self._moved
 
 

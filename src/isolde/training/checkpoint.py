@@ -1,6 +1,5 @@
 """The state of a training run as one safetensors file, read and written to the bit; no pickle."""
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from isolde.core.atomic import Draft
 from isolde.core.errors import InputError
 
 Tensors = dict[str, Tensor]
@@ -45,9 +45,9 @@ class Checkpoint:
             tensors |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in slots.items()}
         tensors["step"] = torch.tensor(self.step)
         tensors["best"] = torch.tensor(self.best, dtype=torch.float64)
-        part = path.with_suffix(".part")
-        save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, part)
-        os.replace(part, path)
+        plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+        with Draft(path) as draft:
+            save_file(plain, draft.path)
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from isolde.core.atomic import write_text
 from isolde.core.errors import InputError
 from isolde.datasets.mixing.library import Entry
 from isolde.training.checkpoint import Checkpoint
@@ -92,7 +93,7 @@ class Run:
         if self.team.leads:
             folder.mkdir(parents=True, exist_ok=True)
             text = json.dumps(recipe.to_dict(), indent=1)
-            (folder / RECIPE).write_text(text + "\n", encoding="utf-8")
+            write_text(folder / RECIPE, text + "\n")
         self.log = Log(folder, step=self.step, writes=self.team.leads)
 
     def _take(self, found: Checkpoint) -> None:

@@ -11,6 +11,7 @@ from types import FrameType
 
 import torch
 
+from isolde.core.atomic import write_text
 from isolde.core.errors import InputError
 from isolde.training.distributed import Team, team
 from isolde.training.loop import BEST, RECIPE, STATE, Run
@@ -169,7 +170,7 @@ def _compare(out: Path, songs: Songs, say: Callable[[str], None]) -> None:
     path = out / DIGEST
     if path.is_file() and path.read_text(encoding="utf-8").strip() != songs.digest:
         say("note: these are not the songs that this run began with")
-    path.write_text(songs.digest + "\n", encoding="utf-8")
+    write_text(path, songs.digest + "\n")
 
 
 def _drive(

@@ -6,12 +6,14 @@ two sources are not, bleed is. And how loud the voice is: labels of a voice near
 """
 
 import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from isolde.core.atomic import write_text
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 
@@ -50,12 +52,13 @@ class Confidence:
 
     def write(self, path: Path) -> None:
         """Write the values as CSV, a line per second."""
-        with path.open("w", newline="", encoding="utf-8") as file:
-            lines = csv.writer(file, lineterminator="\n")
-            lines.writerow(COLUMNS)
-            for second in range(len(self.confidence)):
-                values = (getattr(self, name)[second] for name in COLUMNS[1:])
-                lines.writerow([second, *(f"{value:.3f}" for value in values)])
+        text = io.StringIO(newline="")
+        lines = csv.writer(text, lineterminator="\n")
+        lines.writerow(COLUMNS)
+        for second in range(len(self.confidence)):
+            values = (getattr(self, name)[second] for name in COLUMNS[1:])
+            lines.writerow([second, *(f"{value:.3f}" for value in values)])
+        write_text(path, text.getvalue())
 
 
 def confidence_of(mixture: Float32, stems: Mapping[str, Float32], sample_rate: int) -> Confidence:

@@ -25,6 +25,7 @@ import numpy as np
 
 from isolde.audio import Resampler, write
 from isolde.audio.formats import container_named
+from isolde.core.atomic import Draft, write_text
 from isolde.core.errors import AudioError, InputError, IsoldeError
 from isolde.core.parallel import stamp
 from isolde.core.stage import Float32
@@ -208,15 +209,13 @@ def _teach_one(rows: Sequence[Row], target: Path, teacher: Teacher, ending: str)
         elapsed = time.perf_counter() - began
         stems = _stems(work / "teacher", mixture, rate)
         confidence = confidence_of(mixture, stems, rate)
-        done = work / "done"
-        for stem, audio in stems.items():
-            write(done / f"{stem}.{ending}", audio, rate, clip="clip")
-        confidence.write(done / "confidence.csv")
-        facts = {"teacher": teacher.name, "command": teacher.command, "stamp": mark}
-        (done / "teacher.json").write_text(json.dumps(facts, ensure_ascii=False) + "\n", "utf-8")
-        if target.exists():  # of another teacher, or of another version of the song
-            target.rename(work / "old")
-        done.rename(target)
+        with Draft(target) as draft:  # in place of another teacher's, or of an older song's
+            for stem, audio in stems.items():
+                write(draft.path / f"{stem}.{ending}", audio, rate, clip="clip")
+            confidence.write(draft.path / "confidence.csv")
+            facts = {"teacher": teacher.name, "command": teacher.command, "stamp": mark}
+            text = json.dumps(facts, ensure_ascii=False) + "\n"
+            write_text(draft.path / "teacher.json", text)
     made = _rows_of(rows, target, teacher)
     seconds = mixture.shape[1] / rate
     return Lesson(track, made, seconds=seconds, elapsed=elapsed, confidence=confidence)

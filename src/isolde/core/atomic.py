@@ -1,0 +1,201 @@
+"""Files and folders that appear whole or not at all; nothing here knows what they hold.
+
+Whatever is written is written under a hidden name beside its target, on the same file system, and
+takes the target's name in one step when it is complete: a reader sees the old one or the new one,
+also when two processes write the same or one of them is killed.
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+from pathlib import Path
+from types import TracebackType
+
+from isolde.core.errors import AudioError
+
+_REMEDIES = {
+    errno.ENOSPC: "the disk is full: make room, or choose another folder",
+    errno.EDQUOT: "the disk quota is used up: make room, or choose another folder",
+    errno.EACCES: "may not be written: check the permissions of the folder",
+    errno.EPERM: "may not be written: check the permissions of the folder",
+    errno.EROFS: "the disk is read-only: choose another folder",
+    errno.ENOTDIR: "a part of its folder is a file: choose another folder",
+    errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
+    errno.EPIPE: "the program that reads the pipe has ended",
+}
+
+
+def explain(name: str, error: BaseException) -> str:
+    """Say in one line why something cannot be written, and what to do.
+
+    Args:
+        name: Name of the target, as the user gave it.
+        error: Error of the operating system, or of a library that writes.
+    """
+    number = getattr(error, "errno", None)
+    if number in _REMEDIES:
+        return f"{name}: {_REMEDIES[number]}"
+    what = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return f"{name}: cannot be written ({what}): choose another folder or format"
+
+
+def exists_already(name: str) -> str:
+    """Say that a target exists and may not be replaced."""
+    return f"{name}: exists already: choose another name, or allow overwriting"
+
+
+class Draft:
+    """A file or folder in the making, under a hidden name beside its target; a context manager.
+
+    Write to `path`: create it as a file or as a folder. Leaving the `with` block normally gives it
+    its name; leaving it by any exception (also Ctrl-C) removes it, and the folders made for it.
+
+    Attributes:
+        target: Where it will be; a symbolic link is followed, and stays a link.
+        path: Where it is until then; does not exist yet.
+
+    Raises:
+        AudioError: The folder cannot be made, or the target exists and may not be replaced.
+
+    Examples:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp(), "numbers.txt")
+        >>> with Draft(target) as draft:
+        ...     _ = draft.path.write_text("1 2 3")
+        ...     print(target.exists())
+        False
+        >>> target.read_text()
+        '1 2 3'
+    """
+
+    def __init__(self, target: str | Path, *, overwrite: bool = True) -> None:
+        """Make the folder of the target, and choose the hidden name.
+
+        Args:
+            target: Path of the file or folder.
+            overwrite: Whether an existing one may be replaced; an empty folder always may.
+        """
+        self._name, self._overwrite = str(target), overwrite
+        self.target = Path(os.path.realpath(target))
+        if not self._may_take():
+            raise AudioError(exists_already(self._name))
+        self._made: list[Path] = []
+        folder = self.target.parent
+        missing = [up for up in (folder, *folder.parents) if not up.exists()]
+        try:
+            for up in reversed(missing):
+                up.mkdir(exist_ok=True)
+                self._made.append(up)
+        except OSError as error:
+            self.discard()
+            raise AudioError(explain(self._name, error)) from error
+        self.path = folder / f".isolde-{secrets.token_hex(6)}.part"
+
+    def publish(self) -> None:
+        """Give the draft its name; a replaced folder is removed afterwards.
+
+        Raises:
+            AudioError: The target appeared meanwhile, or cannot be replaced. The draft is removed
+                then, and what was there stays.
+        """
+        try:
+            if not self._may_take():
+                raise AudioError(exists_already(self._name))
+            if self.path.is_dir() and self.target.is_dir():
+                self._replace_folder()
+            else:
+                os.replace(self.path, self.target)
+        except BaseException as error:
+            self.discard()
+            if isinstance(error, OSError) and not isinstance(error, AudioError):
+                raise AudioError(explain(self._name, error)) from error
+            raise
+
+    def discard(self) -> None:
+        """Remove the draft, and the folders that were made for it and are empty."""
+        path = getattr(self, "path", None)  # None: not even its folder could be made
+        if path is not None and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path is not None:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+        for folder in reversed(self._made):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+    def _may_take(self) -> bool:
+        """Whether the name is free, or may be taken from what has it."""
+        if self._overwrite or not self.target.exists():
+            return True
+        return self.target.is_dir() and not any(self.target.iterdir())
+
+    def _replace_folder(self) -> None:
+        """Put the old folder aside, take its name, remove it; put it back on failure."""
+        aside = self.path.with_suffix(".old")
+        os.replace(self.target, aside)
+        try:
+            os.replace(self.path, self.target)
+        except BaseException:
+            os.replace(aside, self.target)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
+
+    def __enter__(self) -> "Draft":
+        """Ready already; nothing to do."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Publish, or discard if anything was raised."""
+        if kind is None:
+            self.publish()
+            return
+        self.discard()
+        if isinstance(error, OSError) and not isinstance(error, AudioError):
+            named = error.filename  # of another file, it is another fault
+            if named is None or str(named).startswith(str(self.path)):
+                raise AudioError(explain(self._name, error)) from error
+
+
+def write_bytes(path: str | Path, data: bytes, *, overwrite: bool = True) -> None:
+    """Write a file whole or not at all; folders are made.
+
+    Args:
+        path: Path of the file; a device or a named pipe is written to as it is.
+        data: Contents.
+        overwrite: Whether an existing file may be replaced.
+
+    Raises:
+        AudioError: The file exists and may not be replaced, or cannot be written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise AudioError(f"{path}: is a folder: name a file in it")
+    if path.exists() and not path.is_file():
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise AudioError(explain(str(path), error)) from error
+        return
+    with Draft(path, overwrite=overwrite) as draft:
+        draft.path.write_bytes(data)
+
+
+def write_text(path: str | Path, text: str, *, overwrite: bool = True) -> None:
+    """Write a text file in UTF-8, its line ends as they are, whole or not at all.
+
+    Args:
+        path: Path of the file; a device or a named pipe is written to as it is.
+        text: Contents.
+        overwrite: Whether an existing file may be replaced.
+
+    Raises:
+        AudioError: The file exists and may not be replaced, or cannot be written.
+    """
+    write_bytes(path, text.encode("utf-8"), overwrite=overwrite)
