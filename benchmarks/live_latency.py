@@ -52,11 +52,16 @@ def measure(
 ) -> Latency:
     """Click twice a second through a session that plays vocals and accompaniment together."""
     from isolde.live import Live, find, make_plan
+    from isolde.separation import SeparationSettings
 
     clicks = np.zeros((2, int(44100 * seconds)), np.float32)
     clicks[:, 22050::22050] = 0.5
     plan = make_plan(
-        model, sample_rate=44100, n_channels=2, block=block, depth=depth, synthesis=synthesis
+        SeparationSettings(model, synthesis=synthesis),
+        sample_rate=44100,
+        n_channels=2,
+        block=block,
+        depth=depth,
     )
     live = Live(
         plan,

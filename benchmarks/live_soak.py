@@ -244,9 +244,15 @@ def soak(
 ) -> Result:
     """Capture from the null sink, separate, play to it, for a time. The server must run."""
     from isolde.live import find, make_plan
+    from isolde.separation import SeparationSettings
 
     plan = make_plan(
-        model, sample_rate=44100, n_channels=2, block=512 * frames, depth=depth, seconds=4.0
+        SeparationSettings(model),
+        sample_rate=44100,
+        n_channels=2,
+        block=512 * frames,
+        depth=depth,
+        seconds=4.0,
     )
     source, target = find("isolde_capture", "input"), find("isolde_out", "output")
     noise, neighbour, sizes, marks = _Busy(busy), _Neighbour(beside), [], []

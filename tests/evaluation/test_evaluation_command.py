@@ -131,7 +131,7 @@ def test_the_rules_are_a_model_like_any_other(monkeypatch):
         raise MissingExtraError("librosa", extra="rules", purpose="the rules")
 
     models._loaded.cache_clear()
-    monkeypatch.setattr(models, "load_separator", missing)
+    monkeypatch.setattr(models, "make_separator", missing)
     with pytest.raises(MissingExtraError, match="librosa"):
         models.model("rules")
 

@@ -9,6 +9,7 @@ import pytest
 from isolde.core.features import Features
 from isolde.live.plan import make_plan
 from isolde.models.catalogue import Card, save
+from isolde.separation.settings import SeparationSettings
 
 RATE = 44100
 LOOK_AHEAD = 2
@@ -51,7 +52,10 @@ def small_model(folder):
 
 
 def plan_for(model, **settings):
-    return make_plan(model, **{"sample_rate": RATE, "n_channels": 2, "seconds": 60.0, **settings})
+    fields = SeparationSettings.__dataclass_fields__.keys() & settings.keys()
+    separation = SeparationSettings(str(model), **{name: settings.pop(name) for name in fields})
+    usual = {"sample_rate": RATE, "n_channels": 2, "seconds": 60.0}
+    return make_plan(separation, **{**usual, **settings})
 
 
 def run(pipeline, audio, *, patience=PATIENCE):

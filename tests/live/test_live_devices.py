@@ -28,6 +28,7 @@ from isolde.live.plan import make_plan
 from isolde.live.session import Live
 from isolde.live.worker.priority import NICE, hastened
 from isolde.separation.load import separate
+from isolde.separation.settings import SeparationSettings
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -70,13 +71,12 @@ def tolerance(live):
 def duplex(model, *, synthesis=None, **settings):
     """A session from the bus to the bus, patient with a busy machine."""
     plan = make_plan(
-        model,
+        SeparationSettings(model, synthesis=synthesis),
         sample_rate=RATE,
         n_channels=2,
         block=1024,
         depth=8,
         seconds=60.0,
-        synthesis=synthesis,
     )
     return Live(
         plan,
@@ -169,7 +169,7 @@ def test_a_song_starts_at_once_can_be_sought_in_and_ends_by_itself(server, model
     song = np.where(t < 10, np.sin(2 * np.pi * 200 * t), np.sin(2 * np.pi * 800 * t))
     path = tmp_path / "song.wav"
     write(path, np.stack([0.4 * song] * 2).astype(np.float32), RATE, subtype="FLOAT")
-    plan = make_plan(model, sample_rate=RATE, n_channels=2, block=2048)
+    plan = make_plan(SeparationSettings(model), sample_rate=RATE, n_channels=2, block=2048)
     live = Live(plan, source=path, target=find("isolde_out", "output"))
     live.desk.do("mix")
     bus = server.record()
@@ -252,8 +252,9 @@ from live_server import NullSinks
 with NullSinks() as server:
     server.use_here()
     from isolde.live import Live, find, make_plan
+    from isolde.separation import SeparationSettings
     from isolde.core.errors import IsoldeError
-    plan = make_plan({model!r}, sample_rate=44100, n_channels=2, {plan})
+    plan = make_plan(SeparationSettings({model!r}), sample_rate=44100, n_channels=2, {plan})
     live = Live(plan, source=find("isolde_capture", "input"), target=find("isolde_out", "output"),
                 on_note=lambda t: print("note:", t, flush=True), {live})
     live.start()
@@ -438,7 +439,7 @@ def test_devices_that_are_not_there_are_named(server):
 
 
 def test_settings_a_device_refuses_are_one_line(server, model):
-    plan = make_plan(model, sample_rate=RATE, n_channels=2)
+    plan = make_plan(SeparationSettings(model), sample_rate=RATE, n_channels=2)
     target = find("isolde_out", "output")
     odd = devices.Device(**{**target.__dict__, "index": 999, "name": "gone"})
     live = Live(plan, source=find("isolde_capture", "input"), target=odd)

@@ -269,8 +269,10 @@ def test_a_damaged_model_is_one_line_from_the_other_process(model, tmp_path):
 def test_the_worker_ends_when_we_do(model):
     code = (
         "import sys, time; from isolde.live.plan import make_plan; "
+        "from isolde.separation import SeparationSettings; "
         "from isolde.live.worker.engine import Engine; "
-        "e = Engine(make_plan(sys.argv[1], sample_rate=44100, n_channels=1)); e.wait_ready(); "
+        "plan = make_plan(SeparationSettings(sys.argv[1]), sample_rate=44100, n_channels=1); "
+        "e = Engine(plan); e.wait_ready(); "
         "print(e.pid, e._memory.path, flush=True); time.sleep(60)"
     )
     child = subprocess.Popen(

@@ -22,6 +22,9 @@ from isolde.live.worker.process import load
 from isolde.models import catalogue
 from isolde.separation.load import load_separator
 from isolde.separation.separator import Separator
+from isolde.separation.settings import SeparationSettings
+
+SHORT = SeparationSettings(synthesis="short")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,7 @@ def all_of(separator: Separator, audio: np.ndarray, sizes: list[int]) -> dict[st
 
 
 def short(masker: Shelf, rate: int = RATE, n_channels: int = 1) -> Separator:
-    return Separator(masker, sample_rate=rate, n_channels=n_channels, synthesis="short")
+    return Separator(masker, sample_rate=rate, n_channels=n_channels, settings=SHORT)
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
@@ -112,7 +115,7 @@ def test_reset_begins_anew():
 
 def test_an_unknown_synthesis_is_refused():
     with pytest.raises(InputError, match="'brief' is unknown: take long or short"):
-        Separator(Shelf(), sample_rate=RATE, n_channels=1, synthesis="brief")
+        SeparationSettings(synthesis="brief")
 
 
 # --- cards
@@ -140,8 +143,8 @@ def test_a_card_decides_unless_the_user_does(model, tmp_path):
     )
     assert wants.grid.synthesis == "short" and other.grid.synthesis == "long"
     assert other.latency - wants.latency == 1024
-    assert plan_for(str(signed.path)).synthesis == "short"
-    assert plan_for(str(signed.path), synthesis="long").synthesis == "long"
+    assert plan_for(str(signed.path)).settings.synthesis == "short"
+    assert plan_for(str(signed.path), synthesis="long").settings.synthesis == "long"
 
 
 def test_a_card_from_the_future_is_refused(model):
@@ -190,11 +193,14 @@ def test_a_filter_is_the_offline_stem_too(model):
     assert null_depth(all_of(separator, audio, [999])["vocals"], heard) < -120
 
 
-def settings_for(**asked) -> console.Settings:
+def settings_for(**asked) -> console.LiveSettings:
     """What the command line gives when nothing is asked for, but for `asked`."""
-    nothing = dict.fromkeys(console.Settings.__dataclass_fields__)
-    usual = {"source": "", "low_latency": False, "mask": "soft", "threshold": 0.5, "strength": 1.0}
-    return console.Settings(**{**nothing, **usual, **asked})
+    nothing = dict.fromkeys(console.LiveSettings.__dataclass_fields__)
+    usual = {"source": "", "low_latency": False}
+    low = asked.get("low_latency", False)
+    model = asked.pop("model", None) or console.usual_model(low_latency=low)
+    usual["separation"] = SeparationSettings(model, synthesis=asked.pop("synthesis", None))
+    return console.LiveSettings(**{**nothing, **usual, **asked})
 
 
 def test_low_latency_is_a_model_and_no_block_to_compute_in(model):
@@ -202,10 +208,10 @@ def test_low_latency_is_a_model_and_no_block_to_compute_in(model):
         return console._plan(settings_for(**asked), sample_rate=RATE, n_channels=2, frames=1)
 
     usual, low = plan(), plan(low_latency=True)
-    assert (usual.model, usual.depth, usual.synthesis) == ("vocals", 1, "long")
-    assert (low.model, low.depth, low.synthesis) == ("vocals-live", 0, "short")
+    assert (usual.settings.model, usual.depth, usual.settings.synthesis) == ("vocals", 1, "long")
+    assert (low.settings.model, low.depth, low.settings.synthesis) == ("vocals-live", 0, "short")
     other = plan(low_latency=True, model=model, depth=2, synthesis="long")
-    assert (other.model, other.depth, other.synthesis) == (model, 2, "long")
+    assert (other.settings.model, other.depth, other.settings.synthesis) == (model, 2, "long")
 
 
 def test_the_shipped_low_latency_model_is_under_60_ms():

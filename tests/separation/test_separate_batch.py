@@ -15,7 +15,7 @@ import isolde as isolde_package
 from helpers.shell import Shell
 from helpers.sounds import noise
 from isolde.audio import write
-from isolde.separation import Settings, separate_songs, songs_in
+from isolde.separation import FileSettings, separate_songs, songs_in
 
 
 def music(folder: Path, n: int, n_samples: int = 20_000) -> list[Path]:
@@ -100,7 +100,7 @@ def test_a_killed_dask_worker_costs_no_song(tmp_path: Path):
     distributed = pytest.importorskip("distributed")
     songs = songs_in([*music(tmp_path / "music", 5)])
     stems = ("vocals",)
-    alone = Settings(output=tmp_path / "alone", stems=stems, threads=1)
+    alone = FileSettings(output=tmp_path / "alone", stems=stems)
     assert None not in separate_songs(songs, alone)
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, memory_limit=0
@@ -112,7 +112,7 @@ def test_a_killed_dask_worker_costs_no_song(tmp_path: Path):
                 victims.append(next(iter(cluster.workers.values())).pid)
                 os.kill(victims[0], signal.SIGKILL)
 
-        together = Settings(output=tmp_path / "together", stems=stems)
+        together = FileSettings(output=tmp_path / "together", stems=stems)
         done = separate_songs(
             songs, together, scheduler=cluster.scheduler_address, resume=True, report=kill_one
         )

@@ -12,7 +12,7 @@ from helpers.sounds import noise
 from isolde.activity import FRAME_SECONDS
 from isolde.audio import AudioInfo, read, write
 from isolde.core.errors import AudioError
-from isolde.separation import Settings, Song, phrases, separate_file
+from isolde.separation import FileSettings, Song, phrases, separate_file
 from isolde.separation.phrases import FADE, RULE, PhraseSink
 
 RATE = 22050
@@ -62,7 +62,7 @@ def about(n_channels: int = 2) -> AudioInfo:
 
 
 def cut(
-    folder: Path, audio: np.ndarray, sizes: list[int], settings: Settings, behind: int = 0
+    folder: Path, audio: np.ndarray, sizes: list[int], settings: FileSettings, behind: int = 0
 ) -> list[Path]:
     """The files of a stem that is the mixture itself, `behind` samples late."""
     with PhraseSink(folder, about(), settings) as sink:
@@ -78,7 +78,7 @@ def cut(
     return [p.path for p in sink.phrases]
 
 
-FLOAT = Settings(phrases=True, bit_depth="32f")
+FLOAT = FileSettings(phrases=True, bit_depth="32f")
 
 
 @pytest.mark.parametrize(("sizes", "behind"), [([HOP], 0), ([5000, 77], 8000), ([10**6], 3000)])
@@ -126,7 +126,7 @@ def test_memory_holds_seconds_not_songs(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_times_count_from_the_start_of_the_song(tmp_path: Path):
-    settings = Settings(phrases=True, start=60.0)
+    settings = FileSettings(phrases=True, start=60.0)
     files = cut(tmp_path / "vocals", song(4, [(1, 2)]), [4096], settings)
     assert float(files[0].name[4:12]) == pytest.approx(60.8, abs=1.01 * FRAME_SECONDS)
 
@@ -181,7 +181,7 @@ def test_only_phrases_are_overwritten_and_only_if_asked(tmp_path: Path):
     with pytest.raises(AudioError, match="exists already"):
         cut(folder, song(6, [(1, 2)]), [4096], FLOAT)
     assert {p: p.read_bytes() for p in folder.iterdir()} == before
-    again = Settings(phrases=True, overwrite=True)
+    again = FileSettings(phrases=True, overwrite=True)
     second = cut(folder, song(6, [(1, 2)]), [4096], again)
     assert len(first) == 2 and len(second) == 1
     assert sorted(p.name for p in folder.iterdir()) == [second[0].name, "notes.txt"]
@@ -224,7 +224,7 @@ def test_phrases_need_the_vocals_and_a_file(isolde: Shell, tmp_path: Path):
 
 def test_what_was_written_survives_json(tmp_path: Path):
     write(tmp_path / "song.wav", song(4, [(1, 3)]), RATE)
-    settings = Settings(output=tmp_path / "out", phrases=True, threads=1)
+    settings = FileSettings(output=tmp_path / "out", phrases=True)
     done = separate_file(Song(tmp_path / "song.wav", "song"), settings)
     again = type(done).from_dict(done.to_dict())
     assert again.files == done.files and all(f.is_file() for f in done.files)

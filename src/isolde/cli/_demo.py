@@ -14,7 +14,13 @@ from isolde.audio.demo import read_demo
 from isolde.core.stage import Float32
 from isolde.evaluation.metrics.ratios import usdr
 from isolde.models.catalogue import DEFAULT
-from isolde.separation import Separated, Settings, Song, separate_file
+from isolde.separation import (
+    FileSettings,
+    Separated,
+    SeparationSettings,
+    Song,
+    separate_file,
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,9 @@ def run_demo(folder: Path, *, model: str = DEFAULT) -> Demo:
     mixture = vocals + accompaniment
     path = folder / "song.wav"
     write(path, mixture, rate, overwrite=True)
-    settings = Settings(output=folder, model=model, overwrite=True)
+    settings = FileSettings(
+        output=folder, separation=SeparationSettings(model, threads=0), overwrite=True
+    )
     done = separate_file(Song(path, "song"), settings)
     estimates = {stem: read(file)[0] for stem, file in done.paths.items()}
     return Demo(

@@ -76,22 +76,25 @@ def live(
     from standard input to standard output. While it runs: v a m x space , . - + [ ] q.
     """
     from isolde.live.control import console
+    from isolde.separation.settings import SeparationSettings
 
     if devices:
         console.print_devices()
         return
-    settings = console.Settings(
+    settings = console.LiveSettings(
         source=source,
         input_name=input_name,
         output_name=output_name,
-        model=model,
+        separation=SeparationSettings(
+            model or console.usual_model(low_latency=low_latency),
+            mask,
+            threshold,
+            strength,
+            synthesis=synthesis,
+        ),
         low_latency=low_latency,
-        synthesis=synthesis,
         play=play,
         wet=wet,
-        mask=mask,
-        threshold=threshold,
-        strength=strength,
         rate=rate,
         channels=channels,
         block=block,

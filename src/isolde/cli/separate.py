@@ -15,7 +15,7 @@ from isolde.core.errors import IsoldeError
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from isolde.separation import Separated, Settings, Song
+    from isolde.separation import FileSettings, Separated, Song
 
 
 class Clip(StrEnum):
@@ -93,16 +93,18 @@ def separate(
 
     The stems have the song's sample rate, channels and length, and sum to it.
     """
-    from isolde.separation import Settings, check_batch, check_output, songs_in
+    from isolde.separation import (
+        FileSettings,
+        SeparationSettings,
+        check_batch,
+        check_output,
+        songs_in,
+    )
 
-    settings = Settings(
+    settings = FileSettings(
         output=output,
         stems=tuple(stem) if stem else None,
-        model=model,
-        mask=mask,
-        threshold=threshold,
-        strength=strength,
-        gate=gate,
+        separation=SeparationSettings(model, mask, threshold, strength, gate, threads=threads),
         phrases=only_vocal_parts,
         container=format_.lower().lstrip("."),
         bit_depth=bit_depth,
@@ -111,7 +113,6 @@ def separate(
         end=end,
         name=name,
         overwrite=overwrite,
-        threads=threads,
     )
     if songs == ["-"]:
         _through(settings, quiet=quiet)
@@ -131,7 +132,7 @@ def separate(
         raise typer.Exit(2)
 
 
-def _through(settings: "Settings", *, quiet: bool) -> None:
+def _through(settings: "FileSettings", *, quiet: bool) -> None:
     """Standard input to standard output, or to files where a folder is given."""
     from isolde.separation import separate_stream
 
@@ -142,7 +143,7 @@ def _through(settings: "Settings", *, quiet: bool) -> None:
             terminal.say(f"isolde: warning: {warning}")
 
 
-def _batch(songs: "list[Song]", settings: "Settings", *, quiet: bool, as_json: bool) -> int:
+def _batch(songs: "list[Song]", settings: "FileSettings", *, quiet: bool, as_json: bool) -> int:
     """Separate one after the other; how many failed."""
     from isolde.separation import separate_file
 
@@ -166,7 +167,7 @@ def _batch(songs: "list[Song]", settings: "Settings", *, quiet: bool, as_json: b
 
 def _side_by_side(
     songs: "list[Song]",
-    settings: "Settings",
+    settings: "FileSettings",
     jobs: int,
     scheduler: str | None,
     *,

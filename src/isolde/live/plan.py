@@ -3,9 +3,8 @@
 Positions are samples of the stream since its start, at the stream's own rate.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, gcd
-from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from isolde.core.spectrum import N_MODEL_BINS
 from isolde.core.stage import Complex64, Float32
 from isolde.models import catalogue
 from isolde.separation.separator import Separator
+from isolde.separation.settings import SeparationSettings
 
 
 class _Silent:
@@ -37,36 +37,28 @@ class Plan:
     """What a session is made of.
 
     Attributes:
-        model: name or path.
+        settings: Model, its synthesis, and the reading of its masks at the start.
         sample_rate: of the stream in Hz.
         n_channels: of the stream.
         block: samples between two visits to the device.
         depth: blocks of time that the separator has for a block; 0: the device waits for it.
-        mask: "soft" or "binary".
-        threshold: for "binary".
-        strength: for "soft", at the start.
         seconds: how much sound the tapes hold.
         fade: seconds of a cross-fade to the mixture when a block is late; part of the latency.
         ramp: seconds of every other change of level.
         stems: names, the residual last.
         lag: samples by which the separator trails when it is fed whole blocks.
-        synthesis: "long" or "short" (see `spectrum.Grid`).
     """
 
-    model: str
+    settings: SeparationSettings
     sample_rate: int
     n_channels: int
     block: int
     depth: int
-    mask: str
-    threshold: float
-    strength: float
     seconds: float
     fade: float
     ramp: float
     stems: tuple[str, ...]
     lag: int
-    synthesis: str
 
     @property
     def reserve(self) -> int:
@@ -91,51 +83,39 @@ class Plan:
 
 
 def make_plan(
-    model: str | Path = catalogue.DEFAULT,
+    settings: SeparationSettings | None = None,
     *,
     sample_rate: int,
     n_channels: int,
     block: int | None = None,
     depth: int = 1,
-    mask: str = "soft",
-    threshold: float = 0.5,
-    strength: float = 1.0,
     seconds: float = 12.0,
     fade: float = 0.003,
     ramp: float = 0.02,
-    synthesis: str | None = None,
 ) -> Plan:
     """Decide a session's numbers from its model's card.
 
     Args:
-        model: name or path.
+        settings: Model, its synthesis, and the reading of its masks; the default model for None.
         sample_rate: in Hz.
         n_channels: 1 or more.
         block: samples; None for one frame of the separator's grid.
         depth: 0, 1 or more blocks, see `Plan`.
-        mask: "soft" or "binary".
-        threshold: for "binary".
-        strength: for "soft".
         seconds: of the tapes.
         fade: of the cross-fade to the mixture.
         ramp: of other changes.
-        synthesis: "long", or "short" for half the windows' latency; None: what the model wants.
 
     Raises:
-        InputError: when a number is out of range.
+        InputError: when a number is out of range, or a gate is asked for.
         ModelError: when there is no such model.
     """
-    card = catalogue.find(model).card
+    settings = settings or SeparationSettings()
+    if settings.gate:
+        raise InputError("a live session has no gate: leave it out")
+    card = catalogue.find(settings.model).card
+    settings = replace(settings, synthesis=settings.synthesis or card.synthesis)
     masker = _Silent(card.stems, card.residual, card.look_ahead)
-    separator = Separator(
-        masker,
-        sample_rate=sample_rate,
-        n_channels=n_channels,
-        mask=mask,
-        threshold=threshold,
-        strength=strength,
-        synthesis=synthesis or card.synthesis,
-    )
+    separator = Separator(masker, sample_rate=sample_rate, n_channels=n_channels, settings=settings)
     grid = separator.grid
     if block is None:
         block = round(grid.hop * sample_rate / grid.sample_rate)
@@ -151,18 +131,14 @@ def make_plan(
         # for blocks that end anywhere; ours end on multiples of the block.
         lag -= gcd(block, grid.hop)
     return Plan(
-        model=str(model),
+        settings=settings,
         sample_rate=sample_rate,
         n_channels=n_channels,
         block=block,
         depth=depth,
-        mask=mask,
-        threshold=threshold,
-        strength=strength,
         seconds=seconds,
         fade=fade,
         ramp=ramp,
         stems=separator.stems,
         lag=lag,
-        synthesis=separator.grid.synthesis,
     )

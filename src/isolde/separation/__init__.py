@@ -2,11 +2,13 @@
 
 from isolde.separation.batch import separate_songs
 from isolde.separation.files import Separated, separate_file, separate_stream
-from isolde.separation.settings import Settings, Song, check_batch, check_output, songs_in
+from isolde.separation.settings import FileSettings, SeparationSettings
+from isolde.separation.songs import Song, check_batch, check_output, songs_in
 
 __all__ = [
+    "FileSettings",
     "Separated",
-    "Settings",
+    "SeparationSettings",
     "Song",
     "check_batch",
     "check_output",

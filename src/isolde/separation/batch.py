@@ -15,14 +15,15 @@ from isolde.core.atomic import exists_already
 from isolde.core.errors import AudioError
 from isolde.separation.files import Separated, separate_file
 from isolde.separation.load import stems_of
-from isolde.separation.settings import Settings, Song, paths_of
+from isolde.separation.settings import FileSettings
+from isolde.separation.songs import Song, paths_of
 
 JOURNAL = "separate.journal.jsonl"
 
 
 def separate_songs(
     songs: Sequence[Song],
-    settings: Settings,
+    settings: FileSettings,
     *,
     jobs: int = 1,
     scheduler: str | None = None,
@@ -56,14 +57,20 @@ def separate_songs(
     if scheduler is not None:  # other machines have other current folders
         settings = replace(settings, output=folder)
         songs = [Song(song.path.absolute(), song.track) for song in songs]
-    if settings.threads == 0 and (jobs != 1 or scheduler is not None):
-        settings = replace(settings, threads=1)
+    separation = settings.separation
+    if separation.threads == 0 and (jobs != 1 or scheduler is not None):
+        settings = replace(settings, separation=replace(separation, threads=1))
     by_track = {song.track: song for song in songs}
-    stems = settings.chosen(stems_of(settings.model))
+    stems = settings.chosen(stems_of(settings.separation.model))
     stamps = {
         track: many.stamp(
             song.path.absolute(),
-            settings=replace(settings, output=folder, overwrite=False, threads=0),
+            settings=replace(
+                settings,
+                output=folder,
+                overwrite=False,
+                separation=replace(separation, threads=0),
+            ),
         )
         for track, song in by_track.items()
     }
@@ -96,13 +103,13 @@ def separate_songs(
     return [results[song.track] for song in songs]
 
 
-def _taken(song: Song, settings: Settings, stems: Sequence[str]) -> str | None:
+def _taken(song: Song, settings: FileSettings, stems: Sequence[str]) -> str | None:
     """The first of a song's files that exists already."""
     paths = paths_of(song, settings, stems).values()
     return next((str(p) for p in paths if p.is_file() or (p.is_dir() and any(p.iterdir()))), None)
 
 
-def _job(item: tuple[str, str, str | None], *, settings: Settings) -> dict[str, Any]:
+def _job(item: tuple[str, str, str | None], *, settings: FileSettings) -> dict[str, Any]:
     """One song, as a job: what comes back is what JSON can hold."""
     path, track, taken = item
     if taken is not None:

@@ -13,10 +13,11 @@ from typing import Any, BinaryIO
 from isolde.activity import Phrase
 from isolde.audio import AudioInfo, AudioReader, AudioWriter, subtype_for
 from isolde.core.errors import InputError
-from isolde.separation.load import load_separator
+from isolde.separation.load import make_separator
 from isolde.separation.phrases import PhraseSink
 from isolde.separation.separator import Separator
-from isolde.separation.settings import VOCALS, Settings, Song, paths_of
+from isolde.separation.settings import VOCALS, FileSettings
+from isolde.separation.songs import Song, paths_of
 
 BLOCK_SAMPLES = 1 << 16
 
@@ -88,13 +89,13 @@ class Separated:
 
 
 def separate_file(
-    song: Song, settings: Settings, *, progress: Callable[[float], None] | None = None
+    song: Song, settings: FileSettings, *, progress: Callable[[float], None] | None = None
 ) -> Separated:
     """Separate one song into files.
 
     Args:
         song: the source.
-        settings: see `Settings`.
+        settings: see `FileSettings`.
         progress: called now and then with the share done, in [0, 1].
 
     Raises:
@@ -127,7 +128,7 @@ def separate_file(
     return Separated(song, paths, seconds, time.perf_counter() - began, warnings, phrases)
 
 
-def separate_stream(source: BinaryIO, target: BinaryIO, settings: Settings) -> list[str]:
+def separate_stream(source: BinaryIO, target: BinaryIO, settings: FileSettings) -> list[str]:
     """Separate audio from a stream into a stream of wav; only one stem fits.
 
     Args:
@@ -161,21 +162,14 @@ def separate_stream(source: BinaryIO, target: BinaryIO, settings: Settings) -> l
         return [*reader.notes(), *_notes([writer])]
 
 
-def _separator(info: AudioInfo, settings: Settings) -> tuple[Separator, tuple[str, ...]]:
-    separator = load_separator(
-        settings.model,
-        sample_rate=info.sample_rate,
-        n_channels=info.n_channels,
-        threads=settings.n_threads,
-        mask=settings.mask,
-        threshold=settings.threshold,
-        strength=settings.strength,
-        gate=settings.gate,
+def _separator(info: AudioInfo, settings: FileSettings) -> tuple[Separator, tuple[str, ...]]:
+    separator = make_separator(
+        settings.separation, sample_rate=info.sample_rate, n_channels=info.n_channels
     )
     return separator, settings.chosen(separator.stems)
 
 
-def _writer(path: Path, info: AudioInfo, settings: Settings) -> AudioWriter:
+def _writer(path: Path, info: AudioInfo, settings: FileSettings) -> AudioWriter:
     return AudioWriter(
         path,
         sample_rate=info.sample_rate,

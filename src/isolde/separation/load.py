@@ -3,6 +3,7 @@
 Here the separator, which knows no model, meets the catalogue, the rules and the gate.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from isolde.activity.detector import load_frame_detector
@@ -14,13 +15,17 @@ from isolde.models.catalogue import DEFAULT, Model, find
 from isolde.models.masker import GraphMasker, Masker
 from isolde.rules import RULES, HarmonicMasker, make_rules_masker
 from isolde.separation.separator import Separator, Stems
+from isolde.separation.settings import SeparationSettings
 
 
 def stems_of(model: str | Path) -> tuple[str, ...]:
-    """The stems that a model gives, the residual last.
+    """Name the stems that a model gives, the residual last.
+
+    Args:
+        model: Name or path of a model.
 
     Raises:
-        ModelError: when there is no such model, or it separates nothing.
+        ModelError: There is no such model, or it separates nothing.
     """
     if model == RULES:
         return (*HarmonicMasker.stems, HarmonicMasker.residual)
@@ -29,12 +34,43 @@ def stems_of(model: str | Path) -> tuple[str, ...]:
 
 
 def _found(model: str | Path) -> Model:
-    """A model of the catalogue that separates."""
+    """Find a model that separates."""
     found = find(model)
     if not found.card.stems:
         name = found.card.name
         raise ModelError(f"model '{name}' separates nothing: take another, like '{DEFAULT}'")
     return found
+
+
+def make_separator(settings: SeparationSettings, *, sample_rate: int, n_channels: int) -> Separator:
+    """Make a separator as its settings say.
+
+    Args:
+        settings: Model, reading of its masks, gate, synthesis and threads.
+        sample_rate: Sample rate of the mixture in Hz.
+        n_channels: Number of channels of the mixture.
+
+    Raises:
+        ModelError: There is no such model, or it separates nothing.
+        InputError: The sample rate is too low, there is no channel, or no vocals to gate.
+        MissingExtraError: The model is "rules" and librosa is not installed.
+    """
+    masker: Masker
+    if settings.model == RULES:
+        masker, wanted = make_rules_masker(n_channels), "long"
+    else:
+        found = _found(settings.model)
+        graph = found.graph(threads=settings.n_threads)
+        masker, wanted = GraphMasker(graph, found.card, n_channels=n_channels), found.card.synthesis
+    if settings.gate:
+        detector = load_frame_detector(n_channels=n_channels, threads=settings.n_threads)
+        masker = GatedMasker(masker, detector)
+    return Separator(
+        masker,
+        sample_rate=sample_rate,
+        n_channels=n_channels,
+        settings=replace(settings, synthesis=settings.synthesis or wanted),
+    )
 
 
 def load_separator(
@@ -49,42 +85,31 @@ def load_separator(
     gate: bool = False,
     synthesis: str | None = None,
 ) -> Separator:
-    """A separator with one of the catalogue's models.
+    """Make a separator with one of the catalogue's models.
 
     Args:
-        model: its name, or a path (see `catalogue.find`); "rules" for `isolde.rules`.
-        sample_rate: of the mixture in Hz.
-        n_channels: of the mixture.
-        threads: for the network.
-        mask: "soft" or "binary".
-        threshold: for "binary".
-        strength: for "soft".
-        gate: whether the vocals are turned down where nobody sings (see `activity.gate`).
-        synthesis: "long", or "short" for half the windows' latency; None: what the model wants.
+        model: Name or path of a model (see `catalogue.find`), or "rules" for `isolde.rules`.
+        sample_rate: Sample rate of the mixture in Hz.
+        n_channels: Number of channels of the mixture.
+        threads: Number of threads that run the network; 0 for one per core, up to 4.
+        mask: Reading of the mask, "soft" or "binary".
+        threshold: Value from which the binary mask is 1, between 0 and 1.
+        strength: Exponent of the soft mask: 1 is neutral, 2 removes more, 0.5 leaves more.
+        gate: Whether the vocals are turned down where nobody sings (see `activity.gate`).
+        synthesis: "long", "short" for half the latency of the windows, or None for the model's own.
 
     Raises:
-        ModelError: when there is no such model, or it separates nothing.
-        InputError: when a setting is out of range, there is no channel, or no vocals to gate.
-        MissingExtraError: when the model is "rules" and librosa is not installed.
+        ModelError: There is no such model, or it separates nothing.
+        InputError: A setting is out of range, there is no channel, or no vocals to gate.
+        MissingExtraError: The model is "rules" and librosa is not installed.
+
+    See Also:
+        make_separator: The same from settings in one object.
     """
-    masker: Masker
-    if model == RULES:
-        masker, wanted = make_rules_masker(n_channels), "long"
-    else:
-        found = _found(model)
-        masker = GraphMasker(found.graph(threads=threads), found.card, n_channels=n_channels)
-        wanted = found.card.synthesis
-    if gate:
-        masker = GatedMasker(masker, load_frame_detector(n_channels=n_channels, threads=threads))
-    return Separator(
-        masker,
-        sample_rate=sample_rate,
-        n_channels=n_channels,
-        mask=mask,
-        threshold=threshold,
-        strength=strength,
-        synthesis=synthesis or wanted,
+    settings = SeparationSettings(
+        str(model), mask, threshold, strength, gate=gate, synthesis=synthesis, threads=threads
     )
+    return make_separator(settings, sample_rate=sample_rate, n_channels=n_channels)
 
 
 def separate(
@@ -98,46 +123,38 @@ def separate(
     strength: float = 1.0,
     gate: bool = False,
 ) -> Stems:
-    """The stems of a song, in memory.
+    """Separate a song in memory.
 
     Args:
-        source: a file, or samples (n_channels, n_samples) or (n_samples,) in [-1, 1].
-        sample_rate: of the samples in Hz; of a file it is its own.
-        model: a model's name or path.
-        threads: for the network.
-        mask: "soft" or "binary".
-        threshold: for "binary".
-        strength: for "soft": 1 is neutral, 2 takes more away, 0.5 leaves more.
-        gate: whether the vocals are turned down where nobody sings.
+        source: Path of a file, or samples (n_channels, n_samples) or (n_samples,) in [-1, 1].
+        sample_rate: Sample rate of the samples in Hz; a file has its own.
+        model: Name or path of a model.
+        threads: Number of threads that run the network; 0 for one per core, up to 4.
+        mask: Reading of the mask, "soft" or "binary".
+        threshold: Value from which the binary mask is 1, between 0 and 1.
+        strength: Exponent of the soft mask: 1 is neutral, 2 removes more, 0.5 leaves more.
+        gate: Whether the vocals are turned down where nobody sings.
 
     Returns:
-        for each stem float32 of the shape of the mixture; they sum to it, to rounding.
+        For each stem float32 of the shape of the mixture; they sum to it, to rounding.
 
     Raises:
-        AudioError: when the file cannot be read.
-        InputError: when an argument cannot be used.
-        ModelError: when there is no such model.
+        AudioError: The file cannot be read.
+        InputError: An argument cannot be used.
+        ModelError: There is no such model.
     """
-    settings = {"mask": mask, "threshold": threshold, "strength": strength, "gate": gate}
+    settings = SeparationSettings(str(model), mask, threshold, strength, gate, threads=threads)
     if isinstance(source, str | Path):
         with AudioReader(source) as reader:
-            separator = load_separator(
-                model,
+            separator = make_separator(
+                settings,
                 sample_rate=reader.info.sample_rate,
                 n_channels=reader.info.n_channels,
-                threads=threads,
-                **settings,  # type: ignore[arg-type]
             )
             return separator.whole(reader)
     if sample_rate is None:
         raise InputError("samples without a rate cannot be separated: give sample_rate in Hz")
     audio = channels_of(source)
-    separator = load_separator(
-        model,
-        sample_rate=sample_rate,
-        n_channels=audio.shape[0],
-        threads=threads,
-        **settings,  # type: ignore[arg-type]
-    )
+    separator = make_separator(settings, sample_rate=sample_rate, n_channels=audio.shape[0])
     stems = separator.whole(blocks_of(audio))
     return stems if source.ndim == 2 else {stem: values[0] for stem, values in stems.items()}

@@ -21,7 +21,7 @@ from isolde.audio.writer import clipped_text
 from isolde.core.atomic import Draft, explain
 from isolde.core.errors import AudioError
 from isolde.core.stage import Float32
-from isolde.separation.settings import Settings
+from isolde.separation.settings import FileSettings
 
 RULE = SegmentRule(min_duration_on=0.5, min_duration_off=0.3, pad_onset=0.2, pad_offset=0.2)
 """Boundaries are soft (docs/guide/activity.md), so that consonants need room."""
@@ -56,13 +56,13 @@ class PhraseSink:
         phrases: what has been written, after `close`.
     """
 
-    def __init__(self, folder: Path, info: AudioInfo, settings: Settings) -> None:
+    def __init__(self, folder: Path, info: AudioInfo, settings: FileSettings) -> None:
         """Make sure of the folder, and start listening.
 
         Args:
             folder: of the phrases; made if there is one.
             info: of the song.
-            settings: see `Settings`.
+            settings: see `FileSettings`.
 
         Raises:
             AudioError: the folder holds something and may not be replaced, or cannot be made.

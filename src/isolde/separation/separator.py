@@ -15,6 +15,7 @@ from isolde.core.masks import extend_treble, readout
 from isolde.core.spectrum import N_MODEL_BINS, Analysis, Synthesis, grid_for
 from isolde.core.stage import Complex64, Float32, check_block
 from isolde.models.masker import Masker
+from isolde.separation.settings import SeparationSettings
 
 Stems = dict[str, Float32]
 
@@ -49,35 +50,30 @@ class Separator:
         *,
         sample_rate: int,
         n_channels: int,
-        mask: str = "soft",
-        threshold: float = 0.5,
-        strength: float = 1.0,
-        synthesis: str = "long",
+        settings: SeparationSettings | None = None,
     ) -> None:
         """Start a stream.
 
         Args:
-            masker: the model.
-            sample_rate: of the mixture in Hz.
-            n_channels: of the mixture.
-            mask: "soft" or "binary" (see `masks.readout`).
-            threshold: for "binary".
-            strength: for "soft"; 1 is neutral.
-            synthesis: "long", or "short" for half the windows' latency (see `spectrum.Grid`).
+            masker: Stage that gives the masks.
+            sample_rate: Sample rate of the mixture in Hz.
+            n_channels: Number of channels of the mixture.
+            settings: Reading of the masks and synthesis ("long" unless they say "short"); which
+                model and gate the masker has is the caller's affair.
 
         Raises:
-            InputError: when a setting is out of range.
+            InputError: The sample rate is too low.
         """
-        readout(np.zeros(1, np.float32), mask, threshold=threshold, strength=strength)
+        settings = settings or SeparationSettings()
         if sample_rate < 1000:
             raise InputError(f"a sample rate of {sample_rate} Hz is too low: give 1000 Hz or more")
         self._masker = masker
         self._read: Callable[[Float32], Float32] = lambda values: readout(
-            values, mask, threshold=threshold, strength=strength
+            values, settings.mask, threshold=settings.threshold, strength=settings.strength
         )
         self.sample_rate, self.n_channels = sample_rate, n_channels
         self.stems = (*masker.stems, masker.residual)
-        self.grid = grid_for(sample_rate, synthesis)
+        self.grid = grid_for(sample_rate, settings.synthesis or "long")
         self._inward = Resampler(sample_rate, self.grid.sample_rate, n_channels)
         self._outward = [
             Resampler(self.grid.sample_rate, sample_rate, n_channels) for _ in masker.stems

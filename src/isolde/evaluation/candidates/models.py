@@ -6,9 +6,8 @@
 (`isolde.rules`), through the same separator.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -19,8 +18,9 @@ from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.candidates.identity import code_digest
 from isolde.models import catalogue
 from isolde.rules import RULES
-from isolde.separation.load import load_separator
+from isolde.separation.load import make_separator
 from isolde.separation.separator import Separator
+from isolde.separation.settings import SeparationSettings
 
 PATH = (
     "isolde.core.spectrum",
@@ -39,11 +39,7 @@ LATENCY_RATE = 44_100  # the latency that is shown is that for stereo music at t
 class ModelSeparator:
     """A callable mixture -> stems; holds settings only, the network is loaded where it runs."""
 
-    model: str
-    mask: str = "soft"
-    threshold: float = 0.5
-    strength: float = 1.0
-    gate: bool = False
+    settings: SeparationSettings
 
     def __call__(self, mixture: Float32, sample_rate: int, /) -> dict[str, Float32]:
         """Separate a song in blocks, with one thread.
@@ -52,7 +48,7 @@ class ModelSeparator:
             ModelError: the model cannot be loaded.
             InputError: the mixture cannot be separated.
         """
-        separator = _loaded(self, sample_rate, mixture.shape[0])
+        separator = _loaded(self.settings, sample_rate, mixture.shape[0])
         separator.reset()
         return separator.whole(blocks_of(mixture))
 
@@ -69,14 +65,14 @@ def model(text: str) -> Candidate:
         MissingExtraError: the rules are asked for and librosa is not installed.
     """
     name, _, options = text.partition(":")
-    settings: dict[str, Any] = {}
+    settings = SeparationSettings(name)
     for option in filter(None, options.split(",")):
         key, equals, value = option.partition("=")
         if not equals and key in ("soft", "binary"):
-            settings["mask"] = key
+            settings = replace(settings, mask=key)
             continue
         if option == "gate":
-            settings["gate"] = True
+            settings = replace(settings, gate=True)
             continue
         try:
             number = float(value)
@@ -87,7 +83,11 @@ def model(text: str) -> Candidate:
                 f"model '{text}': '{option}' is no option: "
                 "take soft, binary, gate, threshold=NUMBER or strength=NUMBER"
             )
-        settings[key] = number
+        settings = (
+            replace(settings, threshold=number)
+            if key == "threshold"
+            else replace(settings, strength=number)
+        )
     modules = list(PATH)
     if name == RULES:
         weights, n_bytes = "", None
@@ -96,14 +96,13 @@ def model(text: str) -> Candidate:
         found = catalogue.find(name)
         weights, n_bytes = found.card.sha256[:16], found.path.stat().st_size
         modules += GRAPH
-    if settings.get("gate"):
+    if settings.gate:
         weights += f" gate {catalogue.find(GATE).card.sha256[:16]}"
         modules.append("isolde.activity")
-    separate = ModelSeparator(name, **settings)
-    latency = _loaded(separate, LATENCY_RATE, 2).latency / LATENCY_RATE
+    latency = _loaded(settings, LATENCY_RATE, 2).latency / LATENCY_RATE
     return Candidate(
         text,
-        separate,
+        ModelSeparator(settings),
         kind="model",
         identity=" ".join(filter(None, [weights, options, f"code {code_digest(*modules)}"])),
         latency_seconds=latency,
@@ -112,14 +111,5 @@ def model(text: str) -> Candidate:
 
 
 @lru_cache(maxsize=8)
-def _loaded(settings: ModelSeparator, sample_rate: int, n_channels: int) -> Separator:
-    return load_separator(
-        settings.model,
-        sample_rate=sample_rate,
-        n_channels=n_channels,
-        threads=1,
-        mask=settings.mask,
-        threshold=settings.threshold,
-        strength=settings.strength,
-        gate=settings.gate,
-    )
+def _loaded(settings: SeparationSettings, sample_rate: int, n_channels: int) -> Separator:
+    return make_separator(settings, sample_rate=sample_rate, n_channels=n_channels)

@@ -18,26 +18,23 @@ from isolde.live.plan import Plan, make_plan
 from isolde.live.session import Live
 from isolde.live.stream.meters import Status
 from isolde.models.catalogue import DEFAULT, LOW_LATENCY
+from isolde.separation.settings import SeparationSettings
 
 _SHOWN = 0.2
 """Seconds between two views of the meters."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class LiveSettings:
     """What the command line asks for; see `isolde live --help`."""
 
     source: str
     input_name: str | None
     output_name: str | None
-    model: str | None
+    separation: SeparationSettings
     low_latency: bool
-    synthesis: str | None
     play: str
     wet: float
-    mask: str
-    threshold: float
-    strength: float
     rate: int | None
     channels: int | None
     block: int | None
@@ -49,6 +46,11 @@ class Settings:
     record: Path | None
     control: int | None
     quiet: bool
+
+
+def usual_model(*, low_latency: bool) -> str:
+    """Name the model of a session whose user names none."""
+    return LOW_LATENCY if low_latency else DEFAULT
 
 
 def print_devices() -> None:
@@ -66,31 +68,27 @@ def print_devices() -> None:
         )
 
 
-def _plan(settings: Settings, *, sample_rate: int, n_channels: int, frames: int) -> Plan:
+def _plan(settings: LiveSettings, *, sample_rate: int, n_channels: int, frames: int) -> Plan:
     grid = grid_for(sample_rate)
-    usual_depth, usual_model = (0, LOW_LATENCY) if settings.low_latency else (1, DEFAULT)
+    usual_depth = 0 if settings.low_latency else 1
     block = round((settings.block or frames) * grid.hop * sample_rate / grid.sample_rate)
     return make_plan(
-        settings.model or usual_model,
+        settings.separation,
         sample_rate=sample_rate,
         n_channels=n_channels,
         block=block,
         depth=usual_depth if settings.depth is None else settings.depth,
-        mask=settings.mask,
-        threshold=settings.threshold,
-        strength=settings.strength,
-        synthesis=settings.synthesis,
     )
 
 
-def _set(desk: Desk, settings: Settings) -> None:
+def _set(desk: Desk, settings: LiveSettings) -> None:
     """The mixer as asked, from the first sample."""
     desk.mixer.solo(settings.play)
     desk.mixer.wet = settings.wet
     desk.mixer.settle()
 
 
-def run_pipe(settings: Settings) -> None:
+def run_pipe(settings: LiveSettings) -> None:
     """Standard input to standard output.
 
     Raises:
@@ -115,7 +113,7 @@ def run_pipe(settings: Settings) -> None:
         pipe_wav(make, source, target, block=settings.block or 512)
 
 
-def run_devices(settings: Settings) -> None:
+def run_devices(settings: LiveSettings) -> None:
     """A device, a file or standard input to a device.
 
     Raises:
@@ -197,7 +195,8 @@ def _announce(session: Live, has_keys: bool) -> None:
     if session.follows:
         print(
             f"latency {1000 * session.latency:.0f} ms: separator {plan.lag * ms:.1f} "
-            f"({plan.model}, {plan.synthesis} synthesis), cross-fade {plan.reserve * ms:.1f}, "
+            f"({plan.settings.model}, {plan.settings.synthesis} synthesis), "
+            f"cross-fade {plan.reserve * ms:.1f}, "
             f"capturing {plan.block * ms:.1f}, computing {plan.depth * plan.block * ms:.1f}, "
             f"devices {1000 * session.latency - (plan.delay + plan.block) * ms:.1f}",
             file=sys.stderr,
@@ -206,7 +205,7 @@ def _announce(session: Live, has_keys: bool) -> None:
         print(keys.HELP, file=sys.stderr)
 
 
-def _watch(session: Live, settings: Settings) -> None:
+def _watch(session: Live, settings: LiveSettings) -> None:
     began = time.monotonic()
     while not session.wait(_SHOWN):
         if settings.stop_after is not None and time.monotonic() - began > settings.stop_after:

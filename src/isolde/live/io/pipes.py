@@ -160,7 +160,7 @@ class Filter:
         self._stopped = True
 
     def _set_strength(self, value: float) -> None:
-        if self.plan.mask != "soft":
+        if self.plan.settings.mask != "soft":
             raise InputError(f"strength {value}: a binary mask has none")
         self._masker.strength = value
 

@@ -46,7 +46,7 @@ class Pipeline:
         self.plan, self.engine = plan, engine
         self.mixer = Mixer(plan.stems, plan.n_channels, ramp=int(plan.ramp * plan.sample_rate))
         self.counts, self.load, self.heard = Counts(), Times(), Level(plan.sample_rate)
-        self.activity, self.strength = 0.0, plan.strength
+        self.activity, self.strength = 0.0, plan.settings.strength
         self.paused = False
         self.played: deque[tuple[int, int]] = deque()
         self.available = 0
@@ -112,7 +112,7 @@ class Pipeline:
         Raises:
             InputError: when it is not above 0, or the mask is binary.
         """
-        if self.plan.mask != "soft" or not 0 < value <= 16:
+        if self.plan.settings.mask != "soft" or not 0 < value <= 16:
             raise InputError(f"strength {value}: give up to 16, with a soft mask; 1 is neutral")
         self.strength = value
         self.engine.order(Order.STRENGTH, value)

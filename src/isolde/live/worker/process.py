@@ -10,12 +10,14 @@ import struct
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import IntEnum
 from multiprocessing.connection import Client, Connection
 from pathlib import Path
 
 import numpy as np
 
+from isolde.core.config import build
 from isolde.core.errors import IsoldeError
 from isolde.core.stage import Float32
 from isolde.live.plan import Plan
@@ -82,16 +84,17 @@ def load(plan: Plan) -> tuple[Separator, TunableMasker]:
     Raises:
         ModelError: when the model cannot be loaded.
     """
-    found = catalogue.find(plan.model)
-    inner = GraphMasker(found.graph(), found.card, n_channels=plan.n_channels)
-    masker = TunableMasker(inner, strength=plan.strength if plan.mask == "soft" else 1.0)
+    settings = plan.settings
+    found = catalogue.find(settings.model)
+    inner = GraphMasker(
+        found.graph(threads=settings.n_threads), found.card, n_channels=plan.n_channels
+    )
+    masker = TunableMasker(inner, strength=settings.strength if settings.mask == "soft" else 1.0)
     separator = Separator(
         masker,
         sample_rate=plan.sample_rate,
         n_channels=plan.n_channels,
-        mask=plan.mask,
-        threshold=plan.threshold,
-        synthesis=plan.synthesis,
+        settings=replace(settings, strength=1.0),  # the masker's, which can be turned
     )
     silence = np.zeros((plan.n_channels, 4 * plan.block), np.float32)
     separator.feed(silence)  # the first call is slow: make it here
@@ -194,7 +197,7 @@ class Worker:
 def main() -> None:
     """The child process: address, key, plan and urgency come on standard input."""
     told = json.load(sys.stdin)
-    plan = Plan(**{**told["plan"], "stems": tuple(told["plan"]["stems"])})
+    plan = build(Plan, told["plan"], where="the plan")
     memory = SharedMemory(memory_size(plan), Path(told["memory"]))
     with Client(told["address"], authkey=bytes.fromhex(told["key"])) as connection:
         connection.send_bytes(NEWS.pack(0, 0, 0, 0.0, 0.0))  # mapped: the name can go
