@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from helpers.sounds import noise
+from isolde.core.config import build, plain
 from isolde.core.errors import InputError
 from isolde.core.features import Features, from_mel, mel, to_mel
 from isolde.core.spectrum import GRID_22, analyse
@@ -69,4 +70,4 @@ def test_nonsense_is_refused():
 
 def test_a_round_trip_through_plain_values():
     features = Features(signal="each", scale=100, mel=True)
-    assert Features.from_dict(features.to_dict()) == features
+    assert build(Features, plain(features), where="card") == features

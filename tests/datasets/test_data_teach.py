@@ -21,10 +21,11 @@ from isolde.cli import app
 from isolde.core.errors import AudioError, InputError, IsoldeError
 from isolde.core.stage import Float32
 from isolde.datasets.label.confidence import confidence_of, read_confidence
-from isolde.datasets.label.label import Teacher, folder_name, songs_to_label, teach
+from isolde.datasets.label.label import Teacher, songs_to_label, teach
 from isolde.datasets.layouts import Hints
 from isolde.datasets.manifest import read_manifest, write_manifest
 from isolde.datasets.mixing.library import Library
+from isolde.datasets.naming import file_name
 
 RATE = 22050
 SECONDS = 3.0
@@ -277,8 +278,8 @@ def test_teachers_have_names():
     assert Teacher.parse(f"{python} -m isolde separate {{input}} -o {{output}}").name == "isolde"
     assert Teacher.parse(f"{python} a/htdemucs.py {{input}} {{output}}").name == "htdemucs"
     assert Teacher.parse(f"{python} {{input}} {{output}}", name="x").name == "x"
-    assert folder_name('AC/DC: "What?" ') == "AC_DC_ _What__"
-    assert folder_name("..") == "song"
+    assert file_name('AC/DC: "What?" ') == "AC_DC_ _What__"
+    assert file_name("..") == "song"
 
 
 # The same teacher, but it stays: it counts how often it is started, breaks off in the first song.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from isolde.core.errors import MissingExtraError
+from isolde.datasets.naming import file_name
 from isolde.evaluation import exports, run
 from isolde.evaluation.scoring import Result
 
@@ -62,6 +63,6 @@ MEASURES = ("sdr", "isr", "sir", "sar")
 
 @pytest.mark.parametrize("name", ["a/b", "..", "con: <x>", "Ärger", ""])
 def test_names_become_names_of_files(name, tmp_path):
-    path = tmp_path / exports.file_name(name)
+    path = tmp_path / file_name(name)
     path.write_text("x")
     assert list(tmp_path.iterdir()) == [path] and Path(path).parent == tmp_path

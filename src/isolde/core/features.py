@@ -6,9 +6,8 @@ so that a frame's features are the same wherever it stands in a window; per-bin 
 deviations are constants of the network. docs/lab/ablation.md measures each choice.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -40,15 +39,6 @@ class Features:
             raise InputError("features of stereo pairs have no Mel form: leave mel off")
         if not self.scale > 0:
             raise InputError(f"scale {self.scale} is not above 0")
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Features":
-        """Rebuild from `to_dict`."""
-        return cls(**values)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for a card or a checkpoint."""
-        return asdict(self)
 
     def __call__(self, spectra: Complex64) -> Float32:
         """Features of some frames.

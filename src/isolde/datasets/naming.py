@@ -80,6 +80,16 @@ def read_tags(folder: Path) -> dict[str, Tags]:
     return tags
 
 
+def file_name(name: str) -> str:
+    """Turn any name into that of a file or folder on any system.
+
+    Examples:
+        >>> file_name("AC/DC - What?")
+        'AC_DC - What_'
+    """
+    return re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", name).strip(". ")[:150] or "song"
+
+
 def artist_by_name(name: str, *, album: str = "") -> str:
     """The artist in a song's name: `{artist} - {title}`, `{singer}_{song}_{clip}`, or all of it.
 

@@ -13,12 +13,13 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 
+from isolde.core.config import build, plain
 from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.songs import Song, Stems
 
@@ -87,7 +88,7 @@ def measure_costs(
             cost = _measured(candidate, song)
             if known is not None and cost.error is None:
                 with Path(known).open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(asdict(cost)) + "\n")  # nan stays NaN, and is read back
+                    file.write(json.dumps(plain(cost)) + "\n")
         out.append(cost)
     return out
 
@@ -105,8 +106,8 @@ def _read(path: str | Path | None) -> list[Cost]:
     """Costs of earlier runs; a file that cannot be read is as good as none."""
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines() if path is not None else []
-        return [Cost(**json.loads(line)) for line in lines]
-    except (OSError, ValueError, TypeError):
+        return [build(Cost, json.loads(line), where=str(path), nan=True) for line in lines]
+    except (OSError, ValueError):
         return []
 
 

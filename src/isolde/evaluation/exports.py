@@ -8,15 +8,15 @@ import csv
 import io
 import json
 import math
-import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from isolde.core.atomic import write_text
+from isolde.core.config import plain
 from isolde.core.errors import MissingExtraError
+from isolde.datasets.naming import file_name
 from isolde.evaluation import statistics
 from isolde.evaluation.metrics.bsseval import MEASURES, museval_json
 from isolde.evaluation.scoring import Result
@@ -35,7 +35,7 @@ def columns_of(results: Sequence[Result]) -> dict[str, list[Any]]:
     }
     columns |= {key: [r.metrics.get(key, math.nan) for r in results] for key in keys}
     for name in (*NUMBERS, *keys):
-        columns[name] = [None if math.isnan(value) else value for value in columns[name]]
+        columns[name] = plain(columns[name])
     columns["error"] = [result.error for result in results]
     return columns
 
@@ -106,20 +106,5 @@ def write_museval(folder: str | Path, results: Sequence[Result]) -> list[Path]:
 
 def summary_json(results: Sequence[Result], *, seed: int = statistics.SEED) -> str:
     """The summaries as JSON."""
-    rows = [asdict(summary) for summary in summarise(results, seed=seed)]
-    return json.dumps(_null_nan(rows), indent=1, allow_nan=False) + "\n"
-
-
-def file_name(name: str) -> str:
-    """A name as that of a file on any system; spaces and letters of all alphabets stay."""
-    return re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", name).strip(". ") or "_"
-
-
-def _null_nan(value: object) -> object:
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _null_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_null_nan(item) for item in value]
-    return value
+    rows = summarise(results, seed=seed)
+    return json.dumps(plain(rows), indent=1, allow_nan=False) + "\n"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from isolde.audio import write
 from isolde.core.atomic import write_text
+from isolde.core.config import plain
 from isolde.core.stage import Float32
 from isolde.evaluation import plots, statistics, tables
 from isolde.evaluation.candidates.candidate import Candidate
@@ -150,8 +151,7 @@ def _data(results: Sequence[Result], names: Sequence[str]) -> str:
     values: dict[str, dict[str, dict[str, float | None]]] = {}
     for result in results:
         values.setdefault(result.track, {})[result.candidate] = {
-            key: None if math.isnan(number) else round(number, 3)
-            for key, number in result.metrics.items()
+            key: plain(number, digits=3) for key, number in result.metrics.items()
         }
     data = json.dumps({"candidates": list(names), "values": values}, allow_nan=False)
     return data.replace("</", "<\\/")

@@ -20,8 +20,6 @@ from isolde.evaluation.songs import Song
 _Task = tuple[Song, list[Candidate]]
 Progress = Callable[[int, int, Result], None]  # results so far, results to come in all, the last
 
-_DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
-
 
 def read_results(path: str | Path) -> list[Result]:
     """Read results; of several for one song and candidate the last counts.
@@ -41,11 +39,11 @@ def read_results(path: str | Path) -> list[Result]:
             continue
         try:
             result = Result.from_json(json.loads(line))
-        except _DAMAGE as error:
+        except ValueError as error:
             if number == len(lines):
                 continue
             raise InputError(
-                f"'{file}' line {number} is not a result ({error!r}): move the file away"
+                f"'{file}' line {number} is not a result ({error}): move the file away"
             ) from error
         latest[result.track, result.candidate] = result
     return list(latest.values())

@@ -3,11 +3,12 @@
 import resource
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from isolde.core.config import build, plain
 from isolde.core.errors import IsoldeError
 from isolde.core.stage import Float32
 from isolde.evaluation.candidates.candidate import Candidate
@@ -70,21 +71,16 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; nan becomes null."""
-        return {name: _without_nan(value) for name, value in asdict(self).items()}
+        return dict(plain(self))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Result":
         """The inverse of `to_json`.
 
         Raises:
-            TypeError, KeyError, AttributeError: the object is of another kind.
+            InputError: The object is not a result.
         """
-        values = {"scoring": 1, **data}
-        values["metrics"] = {k: _with_nan(v) for k, v in values["metrics"].items()}
-        values["frames"] = {k: [_with_nan(v) for v in vs] for k, vs in values["frames"].items()}
-        for name in ("seconds", "cpu_seconds", "wall_seconds"):
-            values[name] = _with_nan(values[name])
-        return cls(**values)
+        return build(cls, {"scoring": 1, **data}, where="result", nan=True)
 
 
 def score(
@@ -211,17 +207,3 @@ def _truth(stems: Stems) -> dict[str, Float32]:
 def _cpu_seconds() -> float:
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, float) and np.isnan(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return value
-
-
-def _with_nan(value: float | None) -> float:
-    return float("nan") if value is None else float(value)

@@ -6,13 +6,14 @@ A model is two files in one folder: `{name}.onnx`, the graph, and `{name}.json`,
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from isolde.core.atomic import write_bytes, write_text
-from isolde.core.errors import ModelError
+from isolde.core.config import build
+from isolde.core.errors import InputError, ModelError
 from isolde.core.features import Features
 from isolde.core.spectrum import SYNTHESES
 from isolde.models.graph import Graph
@@ -73,25 +74,6 @@ class Card:
                 f"version does not know ({', '.join(SYNTHESES)}): install a newer one"
             )
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Card":
-        """Rebuild from a card's JSON.
-
-        Raises:
-            ModelError: when a field is missing or unknown.
-        """
-        try:
-            return cls(
-                **{
-                    **values,
-                    "stems": tuple(values["stems"]),
-                    "features": Features.from_dict(values["features"]),
-                    "data": tuple(values.get("data", ())),
-                }
-            )
-        except (KeyError, TypeError) as error:
-            raise ModelError(f"the model's card is not one of this version ({error})") from None
-
     def to_json(self) -> str:
         """The card as it stands in its file."""
         return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
@@ -150,11 +132,16 @@ def find(name: str | Path) -> Model:
             f"model '{name}' is not known: take one of {', '.join(names()) or '(none installed)'}, "
             "or the path of a model's .onnx file with its card beside it"
         )
+    return Model(_read_card(card_path), graph_path)
+
+
+def _read_card(path: Path) -> Card:
+    """A card from its file, or a ModelError that says what is wrong with it."""
     try:
-        values = json.loads(card_path.read_text(encoding="utf-8"))
+        return build(Card, json.loads(path.read_text(encoding="utf-8")), where="the card")
     except (OSError, ValueError) as error:
-        raise ModelError(f"{card_path}: the card cannot be read ({error})") from None
-    return Model(Card.from_dict(values), graph_path)
+        said = str(error) if isinstance(error, InputError) else f"it cannot be read ({error})"
+        raise ModelError(f"{path}: {said}: correct it, or install a newer version") from None
 
 
 def save(folder: Path, card: Card, graph: bytes) -> Model:
@@ -169,8 +156,7 @@ def save(folder: Path, card: Card, graph: bytes) -> Model:
         the model as written.
     """
     path = folder / f"{card.name}.onnx"
-    values = {**asdict(card), "sha256": hashlib.sha256(graph).hexdigest()}
-    signed = Card.from_dict(values)
+    signed = replace(card, sha256=hashlib.sha256(graph).hexdigest())
     write_bytes(path, graph)
     write_text(path.with_suffix(".json"), signed.to_json())
     return Model(signed, path)

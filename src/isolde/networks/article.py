@@ -6,8 +6,7 @@ Glorot-uniform kernels and zero biases, 3x3 max-pooling without padding, and a f
 over (frequency, time, channel).
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -42,15 +41,6 @@ class WindowShape:
     def pooled(self) -> tuple[int, int]:
         """Bins and columns that are left after both pools."""
         return self.n_bins // POOL // POOL, self.n_frames // POOL // POOL
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "WindowShape":
-        """Rebuild from `dataclasses.asdict`, also after a trip through JSON."""
-        return cls(**{**values, "channels": tuple(values["channels"])})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for a card or a checkpoint."""
-        return asdict(self)
 
 
 VAD = WindowShape(channels=(16, 16, 16, 16), hidden=64, outputs=1)

@@ -13,7 +13,6 @@ across frequency: Choi et al., "Investigating U-Nets with various intermediate b
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -68,11 +67,6 @@ class BandShape:
     def outputs(self) -> int:
         """Numbers of a graph's answer: (masks but the residual's, channels, bins)."""
         return max(1, self.masks - 1) * 2 * N_MODEL_BINS
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "BandShape":
-        """Rebuild from plain values."""
-        return cls(**{**values, "delays": tuple(values["delays"])})
 
 
 def n_bands() -> int:

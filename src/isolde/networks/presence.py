@@ -16,7 +16,6 @@ smear. So a frame that lies far below what is close by is taken down, with level
 """
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -77,12 +76,6 @@ class PresenceShape:
     def look_ahead(self) -> int:
         """Frames after the one that an answer is for."""
         return self.trunk.look_ahead + self.around
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "PresenceShape":
-        """Rebuild from plain values."""
-        trunk, spans = BandShape.from_dict(values["trunk"]), tuple(values["spans"])
-        return cls(**{**values, "trunk": trunk, "spans": spans})
 
 
 class PresenceNetwork(nn.Module):

@@ -6,14 +6,13 @@ The picture's arrays are in the report too (`Picture`), so that drawing needs no
 import csv
 import io
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from isolde.core.atomic import write_text
+from isolde.core.config import build, plain
 from isolde.pairs.edits import Piece
 from isolde.pairs.score import Scores, Span
 from isolde.pairs.whiten import Float64
@@ -98,30 +97,26 @@ class PairReport:
     folder: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the picture, as JSON types; NaN and infinity become None."""
-        values = {k: v for k, v in self.__dict__.items() if k not in ("picture", "scores")}
-        values["pieces"] = [p.__dict__ for p in self.pieces]
-        values["spans"] = [s.__dict__ for s in self.spans]
+        """Give all but the picture as JSON types, rounded to 6 digits after the point."""
+        values: dict[str, Any] = plain(replace(self, picture=None, scores=None), digits=6)
+        del values["picture"], values["scores"]
         if self.picture is not None and self.picture.bands.size:
-            values["bands_hz"] = self.picture.bands[0]
-            values["bands_db"] = self.picture.bands[1:]
+            values["bands_hz"] = plain(self.picture.bands[0], digits=6)
+            values["bands_db"] = plain(self.picture.bands[1:], digits=6)
         if self.scores is not None:
-            values["seconds"] = dict(self.scores.__dict__)
-        return dict(_plain(values))
+            values["seconds"] = plain(self.scores, digits=6)
+        return values
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "PairReport":
-        """The report that `to_dict` told, without scores and picture."""
-        known = {f.name for f in fields(cls)} - {"picture", "scores", "pieces", "spans"}
-        numbers = {f.name for f in fields(cls) if f.type is float or f.type == "float"}
-        plain: dict[str, Any] = {
-            k: (float("nan") if v is None and k in numbers else v) for k, v in values.items()
-        }
-        return cls(
-            **{k: v for k, v in plain.items() if k in known},
-            pieces=tuple(Piece(**p) for p in values["pieces"]),
-            spans=tuple(Span(**s) for s in values["spans"]),
-        )
+    def from_dict(cls, values: Mapping[str, Any]) -> "PairReport":
+        """Rebuild from `to_dict`, without scores and picture.
+
+        Raises:
+            InputError: These are not the values of a report.
+        """
+        arrays = ("bands_hz", "bands_db", "seconds")
+        values = {key: value for key, value in values.items() if key not in arrays}
+        return build(cls, values, where="report of a pair", nan=True)
 
     def summary(self) -> str:
         """One line for a terminal or a log."""
@@ -134,21 +129,6 @@ class PairReport:
             f"level {self.gain_db:+.1f} dB{flip}{edits}, "
             f"{self.accepted_seconds:.0f} of {self.duration:.0f} s accepted"
         )
-
-
-def _plain(value: Any) -> Any:
-    """Turn arrays and tuples to lists, round to 6 digits after the point, NaN to None."""
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, float | np.floating):
-        return round(float(value), 6) if np.isfinite(value) else None
-    if isinstance(value, np.bool_):
-        return bool(value)
-    return value
 
 
 def write_json(report: PairReport, path: Path) -> None:

@@ -35,7 +35,7 @@ from isolde.datasets.label.persistent import Staying
 from isolde.datasets.label.results import Lesson
 from isolde.datasets.layouts import Hints, scan
 from isolde.datasets.manifest import Row, by_track
-from isolde.datasets.naming import STEM_BY_NAME, SUFFIXES
+from isolde.datasets.naming import STEM_BY_NAME, SUFFIXES, file_name
 from isolde.datasets.sources import Source, probe
 
 MAX_LAG = 0.0005
@@ -170,7 +170,7 @@ def teach(
     lessons = []
     taken: set[str] = set()
     for rows in songs:
-        base = name = folder_name(rows[0].track)
+        base = name = file_name(rows[0].track)
         number = 2
         while name.casefold() in taken:  # "A/B" and "A_B"
             name, number = f"{base} ({number})", number + 1
@@ -186,11 +186,6 @@ def teach(
     if teacher.program:
         teacher.program.close()
     return lessons
-
-
-def folder_name(track: str) -> str:
-    """A track's name as the name of a folder on any system."""
-    return re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", track).strip(". ")[:150] or "song"
 
 
 def _teach_one(rows: Sequence[Row], target: Path, teacher: Teacher, ending: str) -> Lesson:
@@ -249,7 +244,7 @@ def _mixture(rows: Sequence[Row], work: Path) -> tuple[Path, Float32, int]:
     rate = rates.pop()
     if len(whole) == 1 and whole[0].stream is None:
         return whole[0].file.resolve(), mixture, rate
-    song = work / f"{folder_name(rows[0].track)}.wav"
+    song = work / f"{file_name(rows[0].track)}.wav"
     write(song, mixture, rate, subtype="FLOAT")
     return song, mixture, rate
 
