@@ -15,7 +15,7 @@ SETUP_FILES := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs lint format setup setup-dev clean
+.PHONY: help demo test check docs app man lint format setup setup-dev clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -31,6 +31,17 @@ check: lint  ## lint, types and the quick tests: the inner loop
 
 docs: setup-dev  ## the pages and the API reference, in build/site; links are checked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+# In a venv of its own, so that nothing but the runtime dependencies gets in.
+app: build/app/isolde  ## one program file that needs no Python, in build/app
+build/app/isolde: $(shell find src tools/app -type f -not -name '*.pyc') $(SETUP_FILES)
+	$(PYTHON) -m venv --clear build/app-venv
+	build/app-venv/bin/pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt . pyinstaller
+	build/app-venv/bin/pyinstaller --onefile --noconfirm --clean --log-level WARN --name isolde \
+	  --distpath build/app --workpath build/app-work --specpath build/app-work \
+	  --collect-submodules isolde --collect-data isolde --recursive-copy-metadata isolde \
+	  --exclude-module tkinter tools/app/program.py
 
 lint: setup-dev  ## ruff and mypy
 	$(BIN)/ruff check .
