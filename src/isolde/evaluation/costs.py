@@ -8,7 +8,6 @@ import json
 import math
 import multiprocessing
 import os
-import resource
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -137,6 +136,8 @@ def peak_megabytes() -> float:
         line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 1024
     except (OSError, StopIteration):
+        import resource  # not on Windows
+
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak / (2**20 if sys.platform == "darwin" else 2**10)
 

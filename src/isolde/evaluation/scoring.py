@@ -1,6 +1,6 @@
 """One song, one candidate, one result: separates, times and scores; writes nothing."""
 
-import resource
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -205,5 +205,5 @@ def _truth(stems: Stems) -> dict[str, Float32]:
 
 
 def _cpu_seconds() -> float:
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
+    spent = os.times()  # that of child processes is 0 on Windows
+    return time.process_time() + spent.children_user + spent.children_system
