@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 import soundfile
 
 from isolde.core.errors import AudioError, InputError
+from isolde.datasets.layouts import scan
+from isolde.datasets.manifest import write_manifest
+from isolde.datasets.mixing.library import Library
 from isolde.evaluation import exports, tables
 from isolde.evaluation.candidates import baselines
 from isolde.evaluation.candidates.candidate import Candidate
@@ -56,14 +60,14 @@ def data(tmp_path: Path) -> Path:
 def test_songs_are_found_with_their_artists(data):
     songs = find_songs(data)
     assert [song.track for song in songs] == [
-        "test/Ann - Song 0",
-        "test/Ann - Song 2",
-        "test/Ben - Song 1",
+        "Ann - Song 0",
+        "Ann - Song 2",
+        "Ben - Song 1",
     ]
     assert [song.artist for song in songs] == ["Ann", "Ann", "Ben"]
     assert [song.track for song in find_songs(data, limit=2)] == [
-        "test/Ann - Song 0",
-        "test/Ann - Song 2",
+        "Ann - Song 0",
+        "Ann - Song 2",
     ]
     stems = songs[0].load()
     assert stems.mixture.shape == (2, RATE * 3 // 2) and stems.seconds == 1.5
@@ -82,19 +86,56 @@ def test_a_mixture_file_is_the_mixture(data):
     assert np.array_equal(pair.accompaniment, pair.mixture - pair.vocals)
 
 
-def test_a_manifest_names_the_same_songs(data, tmp_path):
-    lines = []
-    for folder in sorted((data / "test").iterdir()):
-        stems = {path.stem: str(path.relative_to(tmp_path)) for path in folder.iterdir()}
-        lines.append(json.dumps({"track": folder.name, "artist": "X", "stems": stems}))
-    manifest = tmp_path / "songs.jsonl"
-    manifest.write_text("\n".join(lines) + "\n\n")
-    songs = find_songs(manifest)
-    assert [song.artist for song in songs] == ["X"] * 3
-    assert np.array_equal(songs[0].load().vocals, find_songs(data)[0].load().vocals)
-    manifest.write_text(lines[0] + '\n{"stems": 3}\n')
-    with pytest.raises(InputError, match="line 2"):
-        find_songs(manifest)
+def test_the_manifest_that_a_scan_writes_names_the_same_songs(data, tmp_path, isolde):
+    code, _, err = isolde("data", "scan", data, "-o", "songs.csv")
+    assert code == 0, err
+    songs = find_songs(tmp_path / "songs.csv")
+    assert [(s.track, s.artist) for s in songs] == [(s.track, s.artist) for s in find_songs(data)]
+    for one, other in zip(songs, find_songs(data), strict=True):
+        a, b = one.load(), other.load()
+        assert np.array_equal(a.vocals, b.vocals) and np.array_equal(a.mixture, b.mixture)
+        assert a.parts.keys() == b.parts.keys() == {"drums", "other"}
+    code, out, _ = isolde("evaluate", "--data", "songs.csv", "--models", "", "--limit", 1)
+    assert code == 0 and any("mixture" in line for line in out)
+
+
+def test_every_reader_gives_a_song_the_same_artist(tmp_path):
+    """Evaluation took "Artist 1" of "Artist 1_take"; training took what is before the "_"."""
+    for name in ("Ann - Song", "singer_4_05", "03 - Title"):
+        for stem in ("vocals", "drums"):
+            path = tmp_path / "album" / name / f"{stem}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, np.zeros((900, 1)), RATE)
+    (tmp_path / "album" / "tags.csv").write_text("song,artist\n03 - Title,Some One\n")
+    measured = {song.track: song.artist for song in find_songs(tmp_path)}
+    trained = {e.track: e.artist for e in Library([tmp_path], tmp_path / "cache").entries}
+    assert measured == trained
+    assert measured == {"Ann - Song": "Ann", "singer_4_05": "singer", "03 - Title": "Some One"}
+
+
+def test_songs_without_a_truth_are_left_out_and_named(data):
+    root, lines = data / "test", []
+    (root / "Ann - Song 0" / "vocals.wav").unlink()
+    rows = [
+        replace(row, origin="htdemucs" if row.track == "Ann - Song 2" else "")
+        for row in scan([root]).rows
+    ]
+    write_manifest(rows, root / "m.csv")
+    assert [s.track for s in find_songs(root / "m.csv", report=lines.append)] == ["Ben - Song 1"]
+    assert lines == [
+        "'Ann - Song 0': has the stems drums, other: needs vocals and at least one other",
+        "'Ann - Song 2': its stems are estimates by htdemucs, and no truth to measure against",
+    ]
+
+
+def test_an_accompaniment_beside_its_parts_counts_once(data):
+    folder = data / "test" / "Ben - Song 1"
+    loaded = find_songs(data)[2].load()
+    soundfile.write(folder / "accompaniment.wav", loaded.accompaniment.T, RATE, subtype="FLOAT")
+    again = find_songs(data)[2].load()
+    assert np.array_equal(again.accompaniment, loaded.accompaniment)
+    assert np.array_equal(again.mixture, loaded.mixture)
+    assert again.parts.keys() == {"drums", "other"}
 
 
 def test_data_that_cannot_be_used_is_refused_with_its_name(data, tmp_path):

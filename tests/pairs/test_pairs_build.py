@@ -12,6 +12,7 @@ from helpers.sounds import PAIR_RATE as RATE
 from helpers.sounds import band, voice
 from isolde import audio
 from isolde.core.errors import InputError, MissingExtraError
+from isolde.datasets.naming import kind_by_name
 from isolde.pairs import build_folder, build_pair, pair_arrays
 from isolde.pairs.align import align, prepare
 from isolde.pairs.drift import warp
@@ -21,7 +22,7 @@ from isolde.pairs.match import holds_more, line_of, two_sides
 from isolde.pairs.offset import COARSE_RATE, Haystack
 from isolde.pairs.report import PairReport
 from isolde.pairs.score import score, spans
-from isolde.pairs.song import activity, cut_out, kind_by_name
+from isolde.pairs.song import activity, cut_out
 
 
 def sdr(truth: np.ndarray, guess: np.ndarray) -> float:

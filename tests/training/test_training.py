@@ -10,7 +10,7 @@ import pytest
 import demo_song as songs
 from isolde.audio import write
 from isolde.core.errors import InputError
-from isolde.datasets.mixing.library import Library, artist_of
+from isolde.datasets.mixing.library import Library
 from isolde.datasets.mixing.voices import Mixer, Remix
 from isolde.separation.load import separate
 
@@ -68,13 +68,6 @@ def test_activity_is_where_the_song_has_it(library: Library):
         inside |= (centres > start) & (centres < end)
     agree = entry.activity == inside
     assert agree[~near].mean() > 0.9
-
-
-def test_tags_name_the_artist(tmp_path: Path):
-    (tmp_path / "tags.csv").write_text("song,artist\npop-1,Some One\n")
-    assert artist_of(tmp_path / "pop-1") == "Some One"
-    assert artist_of(tmp_path / "Who - What") == "Who"
-    assert artist_of(tmp_path / "singer_4_05") == "singer"
 
 
 def test_a_bad_file_is_named_and_left_out(folder: Path, tmp_path: Path):

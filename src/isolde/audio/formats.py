@@ -23,6 +23,14 @@ TAG_NAMES = (
 )
 """The tags that are copied from file to file; a container that has no place for one drops it."""
 
+AUDIO_SUFFIXES = tuple(
+    ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .m4a .w64 .rf64 .au .caf .aac .wma".split()
+)
+"""Of files that hold sound alone; the preferred first where one sound is there twice."""
+
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi")
+"""Of files that hold a picture too, mostly."""
+
 BIT_DEPTHS = {"16": "PCM_16", "24": "PCM_24", "32": "PCM_32", "32f": "FLOAT"}
 """Bit depths as a user writes them, and the subtype that each one is."""
 

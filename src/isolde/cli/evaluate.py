@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     data: Annotated[
-        Path, typer.Option("--data", help="Folder of {track}/{stem}.ext, or a manifest.")
+        Path, typer.Option("--data", help="Folder of songs with stems, or a manifest of them.")
     ],
     models: Annotated[
         str,
@@ -71,6 +71,7 @@ def evaluate(
             scheduler=scheduler,
             limit=limit,
             progress=lambda n, total, _: bar.update(task, completed=n, total=total),
+            report=None if quiet else lambda line: terminal.say(f"isolde: left out: {line}"),
         )
         if not robustness:
             work = partial(

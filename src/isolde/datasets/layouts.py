@@ -16,24 +16,31 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from isolde.audio.formats import AUDIO_SUFFIXES
 from isolde.core.errors import InputError, IsoldeError
-from isolde.datasets.manifest import VALIDATION_SHARE, Row, by_track, split_of
+from isolde.datasets.manifest import (
+    VALIDATION_SHARE,
+    Row,
+    by_track,
+    manifest_in,
+    read_manifest,
+    split_of,
+)
 from isolde.datasets.naming import (
     GAME_SKIPPED,
     STEM_BY_NAME,
     STEM_FILE,
     STREAMS,
-    SUFFIXES,
     Tags,
     artist_by_name,
     clean_artist,
     game_stems,
+    kind_by_name,
     read_song_ini,
     read_tags,
     split_by_folders,
 )
 from isolde.datasets.sources import probe
-from isolde.pairs.song import kind_by_name
 
 LOOSE = ("vocals", "accompaniment", "mixture")
 """What loose files may be."""
@@ -83,6 +90,22 @@ class Found:
     rows: list[Row] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     guessed: dict[str, bool] = field(default_factory=dict)
+
+
+def rows_of(data: Iterable[Path], *, how: Hints | None = None) -> Found:
+    """Give the rows of a manifest, or of the songs in folders.
+
+    Args:
+        data: One manifest (.csv or .parquet), or folders.
+        how: What is known of the folders.
+
+    Raises:
+        InputError: A folder does not exist, a manifest cannot be read, or there is more beside it.
+        MissingExtraError: The manifest is Parquet, and pyarrow is not installed.
+    """
+    data = list(data)
+    manifest = manifest_in(data)
+    return Found(read_manifest(manifest)) if manifest else find(data, how=how)
 
 
 def find(folders: Iterable[Path], *, how: Hints | None = None) -> Found:
@@ -148,7 +171,7 @@ class _Search:
         except OSError as error:
             self._leave(folder, f"cannot be read ({error.strerror})")
             return
-        files = [p for p in items if p.suffix.lower() in SUFFIXES and p.is_file()]
+        files = [p for p in items if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file()]
         ini = next((p for p in items if p.name.lower() == "song.ini"), None)
         if ini is not None:
             self._take_game(folder, ini, files)
@@ -197,7 +220,7 @@ class _Search:
 
     def _take_stems(self, folder: Path, files: list[Path]) -> None:
         chosen: dict[str, Path] = {}
-        for path in sorted(files, key=lambda p: SUFFIXES.index(p.suffix.lower())):
+        for path in sorted(files, key=lambda p: AUDIO_SUFFIXES.index(p.suffix.lower())):
             name = path.stem.casefold()
             if name not in STEM_BY_NAME:
                 self._leave(path, "left out: its name is no stem's, see docs/guide/data.md")
@@ -215,7 +238,7 @@ class _Search:
             self._leave(ini, f"cannot be read ({error.strerror})")
             facts = {}
         names: dict[str, Path] = {}
-        for path in sorted(files, key=lambda p: SUFFIXES.index(p.suffix.lower())):
+        for path in sorted(files, key=lambda p: AUDIO_SUFFIXES.index(p.suffix.lower())):
             names.setdefault(path.stem, path)
         stems = game_stems(list(names))
         for name, path in names.items():

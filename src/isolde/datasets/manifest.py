@@ -26,6 +26,9 @@ song holds, without a voice; `unsorted` may hold a voice, so nothing is learnt f
 
 SPLITS = ("train", "validation", "test")
 
+SUFFIXES = (".csv", ".parquet")
+"""Of manifests."""
+
 VALIDATION_SHARE = 0.1
 """Share of the artists that a scan keeps for validation."""
 
@@ -97,6 +100,18 @@ def split_of(artist: str, *, validation: float = VALIDATION_SHARE) -> str:
     name = unicodedata.normalize("NFC", artist).strip().casefold()
     digest = hashlib.sha1(name.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()
     return "validation" if int.from_bytes(digest[:6], "big") < validation * 2**48 else "train"
+
+
+def manifest_in(data: Sequence[Path]) -> Path | None:
+    """Give the manifest among paths, known by its ending; None if they are folders.
+
+    Raises:
+        InputError: There is more beside it.
+    """
+    found = [path for path in data if path.suffix.lower() in SUFFIXES and not path.is_dir()]
+    if found and len(data) > 1:
+        raise InputError(f"{found[0]}: give one manifest alone, or folders")
+    return found[0] if found else None
 
 
 def by_track(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -184,7 +199,7 @@ def check_target(path: Path) -> None:
         InputError: the name does not end in .csv or .parquet, or is a folder's.
         MissingExtraError: Parquet without pyarrow.
     """
-    if path.suffix.lower() not in (".csv", ".parquet") or path.is_dir():
+    if path.suffix.lower() not in SUFFIXES or path.is_dir():
         raise InputError(f"a manifest named '{path}': end the name in .csv or .parquet")
     if path.suffix.lower() == ".parquet":
         _need_pyarrow()

@@ -9,9 +9,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".m4a")
-"""Of files that are looked at, the preferred first where one stem is there twice."""
-
 STEM_FILE = ".stem.mp4"
 STREAMS = ("mixture", "drums", "bass", "other", "vocals")
 """What the audio streams of a `.stem.mp4` are, by their order."""
@@ -107,10 +104,17 @@ def artist_by_name(name: str, *, album: str = "") -> str:
     return name.split("_")[0] or name
 
 
-def artist_of(folder: Path) -> str:
-    """The artist of a song's folder or file: by a `tags.csv` beside it, else by its name."""
-    tags = read_tags(folder.parent).get(folder.name)
-    return tags.artist if tags and tags.artist else artist_by_name(folder.name)
+def kind_by_name(path: str | Path) -> str:
+    """Say what a file's or its folder's name calls it: "vocal", "instrumental", or else "auto".
+
+    Examples:
+        >>> kind_by_name("songs/Hit (Acapella).mp3")
+        'vocal'
+    """
+    name = "/".join(Path(path).parts[-2:]).lower()
+    voice = any(w in name for w in ("vocal", "vox", "pella", "voice"))
+    rest = any(w in name for w in ("instrumental", "karaoke", "backing", "minus", "accompaniment"))
+    return "auto" if voice == rest else ("vocal" if voice else "instrumental")
 
 
 def clean_artist(text: str) -> str:

@@ -72,6 +72,21 @@ class Source:
         self._opened.close()
 
 
+def samples_of(row: Row) -> tuple[Float32, int]:
+    """Read all samples of a row, with all channels, at its own rate.
+
+    Returns:
+        Samples (n_channels, n_samples), float32, and the sample rate in Hz.
+
+    Raises:
+        AudioError: The file cannot be decoded to its end.
+        MissingExtraError: It needs the extra "av".
+    """
+    with Source(row) as source:
+        blocks = [np.zeros((source.info.n_channels, 0), np.float32), *source]
+        return np.concatenate(blocks, axis=1), source.info.sample_rate
+
+
 def probe(row: Row) -> tuple[Row, Mapping[str, str]]:
     """The row with its file's length and rate, claimed, not decoded; and the file's tags.
 

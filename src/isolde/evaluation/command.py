@@ -6,7 +6,7 @@ asked, `songs.parquet` and `museval/`, then `summary.json`, `summary.md`, `run.j
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,12 +64,13 @@ def run(
     limit: int | None = None,
     seed: int = statistics.SEED,
     progress: Progress | None = None,
+    report: Callable[[str], None] | None = None,
     command: str | None = None,
 ) -> Evaluation:
     """Measure models, peers, floors and oracles on songs with known stems, and write the tables.
 
     Args:
-        data: folder in the musdb layout or manifest, see `songs.find_songs`.
+        data: folder of songs or manifest, see `songs.find_songs`.
         models: names of the catalogue, paths of models, or "rules", see `models.model`.
         peers: adapters or command lines, see `peers.peer`.
         output: folder for the results; what is there already is not measured again.
@@ -88,6 +89,7 @@ def run(
         limit: at most so many songs.
         seed: of the bootstrap.
         progress: called after every result.
+        report: called with a line for each song that is left out.
         command: the command line to print beside the table; default that of this process.
 
     Raises:
@@ -97,7 +99,7 @@ def run(
     """
     if with_parquet:
         exports.require_parquet()
-    songs = find_songs(data, limit=limit)
+    songs = find_songs(data, limit=limit, report=report)
     chosen = choose(
         models=models,
         peers=peers,
@@ -162,6 +164,7 @@ def run_robustness(
     limit: int | None = None,
     seed: int = statistics.SEED,
     progress: Progress | None = None,
+    report: Callable[[str], None] | None = None,
     command: str | None = None,
 ) -> Evaluation:
     """Measure the same songs clean and changed: `robustness.measure_robustness` with names.
@@ -178,6 +181,7 @@ def run_robustness(
         limit: see `run`.
         seed: see `run`.
         progress: see `run`.
+        report: see `run`.
         command: see `run`.
 
     Returns:
@@ -197,6 +201,7 @@ def run_robustness(
         limit=limit,
         seed=seed,
         progress=progress,
+        report=report,
         command=command,
     )
     return Evaluation(results, text, Path(output), sum(r.error is not None for r in results))

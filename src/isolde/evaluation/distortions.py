@@ -66,7 +66,7 @@ _AT = " @ "
 def distorted(songs: Sequence[Song], distortion: Distortion) -> list[Song]:
     """The same songs, changed as they load; their tracks are named "TRACK @ DISTORTION"."""
     return [
-        DistortedSong(f"{song.track}{_AT}{distortion.name}", song.artist, song.files, distortion)
+        DistortedSong(f"{song.track}{_AT}{distortion.name}", song.artist, song.rows, distortion)
         for song in songs
     ]
 

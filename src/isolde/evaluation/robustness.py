@@ -6,7 +6,7 @@ it is. The oracle's own loss stands beside them: what the change takes from the 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -41,6 +41,7 @@ def measure_robustness(
     limit: int | None = None,
     seed: int = statistics.SEED,
     progress: Progress | None = None,
+    report: Callable[[str], None] | None = None,
     command: str | None = None,
 ) -> tuple[list[Result], str]:
     """Measure the same songs clean and changed, and write what each change costs in dB.
@@ -57,6 +58,7 @@ def measure_robustness(
         limit: at most so many songs.
         seed: of the bootstrap.
         progress: see `runner.evaluate`.
+        report: called with a line for each song that is left out.
         command: the command line to print below the table; default that of this process.
 
     Returns:
@@ -65,7 +67,7 @@ def measure_robustness(
     Raises:
         InputError: data or numbers that cannot be used.
     """
-    songs = find_songs(data, limit=limit)
+    songs = find_songs(data, limit=limit, report=report)
     ceiling = [c for c in oracles() if ORACLE in c.name]
     mark = f"distortions {code_digest('isolde.evaluation.distortions')}"
     marked = [replace(c, identity=f"{c.identity} {mark}") for c in (*candidates, *ceiling)]

@@ -1,22 +1,23 @@
-"""Songs with known stems, found in a folder or a manifest and loaded one at a time.
+"""Songs with known stems, found as every data set is, and loaded one at a time.
 
-Knows the musdb layout `{track}/{stem}.{wav,flac,ogg,...}`, below any number of split folders, and
-manifests of JSON lines. Never resamples, never changes a level.
+Finding and manifests are `isolde.datasets`'; here is what a measurement wants of a song. Never
+resamples, never changes a level.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from isolde.audio import read
 from isolde.core.errors import AudioError, InputError
 from isolde.core.stage import Float32
 from isolde.datasets.cache import PARTS as PARTS  # those scored on their own where a song has them
+from isolde.datasets.cache import derived_of, has_part
+from isolde.datasets.layouts import Hints, rows_of
+from isolde.datasets.manifest import Row, by_track
+from isolde.datasets.sources import samples_of
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 MIXTURE = "mixture"
 VOCALS = "vocals"
 ACCOMPANIMENT = "accompaniment"
@@ -26,8 +27,8 @@ ACCOMPANIMENT = "accompaniment"
 class Stems:
     """A loaded song, every array float32 (n_channels, n_samples); mixture = vocals + accompaniment.
 
-    Where a folder brings its own mixture that is not that sum (a limiter on the mix), the mixture
-    is the file's and the accompaniment is the sum of the other stems. `parts` are those of `PARTS`
+    Where a song brings its own mixture that is not that sum (a limiter on the mix), the mixture is
+    the file's and the accompaniment is the sum of the other stems. `parts` are those of `PARTS`
     that are known.
     """
 
@@ -48,117 +49,104 @@ class Song:
     """A song whose stems are known; holds paths only, so it is cheap to send to a worker.
 
     Attributes:
-        track: unique name within the data set.
-        artist: who it is by; songs of one artist belong on the same side of any split.
-        files: stem name -> path; "mixture" may be among them.
+        track: Unique name within the data set.
+        artist: Who it is by; songs of one artist belong on the same side of any split.
+        rows: Its files, as a manifest has them, sorted by stem.
     """
 
     track: str
     artist: str
-    files: Mapping[str, Path] = field(hash=False)
+    rows: tuple[Row, ...]
 
     def load(self) -> Stems:
         """Read the stems.
 
         Raises:
-            AudioError: a file cannot be read, or rates, channels or lengths of the stems differ.
+            AudioError: A file cannot be read, or rates, channels or lengths of the stems differ.
         """
-        arrays: dict[str, Float32] = {}
-        rates = set()
-        for stem, path in self.files.items():
-            arrays[stem], rate = read(path)
-            rates.add(rate)
-        shapes = {array.shape for array in arrays.values()}
+        read = [(row.stem, *samples_of(row)) for row in self.rows]
+        rates, shapes = {rate for _, _, rate in read}, {audio.shape for _, audio, _ in read}
         if len(rates) != 1 or len(shapes) != 1:
             raise AudioError(
                 f"'{self.track}': stems differ in rate or shape, {sorted(rates)} Hz, "
                 f"{sorted(shapes)}: bring them to one rate, channel count and length"
             )
-        mixture = arrays.pop(MIXTURE, None)
-        vocals = arrays.pop(VOCALS)
-        if arrays:
-            rest = sum(array.astype(np.float64) for array in arrays.values())
-            accompaniment = np.asarray(rest, dtype=np.float32)
-        else:
-            assert mixture is not None  # `_song` lets no song without both through
+        arrays = {
+            stem: _sum([audio for name, audio, _ in read if name == stem])
+            for stem in dict.fromkeys(name for name, _, _ in read)
+        }
+        mixture, vocals = arrays.pop(MIXTURE, None), arrays.pop(VOCALS)
+        if derived_of(self.rows) == ACCOMPANIMENT:
+            assert mixture is not None  # what it is derived from
             accompaniment = mixture - vocals
+        elif ACCOMPANIMENT in arrays:
+            accompaniment = arrays[ACCOMPANIMENT]
+        else:
+            accompaniment = _sum([audio for name, audio, _ in read if name in arrays])
         if mixture is None:
             mixture = vocals + accompaniment
-        parts = {name: arrays[name] for name in PARTS if name in arrays and len(arrays) > 1}
+        parts = {name: arrays[name] for name in PARTS if has_part(self.rows, name)}
+        if parts.keys() == arrays.keys() and len(parts) == 1:  # the accompaniment itself
+            parts = {}
         return Stems(mixture, vocals, accompaniment, rates.pop(), parts)
 
 
-def find_songs(data: str | Path, *, limit: int | None = None) -> list[Song]:
-    """Find the songs of a folder (musdb layout, recursive) or of a manifest, sorted by track.
-
-    A manifest is a text file of JSON lines, {"track": ..., "artist": ..., "stems": {stem: path}},
-    paths relative to the manifest; "mixture" may be one of the stems.
+def find_songs(
+    data: str | Path, *, limit: int | None = None, report: Callable[[str], None] | None = None
+) -> list[Song]:
+    """Find the songs that can be measured in a folder, whatever its layout, or in a manifest.
 
     Args:
-        data: folder or manifest.
-        limit: at most so many songs, spread evenly over the sorted list so that artists vary.
+        data: Folder, or manifest (.csv or .parquet) as `isolde data scan` writes it.
+        limit: Most songs to take, spread evenly over the sorted list so that artists vary.
+        report: Called with a line for each song that is left out, and the reason.
+
+    Returns:
+        Songs with vocals and something else, both true and not estimates, sorted by track.
 
     Raises:
-        InputError: nothing there, no song in it, or a manifest line that is not understood.
+        InputError: Nothing there, or no such song in it.
     """
-    root = Path(data)
-    if root.is_dir():
-        songs = _from_folder(root)
-    elif root.is_file():
-        songs = _from_manifest(root)
-    else:
-        raise InputError(f"no data at '{root}': give a folder of songs or a manifest")
-    if not songs:
-        raise InputError(f"no songs in '{root}': expected {{track}}/vocals.wav and other stems")
-    songs.sort(key=lambda song: song.track)
     if limit is not None and limit < 1:
         raise InputError(f"limit {limit}: expected at least 1 song")
+    root = Path(data)
+    if not root.exists():
+        raise InputError(f"no data at '{root}': give a folder of songs or a manifest")
+    found = rows_of([root], how=Hints(otherwise=MIXTURE))
+    songs, left_out = [], list(found.problems)
+    for track, rows in by_track(found.rows).items():
+        reason = _reason_against(rows)
+        if reason:
+            left_out.append(f"'{track}': {reason}")
+        else:
+            ordered = sorted(rows, key=lambda row: (row.stem, str(row.path)))
+            songs.append(Song(track, rows[0].artist, tuple(ordered)))
+    if not songs:
+        why = f" ({left_out[0]})" if left_out else ""
+        raise InputError(f"no songs in '{root}'{why}: expected {{track}}/vocals.wav and others")
+    for line in left_out if report else ():
+        assert report is not None
+        report(line)
+    songs.sort(key=lambda song: song.track)
     if limit is not None and limit < len(songs):
         songs = [songs[i * len(songs) // limit] for i in range(limit)]
     return songs
 
 
-def artist_of(track: str) -> str:
-    """The part of "Artist - Title" before the dash; the whole name where there is none."""
-    return track.split(" - ", 1)[0].strip()
+def _reason_against(rows: Sequence[Row]) -> str:
+    """Why a song cannot be measured on; empty if it can."""
+    stems = {row.stem for row in rows}
+    if VOCALS not in stems or len(stems) < 2:
+        return f"has the stems {', '.join(sorted(stems))}: needs vocals and at least one other"
+    if "unsorted" in stems:
+        return "has a file that may hold a voice beside the vocals: sort it out, or leave it out"
+    if guess := next((row.origin for row in rows if row.origin), ""):
+        return f"its stems are estimates by {guess}, and no truth to measure against"
+    return ""
 
 
-def _song(track: str, artist: str, files: Mapping[str, Path]) -> Song:
-    if VOCALS not in files or len(files) < 2:
-        raise InputError(
-            f"'{track}' has the stems {sorted(files)}: needs vocals and at least one other file"
-        )
-    return Song(track, artist, dict(sorted(files.items())))
-
-
-def _from_folder(root: Path) -> list[Song]:
-    songs = []
-    for vocals in sorted(root.rglob(f"{VOCALS}.*")):
-        folder = vocals.parent
-        if vocals.suffix.lower() not in SUFFIXES:
-            continue
-        files = {
-            path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES
-        }
-        relative = folder.relative_to(root)
-        track = relative.as_posix() if relative.parts else folder.resolve().name
-        songs.append(_song(track, artist_of(folder.resolve().name), files))
-    return songs
-
-
-def _from_manifest(path: Path) -> list[Song]:
-    songs = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-            track = str(entry["track"])
-            files = {str(stem): path.parent / file for stem, file in entry["stems"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"'{path}' line {number} is not a song ({error!r}): "
-                'expected {"track": ..., "stems": {"vocals": path, ...}}'
-            ) from error
-        songs.append(_song(track, str(entry.get("artist", artist_of(track))), files))
-    return songs
+def _sum(arrays: Sequence[Float32]) -> Float32:
+    """The sum of arrays of one shape, rounded once."""
+    if len(arrays) == 1:
+        return arrays[0]
+    return np.asarray(sum(array.astype(np.float64) for array in arrays), dtype=np.float32)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from isolde.audio.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from isolde.core import parallel as many
 from isolde.core.errors import InputError
 from isolde.pairs.align import Prepared, prepare
@@ -20,9 +21,6 @@ from isolde.pairs.drift import warp
 from isolde.pairs.edits import shifted
 from isolde.pairs.offset import BANK, COARSE_RATE, Haystack, Line, coarse, consensus
 
-SUFFIXES = frozenset(
-    {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff", ".mp4"}
-)
 WINDOWS = 5  # of a partner that are looked for
 SURE = 90.0  # sum of z over windows on one line: no need to look into other mixes
 
@@ -49,7 +47,8 @@ def audio_files(folder: str | Path) -> list[Path]:
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"{root} is not a folder: give a folder of songs")
-    found = (p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    suffixes = {*AUDIO_SUFFIXES, *VIDEO_SUFFIXES}
+    found = (p for p in root.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
     return sorted(p for p in found if not any(s.startswith(".") for s in p.relative_to(root).parts))
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from isolde.core.atomic import Draft, write_text
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
+from isolde.datasets.naming import kind_by_name
 from isolde.pairs.build import pair_arrays
 from isolde.pairs.report import ACTIVITY_HOP, PairReport, write_json
 from isolde.pairs.score import Span
@@ -143,14 +144,6 @@ def build_pair(
             for other in folder.iterdir():
                 other.rename(draft.path / other.name)
     return report
-
-
-def kind_by_name(path: str | Path) -> str:
-    """What a partner's file or folder calls itself: "vocal", "instrumental", or else "auto"."""
-    name = "/".join(Path(path).parts[-2:]).lower()
-    voice = any(w in name for w in ("vocal", "vox", "pella", "voice"))
-    rest = any(w in name for w in ("instrumental", "karaoke", "backing", "minus", "accompaniment"))
-    return "auto" if voice == rest else ("vocal" if voice else "instrumental")
 
 
 def _remove_old(root: Path, name: str) -> None:

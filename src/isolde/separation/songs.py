@@ -10,14 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isolde.audio import subtype_for
+from isolde.audio.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from isolde.core.errors import AudioError, InputError
 from isolde.separation.load import stems_of
 from isolde.separation.settings import VOCALS, FileSettings
-
-AUDIO_SUFFIXES = frozenset(
-    ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .w64 .rf64 .au .caf "
-    ".m4a .mp4 .aac .wma .mkv .webm .mov .avi".split()
-)
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,8 @@ def songs_in(sources: Iterable[Path]) -> list[Song]:
         inside = sorted(
             path
             for path in source.rglob("*")
-            if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
+            if path.suffix.lower() in (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES)
+            and not path.name.startswith(".")
         )
         if not inside:
             raise InputError(f"{source}: holds no audio file: give another folder, or files")

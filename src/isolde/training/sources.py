@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from isolde.core.errors import InputError
+from isolde.datasets.manifest import manifest_in
 from isolde.datasets.mixing.library import Entry, Library
 from isolde.datasets.voicing import labelled
 from isolde.training.recipe import Recipe
 from isolde.training.tasks.excerpts import Stretches
-
-MANIFESTS = (".csv", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -51,14 +50,14 @@ def open_songs(
     Raises:
         InputError: when there is nothing to learn from, or nothing can be held out.
     """
-    parts, manifest = recipe.task.parts, _manifest(data)
+    parts, manifest = recipe.task.parts, manifest_in(data)
     if manifest:
         library = Library.from_manifest(manifest, cache, split="train", stems=parts)
     else:
         library = Library(data, cache, stems=parts)
     train, problems, held = library.entries, list(library.failed), list[Entry]()
     if validation:
-        if _manifest([validation]):
+        if manifest_in([validation]):
             other = Library.from_manifest(validation, cache, stems=parts)
         else:
             other = Library([validation], cache, stems=parts)
@@ -77,18 +76,6 @@ def open_songs(
     if recipe.labels == "heard":
         train, songs = labelled(train), labelled(songs)
     return Songs(train, songs, problems)
-
-
-def _manifest(data: Sequence[Path]) -> Path | None:
-    """The manifest that is given, if one is.
-
-    Raises:
-        InputError: when there is more beside it.
-    """
-    found = [path for path in data if path.suffix.lower() in MANIFESTS]
-    if found and len(data) > 1:
-        raise InputError(f"{found[0]}: give one manifest alone, or folders")
-    return found[0] if found else None
 
 
 def held_out(entries: Iterable[Entry], share: float) -> set[str]:

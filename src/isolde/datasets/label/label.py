@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from isolde.audio import Resampler, write
-from isolde.audio.formats import container_named
+from isolde.audio.formats import AUDIO_SUFFIXES, container_named
 from isolde.core.atomic import Draft, write_text
 from isolde.core.errors import AudioError, InputError, IsoldeError
 from isolde.core.parallel import stamp
@@ -35,7 +35,7 @@ from isolde.datasets.label.persistent import Staying
 from isolde.datasets.label.results import Lesson
 from isolde.datasets.layouts import Hints, scan
 from isolde.datasets.manifest import Row, by_track
-from isolde.datasets.naming import STEM_BY_NAME, SUFFIXES, file_name
+from isolde.datasets.naming import STEM_BY_NAME, file_name
 from isolde.datasets.sources import Source, probe
 
 MAX_LAG = 0.0005
@@ -254,7 +254,7 @@ def _stems(folder: Path, mixture: Float32, rate: int) -> dict[str, Float32]:
     found: dict[str, Float32] = {}
     for path in sorted(folder.rglob("*")):
         stem = STEM_BY_NAME.get(path.stem.casefold())
-        if path.suffix.lower() not in SUFFIXES or stem in (None, "mixture"):
+        if path.suffix.lower() not in AUDIO_SUFFIXES or stem in (None, "mixture"):
             continue
         assert stem is not None
         with Source(Row("", "", "", stem, path)) as source:
@@ -302,7 +302,7 @@ def _rows_of(rows: Sequence[Row], target: Path, teacher: Teacher) -> list[Row]:
     first = rows[0]
     made = [probe(row)[0] for row in rows if row.stem == "mixture"]
     for path in sorted(target.iterdir()):
-        if path.suffix.lower() in SUFFIXES and path.stem in STEM_BY_NAME:
+        if path.suffix.lower() in AUDIO_SUFFIXES and path.stem in STEM_BY_NAME:
             row = replace(first, stem=path.stem, path=path, origin=teacher.name)
             made.append(probe(row)[0])
     if len(made) < 2:

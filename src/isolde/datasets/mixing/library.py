@@ -15,9 +15,8 @@ from isolde.core.errors import InputError, IsoldeError
 from isolde.datasets.cache import FULL_SCALE, PARTS, Int16, ensure, has_part
 from isolde.datasets.layouts import Hints, find
 from isolde.datasets.manifest import SPLITS, Row, by_track, read_manifest
-from isolde.datasets.naming import artist_of
 
-__all__ = ["FULL_SCALE", "Entry", "Int16", "Library", "artist_of"]
+__all__ = ["FULL_SCALE", "Entry", "Int16", "Library"]
 
 
 @dataclass(frozen=True)
