@@ -73,7 +73,7 @@ def test_a_changed_file_or_setting_is_done_again(tmp_path: Path):
             many.run(job, {"1": 1}, journal=journal, stamps={"1": many.stamp(file)}, workers=1)
             os.utime(file, ns=(10**18, 10**18))
         ran = len((tmp_path / "1.ran").read_text().splitlines())
-        assert runs <= ran <= 2 * runs
+        assert ran == 2 * runs  # each text at two times
     assert many.stamp(file, settings=1) != many.stamp(file, settings=2)
     assert many.stamp(tmp_path / "missing") == many.stamp(tmp_path / "missing")
 
@@ -86,7 +86,8 @@ def test_a_line_cut_off_by_a_crash_is_done_again_and_healed(tmp_path: Path):
     journal.write_text(text[:-9])
     outcomes = many.run(job, {"1": 1, "2": 2}, journal=journal, workers=1)
     assert [o.resumed for o in outcomes] == [True, False]
-    assert journal.read_text() == text
+    assert journal.read_text().splitlines()[-1] == text.splitlines()[-1]
+    assert json.loads(journal.read_text().splitlines()[-2]) == {"key": "2", "stamp": ""}
     journal.write_text("not a journal\n" + text)
     with pytest.raises(InputError, match="line 1"):
         many.run(job, {"1": 1}, journal=journal, workers=1)
@@ -95,7 +96,7 @@ def test_a_line_cut_off_by_a_crash_is_done_again_and_healed(tmp_path: Path):
 def test_errors_are_tried_again_on_the_next_run(tmp_path: Path):
     many.run(square, {"a": -1, "b": 2}, journal=tmp_path / "j", workers=1)
     lines = [json.loads(line) for line in (tmp_path / "j").read_text().splitlines()]
-    assert [line["key"] for line in lines] == ["b"]
+    assert [line["key"] for line in lines if "value" in line] == ["b"]
 
 
 def test_a_killed_worker_loses_nothing(tmp_path: Path):

@@ -15,6 +15,8 @@ import isolde as isolde_package
 from helpers.shell import Shell
 from helpers.sounds import noise
 from isolde.audio import write
+from isolde.core.atomic import Draft, remove_stale
+from isolde.core.journal import Journal
 from isolde.separation import FileSettings, separate_songs, songs_in
 
 
@@ -63,6 +65,105 @@ def test_a_resumed_batch_does_only_what_is_missing(isolde: Shell, tmp_path: Path
     assert code == 2 and "exists already" in err[0]  # its stem is not ours to replace
     assert isolde(*command, "--overwrite")[0] == 0
     assert contents(Path("out"))["song 0/vocals.wav"] != whole["song 0/vocals.wav"]
+
+
+def test_a_client_killed_before_the_journals_line_is_resumed(
+    isolde: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Its files are there and no line says that they are finished: they are its own."""
+    music(tmp_path / "music", 2)
+    command = ("separate", "music", "-o", "out", "--resume")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "finish", killed)
+        assert isolde(*command)[0] == 130
+    first = contents(Path("out"))
+    assert sorted(first) == ["song 0/accompaniment.wav", "song 0/vocals.wav"]
+    Path("out/song 0/vocals.wav").unlink()  # or killed between the song's files
+    assert isolde(*command)[0] == 0
+    assert first.items() < contents(Path("out")).items()
+    assert len(contents(Path("out"))) == 4
+
+
+def test_a_run_without_a_journal_can_be_resumed(isolde: Shell, tmp_path: Path):
+    songs = music(tmp_path / "music", 3)
+    assert isolde("separate", *songs[:2], "-o", "out")[0] == 0
+    before = contents(Path("out"))
+    write(Path("out/song 2/vocals.wav"), noise(2, 20_000), 22050)  # half a song, or not ours
+    code, out, err = isolde("separate", "music", "-o", "out", "--resume")
+    assert code == 2 and len(out) == 4
+    assert sum("without --resume" in line for line in err) == 2
+    assert any("song 2/vocals.wav: exists already" in line for line in err)
+    assert any("--skip-existing" in line for line in err)
+    write(songs[0], noise(2, 10_000), 22050, overwrite=True)  # not the song of these stems
+    code, _, err = isolde("separate", songs[0], "-o", "out", "--resume")
+    assert code == 2 and "exists already" in err[0]
+    assert before.items() <= contents(Path("out")).items()
+
+
+def test_existing_stems_can_be_skipped(isolde: Shell, tmp_path: Path):
+    music(tmp_path / "music", 2)
+    write("out/song 0/vocals.wav", noise(1, 10), 22050)
+    write("out/song 1/vocals.wav", noise(1, 20), 22050)
+    write("out/song 1/accompaniment.wav", noise(1, 30), 22050)
+    before = contents(Path("out"))
+    code, out, err = isolde("separate", "music", "-o", "out", "--skip-existing", "--json")
+    assert code == 0 and len(out) == 2 and "song 1: exists already: skipped" in err[0]
+    after = contents(Path("out"))
+    assert before.items() < after.items() and len(after) == 4  # the missing stem of song 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_terminated_run_leaves_nothing_hidden_and_a_killed_one_until_the_next(
+    tmp_path: Path, jobs: str
+):
+    music(tmp_path / "music", 2, n_samples=22050 * 60)
+    command = [sys.executable, "-m", "isolde", "separate", "music", "-o", "out", "--jobs", jobs]
+    here = str(Path(isolde_package.__file__).parents[1])
+
+    def stopped(how: signal.Signals) -> int:
+        running = subprocess.Popen(
+            command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": here},
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        while running.poll() is None and not list(tmp_path.glob("out/*/.isolde-*")):
+            time.sleep(0.02)
+        running.send_signal(how)
+        _, said = running.communicate()
+        assert "Traceback" not in said
+        return running.returncode
+
+    assert stopped(signal.SIGTERM) == 143
+    deadline = time.monotonic() + 10
+    while (left := list(tmp_path.glob("out/*/.isolde-*"))) and time.monotonic() < deadline:
+        time.sleep(0.1)  # the workers of several processes end a moment later
+    assert not left
+    if jobs == "1":
+        stopped(signal.SIGKILL)
+        (remains,) = {p.parent for p in tmp_path.glob("out/*/.isolde-*")}
+        remove_stale(remains)
+        assert not list(tmp_path.glob("out/*/.isolde-*"))
+
+
+def test_what_somebody_is_writing_is_not_removed(tmp_path: Path):
+    with Draft(tmp_path / "a") as mine:
+        mine.path.write_text("half")
+        with Draft(tmp_path / "b") as other:
+            other.path.write_text("b")
+        assert mine.path.exists()
+        parts = mine.path.name.split("-")
+        foreign = tmp_path / "-".join([parts[0], "0" * 8, *parts[2:]])
+        foreign.write_text("of another machine")
+        remove_stale(tmp_path)
+        assert foreign.exists()
+        os.utime(foreign, (1, 1))
+        remove_stale(tmp_path)
+        assert not foreign.exists() and mine.path.exists()
+    assert (tmp_path / "a").read_text() == "half"
 
 
 def test_nothing_is_overwritten_unasked_in_a_batch_either(isolde: Shell, tmp_path: Path):

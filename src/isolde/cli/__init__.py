@@ -3,13 +3,31 @@
 Exit codes: 0 all done; 2 bad input, also of one song of several; 130 interrupted.
 """
 
+import signal
 import sys
+from typing import Any, NoReturn
 
 import typer
 
 from isolde import __version__
-from isolde.cli import activity, data, demo, doctor, evaluate, live, look, pairs, separate, train
+from isolde.cli import (
+    activity,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    live,
+    look,
+    pairs,
+    separate,
+    terminal,
+    train,
+)
+from isolde.core import parallel
+from isolde.core.atomic import explain
 from isolde.core.errors import IsoldeError
+
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer's, which has no public name
 
 app = typer.Typer(
     name="isolde",
@@ -39,14 +57,39 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; every error of ours is one line on standard error."""
+    """Run the command line; every error is one line on standard error."""
+    terminal.prepare()
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, parallel.terminate)
     try:
-        app()
+        code = app(prog_name="isolde", standalone_mode=False)
+        sys.stdout.flush()
     except IsoldeError as error:
-        print(f"isolde: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("isolde: interrupted", file=sys.stderr)
-        sys.exit(130)
+        _stop(2, str(error))
+    except _UsageError as error:
+        _stop(2, _usage(error))
+    except (KeyboardInterrupt, typer.Abort):
+        _stop(130, "interrupted")
     except BrokenPipeError:
+        terminal.abandon()
         sys.exit(141)
+    except OSError as error:
+        terminal.abandon()
+        _stop(2, explain(error.filename or "standard output", error))
+    sys.exit(code)
+
+
+def _usage(error: Any) -> str:
+    """Say in one line what is wrong with the arguments; the help where none was given."""
+    context = error.ctx
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.exit(2)  # it has been printed
+    verb = context.command_path if context else "isolde"
+    message = error.format_message().replace("Value error, ", "").rstrip(".")
+    return f"{message}: see {verb} --help"
+
+
+def _stop(code: int, line: str) -> NoReturn:
+    """End with a line on standard error."""
+    terminal.say(f"isolde: {' '.join(line.split())}")
+    sys.exit(code)

@@ -3,17 +3,15 @@
 import json
 import sys
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from isolde.cli import terminal
-from isolde.core.errors import IsoldeError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
     from isolde.separation import FileSettings, Separated, Song
 
@@ -84,6 +82,9 @@ def separate(
         bool,
         typer.Option("--resume", help="Keep a journal, and skip songs that it says are done."),
     ] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave stems whose files exist as they are.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One line of JSON for each song on standard output.")
@@ -98,6 +99,7 @@ def separate(
         SeparationSettings,
         check_batch,
         check_output,
+        separate_songs,
         songs_in,
     )
 
@@ -120,13 +122,33 @@ def separate(
     found = songs_in(Path(song) for song in songs)
     check_batch(found, settings)
     check_output(settings)
-    if jobs == 1 and scheduler is None and not resume:
-        n_failed = _batch(found, settings, quiet=quiet, as_json=as_json)
-    else:
-        n_failed = _side_by_side(
-            found, settings, jobs, scheduler, resume=resume, quiet=quiet, as_json=as_json
+    with _bars(quiet) as bars:
+        whole = bars.add_task(f"{len(found)} songs", total=len(found), visible=len(found) > 1)
+        tasks: dict[str, TaskID] = {}
+
+        def advance(song: "Song", share: float) -> None:
+            task = tasks.get(song.track)
+            if task is None:
+                task = tasks[song.track] = bars.add_task(terminal.printable(song.track), total=1.0)
+            terminal.advance(bars, task, share)
+
+        def report(song: "Song", done: "Separated | None", error: str | None) -> None:
+            if song.track in tasks:
+                bars.remove_task(tasks.pop(song.track))
+            bars.advance(whole)
+            _tell(song, done, error, quiet=quiet, as_json=as_json)
+
+        results = separate_songs(
+            found,
+            settings,
+            jobs=jobs,
+            scheduler=scheduler,
+            resume=resume,
+            skip_existing=skip_existing,
+            report=report,
+            progress=advance,
         )
-    if n_failed:
+    if n_failed := results.count(None):
         if len(found) > 1:
             terminal.say(f"isolde: {n_failed} of {len(found)} songs failed")
         raise typer.Exit(2)
@@ -141,54 +163,6 @@ def _through(settings: "FileSettings", *, quiet: bool) -> None:
     for warning in separate_stream(sys.stdin.buffer, sys.stdout.buffer, settings):
         if not quiet:
             terminal.say(f"isolde: warning: {warning}")
-
-
-def _batch(songs: "list[Song]", settings: "FileSettings", *, quiet: bool, as_json: bool) -> int:
-    """Separate one after the other; how many failed."""
-    from isolde.separation import separate_file
-
-    n_failed = 0
-    with _bars(quiet) as bars:
-        for i, song in enumerate(songs, 1):
-            label = f"[{i}/{len(songs)}] {song.track}" if len(songs) > 1 else song.track
-            task = bars.add_task(label, total=1.0)
-            advance = partial(terminal.advance, bars, task)
-            try:
-                done = separate_file(song, settings, progress=advance)
-            except IsoldeError as error:
-                n_failed += 1
-                _tell(song, None, str(error), quiet=quiet, as_json=as_json)
-                continue
-            finally:
-                bars.remove_task(task)
-            _tell(song, done, None, quiet=quiet, as_json=as_json)
-    return n_failed
-
-
-def _side_by_side(
-    songs: "list[Song]",
-    settings: "FileSettings",
-    jobs: int,
-    scheduler: str | None,
-    *,
-    resume: bool,
-    quiet: bool,
-    as_json: bool,
-) -> int:
-    """Separate several at once; how many failed."""
-    from isolde.separation import separate_songs
-
-    with _bars(quiet) as bars:
-        task = bars.add_task(f"{len(songs)} songs", total=len(songs))
-
-        def report(song: "Song", done: "Separated | None", error: str | None) -> None:
-            bars.advance(task)
-            _tell(song, done, error, quiet=quiet, as_json=as_json)
-
-        results = separate_songs(
-            songs, settings, jobs=jobs, scheduler=scheduler, resume=resume, report=report
-        )
-    return sum(done is None for done in results)
 
 
 def _bars(quiet: bool) -> "Progress":

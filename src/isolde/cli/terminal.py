@@ -1,5 +1,8 @@
 """What the verbs show on standard error: lines, and bars where it is a terminal; no results."""
 
+import contextlib
+import io
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -7,17 +10,37 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
 
 
+def prepare() -> None:
+    """Let names that are not UTF-8 through: as their bytes to a file, escaped to a person."""
+    for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
+
+
+def abandon() -> None:
+    """Give up standard output, which is full or closed: nothing is written at the exit either."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
 def say(line: str) -> None:
-    """A line, at once."""
+    """Print a line at once."""
     print(line, file=sys.stderr, flush=True)
 
 
+def printable(text: str) -> str:
+    """Replace what no terminal shows: the bytes of a file name that are not UTF-8."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def bars(*columns: "ProgressColumn", quiet: bool = False) -> "Progress":
-    """Bars that go when they are done; none where standard error is no terminal.
+    """Make bars that go when they are done; none where standard error is no terminal.
 
     Args:
-        columns: of each; none: rich's own.
-        quiet: show none.
+        columns: Columns of each bar; none for those that rich has.
+        quiet: Whether no bar is shown.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -29,5 +52,5 @@ def bars(*columns: "ProgressColumn", quiet: bool = False) -> "Progress":
 
 
 def advance(shown: "Progress", task: "TaskID", share: float) -> None:
-    """So much of a task is done."""
+    """Show how much of a task is done, in [0, 1]."""
     shown.update(task, completed=share)

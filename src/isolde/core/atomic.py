@@ -8,8 +8,12 @@ also when two processes write the same or one of them is killed.
 import contextlib
 import errno
 import os
+import platform
+import re
 import secrets
 import shutil
+import time
+import zlib
 from pathlib import Path
 from types import TracebackType
 
@@ -43,7 +47,49 @@ def explain(name: str, error: BaseException) -> str:
 
 def exists_already(name: str) -> str:
     """Say that a target exists and may not be replaced."""
-    return f"{name}: exists already: choose another name, or allow overwriting"
+    return f"{name}: exists already: choose another name, or replace it with --overwrite"
+
+
+_HOST = f"{zlib.crc32(platform.node().encode()):08x}"
+_HIDDEN = re.compile(r"\.isolde-(?:([0-9a-f]{8})-(\d+)-)?[0-9a-f]{12}\.part")
+_DAY = 86_400.0
+
+
+def hidden_name() -> str:
+    """Make the name of a file in the making, which tells the machine and process that make it."""
+    return f".isolde-{_HOST}-{os.getpid()}-{secrets.token_hex(6)}.part"
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove from a folder what killed processes left in the making.
+
+    That of a process of this machine goes when the process is gone, any other after a day.
+
+    Args:
+        folder: Path of the folder; one that does not exist or cannot be read is left alone.
+    """
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            named = _HIDDEN.fullmatch(path.name)
+            if named is None or not _is_stale(path, named[1], named[2]):
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _is_stale(path: Path, host: str | None, pid: str | None) -> bool:
+    """Whether nobody works on a file in the making any more."""
+    if host == _HOST and pid is not None and os.name == "posix":
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            return True
+        except (PermissionError, OverflowError):
+            return False
+        return False
+    return time.time() - path.stat().st_mtime > _DAY
 
 
 class Draft:
@@ -91,7 +137,8 @@ class Draft:
         except OSError as error:
             self.discard()
             raise AudioError(explain(self._name, error)) from error
-        self.path = folder / f".isolde-{secrets.token_hex(6)}.part"
+        remove_stale(folder)
+        self.path = folder / hidden_name()
 
     def publish(self) -> None:
         """Give the draft its name; a replaced folder is removed afterwards.

@@ -6,7 +6,6 @@ journal is not done again, and a resumed run returns the same values as a run in
 """
 
 import hashlib
-import json
 import os
 import signal
 import time
@@ -14,14 +13,15 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 from isolde.core.errors import InputError, IsoldeError, MissingExtraError
+from isolde.core.journal import Journal
 
 DEATHS = 3  # an item whose worker dies this often is given up
 CONNECT_SECONDS = 10.0  # how long a Dask scheduler may take to answer
@@ -32,11 +32,11 @@ class Outcome:
     """What became of one item.
 
     Attributes:
-        key: the item's name.
-        value: what the job returned; None if it failed.
-        error: one line, or None.
-        seconds: wall time of the job.
-        resumed: whether it was taken from the journal.
+        key: Key of the item.
+        value: Value that the job returned; None if it failed.
+        error: Line that says what failed, or None.
+        seconds: Wall time of the job in seconds.
+        resumed: Whether the value was taken from the journal.
     """
 
     key: str
@@ -47,14 +47,14 @@ class Outcome:
 
 
 def stamp(*paths: str | Path, settings: object = None) -> str:
-    """A short text that changes when a file or a setting does, to tell finished work from old.
+    """Make a short text that changes when a file or a setting does.
 
     Args:
-        paths: files; their names, sizes and times of change count, a missing one too.
-        settings: anything with a stable repr.
+        paths: Files, of which names, sizes and times of change count, a missing one too.
+        settings: Object with a stable repr.
 
     Returns:
-        16 hexadecimal digits.
+        Text of 16 hexadecimal digits.
     """
     parts: list[object] = [settings]
     for path in map(Path, paths):
@@ -76,54 +76,69 @@ def run(
     scheduler: str | None = None,
     report: Callable[[Outcome], None] | None = None,
 ) -> list[Outcome]:
-    """Do one job for every item.
+    """Run one job for every item.
 
     Args:
-        job: a function that can be pickled (module level, or a partial of one); with a journal it
+        job: Function that can be pickled (module level, or a partial of one); with a journal it
             must return what JSON can hold.
-        items: name -> argument of the job.
-        journal: file that remembers finished items, one JSON line each; None: start afresh.
-        stamps: name -> `stamp(...)`: a journal's line counts only if its stamp is the same.
-        workers: processes; 0: one per core; 1: in this process. Not used with a scheduler.
-        scheduler: address of a Dask scheduler ("tcp://host:8786"); files are then named by paths
+        items: Arguments of the job by key.
+        journal: Path of a `Journal` that remembers what has begun and what is finished; None to
+            start afresh.
+        stamps: Stamps of the items by key (see `stamp`): a journal's line counts only if its stamp
+            is the same.
+        workers: Number of processes; 0 for one per core, 1 for this one. Not used with a scheduler.
+        scheduler: Address of a Dask scheduler ("tcp://host:8786"); files are then named by paths
             that every worker can read.
-        report: called in this process with each outcome as it comes, in any order.
+        report: Function called in this process with each outcome as it comes, in any order.
 
     Returns:
-        outcomes in the order of `items`.
+        Outcomes in the order of `items`.
 
     Raises:
-        InputError: a negative number of workers, or a journal that is not one.
-        MissingExtraError: a scheduler is given and Dask is not installed.
-        IsoldeError: the scheduler cannot be reached.
+        InputError: The number of workers is negative, or the journal is not one.
+        MissingExtraError: A scheduler is given and Dask is not installed.
+        IsoldeError: The scheduler cannot be reached.
     """
     if workers < 0:
         raise InputError(f"{workers} workers: use 0 for one per core, or a number above 0")
-    marks = dict(stamps or {})
-    done = _read_journal(Path(journal), marks) if journal is not None else {}
-    outcomes = {k: Outcome(k, done[k], None, 0.0, resumed=True) for k in items if k in done}
+    marks = {key: (stamps or {}).get(key, "") for key in items}
+    kept = None if journal is None else Journal(journal)
+    done = {} if kept is None else kept.finished(marks)
+    outcomes = {key: Outcome(key, value, None, 0.0, resumed=True) for key, value in done.items()}
     for outcome in outcomes.values():
         if report:
             report(outcome)
+
+    def begin(key: str) -> None:
+        if kept is not None:
+            kept.begin(key, marks[key])
+
     rest = {k: v for k, v in items.items() if k not in outcomes}
     if scheduler is not None:
-        stream = _on_dask(job, rest, scheduler)
+        stream = _on_dask(job, rest, scheduler, begin)
     elif workers == 1 or (len(rest) <= 1 and workers == 0):
-        stream = (_timed(job, key, item) for key, item in rest.items())
+        stream = _here(job, rest, begin)
     else:
-        stream = _in_pool(job, rest, min(workers or os.cpu_count() or 1, max(1, len(rest))))
+        workers = min(workers or os.cpu_count() or 1, max(1, len(rest)))
+        stream = _in_pool(job, rest, workers, begin)
     for outcome in stream:
-        if journal is not None and outcome.error is None:
+        if kept is not None and outcome.error is None:
             # what a resumed run would read is what this one returns: tuples are lists in both
-            line = json.dumps(
-                {"key": outcome.key, "stamp": marks.get(outcome.key, ""), "value": outcome.value}
-            )
-            _append(Path(journal), line)
-            outcome = Outcome(outcome.key, json.loads(line)["value"], None, outcome.seconds)
+            value = kept.finish(outcome.key, marks[outcome.key], outcome.value)
+            outcome = replace(outcome, value=value)
         outcomes[outcome.key] = outcome
         if report:
             report(outcome)
     return [outcomes[k] for k in items]
+
+
+def _here(
+    job: Callable[[Any], Any], items: Mapping[str, Any], begin: Callable[[str], None]
+) -> Iterator[Outcome]:
+    """Do the jobs in this process, one after the other."""
+    for key, item in items.items():
+        begin(key)
+        yield _timed(job, key, item)
 
 
 def _timed(job: Callable[[Any], Any], key: str, item: Any) -> Outcome:
@@ -135,48 +150,6 @@ def _timed(job: Callable[[Any], Any], key: str, item: Any) -> Outcome:
         name = "" if isinstance(error, IsoldeError) else f"{type(error).__name__}: "
         text = " ".join(f"{name}{error}".split()) or type(error).__name__
         return Outcome(key, None, text, time.perf_counter() - began)
-
-
-# --- the journal -------------------------------------------------------------------------------
-
-
-def _read_journal(path: Path, marks: Mapping[str, str]) -> dict[str, Any]:
-    """Finished values by key. A last line that was cut off by a crash is ignored."""
-    done: dict[str, Any] = {}
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return done
-    lines = path.read_text("utf-8").split("\n")
-    for number, line in enumerate(lines):
-        if not line:
-            continue
-        try:
-            entry = json.loads(line)
-            key, mark, value = entry["key"], entry["stamp"], entry["value"]
-        except (ValueError, KeyError, TypeError):
-            if number >= len(lines) - 1:
-                continue
-            raise InputError(
-                f"{path}: line {number + 1} is not of a journal: use another file"
-            ) from None
-        if mark == marks.get(key, ""):
-            done[key] = value
-        else:
-            done.pop(key, None)
-    return done
-
-
-def _append(path: Path, line: str) -> None:
-    """Add a line and make sure that it is on the disk; heal a cut-off line before it."""
-    with path.open("ab+") as file:
-        if file.tell() > 0:
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                whole = path.read_bytes()
-                file.truncate(whole.rfind(b"\n") + 1)
-        file.write(line.encode("utf-8") + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
 
 
 # --- a process pool ----------------------------------------------------------------------------
@@ -195,14 +168,24 @@ def _new_worker() -> None:
 
 
 def _in_worker(job: Callable[[Any], Any], key: str, item: Any) -> Outcome:
-    """A job that Ctrl-C interrupts; between jobs it only keeps the next one from beginning."""
+    """Run a job that Ctrl-C and SIGTERM interrupt; between jobs Ctrl-C only stops the next one."""
     if _stopping.is_set():
         return Outcome(key, None, "interrupted", 0.0)
     idle = signal.signal(signal.SIGINT, signal.default_int_handler)
+    deaf = signal.signal(signal.SIGTERM, terminate)
     try:
         return _timed(job, key, item)
+    except SystemExit as stop:  # the job has cleaned up after itself
+        os._exit(int(stop.code or 0))
     finally:
         signal.signal(signal.SIGINT, idle)
+        signal.signal(signal.SIGTERM, deaf)
+
+
+def terminate(*_: object) -> None:
+    """Handle SIGTERM: leave by an exception, so that what is half written is removed."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
@@ -224,7 +207,10 @@ def _submit(
 
 
 def _in_pool(
-    job: Callable[[Any], Any], items: Mapping[str, Any], workers: int
+    job: Callable[[Any], Any],
+    items: Mapping[str, Any],
+    workers: int,
+    begin: Callable[[str], None],
 ) -> Iterator[Outcome]:
     """Outcomes as they come. When a worker dies, all that were at work are tried again, alone.
 
@@ -239,6 +225,7 @@ def _in_pool(
         queue = iter(list(waiting))
         try:
             for key in queue:
+                begin(key)
                 running[_submit(pool, job, key, waiting[key])] = key
                 if len(running) >= workers:
                     yield from _collect(running, waiting)
@@ -246,6 +233,10 @@ def _in_pool(
                 yield from _collect(running, waiting)
         except BrokenProcessPool:
             suspects = [*running.values()]
+        except (SystemExit, GeneratorExit):  # nobody waits for the outcomes any more
+            for child in active_children():
+                child.terminate()
+            raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
         for key in suspects:
@@ -278,7 +269,10 @@ def _alone(job: Callable[[Any], Any], key: str, item: Any) -> Outcome:
 
 
 def _on_dask(
-    job: Callable[[Any], Any], items: Mapping[str, Any], address: str
+    job: Callable[[Any], Any],
+    items: Mapping[str, Any],
+    address: str,
+    begin: Callable[[str], None],
 ) -> Iterator[Outcome]:
     """Outcomes as they come; the scheduler itself gives a dead worker's items to another one."""
     try:
@@ -298,6 +292,7 @@ def _on_dask(
         tag = uuid.uuid4().hex[:12]  # never another run's results
         futures = {}
         for number, (key, item) in enumerate(items.items()):
+            begin(key)
             future = client.submit(
                 partial(_timed, job), key, item, key=f"isolde-{tag}-{number}", pure=False
             )

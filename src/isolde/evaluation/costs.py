@@ -4,7 +4,6 @@ Each candidate is measured in a fresh process of its own with one thread, on one
 SECONDS: a first separation that pays for imports and weights, then the one that counts.
 """
 
-import json
 import math
 import multiprocessing
 import os
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from isolde.core.config import build, plain
+from isolde.core.journal import append_line, read_lines
 from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.songs import Song, Stems
 
@@ -86,8 +86,7 @@ def measure_costs(
         if cost is None:
             cost = _measured(candidate, song)
             if known is not None and cost.error is None:
-                with Path(known).open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(plain(cost)) + "\n")
+                append_line(known, plain(cost))
         out.append(cost)
     return out
 
@@ -104,8 +103,8 @@ def repeated(stems: Stems, *, seconds: float = SECONDS) -> Stems:
 def _read(path: str | Path | None) -> list[Cost]:
     """Costs of earlier runs; a file that cannot be read is as good as none."""
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines() if path is not None else []
-        return [build(Cost, json.loads(line), where=str(path), nan=True) for line in lines]
+        lines = read_lines(path) if path is not None else ()
+        return [build(Cost, line, where=str(path), nan=True) for _, line in lines]
     except (OSError, ValueError):
         return []
 

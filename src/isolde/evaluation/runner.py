@@ -5,7 +5,6 @@ failed, the candidate's identity changed or the metrics did. The work is spread 
 result does not depend on who did it. Prints nothing; progress is a callback.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from isolde.core import parallel as many
 from isolde.core.errors import InputError, IsoldeError
+from isolde.core.journal import append_line, read_lines
 from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.scoring import SCORING, Result, failure, references_of, run_candidate
 from isolde.evaluation.songs import Song
@@ -29,21 +29,13 @@ def read_results(path: str | Path) -> list[Result]:
     Raises:
         InputError: another line is not a result.
     """
-    file = Path(path)
-    if not file.exists():
-        return []
     latest: dict[tuple[str, str], Result] = {}
-    lines = file.read_text(encoding="utf-8").split("\n")  # the last part is empty or cut off
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for number, line in read_lines(path):
         try:
-            result = Result.from_json(json.loads(line))
+            result = Result.from_json(line)
         except ValueError as error:
-            if number == len(lines):
-                continue
             raise InputError(
-                f"'{file}' line {number} is not a result ({error}): move the file away"
+                f"'{path}' line {number} is not a result ({error}): move the file away"
             ) from error
         latest[result.track, result.candidate] = result
     return list(latest.values())
@@ -97,21 +89,18 @@ def evaluate(
         if missing:
             tasks[song.track] = (song, missing)
     n_todo, n_done = sum(len(missing) for _, missing in tasks.values()), 0
-    _cut_partial_line(path)
-    with path.open("a", encoding="utf-8") as file:
 
-        def take(outcome: many.Outcome) -> None:
-            nonlocal n_done
-            for result in _results(outcome, *tasks[outcome.key]):
-                file.write(json.dumps(result.to_json(), allow_nan=False) + "\n")
-                file.flush()
-                known[result.track, result.candidate] = result
-                n_done += 1
-                if progress is not None:
-                    progress(n_done, n_todo, result)
+    def take(outcome: many.Outcome) -> None:
+        nonlocal n_done
+        for result in _results(outcome, *tasks[outcome.key]):
+            append_line(path, result.to_json())
+            known[result.track, result.candidate] = result
+            n_done += 1
+            if progress is not None:
+                progress(n_done, n_todo, result)
 
-        job = partial(measure_song, with_bsseval=with_bsseval, brief=brief)
-        many.run(job, tasks, workers=jobs, scheduler=scheduler, report=take)
+    job = partial(measure_song, with_bsseval=with_bsseval, brief=brief)
+    many.run(job, tasks, workers=jobs, scheduler=scheduler, report=take)
     return [known[song.track, candidate.name] for candidate in candidates for song in songs]
 
 
@@ -148,16 +137,6 @@ def _reusable(result: Result | None, candidate: Candidate, with_bsseval: bool) -
     if result is None or result.error is not None or result.identity != candidate.identity:
         return False
     return result.scoring == SCORING and (not with_bsseval or "vocals_sdr_v4" in result.metrics)
-
-
-def _cut_partial_line(path: Path) -> None:
-    """Drop what follows the last newline, so that the next line does not grow out of it."""
-    if not path.exists():
-        return
-    content = path.read_bytes()
-    if content and not content.endswith(b"\n"):
-        with path.open("r+b") as file:
-            file.truncate(content.rfind(b"\n") + 1)
 
 
 def _check_unique(what: str, names: Sequence[str]) -> None:

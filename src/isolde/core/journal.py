@@ -1,0 +1,135 @@
+"""What has begun and what is finished, in JSON lines that survive a crash; it runs nothing.
+
+A journal is only ever added to. Its last line may be cut off by a crash: it does not count, and the
+next line replaces it.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from isolde.core.errors import InputError
+
+
+def read_lines(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Read the objects of a file of JSON lines, with the numbers of their lines.
+
+    Args:
+        path: Path of the file; one that does not exist has no lines.
+
+    Raises:
+        InputError: A line before the last is not a JSON object.
+    """
+    path = Path(path)
+    if not path.exists():
+        return
+    lines = path.read_text("utf-8").split("\n")
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            if not isinstance(entry, dict):
+                raise ValueError(f"a line of {type(entry).__name__}")
+        except ValueError:
+            if number == len(lines):
+                return
+            raise InputError(
+                f"{path}: line {number} is damaged or of another kind of file: move the file away"
+            ) from None
+        yield number, entry
+
+
+def append_line(path: str | Path, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Add an object to a file of JSON lines, and wait until it is on the disk.
+
+    Args:
+        path: Path of the file; its folder is made. A cut-off last line is removed first.
+        entry: Object of JSON types; NaN is refused.
+
+    Returns:
+        The object as `read_lines` will give it: tuples are lists.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps(entry, allow_nan=False)
+    with path.open("ab+") as file:
+        if file.tell() > 0:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.truncate(path.read_bytes().rfind(b"\n") + 1)
+        file.write(line.encode("utf-8") + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    read: dict[str, Any] = json.loads(line)
+    return read
+
+
+class Journal:
+    """The journal of one run over many items, each with a key and a stamp.
+
+    A stamp says what an item was made from; a line counts only for the stamp that it carries.
+
+    Attributes:
+        path: Path of the file; it need not exist yet.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Read the journal.
+
+        Args:
+            path: Path of the file.
+
+        Raises:
+            InputError: The file is not a journal.
+        """
+        self.path = Path(path)
+        self._begun: dict[str, str] = {}
+        self._finished: dict[str, tuple[str, Any]] = {}
+        for number, entry in read_lines(self.path):
+            if not isinstance(entry.get("key"), str) or not isinstance(entry.get("stamp"), str):
+                raise InputError(f"{path}: line {number} is not of a journal: use another file")
+            self._take(entry)
+
+    def begin(self, key: str, stamp: str) -> None:
+        """Note that the work on an item begins: what it leaves behind is ours."""
+        self._take(append_line(self.path, {"key": key, "stamp": stamp}))
+
+    def finish(self, key: str, stamp: str, value: Any) -> Any:
+        """Note that an item is finished.
+
+        Returns:
+            The value as a later run reads it.
+        """
+        self._take(append_line(self.path, {"key": key, "stamp": stamp, "value": value}))
+        return self._finished[key][1]
+
+    def has_begun(self, key: str, stamp: str) -> bool:
+        """Whether work on the item has begun, also in an earlier run."""
+        return self._begun.get(key) == stamp
+
+    def knows(self, key: str) -> bool:
+        """Whether the item has any line, of whatever stamp."""
+        return key in self._begun
+
+    def finished(self, stamps: Mapping[str, str]) -> dict[str, Any]:
+        """Give the values of the finished items, by key.
+
+        Args:
+            stamps: Stamps of the items in question, by key.
+        """
+        return {
+            key: self._finished[key][1]
+            for key, stamp in stamps.items()
+            if key in self._finished and self._finished[key][0] == stamp
+        }
+
+    def _take(self, entry: Mapping[str, Any]) -> None:
+        key, stamp = entry["key"], entry["stamp"]
+        self._begun[key] = stamp
+        if "value" in entry:
+            self._finished[key] = (stamp, entry["value"])
+        elif key in self._finished and self._finished[key][0] != stamp:
+            del self._finished[key]
