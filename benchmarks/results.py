@@ -31,13 +31,13 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--models", default="vocals,vocals:binary,vocals:gate,vocals-live,rules")
     parser.add_argument("--robust", default="vocals", help="models of docs/lab/robustness.md")
-    parser.add_argument("--peers", default="spleeter")
+    parser.add_argument("--peers", default="spleeter", help="adapters in benchmarks/peers")
     parser.add_argument("--every", type=int, default=2, help="robustness: one song in N")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", choices=("results", "robustness"))
     parser.add_argument("--keep-docs", action="store_true", help="measure only")
     arguments = parser.parse_args()
-    peers = names(arguments.peers)
+    peers = [f"benchmarks/peers/{name}" for name in names(arguments.peers)]
     if arguments.only != "robustness":
         results(arguments, peers)
     if arguments.only != "results":
@@ -46,7 +46,7 @@ def main() -> None:
 
 def results(arguments: argparse.Namespace, peers: list[str]) -> None:
     """The tables of all candidates on all songs."""
-    words = f"--models {arguments.models}" + "".join(f" --peers {name}" for name in peers)
+    words = f"--models {arguments.models}" + "".join(f" --peers {path}" for path in peers)
     done = command.run(
         arguments.songs,
         models=names(arguments.models),
@@ -66,7 +66,7 @@ def robustness(arguments: argparse.Namespace, peers: list[str]) -> None:
     """What changes of the songs cost."""
     n_songs = len(find_songs(arguments.songs))
     limit = -(-n_songs // arguments.every)
-    words = f"--models {arguments.robust}" + "".join(f" --peers {name}" for name in peers)
+    words = f"--models {arguments.robust}" + "".join(f" --peers {path}" for path in peers)
     done = command.run_robustness(
         arguments.songs,
         models=names(arguments.robust),

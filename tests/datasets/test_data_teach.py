@@ -21,13 +21,15 @@ from isolde.cli import app
 from isolde.core.errors import AudioError, InputError, IsoldeError
 from isolde.core.stage import Float32
 from isolde.datasets.label.confidence import confidence_of, read_confidence
-from isolde.datasets.label.label import Teacher, songs_to_label, teach
+from isolde.datasets.label.label import label_songs, songs_to_label
 from isolde.datasets.layouts import Hints
 from isolde.datasets.manifest import read_manifest, write_manifest
 from isolde.datasets.mixing.library import Library
 from isolde.datasets.naming import file_name
+from isolde.separation.external import ExternalSeparator
 
 RATE = 22050
+parse = ExternalSeparator.parse
 SECONDS = 3.0
 
 # Copies the stems that lie in a folder named like the song, and counts how often it was asked.
@@ -94,7 +96,7 @@ def test_labels_a_folder_and_goes_on_where_it_was(world):
     code, text = run(*words)
     assert code == 1
     assert "2 of 3 songs labelled" in text
-    assert "Bad - Song: the teacher failed (1): cannot separate this one" in text
+    assert "Bad - Song: teacher failed (1): cannot separate this one" in text
     rows = read_manifest(world["out"] / "manifest.csv")
     assert {(r.track, r.artist) for r in rows} == {("Ä - Lied ☃", "Ä"), ("Good - Song", "Good")}
     assert {(r.stem, r.origin) for r in rows} == {
@@ -119,8 +121,8 @@ def test_labels_a_folder_and_goes_on_where_it_was(world):
 def test_what_was_taught_can_be_learnt_from(world, tmp_path: Path):
     found, problems = songs_to_label(world["todo"])
     assert problems == []
-    lessons = teach(found, world["out"], Teacher.parse(line_of(world), name="oracle"))
-    rows = [row for lesson in lessons for row in lesson.rows]
+    results = label_songs(found, world["out"], parse(line_of(world), name="oracle"))
+    rows = [row for result in results for row in result.rows]
     entries = Library.from_rows(rows, tmp_path / "c", stems=("drums",)).entries
     assert {e.origin for e in entries} == {"oracle"}
     good = next(e for e in entries if e.track == "Good - Song")
@@ -178,17 +180,19 @@ def test_another_format_takes_the_place_and_edits_stay(world):
 def test_what_a_teacher_does_wrong_is_told_and_leaves_nothing(world, spoil, words):
     world["script"].write_text(TEACHER + spoil + "\n", "utf-8")
     found, _ = songs_to_label(world["todo"] / "Good - Song.wav")
-    (lesson,) = teach(found, world["out"], Teacher.parse(line_of(world)))
-    assert lesson.rows == []
-    assert re.search(words, lesson.error), lesson.error
+    (result,) = label_songs(found, world["out"], parse(line_of(world)))
+    assert result.rows == []
+    assert re.search(words, result.error), result.error
     assert list(world["out"].iterdir()) == []
 
 
 def test_an_interrupted_teacher_leaves_nothing(world, monkeypatch):
     found, _ = songs_to_label(world["todo"])
-    monkeypatch.setattr(Teacher, "run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        ExternalSeparator, "run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     with pytest.raises(KeyboardInterrupt):
-        teach(found, world["out"], Teacher.parse(line_of(world)))
+        label_songs(found, world["out"], parse(line_of(world)))
     assert list(world["out"].iterdir()) == []
 
 
@@ -202,8 +206,8 @@ def test_a_teacher_of_two_stems_and_one_of_vocals_alone(world):
     for more in ("s.write(d / 'no_vocals.wav', a, 22050, subtype='FLOAT')", ""):
         world["script"].write_text(TEACHER + keep_two + more + "\n", "utf-8")
         found, _ = songs_to_label(world["todo"] / "Good - Song.wav")
-        (lesson,) = teach(found, world["out"], Teacher.parse(line_of(world, more or "x")))
-        assert [row.stem for row in lesson.rows] == ["mixture", "accompaniment", "vocals"]
+        (result,) = label_songs(found, world["out"], parse(line_of(world, more or "x")))
+        assert [row.stem for row in result.rows] == ["mixture", "accompaniment", "vocals"]
         stems = song_two()
         rest, _ = read(world["out"] / "Good - Song" / "accompaniment.flac")
         want = stems["drums"] + stems["bass"] + stems["other"]
@@ -219,18 +223,18 @@ def test_games_songs_are_summed_first(tmp_path: Path, world):
     (folder / "song.ini").write_text("[song]\nartist = Good\nname = Song\n")
     found, problems = songs_to_label(tmp_path / "game")
     assert problems == []
-    (lesson,) = teach(found, world["out"], Teacher.parse(line_of(world)))
-    assert lesson.error == ""
-    assert lesson.confidence is not None and lesson.confidence.residual_db.min() > 55
-    assert {row.stem for row in lesson.rows} == set(songs.STEMS)
+    (result,) = label_songs(found, world["out"], parse(line_of(world)))
+    assert result.error == ""
+    assert result.confidence is not None and result.confidence.residual_db.min() > 55
+    assert {row.stem for row in result.rows} == set(songs.STEMS)
 
 
 def test_an_output_that_cannot_be_made_is_an_error_before_any_work(world):
     found, _ = songs_to_label(world["todo"])
     with pytest.raises(AudioError, match="cannot be made"):
-        teach(found, world["script"] / "below a file", Teacher.parse(line_of(world)))
+        label_songs(found, world["script"] / "below a file", parse(line_of(world)))
     with pytest.raises(InputError, match="kind 'm4a'"):
-        teach(found, world["out"], Teacher.parse(line_of(world)), container="m4a")
+        label_songs(found, world["out"], parse(line_of(world)), container="m4a")
     assert not (world["truth"] / "asked.txt").exists()
 
 
@@ -245,8 +249,8 @@ def test_labels_may_lie_beside_the_songs_and_names_may_meet(world):
     found, _ = songs_to_label(world["todo"], how=Hints(without=(out,)))
     names = ("Good/Song", "good_song")
     both = [[replace(row, track=name) for row in found[0]] for name in names]
-    lessons = teach(both, world["out"], Teacher.parse(line_of(world)))
-    made = [{row.path.parent.name for row in lesson.rows if row.origin} for lesson in lessons]
+    results = label_songs(both, world["out"], parse(line_of(world)))
+    made = [{row.path.parent.name for row in result.rows if row.origin} for result in results]
     assert made == [{"Good_Song"}, {"good_song (2)"}]
 
 
@@ -270,14 +274,14 @@ def test_songs_that_have_vocals_are_not_labelled(world):
 )
 def test_a_teacher_that_cannot_work_is_refused_before_it_starts(line, words):
     with pytest.raises(InputError, match=words):
-        Teacher.parse(line)
+        parse(line)
 
 
 def test_teachers_have_names():
     python = shlex.quote(sys.executable)
-    assert Teacher.parse(f"{python} -m isolde separate {{input}} -o {{output}}").name == "isolde"
-    assert Teacher.parse(f"{python} a/htdemucs.py {{input}} {{output}}").name == "htdemucs"
-    assert Teacher.parse(f"{python} {{input}} {{output}}", name="x").name == "x"
+    assert parse(f"{python} -m isolde separate {{input}} -o {{output}}").name == "isolde"
+    assert parse(f"{python} a/htdemucs.py {{input}} {{output}}").name == "htdemucs"
+    assert parse(f"{python} {{input}} {{output}}", name="x").name == "x"
     assert file_name('AC/DC: "What?" ') == "AC_DC_ _What__"
     assert file_name("..") == "song"
 

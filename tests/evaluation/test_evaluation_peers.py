@@ -9,9 +9,10 @@ import pytest
 import soundfile
 
 from isolde.core.errors import InputError
-from isolde.evaluation.candidates.peers import ExternalCommand, PeerError, peer
+from isolde.evaluation.candidates.peers import peer
 from isolde.evaluation.runner import evaluate
 from isolde.evaluation.songs import find_songs
+from isolde.separation.external import ExternalError, ExternalSeparator, read_stems
 
 RATE = 8000
 
@@ -72,39 +73,57 @@ def test_an_adapter_stays_and_is_started_again_when_it_breaks_off(tmp_path):
     (folder / ".venv" / "bin").mkdir(parents=True)
     (folder / "separate.py").write_text(SERVER)
     with pytest.raises(InputError, match=r"setup\.sh"):
-        peer("echo", home=tmp_path)
+        peer(str(folder))
     (folder / ".venv" / "bin" / "python").symlink_to(sys.executable)
-    adapter = pickle.loads(pickle.dumps(peer("echo", home=tmp_path).separate))
+    adapter = pickle.loads(pickle.dumps(peer(str(folder)).separate))
     mixture = np.random.default_rng(0).standard_normal((2, 500)).astype(np.float32)
     for count in (1, 2):
         assert np.array_equal(adapter(mixture, RATE)["vocals"], mixture)
         assert adapter.measured == {"cpu_seconds": count}
-    with pytest.raises(PeerError, match="out of memory"):
+    with pytest.raises(ExternalError, match="out of memory"):
         adapter(mixture, RATE)
-    with pytest.raises(PeerError, match="broke off"):
+    with pytest.raises(ExternalError, match="broke off"):
         adapter(mixture, RATE)
     assert np.array_equal(adapter(mixture, RATE)["vocals"], mixture)
     assert adapter.measured == {"cpu_seconds": 1}
-    adapter.program.close()
+    adapter.close()
 
 
 def test_peers_fail_loudly(tmp_path):
     mixture = np.zeros((1, 100), dtype=np.float32)
     code = "import sys; print('no such model', file=sys.stderr); sys.exit(3)"
-    failing = ExternalCommand((sys.executable, "-c", code, "{input}", "{output}"))
-    with pytest.raises(PeerError, match="code 3: no such model"):
+    failing = ExternalSeparator((sys.executable, "-c", code, "{input}", "{output}"), "it")
+    with pytest.raises(ExternalError, match=r"it failed \(3\): no such model"):
         failing(mixture, RATE)
-    lazy = ExternalCommand((sys.executable, "-c", "", "{input}", "{output}"))
-    with pytest.raises(PeerError, match="no vocals"):
+    lazy = ExternalSeparator((sys.executable, "-c", "", "{input}", "{output}"), "it")
+    with pytest.raises(ExternalError, match="no vocals"):
         lazy(mixture, RATE)
-    slow = ExternalCommand(
-        (sys.executable, "-c", "import time; time.sleep(9)", "{input}", "{output}"), timeout=0.2
-    )
-    with pytest.raises(PeerError, match="more than"):
+    sleep = (sys.executable, "-c", "import time; time.sleep(9)", "{input}", "{output}")
+    slow = ExternalSeparator(sleep, "it", timeout=0.2)
+    with pytest.raises(ExternalError, match="more than"):
         slow(mixture, RATE)
-    with pytest.raises(PeerError, match="cannot start"):
-        ExternalCommand(("/no/such/program", "{input}", "{output}"))(mixture, RATE)
-    with pytest.raises(InputError, match="output"):
-        peer("x=program {input}")
-    with pytest.raises(InputError, match="no adapter"):
-        peer("nobody", home=tmp_path)
+    with pytest.raises(ExternalError, match="cannot be started"):
+        ExternalSeparator(("/no/such/program", "{input}", "{output}"), "it")(mixture, RATE)
+    with pytest.raises(InputError, match=r"no \{output\}"):
+        peer(f"x={sys.executable} {{input}}")
+    with pytest.raises(InputError, match=r"no folder with a separate\.py: give the path of one"):
+        peer("nobody")
+
+
+def test_a_stem_has_one_file_and_other_is_a_sum_of_instruments(tmp_path):
+    """One table of names, one slack, one rule of channels, whoever asks."""
+    rng = np.random.default_rng(1)
+    mixture, (v, g, p) = np.zeros((2, 400), np.float32), rng.uniform(-0.1, 0.1, (3, 400))
+    for name, sound in (("vocals.wav", v), ("deep/voice.flac", g), ("no_vocals.wav", g)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        soundfile.write(tmp_path / name, sound, RATE)
+    soundfile.write(tmp_path / "Guitar.wav", g, RATE)
+    soundfile.write(tmp_path / "piano.wav", np.append(p, np.zeros(30)), RATE)
+    stems = read_stems(tmp_path, mixture, RATE, name="it")
+    assert list(stems) == ["vocals", "accompaniment", "other"]
+    for stem, wanted in (("vocals", v), ("accompaniment", g), ("other", g + p)):
+        assert np.abs(stems[stem] - wanted).max() < 2.5 / 32768  # 16 bit, each file
+        assert stems[stem].shape == mixture.shape
+    soundfile.write(tmp_path / "piano.wav", np.append(p, np.zeros(RATE)), RATE)
+    with pytest.raises(ExternalError, match=r"it wrote a piano\.wav of 1\.05 s for a mixture of 0"):
+        read_stems(tmp_path, mixture, RATE, name="it")

@@ -182,31 +182,32 @@ def teach(
 
     Stop it and run it again: what is done is kept. Exit code 1 when a song failed, 2 when all did.
     """
-    from isolde.datasets.label import label as teaching
-    from isolde.datasets.label.results import Book, Lesson
+    from isolde.datasets.label.label import label_songs, songs_to_label
+    from isolde.datasets.label.results import Journal, LabelResult
     from isolde.datasets.layouts import Hints
+    from isolde.separation.external import ExternalSeparator
 
-    pupil = teaching.Teacher.parse(teacher, name=name)
+    separator = ExternalSeparator.parse(teacher, name=name)
     how = Hints(artist=artist, licence=licence, without=(output,))
-    songs, problems = teaching.songs_to_label(folder, how=how)
+    songs, problems = songs_to_label(folder, how=how)
     for problem in problems:
         terminal.say(f"isolde: {problem}")
-    book = Book(manifest or output / "manifest.csv", split=split)
+    journal = Journal(manifest or output / "manifest.csv", split=split)
     with _bar(len(songs)) as advance:
 
-        def tell(lesson: Lesson) -> None:
-            book.add(lesson)
-            if lesson.error:
-                terminal.say(f"isolde: {lesson.track}: {lesson.error}")
+        def tell(result: LabelResult) -> None:
+            journal.add(result)
+            if result.error:
+                terminal.say(f"isolde: {result.track}: {result.error}")
             else:
-                print(lesson.summary(), flush=True)
-            advance(lesson.track)
+                print(result.summary(), flush=True)
+            advance(result.track)
 
-        lessons = teaching.teach(songs, output, pupil, container=format_, report=tell)
-    n_failed = sum(bool(lesson.error) for lesson in lessons)
-    print(f"{len(lessons) - n_failed} of {len(lessons)} songs labelled, in {book.path}")
+        results = label_songs(songs, output, separator, container=format_, report=tell)
+    n_failed = sum(bool(result.error) for result in results)
+    print(f"{len(results) - n_failed} of {len(results)} songs labelled, in {journal.path}")
     if n_failed or problems:
-        raise typer.Exit(2 if n_failed == len(lessons) else 1)
+        raise typer.Exit(2 if n_failed == len(results) else 1)
 
 
 def _totals(output: Path, rows: "list[Row]") -> None:

@@ -18,13 +18,11 @@ from isolde.core.atomic import Draft, write_text
 from isolde.core.errors import AudioError, InputError
 from isolde.core.spectrum import GRID_22, GRID_44, analyse
 from isolde.core.stage import Float32
+from isolde.core.stems import PARTS
 from isolde.datasets.manifest import Row
 from isolde.datasets.sources import stereo_at
 
 FULL_SCALE = 32767.0
-PARTS = ("drums", "bass", "other")
-"""Stems that are decoded only when somebody asks for them."""
-
 QUIET_END = 0.1
 """Seconds by which stems may differ in length and are all cut to the shortest: codecs pad. Beyond
 it the shorter ones are silent to the end, as games' songs have them."""

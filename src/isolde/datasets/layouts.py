@@ -18,6 +18,7 @@ from pathlib import Path
 
 from isolde.audio.formats import AUDIO_SUFFIXES
 from isolde.core.errors import InputError, IsoldeError
+from isolde.core.stems import STEM_BY_NAME
 from isolde.datasets.manifest import (
     VALIDATION_SHARE,
     Row,
@@ -28,7 +29,6 @@ from isolde.datasets.manifest import (
 )
 from isolde.datasets.naming import (
     GAME_SKIPPED,
-    STEM_BY_NAME,
     STEM_FILE,
     STREAMS,
     Tags,

@@ -13,18 +13,6 @@ STEM_FILE = ".stem.mp4"
 STREAMS = ("mixture", "drums", "bass", "other", "vocals")
 """What the audio streams of a `.stem.mp4` are, by their order."""
 
-STEM_NAMES = {
-    "mixture": ("mixture", "mix"),
-    "vocals": ("vocals", "vocal", "voice"),
-    "accompaniment": ("accompaniment", "instrumental", "no_vocals", "backing"),
-    "drums": ("drums",),
-    "bass": ("bass",),
-    "other": ("other", "guitar", "piano", "keys", "synth", "strings"),
-}
-"""What a stem's file may be called, without its ending and in any case."""
-
-STEM_BY_NAME = {name: stem for stem, names in STEM_NAMES.items() for name in names}
-
 GAME_STEMS = {
     "vocals": "vocals",
     "drums": "drums",

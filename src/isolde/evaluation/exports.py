@@ -16,11 +16,11 @@ from typing import Any
 from isolde.core.atomic import write_text
 from isolde.core.config import plain
 from isolde.core.errors import MissingExtraError
+from isolde.core.stems import ACCOMPANIMENT, VOCALS
 from isolde.datasets.naming import file_name
 from isolde.evaluation import statistics
 from isolde.evaluation.metrics.bsseval import MEASURES, museval_json
 from isolde.evaluation.scoring import Result
-from isolde.evaluation.songs import ACCOMPANIMENT, VOCALS
 from isolde.evaluation.summaries import summarise
 
 ABOUT = ("track", "artist", "candidate", "kind")

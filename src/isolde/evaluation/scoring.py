@@ -11,12 +11,13 @@ import numpy as np
 from isolde.core.config import build, plain
 from isolde.core.errors import IsoldeError
 from isolde.core.stage import Float32
+from isolde.core.stems import ACCOMPANIMENT, VOCALS
 from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.metrics import ratios as metrics
 from isolde.evaluation.metrics.bsseval import MEASURES, References
 from isolde.evaluation.metrics.fullness import bleed_and_fullness
 from isolde.evaluation.metrics.voicing import Voicing, voicing
-from isolde.evaluation.songs import ACCOMPANIMENT, VOCALS, Song, Stems
+from isolde.evaluation.songs import Song, Stems
 
 SCORING = 2
 """Counted up when a metric is added or changes: results of another count are measured anew."""

@@ -12,15 +12,11 @@ import numpy as np
 
 from isolde.core.errors import AudioError, InputError
 from isolde.core.stage import Float32
-from isolde.datasets.cache import PARTS as PARTS  # those scored on their own where a song has them
+from isolde.core.stems import ACCOMPANIMENT, MIXTURE, PARTS, VOCALS
 from isolde.datasets.cache import derived_of, has_part
 from isolde.datasets.layouts import Hints, rows_of
 from isolde.datasets.manifest import Row, by_track
 from isolde.datasets.sources import samples_of
-
-MIXTURE = "mixture"
-VOCALS = "vocals"
-ACCOMPANIMENT = "accompaniment"
 
 
 @dataclass(frozen=True)

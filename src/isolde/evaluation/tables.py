@@ -8,12 +8,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from isolde.core.stems import PARTS, VOCALS
 from isolde.evaluation import statistics
 from isolde.evaluation.costs import Cost
 from isolde.evaluation.metrics.ratios import FLOOR_DBFS, LIMIT_DB
 from isolde.evaluation.metrics.voicing import AUDIBLE_DB, BLOCK_SECONDS
 from isolde.evaluation.scoring import ACTIVITY, Result
-from isolde.evaluation.songs import PARTS, VOCALS
 from isolde.evaluation.statistics import Comparison
 from isolde.evaluation.summaries import Summary, activity_of, paired, summarise
 

@@ -13,10 +13,11 @@ from typing import Any, BinaryIO
 from isolde.activity import Phrase
 from isolde.audio import AudioInfo, AudioReader, AudioWriter, subtype_for
 from isolde.core.errors import InputError
+from isolde.core.stems import VOCALS
 from isolde.separation.load import make_separator
 from isolde.separation.phrases import PhraseSink
 from isolde.separation.separator import Separator
-from isolde.separation.settings import VOCALS, FileSettings
+from isolde.separation.settings import FileSettings
 from isolde.separation.songs import Song, paths_of
 
 BLOCK_SAMPLES = 1 << 16

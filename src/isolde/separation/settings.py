@@ -12,10 +12,10 @@ from isolde.audio.writer import ClipPolicy
 from isolde.core.errors import InputError
 from isolde.core.masks import readout
 from isolde.core.spectrum import SYNTHESES
+from isolde.core.stems import VOCALS
 from isolde.models.catalogue import DEFAULT
 
 TEMPLATE = "{track}/{stem}.{ext}"
-VOCALS = "vocals"
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from pathlib import Path
 from isolde.audio import subtype_for
 from isolde.audio.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from isolde.core.errors import AudioError, InputError
+from isolde.core.stems import VOCALS
 from isolde.separation.load import stems_of
-from isolde.separation.settings import VOCALS, FileSettings
+from isolde.separation.settings import FileSettings
 
 
 @dataclass(frozen=True)

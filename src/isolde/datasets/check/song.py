@@ -17,7 +17,8 @@ from isolde.audio import Resampler
 from isolde.core.errors import IsoldeError
 from isolde.core.spectrum import GRID_22
 from isolde.core.stage import Float32
-from isolde.datasets.cache import PARTS, QUIET_END, int16
+from isolde.core.stems import PARTS
+from isolde.datasets.cache import QUIET_END, int16
 from isolde.datasets.check.alignment import lag_of, residual_db
 from isolde.datasets.manifest import Row
 from isolde.datasets.sources import Source

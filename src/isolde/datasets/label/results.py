@@ -1,4 +1,4 @@
-"""What a teacher's lessons gave, and the manifest that collects it; it runs no teacher."""
+"""The labels of a song, and the manifest that collects them as they come; it runs no separator."""
 
 import os
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ VOICED_DB = -30.0
 
 
 @dataclass
-class Lesson:
+class LabelResult:
     """What became of one song.
 
     Attributes:
@@ -55,8 +55,8 @@ class Lesson:
         )
 
 
-class Book:
-    """A manifest that gets the rows of each lesson as it is done, edited rows staying as they are.
+class Journal:
+    """A manifest that gets the rows of each result as it is done, edited rows staying as they are.
 
     Attributes:
         path: of the manifest.
@@ -78,19 +78,19 @@ class Book:
         self.path, self._split = path, split
         self._rows = read_manifest(path) if path.exists() else []
 
-    def add(self, lesson: Lesson) -> None:
-        """Add a lesson's rows and write the manifest.
+    def add(self, result: LabelResult) -> None:
+        """Add a result's rows and write the manifest.
 
         A song that is in it keeps its track, artist, split and licence there, and gets the files
-        that the lesson made.
+        that the result made.
 
         Raises:
             AudioError: it cannot be written.
         """
-        if not lesson.rows:
+        if not result.rows:
             return
-        files = {os.path.abspath(row.path) for row in lesson.rows}
-        folders = {os.path.dirname(os.path.abspath(r.path)) for r in lesson.rows if r.origin}
+        files = {os.path.abspath(row.path) for row in result.rows}
+        folders = {os.path.dirname(os.path.abspath(r.path)) for r in result.rows if r.origin}
         old = [
             row
             for row in self._rows
@@ -99,7 +99,7 @@ class Book:
         ]
         if {os.path.abspath(row.path) for row in old} == files:
             return
-        new = [replace(row, split=self._split or row.split) for row in lesson.rows]
+        new = [replace(row, split=self._split or row.split) for row in result.rows]
         if old:
             first = old[0]
             new = [

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isolde.core.errors import InputError, IsoldeError
-from isolde.datasets.cache import FULL_SCALE, PARTS, Int16, ensure, has_part
+from isolde.core.stems import PARTS
+from isolde.datasets.cache import FULL_SCALE, Int16, ensure, has_part
 from isolde.datasets.layouts import Hints, find
 from isolde.datasets.manifest import SPLITS, Row, by_track, read_manifest
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from isolde.core.spectrum import Grid, analyse, synthesise
 from isolde.core.stage import Float32
+from isolde.core.stems import PARTS, VOCALS
 from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.candidates.identity import code_digest
-from isolde.evaluation.songs import PARTS, VOCALS
 
 HPSS_SIZE = 31  # frames and bins of the medians
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
-from isolde.evaluation.songs import ACCOMPANIMENT, VOCALS, Stems
+from isolde.core.stems import ACCOMPANIMENT, VOCALS
+from isolde.evaluation.songs import Stems
 
 Kind = Literal["model", "peer", "floor", "oracle"]
 

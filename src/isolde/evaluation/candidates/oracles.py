@@ -14,9 +14,10 @@ from isolde.core.errors import InputError
 from isolde.core.masks import binary_mask, phase_sensitive_mask, ratio_mask
 from isolde.core.spectrum import Grid, analyse, grid_for, synthesise
 from isolde.core.stage import Float32
+from isolde.core.stems import VOCALS
 from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.candidates.identity import code_digest
-from isolde.evaluation.songs import VOCALS, Stems
+from isolde.evaluation.songs import Stems
 
 OracleKind = Literal["binary", "ratio", "power ratio", "phase-sensitive"]
 _MODULES = ("isolde.core.spectrum", "isolde.core.masks", "isolde.evaluation.candidates.oracles")
