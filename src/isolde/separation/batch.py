@@ -15,9 +15,10 @@ from isolde.audio import info
 from isolde.core import parallel
 from isolde.core.errors import AudioError
 from isolde.core.journal import Journal
+from isolde.core.stems import VOCALS
 from isolde.separation.files import Separated, separate_file
 from isolde.separation.load import stems_of
-from isolde.separation.settings import VOCALS, FileSettings
+from isolde.separation.settings import FileSettings
 from isolde.separation.songs import Song, paths_of
 
 JOURNAL = "separate.journal.jsonl"
