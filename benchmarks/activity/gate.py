@@ -52,7 +52,7 @@ def main() -> None:
                 if floor:
                     detector = load_frame_detector(activity, n_channels=2)
                     masker = GatedMasker(masker, detector, rule=GateRule(floor_db=floor))
-                separator = Separator(masker, sample_rate=22050, n_channels=2)
+                separator = Separator.with_masks(masker, sample_rate=22050, n_channels=2)
                 parts = [separator.feed(mixture), separator.flush()]
                 e = np.concatenate([p["vocals"] for p in parts], axis=1)
                 voice = mixture - backing

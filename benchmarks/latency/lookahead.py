@@ -70,7 +70,7 @@ def score(asked: argparse.Namespace) -> None:
         scores[song.name] = 10 * float(np.log10(energy / error + 1e-9))
     told = {
         "look_ahead": card.look_ahead,
-        "synthesis": separator.grid.synthesis,
+        "synthesis": separator.estimator.grid.synthesis,
         "steps": card.recipe.get("steps_done"),
         "songs": scores,
     }

@@ -124,7 +124,7 @@ def test_gated_masker_aligns_both_halves(block, latencies):
 def test_gated_stems_sum_to_the_mixture_and_reset_begins_anew():
     rng = np.random.default_rng(1)
     audio = (0.1 * rng.standard_normal((2, 30000))).astype(np.float32)
-    separator = Separator(
+    separator = Separator.with_masks(
         GatedMasker(masker(), detector(), rule=GateRule(floor_db=-40)),
         sample_rate=22050,
         n_channels=2,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from helpers.sounds import decibel, noise
 from isolde.core.errors import InputError
 from isolde.core.masks import binary_mask, extend_treble, phase_sensitive_mask, ratio_mask, readout
-from isolde.core.spectrum import GRID_22, analyse, synthesise
+from isolde.core.spectrum import GRID_22, GRID_44, analyse, synthesise
 
 
 def score(mask: np.ndarray, voice: np.ndarray, backing: np.ndarray) -> float:
@@ -93,9 +93,9 @@ def test_the_treble_follows_the_top_of_the_mask():
     mask = np.zeros((1, 2, 513), np.float32)
     mask[0, 0, 372:] = 0.8  # a consonant
     mask[0, 1, :372] = 1.0  # a hummed note
-    whole = extend_treble(mask, 1025)
+    whole = extend_treble(mask, GRID_44)
     assert whole.shape == (1, 2, 1025)
     np.testing.assert_array_equal(whole[..., :513], mask)
     np.testing.assert_allclose(whole[0, 0, 513:], 0.8, atol=1e-6)
     assert not whole[0, 1, 513:].any()
-    assert extend_treble(mask, 513) is mask
+    assert extend_treble(mask, GRID_22) is mask

@@ -187,7 +187,7 @@ def test_energy_of_noise_is_kept():
     ("rate", "grid"), [(8000, GRID_22), (22050, GRID_22), (22051, GRID_44), (192000, GRID_44)]
 )
 def test_which_grid_a_rate_gets(rate: int, grid: Grid):
-    assert grid_for(rate) is grid
+    assert grid_for(rate) == grid
     short = grid_for(rate, "short")
     assert (short.sample_rate, short.synthesis) == (grid.sample_rate, "short")
 

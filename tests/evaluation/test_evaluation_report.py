@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from isolde.core.errors import InputError
+from isolde.core.spectrum import GRID_22, Grid
 from isolde.evaluation import plots, report, run
 from isolde.evaluation.candidates import baselines, oracles
 from isolde.evaluation.candidates.candidate import Candidate
@@ -76,6 +77,20 @@ def test_an_oracle_on_separable_stems_is_perfect():
     for kind in oracles.KINDS:
         estimate = oracles.apply_oracle(pure, kind=kind)["vocals"]
         assert metrics.usdr(v, estimate) > 40
+
+
+def test_every_grid_has_ceilings_of_its_own():
+    """A model's card names its grid; the article's keeps the plain names."""
+    fine = Grid(sample_rate=22050, n_fft=2048, hop=512)
+    found = oracles.oracles([GRID_22, fine, GRID_22])
+    assert len(found) == len({c.name for c in found}) == 8
+    assert len({c.identity for c in found}) == 2
+    assert found[0].name == "oracle binary mask" and found[4].name == "oracle binary mask, 2048/512"
+    stems = song_of(1)
+    usual, other = (
+        oracles.apply_oracle(stems, kind="ratio", model_grid=g)["vocals"] for g in (GRID_22, fine)
+    )
+    assert usual.shape == other.shape and np.abs(usual - other).max() > 1e-3
 
 
 def test_cost_is_measured_in_a_fresh_process(data, tmp_path):

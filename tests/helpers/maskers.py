@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isolde.core.spectrum import N_MODEL_BINS
+from isolde.core.spectrum import GRID_22, Grid
 from isolde.core.stage import Complex64, Float32
 
 
@@ -16,6 +16,12 @@ class Shelf:
     latency: int = 3
     stems: tuple[str, ...] = ("vocals",)
     residual: str = "accompaniment"
+    grid: Grid = GRID_22
+    bins: int = 0  # that it sees; 0: all of the grid
+
+    @property
+    def n_bins(self) -> int:
+        return self.bins or self.grid.n_bins
 
     def __post_init__(self) -> None:
         self.reset()
@@ -24,7 +30,7 @@ class Shelf:
         self._owed = 0
 
     def _masks(self, n: int) -> Float32:
-        mask = np.zeros((1, 1, n, N_MODEL_BINS), np.float32)
+        mask = np.zeros((1, 1, n, self.n_bins), np.float32)
         mask[..., : self.edge] = 1
         return mask
 

@@ -154,7 +154,9 @@ def test_stems_sum_to_the_mixture_whatever_the_blocks(tmp_path: Path):
     mixture = np.random.default_rng(2).normal(0, 0.1, (2, 9000)).astype(np.float32)
     results = []
     for size in (9000, 700):
-        separator = Separator(masker_of(network, tmp_path, 2), sample_rate=22050, n_channels=2)
+        separator = Separator.with_masks(
+            masker_of(network, tmp_path, 2), sample_rate=22050, n_channels=2
+        )
         parts = [separator.feed(mixture[:, s : s + size]) for s in range(0, 9000, size)]
         parts.append(separator.flush())
         stems = {k: np.concatenate([p[k] for p in parts], axis=1) for k in separator.stems}
@@ -317,7 +319,7 @@ def test_validation_and_card_have_the_synthesis_of_the_task(
     recipe = Recipe(task=task, segments=1, frames=4, steps=1)
     Run(tmp_path, recipe, task.examples(entries, recipe.remix, seed=1)).train()
     card = publish(tmp_path, tmp_path, name="small", summary="", licence="").card
-    assert card.synthesis == kind
+    assert card.grid.synthesis == kind
 
 
 def test_weights_in_half_the_bytes_give_the_masks_and_can_be_learnt_on(tmp_path: Path):

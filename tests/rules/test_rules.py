@@ -250,7 +250,9 @@ def test_gain_changes_nothing():
 def test_the_stems_sum_to_the_mixture_at_its_own_rate_and_length(rate: int, n_channels: int):
     voice = sung(vibrato(rate=rate), rate=rate)
     mixture = np.repeat(voice, n_channels, axis=0)[:, : int(1.9 * rate) + 1]
-    separator = Separator(make_rules_masker(n_channels), sample_rate=rate, n_channels=n_channels)
+    separator = Separator.with_masks(
+        make_rules_masker(n_channels), sample_rate=rate, n_channels=n_channels
+    )
     parts = [separator.feed(mixture[:, :7000]), separator.feed(mixture[:, 7000:])]
     parts.append(separator.flush())
     vocals, rest = (

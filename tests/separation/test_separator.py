@@ -31,7 +31,7 @@ def run(separator: Separator, audio: np.ndarray, sizes: list[int]) -> dict[str, 
 @pytest.mark.parametrize("n_channels", [1, 2, 6])
 def test_stems_sum_to_the_mixture(shelf: Shelf, rate: int, n_channels: int):
     audio = noise(n_channels, rate // 3)
-    stems = run(Separator(shelf, sample_rate=rate, n_channels=n_channels), audio, [4096])
+    stems = run(Separator.with_masks(shelf, sample_rate=rate, n_channels=n_channels), audio, [4096])
     assert {k: v.shape for k, v in stems.items()} == dict.fromkeys(
         ("vocals", "accompaniment"), audio.shape
     )
@@ -45,7 +45,7 @@ def test_a_tone_goes_where_the_mask_says(shelf: Shelf, rate: int):
     seconds = np.arange(rate) / rate
     low = 0.4 * np.sin(2 * np.pi * 500 * seconds)[None].astype(np.float32)
     high = 0.4 * np.sin(2 * np.pi * 3200 * seconds)[None].astype(np.float32)
-    stems = run(Separator(shelf, sample_rate=rate, n_channels=1), low + high, [3000])
+    stems = run(Separator.with_masks(shelf, sample_rate=rate, n_channels=1), low + high, [3000])
     inner = slice(rate // 10, -rate // 10)  # tones that begin at once have wide spectra there
     assert null_depth(low[:, inner], stems["vocals"][:, inner]) < -50
     assert null_depth(high[:, inner], stems["accompaniment"][:, inner]) < -50
@@ -55,7 +55,7 @@ def test_a_tone_goes_where_the_mask_says(shelf: Shelf, rate: int):
 @pytest.mark.parametrize("rate", [8000, 44100, 48000])
 def test_any_length_comes_back(shelf: Shelf, n: int, rate: int):
     audio = noise(2, n)
-    stems = run(Separator(shelf, sample_rate=rate, n_channels=2), audio, [1000])
+    stems = run(Separator.with_masks(shelf, sample_rate=rate, n_channels=2), audio, [1000])
     assert all(stem.shape == (2, n) for stem in stems.values())
     assert np.abs(sum(stems.values()) - audio).max(initial=0) < 2e-7
 
@@ -85,20 +85,24 @@ def test_runs_are_identical_to_the_bit():
 @pytest.mark.parametrize("rate", [22050, 44100])
 def test_declared_latency_is_the_true_one(rate: int):
     """Sample by sample: sample k is out when k + latency are in, and for one k not earlier."""
-    separator = Separator(Shelf(latency=2), sample_rate=rate, n_channels=1)
-    fed = out = separator.feed(noise(1, 3 * separator.grid.n_fft))["vocals"].shape[1]
-    fed = 3 * separator.grid.n_fft
+    separator = Separator.with_masks(Shelf(latency=2), sample_rate=rate, n_channels=1)
+    fed = out = separator.feed(noise(1, 3 * separator.estimator.grid.n_fft))["vocals"].shape[1]
+    fed = 3 * separator.estimator.grid.n_fft
     worst = 0
-    for _ in range(2 * separator.grid.hop):
+    for _ in range(2 * separator.estimator.grid.hop):
         out += separator.feed(np.zeros((1, 1), np.float32))["vocals"].shape[1]
         fed += 1
         worst = max(worst, fed + 1 - out)  # sample `out` is still to come when `fed` are in
-    assert worst == separator.latency == separator.grid.n_fft + 2 * separator.grid.hop
+    assert (
+        worst
+        == separator.latency
+        == separator.estimator.grid.n_fft + 2 * separator.estimator.grid.hop
+    )
 
 
 @pytest.mark.parametrize("rate", [8000, 48000, 96000])
 def test_latency_holds_with_resampling(rate: int):
-    separator = Separator(Shelf(latency=2), sample_rate=rate, n_channels=1)
+    separator = Separator.with_masks(Shelf(latency=2), sample_rate=rate, n_channels=1)
     fed = out = 0
     for _ in range(3 * separator.latency // 50):
         out += separator.feed(noise(1, 50))["vocals"].shape[1]

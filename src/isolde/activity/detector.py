@@ -1,8 +1,9 @@
 """From music to the probability that somebody sings, as streams; it decides nothing.
 
 `FrameDetector` goes from spectra to probabilities, `ActivityDetector` from samples. Both hear the
-music at an even level (see `level`), so that its gain changes nothing. A frame is 11.6 ms, and
-frame t is centred on t * 11.6 ms, whatever the sample rate.
+music at an even level (see `level`), so that its gain changes nothing. Frames are those of the
+model's grid, 11.6 ms apart for the shipped one: frame t is centred on t * 11.6 ms, whatever the
+sample rate.
 """
 
 from math import ceil
@@ -13,7 +14,7 @@ import numpy as np
 from isolde.activity.level import Leveller
 from isolde.audio import Resampler
 from isolde.core.errors import InputError, ModelError
-from isolde.core.spectrum import GRID_22, N_MODEL_BINS, Analysis
+from isolde.core.spectrum import GRID_22, Analysis
 from isolde.core.stage import Complex64, Float32, check_block
 from isolde.models import catalogue
 from isolde.models.catalogue import Card
@@ -24,7 +25,7 @@ FRAME_SECONDS = GRID_22.frame_seconds
 
 
 class FrameDetector:
-    """Spectra (n_channels, n, 513) in, probabilities (m,) in [0, 1] out, one for each frame."""
+    """Spectra (n_channels, n, n_bins) in, probabilities (m,) in [0, 1] out, one for each frame."""
 
     def __init__(self, graph: Graph, card: Card, *, n_channels: int) -> None:
         """Start a stream.
@@ -34,7 +35,9 @@ class FrameDetector:
             card: what it expects.
             n_channels: of the music.
         """
-        self._graph, self._card, self._level = graph, card, Leveller()
+        self.grid = card.grid
+        self._graph, self._card = graph, card
+        self._level = Leveller(card.grid.frame_seconds)
         self._streams = card.features.streams(n_channels)
         silence = np.zeros((self._streams, card.past, graph.n_bins), np.float32)
         _, self._begin = graph(silence, graph.state(self._streams))
@@ -52,7 +55,7 @@ class FrameDetector:
         self._early = self._card.look_ahead
 
     def feed(self, spectra: Complex64, /) -> Float32:
-        """Take frames (n_channels, n, 513); give the probabilities that are ready."""
+        """Take frames (n_channels, n, n_bins); give the probabilities that are ready."""
         return self._answer(self._card.features(self._level.feed(spectra)))
 
     def flush(self) -> Float32:
@@ -91,12 +94,14 @@ def load_frame_detector(
 
 
 class ActivityDetector:
-    """Samples (n_channels, n) in, probabilities (m,) in [0, 1] out, one every 11.6 ms.
+    """Samples (n_channels, n) in, probabilities (m,) in [0, 1] out, one for each frame.
 
-    A song of n samples at 22,050 Hz has 1 + ceil(n / 256) of them.
+    With the shipped model a song of n samples at 22,050 Hz has 1 + ceil(n / 256) of them, one every
+    11.6 ms.
+
+    Attributes:
+        frame_seconds: From one frame to the next.
     """
-
-    frame_seconds = FRAME_SECONDS
 
     def __init__(
         self,
@@ -123,17 +128,20 @@ class ActivityDetector:
         if n_channels < 1:
             raise InputError(f"{n_channels} channels hold no music: give at least 1")
         self.sample_rate, self.n_channels = sample_rate, n_channels
-        self._resampler = Resampler(sample_rate, GRID_22.sample_rate, n_channels)
-        self._analysis = Analysis(GRID_22, n_channels)
         self._frames = load_frame_detector(model, n_channels=n_channels, threads=threads)
+        grid = self._frames.grid
+        self._resampler = Resampler(sample_rate, grid.sample_rate, n_channels)
+        self._analysis = Analysis(grid, n_channels)
+        self.frame_seconds = grid.frame_seconds
 
     @property
     def latency(self) -> int:
         """Samples: the probability of the frame at sample s is out once s + latency are in."""
-        on_grid = self._analysis.latency + self._frames.latency * GRID_22.hop
-        if self.sample_rate == GRID_22.sample_rate:
+        grid = self._frames.grid
+        on_grid = self._analysis.latency + self._frames.latency * grid.hop
+        if self.sample_rate == grid.sample_rate:
             return on_grid
-        return self._resampler.latency + ceil(on_grid * self.sample_rate / GRID_22.sample_rate) + 1
+        return self._resampler.latency + ceil(on_grid * self.sample_rate / grid.sample_rate) + 1
 
     def reset(self) -> None:
         """Begin a song."""
@@ -152,7 +160,7 @@ class ActivityDetector:
     def flush(self) -> Float32:
         """Give the probabilities still owed."""
         parts = [self._on_grid(self._resampler.flush())]
-        parts.append(self._frames.feed(self._analysis.flush()[:, :, :N_MODEL_BINS]))
+        parts.append(self._frames.feed(self._analysis.flush()))
         parts.append(self._frames.flush())
         return np.concatenate(parts)
 

@@ -58,12 +58,13 @@ class GateRule:
 class Gate:
     """Probabilities (n,) in, gains (m,) in (0, 1] out, one for each frame."""
 
-    def __init__(self, rule: GateRule | None = None) -> None:
-        """Start a stream."""
+    def __init__(
+        self, rule: GateRule | None = None, *, frame_seconds: float = GRID_22.frame_seconds
+    ) -> None:
+        """Start a stream of frames that are `frame_seconds` apart."""
         self.rule = rule or GateRule()
         frames = [
-            round(t / GRID_22.frame_seconds)
-            for t in (self.rule.ahead, self.rule.hold, self.rule.ramp)
+            round(t / frame_seconds) for t in (self.rule.ahead, self.rule.hold, self.rule.ramp)
         ]
         self._ahead, self._hold, self._ramp = frames
         window = np.hanning(2 * self._ramp + 3)[1:-1]
@@ -143,6 +144,7 @@ class GatedMasker:
                 f"{', '.join(masker.stems) or 'none'}: leave the gate out or take another model"
             )
         self.stems, self.residual = masker.stems, masker.residual
+        self.grid, self.n_bins = masker.grid, masker.n_bins
         self._masker, self._detector, self._gate = masker, detector, Gate(rule)
         self._stem = masker.stems.index(stem)
         self._start()
@@ -163,7 +165,7 @@ class GatedMasker:
         self._gains = np.zeros(0, np.float32)
 
     def feed(self, spectra: Complex64, /) -> Float32:
-        """Take frames (n_channels, n, 513); give the masks that are ready."""
+        """Take frames (n_channels, n, n_bins); give the masks that are ready."""
         gains = self._gate.feed(self._detector.feed(spectra))
         return self._apply(self._masker.feed(spectra), gains)
 

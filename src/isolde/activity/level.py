@@ -24,10 +24,10 @@ FLOOR_DB = -72.0
 """Below this nothing is amplified further: it is the noise of 12 bits."""
 
 RISE = 0.4
-"""Share of a new frame's power in the smoothed power."""
+"""Share of a new frame's power in the smoothed power, of the article's frames."""
 
-FALL = exp(-GRID_22.frame_seconds / 5.0)
-"""Per frame: after 5 s the level has fallen to 1/e, 4.3 dB."""
+FALL_SECONDS = 5.0
+"""After so long the level has fallen to 1/e, 4.3 dB."""
 
 
 class Leveller:
@@ -35,8 +35,12 @@ class Leveller:
 
     latency = 0
 
-    def __init__(self) -> None:
-        """Start a stream."""
+    def __init__(self, frame_seconds: float = GRID_22.frame_seconds) -> None:
+        """Start a stream of frames that are `frame_seconds` apart."""
+        self._fall = exp(-frame_seconds / FALL_SECONDS)
+        self._rise = RISE
+        if frame_seconds != GRID_22.frame_seconds:
+            self._rise = 1 - (1 - RISE) ** (frame_seconds / GRID_22.frame_seconds)
         self.reset()
 
     def reset(self) -> None:
@@ -57,7 +61,8 @@ class Leveller:
         power = np.sum(np.abs(frames).astype(np.float64) ** 2, axis=1) / 3
         levels = np.empty(len(power))
         for i, p in enumerate(power.tolist()):
-            self._smooth = p if self._smooth is None else self._smooth + RISE * (p - self._smooth)
-            self._level = max(self._smooth, FALL * self._level, floor)
+            before = p if self._smooth is None else self._smooth
+            self._smooth = before + self._rise * (p - before)
+            self._level = max(self._smooth, self._fall * self._level, floor)
             levels[i] = self._level
         return np.sqrt(10 ** (TARGET_DB / 10) / levels).astype(np.float32)

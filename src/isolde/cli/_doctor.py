@@ -98,15 +98,18 @@ def _formats() -> Finding:
 def _model(name: str) -> Finding:
     """Check a model's checksum and run two seconds through its graph."""
     from isolde.activity import FrameDetector
-    from isolde.models.masker import GraphMasker
+    from isolde.models.masker import make_masker
 
-    n_frames = 172
     try:
         model = find(name)
-        graph, card = model.graph(), model.card
-        kind = GraphMasker if card.stems else FrameDetector
-        stage = kind(graph, card, n_channels=2)
-        spectra = np.zeros((2, n_frames, 513), np.complex64)
+        card = model.card
+        stage = (
+            make_masker(model, n_channels=2)
+            if card.stems
+            else FrameDetector(model.graph(), card, n_channels=2)
+        )
+        n_frames = round(2.0 / card.grid.frame_seconds)
+        spectra = np.zeros((2, n_frames, card.grid.n_bins), np.complex64)
         began = time.process_time()
         answers = [stage.feed(spectra), stage.flush()]
         elapsed = time.process_time() - began

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 from isolde.core.errors import InputError
-from isolde.core.spectrum import GRID_22, N_MODEL_BINS
+from isolde.core.spectrum import GRID_22
 from isolde.core.stage import Complex64, Float32
 
 
@@ -24,7 +24,7 @@ class Features:
         signal: "mid", one answer from the mean of the channels for all of them; "each", every
             channel alone; "stereo", pairs of channels with their mean and half difference.
         scale: factor before the logarithm; a full-scale sine has magnitude 1.
-        mel: whether frames are interpolated to 513 points at equal distances in Mel.
+        mel: whether frames are interpolated to as many points at equal distances in Mel.
     """
 
     signal: str = "mid"
@@ -44,17 +44,17 @@ class Features:
         """Features of some frames.
 
         Args:
-            spectra: (n_channels, n_frames, 513).
+            spectra: (n_channels, n_frames, n_bins).
 
         Returns:
-            (1 for "mid", n_channels for "each"; n_frames, 513), 0 where there is no sound; for
-            "stereo" (pairs, n_frames, 512 x 4): left, right, mid and side of a bin side by side. A
-            channel without a partner is its own.
+            (1 for "mid", n_channels for "each"; n_frames, n_bins), 0 where there is no sound; for
+            "stereo" (pairs, n_frames, (n_bins - 1) x 4): left, right, mid and side of a bin side by
+            side, without the bin at half the sample rate. A channel without a partner is its own.
         """
         if self.signal == "mid":
             spectra = spectra.mean(axis=0, keepdims=True)
         elif self.signal == "stereo":
-            spectra = spectra[:, :, : N_MODEL_BINS - 1]
+            spectra = spectra[:, :, :-1]
             left = spectra[::2]
             right = np.concatenate([spectra[1::2], spectra[len(spectra) // 2 * 2 :]])
             four = np.stack([left, right, (left + right) / 2, (left - right) / 2], axis=-1)
@@ -68,17 +68,17 @@ class Features:
         return 1 if self.signal == "mid" else n_channels
 
     def compressed(self, magnitudes: Float32) -> Float32:
-        """Features of magnitudes (..., 513), of the same shape."""
+        """Features of magnitudes (..., n_bins), of the same shape."""
         if self.mel:
-            magnitudes = magnitudes @ to_mel().T
+            magnitudes = magnitudes @ to_mel(magnitudes.shape[-1]).T
         scaled = np.float32(self.scale) * magnitudes
         scaled += np.float32(1)  # log1p costs four times as much, for digits below 1e-7 of the sum
         features: Float32 = np.log(scaled, out=scaled)
         return features
 
     def on_bins(self, mask: Float32) -> Float32:
-        """Bring a network's mask (..., 513) back to the linear bins."""
-        return mask @ from_mel().T if self.mel else mask
+        """Bring a network's mask (..., n_bins) back to the linear bins."""
+        return mask @ from_mel(mask.shape[-1]).T if self.mel else mask
 
 
 def mel(hertz: Float32 | float) -> Float32:
@@ -87,13 +87,13 @@ def mel(hertz: Float32 | float) -> Float32:
 
 
 @cache
-def _mel_places() -> tuple[Float32, Float32]:
+def _mel_places(n_bins: int) -> tuple[Float32, Float32]:
     """Where Mel point i lies among the bins, and where bin k lies among the Mel points."""
     top = GRID_22.sample_rate / 2
-    bins = np.linspace(0, top, N_MODEL_BINS)
-    points = 700 * (10 ** (np.linspace(0, float(mel(top)), N_MODEL_BINS) / 2595) - 1)
+    bins = np.linspace(0, top, n_bins)
+    points = 700 * (10 ** (np.linspace(0, float(mel(top)), n_bins) / 2595) - 1)
     point_in_bins = points / bins[1]
-    bin_in_points = mel(bins.astype(np.float32)) / float(mel(top)) * (N_MODEL_BINS - 1)
+    bin_in_points = mel(bins.astype(np.float32)) / float(mel(top)) * (n_bins - 1)
     return point_in_bins.astype(np.float32), bin_in_points.astype(np.float32)
 
 
@@ -106,12 +106,12 @@ def _triangles(places: Float32) -> Float32:
 
 
 @cache
-def to_mel() -> Float32:
-    """(513, 513): linear bins to Mel points; each row sums to 1."""
-    return _triangles(_mel_places()[0])
+def to_mel(n_bins: int) -> Float32:
+    """(n_bins, n_bins): linear bins up to 11,025 Hz to Mel points; each row sums to 1."""
+    return _triangles(_mel_places(n_bins)[0])
 
 
 @cache
-def from_mel() -> Float32:
-    """(513, 513): a mask on Mel points to linear bins; each row sums to 1, so [0, 1] stays."""
-    return _triangles(_mel_places()[1])
+def from_mel(n_bins: int) -> Float32:
+    """(n_bins, n_bins): a mask on Mel points to linear bins; each row sums to 1: [0, 1] stays."""
+    return _triangles(_mel_places(n_bins)[1])

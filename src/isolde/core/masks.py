@@ -3,14 +3,16 @@
 A mask says for each bin and frame which share of the mixture is voice, in [0, 1].
 """
 
+from math import ceil
+
 import numpy as np
 
 from isolde.core.errors import InputError
-from isolde.core.spectrum import N_MODEL_BINS
+from isolde.core.spectrum import Grid
 from isolde.core.stage import Complex64, Float32
 
-TREBLE_FROM = 372
-"""First bin, 8 kHz, of the band whose mask decides for the treble that no network sees."""
+TREBLE_FROM = 8000
+"""Hertz at which the band begins whose mask decides for the treble that no network sees."""
 
 _TINY = np.float32(1e-20)
 
@@ -86,21 +88,21 @@ def readout(
     return mask if strength == 1 else mask ** np.float32(strength)
 
 
-def extend_treble(mask: Float32, n_bins: int) -> Float32:
-    """A mask for all bins of a grid, from one for the bins that the networks see.
+def extend_treble(mask: Float32, grid: Grid) -> Float32:
+    """A mask for all bins of a grid, from one for the lower bins, which a model sees.
 
-    Above 11,025 Hz there is one value a frame: the mean of the mask from 8 kHz up. Consonants and
+    Above those there is one value a frame: the mean of the mask from 8 kHz up. Consonants and
     breath, which is what a voice has up there, fill that band too; where nobody sings it is near 0.
 
     Args:
-        mask: (..., 513).
-        n_bins: bins of the grid, at least 513.
+        mask: Mask (..., n_bins) of the bins from 0 Hz to 8 kHz or higher.
+        grid: Grid whose bins the mask is for.
 
     Returns:
-        (..., n_bins).
+        Mask (..., grid.n_bins).
     """
-    above = n_bins - N_MODEL_BINS
+    above = grid.n_bins - mask.shape[-1]
     if not above:
         return mask
-    treble = mask[..., TREBLE_FROM:].mean(axis=-1, keepdims=True)
+    treble = mask[..., ceil(TREBLE_FROM / grid.bin_hz) :].mean(axis=-1, keepdims=True)
     return np.concatenate([mask, np.broadcast_to(treble, (*mask.shape[:-1], above))], axis=-1)

@@ -1,7 +1,8 @@
 """Samples to spectrum frames and back, as streams; it never changes what a spectrum holds.
 
-The grid is the article's: windows of 46.4 ms every 11.6 ms. 1024/256 at 22,050 Hz and 2048/512 at
-44,100 Hz are the same frames and, up to 11,025 Hz, the same bins.
+A grid says where frames and bins lie, and belongs to a model. The article's has windows of 46.4 ms
+every 11.6 ms: 1024/256 at 22,050 Hz and 2048/512 at 44,100 Hz are the same frames and, up to
+11,025 Hz, the same bins; so it is with every grid at 22,050 Hz and its double (see `Grid.at`).
 
 Frame t is centred on sample t * hop, and a signal of n samples has 1 + ceil(n / hop) frames, zeros
 standing in before its start and after its end. Analysis multiplies by a periodic Hann window w and
@@ -25,7 +26,7 @@ Hann windows of 2m samples every m or fewer sum to a constant, whatever the rise
 exact by design, and the division by the sum above does for both.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
@@ -35,8 +36,8 @@ from numpy.typing import NDArray
 from isolde.core.errors import InputError
 from isolde.core.stage import Complex64, Float32, check_block
 
-N_MODEL_BINS = 513
-"""Bins that the networks see, 0 to 11,025 Hz on either grid."""
+TOP_RATE = 44_100
+"""Sample rate in Hz above which nothing is analysed."""
 
 FRAMES_AT_ONCE = 1024
 """Frames transformed in one go: bounds the memory of a large block to some tens of megabytes."""
@@ -86,6 +87,11 @@ class Grid:
         return self.n_fft // 2 + 1
 
     @property
+    def bin_hz(self) -> float:
+        """Hertz from one bin to the next."""
+        return self.sample_rate / self.n_fft
+
+    @property
     def frame_seconds(self) -> float:
         """Seconds from one frame to the next."""
         return self.hop / self.sample_rate
@@ -106,6 +112,33 @@ class Grid:
         if self.synthesis == "long":
             return 4.0 / self.n_fft
         return float(2.0 / self._window().sum())
+
+    def at(self, sample_rate: int, *, synthesis: str | None = None) -> "Grid":
+        """The same frames, and the same bins from 0 Hz up, for audio of this sample rate.
+
+        Args:
+            sample_rate: Sample rate of the audio in Hz, before it is resampled for the grid.
+            synthesis: "long" or "short"; None for this grid's own.
+
+        Returns:
+            This grid for audio up to its sample rate; above it the double, with twice the sample
+            rate, window and hop, where that is not beyond 44,100 Hz: no treble is lost then, and
+            the commonest rate needs no resampling.
+
+        Raises:
+            InputError: The synthesis is unknown, or does not fit the hop.
+
+        Examples:
+            >>> GRID_22.at(48000)
+            Grid(sample_rate=44100, n_fft=2048, hop=512, synthesis='long')
+        """
+        twice = sample_rate > self.sample_rate and 2 * self.sample_rate <= TOP_RATE
+        return Grid(
+            sample_rate=self.sample_rate * (1 + twice),
+            n_fft=self.n_fft * (1 + twice),
+            hop=self.hop * (1 + twice),
+            synthesis=synthesis or self.synthesis,
+        )
 
     def n_frames(self, n_samples: int) -> int:
         """Frames of a signal of `n_samples` samples; none for none."""
@@ -142,13 +175,12 @@ GRID_44 = Grid(sample_rate=44100, n_fft=2048, hop=512)
 
 
 def grid_for(sample_rate: int, synthesis: str = "long") -> Grid:
-    """The grid on which audio of this rate is analysed: GRID_22 up to 22,050 Hz, else GRID_44.
+    """The article's grid for audio of this rate: GRID_22 up to 22,050 Hz, else GRID_44.
 
     Raises:
         InputError: when the synthesis is unknown.
     """
-    grid = GRID_22 if sample_rate <= GRID_22.sample_rate else GRID_44
-    return grid if synthesis == grid.synthesis else replace(grid, synthesis=synthesis)
+    return GRID_22.at(sample_rate, synthesis=synthesis)
 
 
 class Analysis:

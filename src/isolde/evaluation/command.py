@@ -12,6 +12,7 @@ from pathlib import Path
 
 from isolde.core.atomic import write_text
 from isolde.core.errors import InputError
+from isolde.core.spectrum import GRID_22, Grid
 from isolde.evaluation import exports, statistics, tables
 from isolde.evaluation.candidates.baselines import floors
 from isolde.evaluation.candidates.candidate import Candidate
@@ -77,7 +78,7 @@ def run(
         candidates: further candidates of one's own.
         with_floors: also mixture, silence and centre channel.
         with_classical: also REPET-SIM and HPSS (slow).
-        with_oracles: also the oracle masks at our grid.
+        with_oracles: also the oracle masks at the models' grids.
         with_bsseval: also BSSEval v4 (extra `evaluation`), in the table and in museval's files.
         with_costs: also time and memory of models and peers, each in a fresh process.
         with_parquet: also `songs.parquet` (extra `parquet`).
@@ -223,16 +224,18 @@ def choose(
         ModelError: a model that cannot be loaded.
     """
     chosen: list[Candidate] = []
+    grids: list[Grid] = []
     if models:
-        from isolde.evaluation.candidates.models import model
+        from isolde.evaluation.candidates.models import grid_of, model
 
         chosen += [model(name) for name in models]
+        grids = [grid_of(name) for name in models]
     chosen += [*candidates, *(peer(text) for text in peers)]
     if with_floors or with_classical:
         every = floors(classical=with_classical)
         chosen += [c for c in every if with_floors or c.kind != "floor"]
     if with_oracles:
-        chosen += oracles()
+        chosen += oracles(grids or [GRID_22])
     if not chosen:
         raise InputError("nothing to measure: name a model or a peer")
     return chosen

@@ -9,9 +9,9 @@ from math import ceil, gcd
 import numpy as np
 
 from isolde.core.errors import InputError
-from isolde.core.spectrum import N_MODEL_BINS
 from isolde.core.stage import Complex64, Float32
 from isolde.models import catalogue
+from isolde.models.catalogue import Card
 from isolde.separation.separator import Separator
 from isolde.separation.settings import SeparationSettings
 
@@ -19,14 +19,15 @@ from isolde.separation.settings import SeparationSettings
 class _Silent:
     """A masker of the shape of a model, to ask a separator for its latency without a network."""
 
-    def __init__(self, stems: tuple[str, ...], residual: str, look_ahead: int) -> None:
-        self.stems, self.residual, self.latency = stems, residual, look_ahead
+    def __init__(self, card: Card) -> None:
+        self.stems, self.residual, self.latency = card.stems, card.residual, card.look_ahead
+        self.grid, self.n_bins = card.grid, card.grid.n_bins
 
     def feed(self, spectra: Complex64, /) -> Float32:
-        return np.zeros((len(self.stems), 1, spectra.shape[1], N_MODEL_BINS), np.float32)
+        return np.zeros((len(self.stems), 1, spectra.shape[1], self.n_bins), np.float32)
 
     def flush(self) -> Float32:
-        return np.zeros((len(self.stems), 1, 0, N_MODEL_BINS), np.float32)
+        return np.zeros((len(self.stems), 1, 0, self.n_bins), np.float32)
 
     def reset(self) -> None:
         pass
@@ -88,6 +89,7 @@ def make_plan(
     sample_rate: int,
     n_channels: int,
     block: int | None = None,
+    frames: int = 1,
     depth: int = 1,
     seconds: float = 12.0,
     fade: float = 0.003,
@@ -99,7 +101,8 @@ def make_plan(
         settings: Model, its synthesis, and the reading of its masks; the default model for None.
         sample_rate: in Hz.
         n_channels: 1 or more.
-        block: samples; None for one frame of the separator's grid.
+        block: samples; None for `frames`.
+        frames: frames of the model's grid in a block.
         depth: 0, 1 or more blocks, see `Plan`.
         seconds: of the tapes.
         fade: of the cross-fade to the mixture.
@@ -113,12 +116,13 @@ def make_plan(
     if settings.gate:
         raise InputError("a live session has no gate: leave it out")
     card = catalogue.find(settings.model).card
-    settings = replace(settings, synthesis=settings.synthesis or card.synthesis)
-    masker = _Silent(card.stems, card.residual, card.look_ahead)
-    separator = Separator(masker, sample_rate=sample_rate, n_channels=n_channels, settings=settings)
-    grid = separator.grid
+    settings = replace(settings, synthesis=settings.synthesis or card.grid.synthesis)
+    separator = Separator.with_masks(
+        _Silent(card), sample_rate=sample_rate, n_channels=n_channels, settings=settings
+    )
+    hop, rate = separator.estimator.hop, separator.estimator.sample_rate
     if block is None:
-        block = round(grid.hop * sample_rate / grid.sample_rate)
+        block = round(frames * hop * sample_rate / rate)
     if not 16 <= block <= sample_rate // 2:
         raise InputError(f"a block of {block} samples: give 16 to half a second of them")
     if not 0 <= depth <= 16:
@@ -126,10 +130,10 @@ def make_plan(
     if not (0 < fade <= 0.1 and 0 < ramp <= 1):
         raise InputError(f"fades of {fade} and {ramp} s: give up to 0.1 and 1 s")
     lag = separator.latency
-    if sample_rate == grid.sample_rate:
+    if sample_rate == rate:
         # Stems come out in whole hops, as soon as the last sample of a hop is in. `latency` allows
         # for blocks that end anywhere; ours end on multiples of the block.
-        lag -= gcd(block, grid.hop)
+        lag -= gcd(block, hop)
     return Plan(
         settings=settings,
         sample_rate=sample_rate,

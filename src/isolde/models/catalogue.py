@@ -15,7 +15,7 @@ from isolde.core.atomic import write_bytes, write_text
 from isolde.core.config import build
 from isolde.core.errors import InputError, ModelError
 from isolde.core.features import Features
-from isolde.core.spectrum import SYNTHESES
+from isolde.core.spectrum import GRID_22, Grid
 from isolde.models.graph import Graph
 
 DEFAULT = "vocals"
@@ -43,8 +43,10 @@ class Card:
         metrics: what was measured, and on what.
         limits: what it is known not to do.
         recipe: how it was trained.
-        synthesis: "long", or "short" for a model that is to run with half the windows' latency
-            (see `spectrum.Grid`); cards that do not say want the long one.
+        grid: frames and bins that it was trained on, with the synthesis it is to run with: "short"
+            for half the windows' latency; cards that do not say have the article's.
+        kind: form of the network, see `masker.make_masker`: "stream" for a graph with a state that
+            takes frames one by one.
     """
 
     name: str
@@ -60,19 +62,8 @@ class Card:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     limits: str = ""
     recipe: Mapping[str, Any] = field(default_factory=dict)
-    synthesis: str = "long"
-
-    def __post_init__(self) -> None:
-        """Refuse what no separator can do.
-
-        Raises:
-            ModelError: when the synthesis is unknown.
-        """
-        if self.synthesis not in SYNTHESES:
-            raise ModelError(
-                f"the card of '{self.name}' wants the synthesis '{self.synthesis}', which this "
-                f"version does not know ({', '.join(SYNTHESES)}): install a newer one"
-            )
+    grid: Grid = GRID_22
+    kind: str = "stream"
 
     def to_json(self) -> str:
         """The card as it stands in its file."""
@@ -138,7 +129,10 @@ def find(name: str | Path) -> Model:
 def _read_card(path: Path) -> Card:
     """A card from its file, or a ModelError that says what is wrong with it."""
     try:
-        return build(Card, json.loads(path.read_text(encoding="utf-8")), where="the card")
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if "synthesis" in values:  # a card from before grids had a name, all of them the article's
+            values["grid"] = replace(GRID_22, synthesis=values.pop("synthesis"))
+        return build(Card, values, where="the card")
     except (OSError, ValueError) as error:
         said = str(error) if isinstance(error, InputError) else f"it cannot be read ({error})"
         raise ModelError(f"{path}: {said}: correct it, or install a newer version") from None

@@ -1,4 +1,4 @@
-"""From mixture spectra to masks, as a stream: what a separator asks of any model.
+"""From mixture spectra to masks, as a stream: what a separator asks of a model that gives masks.
 
 A masker knows spectra and masks; it never sees samples, files or the stems' sound.
 """
@@ -7,22 +7,33 @@ from typing import Protocol
 
 import numpy as np
 
-from isolde.core.errors import InputError
-from isolde.core.spectrum import N_MODEL_BINS
+from isolde.core.errors import InputError, ModelError
+from isolde.core.spectrum import Grid
 from isolde.core.stage import Complex64, Float32
-from isolde.models.catalogue import Card
+from isolde.models.catalogue import Card, Model
 from isolde.models.graph import Graph
 
 
 class Masker(Protocol):
-    """A stage from spectra (n_channels, n, 513) to masks (n_stems, n_channels or 1, m, 513).
+    """A stage from spectra (n_channels, n, n_bins) to masks (n_stems, n_channels or 1, m, n_bins).
 
     Mask k is for frame k. `stems` names the masks' stems, `residual` the one that is what the
-    others leave of the mixture.
+    others leave of the mixture. `grid` says where frames and bins lie, `n_bins` how many bins it
+    sees, from 0 Hz up; masks may also have all bins of the grid in which the mixture is analysed.
     """
 
     stems: tuple[str, ...]
     residual: str
+
+    @property
+    def grid(self) -> Grid:
+        """The grid at the model's own sample rate."""
+        ...
+
+    @property
+    def n_bins(self) -> int:
+        """Number of bins of the spectra."""
+        ...
 
     @property
     def latency(self) -> int:
@@ -59,6 +70,7 @@ class GraphMasker:
         if n_channels < 1:
             raise InputError(f"{n_channels} channels cannot be separated: give at least 1")
         self.stems, self.residual = card.stems, card.residual
+        self.grid, self.n_bins = card.grid, card.grid.n_bins
         self._graph, self._card = graph, card
         self._n_channels, self._batch = n_channels, card.features.streams(n_channels)
         # What comes before a song is silence, not a state of zeros: biases make those differ.
@@ -77,7 +89,7 @@ class GraphMasker:
         self._early = self._card.look_ahead  # answers for frames before the first
 
     def feed(self, spectra: Complex64, /) -> Float32:
-        """Take frames (n_channels, n, 513); give masks (n_stems, n_channels or 1, m, 513)."""
+        """Take (n_channels, n, n_bins); give masks (n_stems, n_channels or 1, m, n_bins)."""
         return self._answer(self._card.features(spectra))
 
     def flush(self) -> Float32:
@@ -91,8 +103,28 @@ class GraphMasker:
         self._early -= skip
         answers = answers[:, skip:]
         streams, n, outputs = answers.shape
-        sides = outputs // (len(self.stems) * N_MODEL_BINS)  # channels that a stream answers for
-        stacked = answers.reshape(streams, n, len(self.stems), sides, N_MODEL_BINS)
+        sides = outputs // (len(self.stems) * self.n_bins)  # channels that a stream answers for
+        stacked = answers.reshape(streams, n, len(self.stems), sides, self.n_bins)
         masks = stacked.transpose(2, 0, 3, 1, 4)
-        masks = masks.reshape(len(self.stems), streams * sides, n, N_MODEL_BINS)
+        masks = masks.reshape(len(self.stems), streams * sides, n, self.n_bins)
         return self._card.features.on_bins(masks[:, : self._n_channels])
+
+
+def make_masker(model: Model, *, n_channels: int, threads: int = 1) -> Masker:
+    """Make the masker of a model, by the kind that its card names.
+
+    Args:
+        model: Model of the catalogue that separates.
+        n_channels: Number of channels of the mixture.
+        threads: Number of threads that run the network.
+
+    Raises:
+        ModelError: The kind is unknown, or the file is damaged.
+        InputError: There is no channel.
+    """
+    if model.card.kind != "stream":
+        raise ModelError(
+            f"model '{model.card.name}' is of the kind '{model.card.kind}', which this version "
+            "does not know: install a newer one"
+        )
+    return GraphMasker(model.graph(threads=threads), model.card, n_channels=n_channels)

@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from isolde.core.errors import InputError
-from isolde.core.spectrum import N_MODEL_BINS
+from isolde.core.spectrum import GRID_22
 from isolde.networks.article import SLOPE
 
 SIGNALS = 4
 """Numbers in a bin: left, right, mid and side."""
-N_BINS = N_MODEL_BINS - 1
+N_BINS = GRID_22.n_bins - 1
 """The bin at 11,025 Hz takes the mask of the one below."""
 WIDTHS = ((4, 16), (8, 8), (16, 8), (32, 8))
 """(bins in a band, bands), from 0 Hz up."""
@@ -66,7 +66,7 @@ class BandShape:
     @property
     def outputs(self) -> int:
         """Numbers of a graph's answer: (masks but the residual's, channels, bins)."""
-        return max(1, self.masks - 1) * 2 * N_MODEL_BINS
+        return max(1, self.masks - 1) * 2 * GRID_22.n_bins
 
 
 def n_bands() -> int:
@@ -169,7 +169,7 @@ class BandNetwork(nn.Module):
 
     def read(self, raw: Tensor) -> Tensor:
         """Raw masks (n, n_frames, masks * 2, 513) to masks (n, n_frames, masks, 2, 513)."""
-        raw = raw.reshape(*raw.shape[:2], self.shape.masks, 2, N_MODEL_BINS)
+        raw = raw.reshape(*raw.shape[:2], self.shape.masks, 2, GRID_22.n_bins)
         return torch.sigmoid(raw) if self.shape.masks == 1 else torch.softmax(raw, dim=2)
 
     def forward(self, frames: Tensor) -> Tensor:

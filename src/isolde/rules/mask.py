@@ -23,13 +23,13 @@ well, hence the gain.
 
 import numpy as np
 
-from isolde.core.spectrum import N_MODEL_BINS
+from isolde.core.spectrum import GRID_22
 from isolde.core.stage import Float32
 from isolde.rules.constants import Rules
 from isolde.rules.pitch import BIN_HZ, FRAME_SECONDS, Bools, Track, runs, widen
 
 _TINY = 1e-12
-BINS_HZ = (np.arange(N_MODEL_BINS) * BIN_HZ).astype(np.float32)
+BINS_HZ = (np.arange(GRID_22.n_bins) * BIN_HZ).astype(np.float32)
 
 
 def harmonic_comb(f0: Float32, rules: Rules) -> Float32:

@@ -9,7 +9,7 @@ latency: a block's first mask waits for its last frame and the margin after it.
 import numpy as np
 
 from isolde.core.errors import InputError, MissingExtraError
-from isolde.core.spectrum import N_MODEL_BINS
+from isolde.core.spectrum import GRID_22
 from isolde.core.stage import Complex64, Float32
 from isolde.rules.constants import Rules
 from isolde.rules.mask import voice_mask
@@ -24,6 +24,8 @@ class HarmonicMasker:
 
     stems: tuple[str, ...] = ("vocals",)
     residual = "accompaniment"
+    grid = GRID_22
+    n_bins = GRID_22.n_bins
 
     def __init__(self, rules: Rules | None = None, *, n_channels: int) -> None:
         """Start a stream.
@@ -61,21 +63,21 @@ class HarmonicMasker:
             InputError: when the shape does not fit.
             MissingExtraError: when librosa is not installed.
         """
-        if spectra.ndim != 3 or spectra.shape[::2] != (self.n_channels, N_MODEL_BINS):
+        if spectra.ndim != 3 or spectra.shape[::2] != (self.n_channels, self.n_bins):
             raise InputError(
                 f"spectra of shape {spectra.shape} do not fit: "
-                f"give ({self.n_channels}, n_frames, {N_MODEL_BINS})"
+                f"give ({self.n_channels}, n_frames, {self.n_bins})"
             )
         self._held.append(heard(spectra, self.rules))
         self._n_held += spectra.shape[1]
-        masks = [np.zeros((0, N_MODEL_BINS), np.float32)]
+        masks = [np.zeros((0, self.n_bins), np.float32)]
         while self._first + self._n_held >= self._next + self._core + self._margin:
             masks.append(self._block(self._core))
         return np.concatenate(masks)[None, None]
 
     def flush(self) -> Float32:
         """Give the masks still owed, (1, 1, m, 513)."""
-        masks = [np.zeros((0, N_MODEL_BINS), np.float32)]
+        masks = [np.zeros((0, self.n_bins), np.float32)]
         while (owed := self._first + self._n_held - self._next) > 0:
             masks.append(self._block(min(owed, self._core)))
         return np.concatenate(masks)[None, None]

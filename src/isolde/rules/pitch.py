@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isolde.core.errors import MissingExtraError
-from isolde.core.spectrum import GRID_22, N_MODEL_BINS, synthesise
+from isolde.core.spectrum import GRID_22, synthesise
 from isolde.core.stage import Complex64, Float32
 from isolde.rules.constants import Rules
 
 Bools = NDArray[np.bool_]
 
-BIN_HZ = GRID_22.sample_rate / GRID_22.n_fft
+BIN_HZ = GRID_22.bin_hz
 FRAME_SECONDS = GRID_22.frame_seconds
 PYIN_WINDOW = 2048  # samples at 22,050 Hz: 93 ms, seven periods of the lowest pitch
 SHORTEST = 16  # frames; pYIN is not asked about less
@@ -173,7 +173,7 @@ def refine(sound: Complex64, f0: Float32, *, reach: float) -> Float32:
     total, weight = np.zeros(n), np.full(n, _TINY)
     for harmonic in range(1, 11):
         target = harmonic * f0
-        bins = np.clip(np.rint(target / BIN_HZ), 0, N_MODEL_BINS - 1).astype(np.int64)
+        bins = np.clip(np.rint(target / BIN_HZ), 0, GRID_22.n_bins - 1).astype(np.int64)
         for step in (-1, 1):
             other = np.clip(np.arange(n) + step, 0, n - 1)
             here, there = sound[np.arange(n), bins], sound[other, bins]

@@ -3,7 +3,6 @@
 Here the separator, which knows no model, meets the catalogue, the rules and the gate.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 from isolde.activity.detector import load_frame_detector
@@ -12,7 +11,7 @@ from isolde.audio import AudioReader
 from isolde.core.errors import InputError, ModelError
 from isolde.core.stage import Float32, blocks_of, channels_of
 from isolde.models.catalogue import DEFAULT, Model, find
-from isolde.models.masker import GraphMasker, Masker
+from isolde.models.masker import Masker, make_masker
 from isolde.rules import RULES, HarmonicMasker, make_rules_masker
 from isolde.separation.separator import Separator, Stems
 from isolde.separation.settings import SeparationSettings
@@ -57,19 +56,15 @@ def make_separator(settings: SeparationSettings, *, sample_rate: int, n_channels
     """
     masker: Masker
     if settings.model == RULES:
-        masker, wanted = make_rules_masker(n_channels), "long"
+        masker = make_rules_masker(n_channels)
     else:
-        found = _found(settings.model)
-        graph = found.graph(threads=settings.n_threads)
-        masker, wanted = GraphMasker(graph, found.card, n_channels=n_channels), found.card.synthesis
+        found, threads = _found(settings.model), settings.n_threads
+        masker = make_masker(found, n_channels=n_channels, threads=threads)
     if settings.gate:
         detector = load_frame_detector(n_channels=n_channels, threads=settings.n_threads)
         masker = GatedMasker(masker, detector)
-    return Separator(
-        masker,
-        sample_rate=sample_rate,
-        n_channels=n_channels,
-        settings=replace(settings, synthesis=settings.synthesis or wanted),
+    return Separator.with_masks(
+        masker, sample_rate=sample_rate, n_channels=n_channels, settings=settings
     )
 
 

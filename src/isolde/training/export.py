@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from isolde.core.errors import InputError
+from isolde.core.spectrum import GRID_22, grid_for
 from isolde.models.catalogue import Card, Model, save
 from isolde.networks.onnx.packing import packed
 from isolde.training.checkpoint import Checkpoint
@@ -83,7 +84,7 @@ def publish(
         metrics=dict(metrics or {}),
         limits=limits,
         recipe={**recipe.to_dict(), "steps_done": step},
-        synthesis=task.synthesis,
+        grid=grid_for(GRID_22.sample_rate, task.synthesis),
     )
     graph = task.graph(network)
     return save(folder, card, packed(graph, bits=bits))

@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from torch import nn
 
-from isolde.core.spectrum import GRID_22, N_MODEL_BINS, analyse, grid_for, synthesise
+from isolde.core.spectrum import GRID_22, analyse, grid_for, synthesise
 from isolde.core.stage import Float32
 from isolde.datasets.mixing.library import Entry
 from isolde.training.tasks.base import Task
@@ -76,7 +76,7 @@ class Board:
         vocals, mixture = vocals[:, start : start + n], mixture[:, start : start + n]
         grid = grid_for(GRID_22.sample_rate, task.synthesis)
         spectra = analyse(mixture, grid)
-        mask = task.masks(network, spectra[:, :, :N_MODEL_BINS])
+        mask = task.masks(network, spectra[:, :, : GRID_22.n_bins])
         estimate = synthesise(spectra * mask, grid, mixture.shape[1])
         sounds = {"mixture": mixture, "vocals": vocals, "estimate": estimate}
         for name, sound in sounds.items():

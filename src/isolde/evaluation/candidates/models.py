@@ -13,6 +13,7 @@ import numpy as np
 
 from isolde.activity.detector import MODEL as GATE
 from isolde.core.errors import InputError
+from isolde.core.spectrum import GRID_22, Grid
 from isolde.core.stage import Float32, blocks_of
 from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.candidates.identity import code_digest
@@ -25,6 +26,7 @@ from isolde.separation.settings import SeparationSettings
 PATH = (
     "isolde.core.spectrum",
     "isolde.core.masks",
+    "isolde.separation.estimator",
     "isolde.separation.separator",
 )  # the code that any model runs in
 GRAPH = (
@@ -113,3 +115,16 @@ def model(text: str) -> Candidate:
 @lru_cache(maxsize=8)
 def _loaded(settings: SeparationSettings, sample_rate: int, n_channels: int) -> Separator:
     return make_separator(settings, sample_rate=sample_rate, n_channels=n_channels)
+
+
+def grid_of(text: str) -> Grid:
+    """The grid of a model, with the long synthesis: where its ideal masks are looked for.
+
+    Args:
+        text: as for `model`.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    name = text.partition(":")[0]
+    return GRID_22 if name == RULES else replace(catalogue.find(name).card.grid, synthesis="long")

@@ -1,10 +1,11 @@
-"""Ceilings: masks made from the true stems at our own grid. No separator can look at them.
+"""Ceilings: masks made from the true stems at a model's grid. No separator can look at them.
 
 Each is analysed, masked and synthesised on the grid that a separator would use for that rate, so a
 difference to an oracle is the network's and not the grid's. The accompaniment is the mixture minus
 the vocals, as in the separator.
 """
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Literal
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from isolde.core.errors import InputError
 from isolde.core.masks import binary_mask, phase_sensitive_mask, ratio_mask
-from isolde.core.spectrum import Grid, analyse, grid_for, synthesise
+from isolde.core.spectrum import GRID_22, Grid, analyse, synthesise
 from isolde.core.stage import Float32
 from isolde.core.stems import VOCALS
 from isolde.evaluation.candidates.candidate import Candidate
@@ -54,9 +55,17 @@ def oracle_mask(stem: Float32, mixture: Float32, *, kind: OracleKind, grid: Grid
     raise InputError(f"no oracle mask '{kind}': expected one of {', '.join(KINDS)}")
 
 
-def apply_oracle(stems: Stems, *, kind: OracleKind) -> dict[str, Float32]:
-    """Separate a song, and the parts of it that are known, by their ideal masks."""
-    grid, n_samples = grid_for(stems.sample_rate), stems.mixture.shape[1]
+def apply_oracle(
+    stems: Stems, *, kind: OracleKind, model_grid: Grid = GRID_22
+) -> dict[str, Float32]:
+    """Separate a song, and the parts of it that are known, by their ideal masks.
+
+    Args:
+        stems: the song.
+        kind: see `oracle_mask`.
+        model_grid: grid of the model that this is the ceiling of.
+    """
+    grid, n_samples = model_grid.at(stems.sample_rate), stems.mixture.shape[1]
     mixture = analyse(stems.mixture, grid)
     # where a file's mixture is not the sum of the stems, the masks are those of the sum
     whole = stems.vocals + stems.accompaniment
@@ -66,14 +75,20 @@ def apply_oracle(stems: Stems, *, kind: OracleKind) -> dict[str, Float32]:
     }
 
 
-def oracles() -> list[Candidate]:
-    """The four oracles as candidates."""
+def oracles(grids: Iterable[Grid] = (GRID_22,)) -> list[Candidate]:
+    """The four oracles of each grid as candidates.
+
+    Args:
+        grids: grids of the models whose ceilings they are; a grid other than the article's is named
+            after the mask.
+    """
     return [
         Candidate(
-            f"oracle {kind} mask",
-            oracle=partial(apply_oracle, kind=kind),
+            f"oracle {kind} mask" + ("" if grid == GRID_22 else f", {grid.n_fft}/{grid.hop}"),
+            oracle=partial(apply_oracle, kind=kind, model_grid=grid),
             kind="oracle",
-            identity=f"code {code_digest(*_MODULES)}",
+            identity=f"{grid} code {code_digest(*_MODULES)}",
         )
+        for grid in dict.fromkeys(grids)
         for kind in KINDS
     ]

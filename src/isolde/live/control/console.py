@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isolde.audio import info
-from isolde.core.spectrum import GRID_44, grid_for
+from isolde.core.spectrum import TOP_RATE
 from isolde.live.control import keys
 from isolde.live.control.controls import Desk
 from isolde.live.control.socket import ControlSocket
@@ -69,14 +69,12 @@ def print_devices() -> None:
 
 
 def _plan(settings: LiveSettings, *, sample_rate: int, n_channels: int, frames: int) -> Plan:
-    grid = grid_for(sample_rate)
     usual_depth = 0 if settings.low_latency else 1
-    block = round((settings.block or frames) * grid.hop * sample_rate / grid.sample_rate)
     return make_plan(
         settings.separation,
         sample_rate=sample_rate,
         n_channels=n_channels,
-        block=block,
+        frames=settings.block or frames,
         depth=usual_depth if settings.depth is None else settings.depth,
     )
 
@@ -126,7 +124,7 @@ def run_devices(settings: LiveSettings) -> None:
     if settings.source in ("", "-"):
         inward = devices.find(settings.input_name, "input") if not settings.source else None
         source = inward
-        own = inward.sample_rate if inward and not settings.low_latency else GRID_44.sample_rate
+        own = inward.sample_rate if inward and not settings.low_latency else TOP_RATE
         rate = settings.rate or own  # another rate than the grid's costs two resamplers' delay
         n = settings.channels or (min(2, inward.n_inputs) if inward else 2)
         if inward:

@@ -17,6 +17,7 @@ class TunableMasker:
         """Wrap `inner`; see `masks.readout` for strength."""
         self._inner = inner
         self.stems, self.residual = inner.stems, inner.residual
+        self.grid, self.n_bins = inner.grid, inner.n_bins
         self._exponents = np.full(1, strength, np.float32)  # for the next frames; the last stays
         self.activity = 0.0
 
@@ -38,7 +39,7 @@ class TunableMasker:
         self._exponents = ramp[1:] if self._exponents[0] != value else ramp[-1:]
 
     def feed(self, spectra: Complex64, /) -> Float32:
-        """Take frames (n_channels, n, 513); give masks (n_stems, n_channels or 1, m, 513)."""
+        """Take (n_channels, n, n_bins); give masks (n_stems, n_channels or 1, m, n_bins)."""
         return self._tune(self._inner.feed(spectra))
 
     def flush(self) -> Float32:

@@ -25,7 +25,7 @@ from isolde.live.stream.ring import SharedMemory, Tape
 from isolde.live.worker.monitor import TunableMasker
 from isolde.live.worker.priority import hasten
 from isolde.models import catalogue
-from isolde.models.masker import GraphMasker
+from isolde.models.masker import make_masker
 from isolde.separation.separator import Separator
 
 
@@ -86,11 +86,9 @@ def load(plan: Plan) -> tuple[Separator, TunableMasker]:
     """
     settings = plan.settings
     found = catalogue.find(settings.model)
-    inner = GraphMasker(
-        found.graph(threads=settings.n_threads), found.card, n_channels=plan.n_channels
-    )
+    inner = make_masker(found, n_channels=plan.n_channels, threads=settings.n_threads)
     masker = TunableMasker(inner, strength=settings.strength if settings.mask == "soft" else 1.0)
-    separator = Separator(
+    separator = Separator.with_masks(
         masker,
         sample_rate=plan.sample_rate,
         n_channels=plan.n_channels,

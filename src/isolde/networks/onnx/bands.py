@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from isolde.core.spectrum import N_MODEL_BINS
+from isolde.core.spectrum import GRID_22
 from isolde.networks.article import SLOPE
 from isolde.networks.bands import (
     N_BINS,
@@ -186,7 +186,7 @@ class BandWriter(Nodes):
         masks = self.shape.masks
         if masks == 1:
             return self.node("Sigmoid", raw)
-        apart = self.node("Reshape", raw, self.whole(0, masks, 2 * N_MODEL_BINS))
+        apart = self.node("Reshape", raw, self.whole(0, masks, 2 * GRID_22.n_bins))
         return self.part(self.node("Softmax", apart, axis=1), {1: (0, masks - 1)})
 
 

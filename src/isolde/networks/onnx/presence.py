@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from isolde.core.spectrum import N_MODEL_BINS
+from isolde.core.spectrum import GRID_22
 from isolde.networks.bands import N_BINS, SIGNALS
 from isolde.networks.onnx.bands import BandWriter
 from isolde.networks.onnx.nodes import TO_THE_END
@@ -72,7 +72,7 @@ def _power(w: BandWriter, masks: str, network: PresenceNetwork) -> str:
     loud = w.node("Div", heard, _number(w, network.shape.scale))
     loud = w.node("Transpose", loud, perm=[1, 0, 2, 3])
     loud = w.delayed(loud, network.shape.trunk.look_ahead, BINS, 2)
-    kept = w.node("Reshape", masks, w.whole(-1, 2, N_MODEL_BINS))
+    kept = w.node("Reshape", masks, w.whole(-1, 2, GRID_22.n_bins))
     kept = w.part(kept, {2: (FIRST_BIN, END_BIN)})
     kept = w.node("Transpose", kept, perm=[0, 2, 1])
     kept = w.node("Reshape", kept, w.node("Concat", w.sizes, w.whole(BINS, 2), axis=0))

@@ -182,7 +182,7 @@ class WindowTask:
             return sounding, np.ones_like(sounding)
         weight = mixture ** np.float32(self.weight_power)
         if self.target == "regression":
-            weight = weight @ to_mel().T if self.features.mel else weight
+            weight = weight @ to_mel(GRID_22.n_bins).T if self.features.mel else weight
             return self.features.compressed(np.abs(vocals)), weight / (weight.mean() + EMPTY)
         mask = self.ideal(vocals, accompaniment)
         if self.features.mel:
@@ -270,6 +270,6 @@ class WindowTask:
 
 def to_network_axis(mask: Float32, weight: Float32) -> tuple[Float32, Float32]:
     """A mask and its weights on Mel points: the mask is the weighted mean over the bins there."""
-    rows = to_mel().T
+    rows = to_mel(GRID_22.n_bins).T
     on_mel = weight @ rows
     return (mask * weight) @ rows / np.maximum(on_mel, EMPTY), on_mel

@@ -1,0 +1,135 @@
+"""From samples of the mixture to samples of the stems, at a model's own sample rate.
+
+An estimator is what a separator asks of any model, whatever it hears and answers with. A network
+that answers with masks needs `MaskEstimator` and no more; one that answers with samples is an
+estimator itself. It never changes rates and never computes the residual.
+"""
+
+from typing import Protocol
+
+import numpy as np
+
+from isolde.core.masks import extend_treble, readout
+from isolde.core.spectrum import Analysis, Synthesis
+from isolde.core.stage import Complex64, Float32
+from isolde.models.masker import Masker
+from isolde.separation.queue import Queue
+from isolde.separation.settings import SeparationSettings
+
+
+class Estimator(Protocol):
+    """A stage from the mixture (n_channels, n) to stems (n_stems, n_channels, m).
+
+    `stems` names them, `residual` the one that is what they leave of the mixture. `sample_rate` is
+    that of what goes in and comes out, in Hz, and `hop` the samples that come out at once.
+    """
+
+    stems: tuple[str, ...]
+    residual: str
+    sample_rate: int
+    hop: int
+
+    @property
+    def latency(self) -> int:
+        """Samples: sample k of the stems is out once k + latency samples are in."""
+        ...
+
+    def feed(self, block: Float32, /) -> Float32:
+        """Take samples; give what is ready of each stem."""
+        ...
+
+    def flush(self) -> Float32:
+        """Give the rest, so that the stems are as long as the mixture."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        ...
+
+
+class MaskEstimator:
+    """Stems that a masker cuts out of the mixture's spectra.
+
+    Attributes:
+        grid: Frames and bins in which the mixture is analysed: the masker's own, or the same frames
+            at twice the sample rate, whose upper bins are the treble that the masker does not see.
+    """
+
+    def __init__(
+        self,
+        masker: Masker,
+        *,
+        sample_rate: int,
+        n_channels: int,
+        settings: SeparationSettings | None = None,
+    ) -> None:
+        """Start a stream.
+
+        Args:
+            masker: Stage that gives the masks.
+            sample_rate: Sample rate of the song in Hz, for which the grid is chosen.
+            n_channels: Number of channels of the mixture.
+            settings: Reading of the masks, and the synthesis where it is not the masker's own.
+        """
+        self._settings = settings or SeparationSettings()
+        self._masker, self._n_channels = masker, n_channels
+        self.stems, self.residual = masker.stems, masker.residual
+        self.grid = masker.grid.at(sample_rate, synthesis=self._settings.synthesis)
+        self.sample_rate, self.hop = self.grid.sample_rate, self.grid.hop
+        self._analysis = Analysis(self.grid, n_channels)
+        self._syntheses = [Synthesis(self.grid, n_channels) for _ in masker.stems]
+        self._start()
+
+    @property
+    def latency(self) -> int:
+        """Samples: the windows of analysis and synthesis, and the frames that the masker waits."""
+        return self.grid.latency + self._masker.latency * self.hop
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self._masker.reset()
+        self._analysis.reset()
+        for synthesis in self._syntheses:
+            synthesis.reset()
+        self._start()
+
+    def _start(self) -> None:
+        self._spectra = Queue(1)
+        self._n_samples = 0
+
+    def feed(self, block: Float32, /) -> Float32:
+        """Take samples (n_channels, n); give what is ready, (n_stems, n_channels, m)."""
+        self._n_samples += block.shape[1]
+        return self._separate(self._analysis.feed(block))
+
+    def flush(self) -> Float32:
+        """Give the rest, (n_stems, n_channels, m)."""
+        if not self._n_samples:
+            return np.zeros((len(self.stems), self._n_channels, 0), np.float32)
+        for synthesis in self._syntheses:
+            synthesis.end_at(self._n_samples)
+        parts = [self._separate(self._analysis.flush()), self._apply(self._masker.flush())]
+        parts.append(np.stack([synthesis.flush() for synthesis in self._syntheses]))
+        return np.concatenate(parts, axis=2)
+
+    def _separate(self, spectra: Complex64) -> Float32:
+        self._spectra.put(spectra)
+        return self._apply(self._masker.feed(spectra[:, :, : self._masker.n_bins]))
+
+    def _apply(self, masks: Float32) -> Float32:
+        """Mask the oldest frames, which these masks are for, and go back to samples."""
+        n = masks.shape[2]
+        if not n:
+            return np.zeros((len(self.stems), self._n_channels, 0), np.float32)
+        like = np.zeros((self._n_channels, 0, self.grid.n_bins), np.complex64)
+        spectra = self._spectra.take(n, like)
+        samples = []
+        for mask, synthesis in zip(masks, self._syntheses, strict=True):
+            whole = extend_treble(self._read(mask), self.grid)
+            masked = (spectra * whole).astype(np.complex64, copy=False)
+            samples.append(synthesis.feed(masked))
+        return np.stack(samples)
+
+    def _read(self, mask: Float32) -> Float32:
+        asked = self._settings
+        return readout(mask, asked.mask, threshold=asked.threshold, strength=asked.strength)
