@@ -19,6 +19,7 @@ EXTRAS = {
     "python-stretch": ("stretch", "pitch shift and time stretch of training songs"),
     "matplotlib": ("figures", "pictures"),
     "sounddevice": ("live", "live separation through sound devices"),
+    "python-osc": ("osc", "control of live separation by Open Sound Control"),
     "librosa": ("rules", "the rule-based separator"),
     "scipy": ("data", "training pairs"),
     "pyarrow": ("parquet", "manifests in Parquet"),

@@ -68,6 +68,12 @@ def live(
     control: Annotated[
         int | None, typer.Option(help="Take commands on this TCP port of 127.0.0.1; 0: any.")
     ] = None,
+    osc: Annotated[
+        int | None,
+        typer.Option(
+            help="UDP port of 127.0.0.1 that takes commands by Open Sound Control; 0: any."
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No meters.")] = False,
 ) -> None:
     """Isolate the voice while the music plays.
@@ -105,6 +111,7 @@ def live(
         raw=raw,
         record=record,
         control=control,
+        osc=osc,
         quiet=quiet,
     )
     if source == "-" and output_name is None:

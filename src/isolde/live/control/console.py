@@ -10,6 +10,7 @@ from isolde.audio import info
 from isolde.core.spectrum import TOP_RATE
 from isolde.live.control import keys
 from isolde.live.control.controls import Desk
+from isolde.live.control.osc import OscServer
 from isolde.live.control.socket import ControlSocket
 from isolde.live.io import devices
 from isolde.live.io.devices import Device
@@ -45,6 +46,7 @@ class LiveSettings:
     raw: str | None
     record: Path | None
     control: int | None
+    osc: int | None
     quiet: bool
 
 
@@ -94,21 +96,24 @@ def run_pipe(settings: LiveSettings) -> None:
         InputError: when a setting does not fit.
     """
     source, target = sys.stdin.buffer, sys.stdout.buffer
-    control: list[ControlSocket] = []
+    servers: list[ControlSocket | OscServer] = []
 
     def make(sample_rate: int, n_channels: int) -> Filter:
         plan = _plan(settings, sample_rate=sample_rate, n_channels=n_channels, frames=1)
         made = Filter(plan, record=settings.record)
         _set(made.desk, settings)
-        if settings.control is not None:
-            control.append(_listen(made.desk, settings.control))
+        servers.extend(_servers(made.desk, settings))
         return made
 
-    if settings.raw:
-        made = make(settings.rate or 44100, settings.channels or 2)
-        pipe_raw(made, source, target, settings.raw, block=made.plan.block)
-    else:
-        pipe_wav(make, source, target, block=settings.block or 512)
+    try:
+        if settings.raw:
+            made = make(settings.rate or 44100, settings.channels or 2)
+            pipe_raw(made, source, target, settings.raw, block=made.plan.block)
+        else:
+            pipe_wav(make, source, target, block=settings.block or 512)
+    finally:
+        for server in servers:
+            server.close()
 
 
 def run_devices(settings: LiveSettings) -> None:
@@ -148,18 +153,17 @@ def run_devices(settings: LiveSettings) -> None:
     )
     _set(session.desk, settings)
     terminal = keys.Keys(lambda key: _press(session.desk, key))
-    control = None
+    servers: list[ControlSocket | OscServer] = []
     try:
-        if settings.control is not None:
-            control = _listen(session.desk, settings.control)
+        servers += _servers(session.desk, settings)
         session.start()
         if not settings.quiet:
             _announce(session, terminal.active)
         _watch(session, settings)
     finally:
         terminal.close()
-        if control:
-            control.close()
+        for server in servers:
+            server.close()
         session.close()
         if not settings.quiet:
             print(f"\n{summary(session.status())}", file=sys.stderr)
@@ -170,10 +174,20 @@ def run_devices(settings: LiveSettings) -> None:
             os._exit(2)
 
 
-def _listen(desk: Desk, port: int) -> ControlSocket:
-    control = ControlSocket(desk, port=port)
-    print(f"control: 127.0.0.1 port {control.port}", file=sys.stderr, flush=True)
-    return control
+def _servers(desk: Desk, settings: LiveSettings) -> list[ControlSocket | OscServer]:
+    """What takes commands from other programs, each announced in a line."""
+    servers: list[ControlSocket | OscServer] = []
+    if settings.control is not None:
+        servers.append(ControlSocket(desk, port=settings.control))
+        _say(f"control: 127.0.0.1 port {servers[-1].port}")
+    if settings.osc is not None:
+        servers.append(OscServer(desk.answer, port=settings.osc))
+        _say(f"OSC: 127.0.0.1 UDP port {servers[-1].port}")
+    return servers
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _press(desk: Desk, key: str) -> None:

@@ -1,0 +1,84 @@
+"""Open Sound Control: the commands of a live session as messages; it knows no sound.
+
+The address is the command, its arguments are the message's: /isolde/gain vocals 0.5, or
+/isolde/gain/vocals 0.5; /isolde/wet 0.7; /isolde/mute 1; /isolde/accompaniment; /isolde/stop. Each
+message is answered at /isolde/answer, with the line that the control socket would give.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from isolde.core.errors import InputError, MissingExtraError
+
+ROOT = "/isolde"
+SWITCHES = ("mute", "pause")  # their argument is a number, 0 or not; as a command, on or off
+
+
+class OscServer:
+    """Serves commands on 127.0.0.1; one at a time, in a thread of its own.
+
+    Attributes:
+        port: UDP port where it listens.
+    """
+
+    def __init__(self, answer: Callable[[str], str], *, port: int = 0) -> None:
+        """Listen.
+
+        Args:
+            answer: Function that carries out a command line and gives the answer.
+            port: UDP port; 0 for any that is free.
+
+        Raises:
+            InputError: The port is out of range or taken.
+            MissingExtraError: python-osc is not installed.
+        """
+        try:
+            from pythonosc.dispatcher import Dispatcher
+            from pythonosc.osc_server import BlockingOSCUDPServer
+        except ImportError:
+            raise MissingExtraError("python-osc", extra="osc", purpose="OSC control") from None
+
+        def handle(_: Any, address: str, *arguments: Any) -> tuple[str, str]:
+            return f"{ROOT}/answer", answer(command_of(address, arguments))
+
+        dispatcher = Dispatcher()
+        dispatcher.set_default_handler(handle, needs_reply_address=True)
+        try:
+            self._server = BlockingOSCUDPServer(("127.0.0.1", port), dispatcher)
+        except (OSError, OverflowError) as error:
+            raise InputError(f"port {port} cannot be had ({error}): give another") from None
+        self.port = int(self._server.server_address[1])
+        serve = self._server.serve_forever
+        threading.Thread(target=serve, args=(0.1,), name="isolde osc", daemon=True).start()
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def command_of(address: str, arguments: tuple[Any, ...]) -> str:
+    """Write an OSC message as a command line.
+
+    Args:
+        address: Address pattern of the message, as "/isolde/gain/vocals".
+        arguments: Arguments of the message: texts, numbers and truth values.
+
+    Returns:
+        the line, as "gain vocals 0.5"; the whole address where it is not below /isolde, which no
+        command is.
+
+    Examples:
+        >>> command_of("/isolde/gain/vocals", (0.5,))
+        'gain vocals 0.5'
+        >>> command_of("/isolde/mute", (1,))
+        'mute on'
+    """
+    if not address.startswith(f"{ROOT}/"):
+        return address
+    words = address.removeprefix(f"{ROOT}/").split("/")
+    values = [str(value) for value in arguments]
+    if words[0] in SWITCHES:
+        values = ["on" if value else "off" for value in arguments]
+    return " ".join([*words, *values])
