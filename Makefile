@@ -15,7 +15,7 @@ SETUP_FILES := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs app man lint format setup setup-dev clean
+.PHONY: help demo test check docs app man lint format setup setup-dev assets clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -73,6 +73,16 @@ $(VENV)/runtime.stamp: $(SETUP_FILES) | $(BIN)/python
 $(VENV)/dev.stamp: $(VENV)/runtime.stamp
 	$(INSTALL) --no-build-isolation --editable '.[dev]'
 	@touch $@
+
+# The studio's page has one library, which is in the repository: nobody needs npm but for this.
+VENDOR := src/isolde/studio/page/vendor
+STRETCH := signalsmith-stretch@1.3.2
+
+assets:  ## fetch the library of the studio's page again and check it (needs npm)
+	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	  (cd "$$folder" && npm pack --silent $(STRETCH) && tar -xzf ./*.tgz) && \
+	  install -m 644 "$$folder/package/SignalsmithStretch.mjs" $(VENDOR)/ && \
+	  cd $(VENDOR) && sha256sum --check SHA256SUMS
 
 clean:  ## remove .venv and everything that was made by building or testing
 	rm -rf $(VENV) build dist demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

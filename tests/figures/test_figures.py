@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from isolde.core.errors import InputError, MissingExtraError
-from isolde.figures.canvas import Canvas, Columns, canvas_of, height, log_rows, looking_grid
+from isolde.core.log_frequency import log_rows, looking_grid
+from isolde.figures.canvas import Canvas, Columns, canvas_of, height
 from isolde.figures.overview import draw_activity, thinned
 from isolde.figures.separation import draw_separation, mask_columns, separation_figure
 from isolde.figures.song_report import write_report

@@ -20,6 +20,7 @@ from isolde.cli import (
     look,
     pairs,
     separate,
+    studio,
     terminal,
     train,
 )
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (separate, live, activity, look, data, pairs, evaluate, train, demo, doctor):
+for verb in (separate, studio, live, activity, look, data, pairs, evaluate, train, demo, doctor):
     verb.register(app)
 
 

@@ -5,13 +5,13 @@ full, neighbouring columns are averaged in pairs and every later column spans tw
 is averaged is power, so a picture's total energy is the song's at every scale.
 """
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from isolde.core.errors import InputError
-from isolde.core.spectrum import Analysis, Grid
+from isolde.core.log_frequency import HIGHEST_HZ, LOWEST_HZ, log_rows, looking_grid
+from isolde.core.spectrum import Analysis
 from isolde.core.stage import Float32
 from isolde.figures.style import LEVELS, time_label
 
@@ -21,47 +21,10 @@ if TYPE_CHECKING:
 
 ROWS = 288
 COLUMNS = 1200
-LOWEST_HZ = 60.0
-HIGHEST_HZ = 16_000.0
 TICKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
 BLOCK = 1 << 16
 
 RANGE_DB = 80.0
-
-
-def looking_grid(sample_rate: int) -> Grid:
-    """The article's grid for looking: windows of 2048 samples that overlap by 75 %.
-
-    Above 48 kHz the window grows with the rate, so that harmonics stay apart.
-    """
-    n_fft = 2048
-    while sample_rate > 48_000 * n_fft // 2048:
-        n_fft *= 2
-    return Grid(sample_rate=sample_rate, n_fft=n_fft, hop=n_fft // 4)
-
-
-@cache
-def log_rows(bin_hz: float, n_bins: int, low: float, high: float, rows: int) -> Float32:
-    """Rows at equal distances on a logarithmic axis, from bins at equal distances in Hz.
-
-    Each row is a triangle as wide as the rows are apart, but one bin at least: where rows are
-    denser than bins they interpolate, where they are sparser they average.
-
-    Args:
-        bin_hz: from one bin to the next.
-        n_bins: from 0 Hz up.
-        low: frequency of the first row in Hz.
-        high: of the last one.
-        rows: how many.
-
-    Returns:
-        (rows, n_bins); each row sums to 1.
-    """
-    places = np.geomspace(low, high, rows) / bin_hz
-    width = np.maximum(np.gradient(places), 1.0)[:, None]
-    weights = np.maximum(0, 1 - np.abs(np.arange(n_bins) - places[:, None]) / width)
-    weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
-    return np.asarray(weights, np.float32)
 
 
 class Columns:

@@ -1,0 +1,46 @@
+"""Spectra on a logarithmic frequency axis, for pictures; it draws nothing."""
+
+from functools import cache
+
+import numpy as np
+
+from isolde.core.spectrum import Grid
+from isolde.core.stage import Float32
+
+LOWEST_HZ = 60.0
+HIGHEST_HZ = 16_000.0
+
+
+def looking_grid(sample_rate: int) -> Grid:
+    """The article's grid for looking: windows of 2048 samples that overlap by 75 %.
+
+    Above 48 kHz the window grows with the rate, so that harmonics stay apart.
+    """
+    n_fft = 2048
+    while sample_rate > 48_000 * n_fft // 2048:
+        n_fft *= 2
+    return Grid(sample_rate=sample_rate, n_fft=n_fft, hop=n_fft // 4)
+
+
+@cache
+def log_rows(bin_hz: float, n_bins: int, low: float, high: float, rows: int) -> Float32:
+    """Rows at equal distances on a logarithmic axis, from bins at equal distances in Hz.
+
+    Each row is a triangle as wide as the rows are apart, but one bin at least: where rows are
+    denser than bins they interpolate, where they are sparser they average.
+
+    Args:
+        bin_hz: from one bin to the next.
+        n_bins: from 0 Hz up.
+        low: frequency of the first row in Hz.
+        high: of the last one.
+        rows: how many.
+
+    Returns:
+        (rows, n_bins); each row sums to 1.
+    """
+    places = np.geomspace(low, high, rows) / bin_hz
+    width = np.maximum(np.gradient(places), 1.0)[:, None]
+    weights = np.maximum(0, 1 - np.abs(np.arange(n_bins) - places[:, None]) / width)
+    weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
+    return np.asarray(weights, np.float32)

@@ -1,0 +1,1 @@
+"""A page served from this computer that plays a song while it is separated; nothing is uploaded."""

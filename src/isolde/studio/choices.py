@@ -1,0 +1,114 @@
+"""The models that the page offers, with quality, speed and licence; it separates no song."""
+
+import re
+import threading
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from isolde.core.errors import IsoldeError
+from isolde.core.stage import Float32, blocks_of
+from isolde.models.catalogue import Card, find, names
+from isolde.separation.load import load_separator
+
+_RATE, _SECONDS = 44_100, 2
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model on the page.
+
+    Attributes:
+        name: in the catalogue.
+        summary: of its card.
+        stems: that it gives, the residual last.
+        licence: of its weights.
+        quality: median uSDR of the vocals in dB, of the card; None where it tells none.
+        data: that the quality was measured on.
+        speed: seconds of stereo that this computer separates in a second; None: not yet known.
+    """
+
+    name: str
+    summary: str
+    stems: tuple[str, ...]
+    licence: str
+    quality: float | None
+    data: str
+    speed: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return asdict(self) | {"stems": list(self.stems)}
+
+
+def quality_of(card: Card) -> float | None:
+    """The median uSDR of the vocals in dB, where the card tells one."""
+    single = card.metrics.get("vocals uSDR, dB")
+    if isinstance(single, dict) and isinstance(single.get("median"), int | float):
+        return float(single["median"])
+    several = card.metrics.get("uSDR, dB, median (mean)")
+    if isinstance(several, dict):
+        found = re.match(r"-?\d+(\.\d+)?", str(several.get("vocals", "")))
+        return float(found[0]) if found else None
+    return None
+
+
+class Choices:
+    """The installed models that separate, best first; a thread measures how fast they are here."""
+
+    def __init__(self, *, threads: int) -> None:
+        """Read the cards.
+
+        Args:
+            threads: Number of threads that run the network.
+        """
+        cards = [card for card in (find(name).card for name in names()) if card.stems]
+        self._threads, self._ended = threads, threading.Event()
+        self._speeds: dict[str, float] = {}
+        self._choices = [
+            Choice(
+                card.name,
+                card.summary,
+                (*card.stems, card.residual),
+                card.licence,
+                quality_of(card),
+                str(card.metrics.get("data", "")),
+            )
+            for card in cards
+        ]
+        self._choices.sort(key=lambda choice: -(choice.quality or 0))
+        self._thread = threading.Thread(target=self._measure, name="speeds", daemon=True)
+
+    def listed(self) -> list[dict[str, Any]]:
+        """All of them, as JSON types; whoever asks first starts measuring their speed."""
+        if self._thread.ident is None:
+            self._thread.start()
+        return [
+            choice.to_dict() | {"speed": self._speeds.get(choice.name)} for choice in self._choices
+        ]
+
+    def close(self) -> None:
+        """Stop measuring."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _measure(self) -> None:
+        noise = np.random.default_rng(0).uniform(-0.3, 0.3, (2, _SECONDS * _RATE))
+        sound: Float32 = noise.astype(np.float32)
+        for choice in self._choices:
+            if self._ended.is_set():
+                return
+            try:
+                separator = load_separator(
+                    choice.name, sample_rate=_RATE, n_channels=2, threads=self._threads
+                )
+            except IsoldeError:
+                continue  # it will say so when it is chosen
+            began = time.perf_counter()
+            for block in blocks_of(sound):
+                separator.feed(block)
+            separator.flush()
+            self._speeds[choice.name] = round(_SECONDS / (time.perf_counter() - began), 1)

@@ -1,0 +1,187 @@
+"""Files to take home: stems, the mix as faded, phrases and labels; each is made once and whole."""
+
+import secrets
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from isolde.activity import cut_phrases, find_segments
+from isolde.audio import CONTAINERS, AudioWriter, subtype_for
+from isolde.core.errors import InputError
+from isolde.core.stage import BLOCK, Float32
+from isolde.separation.phrases import FADE
+from isolde.separation.phrases import RULE as PHRASE_RULE
+from isolde.studio.separation import voice_of
+from isolde.studio.song import READY, Song
+
+MAX_GAIN = 4.0
+
+MAX_FILES = 6
+"""Files of one song that are kept for another download."""
+
+
+def check_ready(song: Song) -> None:
+    """Refuse a song that is not separated yet.
+
+    Raises:
+        InputError: when it is not.
+    """
+    if song.state != READY:
+        raise InputError(f"{song.name}: is not separated yet: wait until it is ready")
+
+
+def file_of(song: Song, what: str, container: str, gains: Mapping[str, float]) -> tuple[Path, str]:
+    """A file of a song, made if it is not there yet.
+
+    Args:
+        song: That is separated.
+        what: A stem, "mix", "stems" or "phrases"; the last two give a zip.
+        container: Of the audio, one of `audio.CONTAINERS`.
+        gains: Factor of each stem, for "mix".
+
+    Returns:
+        the file, and a name to suggest for it.
+
+    Raises:
+        AudioError: when the disk is full.
+        InputError: when the song is not ready, or something unknown is asked for.
+    """
+    check_ready(song)
+    if container not in CONTAINERS:
+        raise InputError(f"format '{container}' is unknown: take one of {', '.join(CONTAINERS)}")
+    if what not in (*song.stems, "mix", "stems", "phrases"):
+        raise InputError(f"there is no '{what}': take {', '.join(song.stems)}, mix, stems, phrases")
+    suffix = "zip" if what in ("stems", "phrases") else container
+    faded = sorted(gains.items()) if what == "mix" else ()
+    key = f"{what}.{container}.{faded}"
+    with song.lock:
+        if key not in song.files:
+            while len(song.files) >= MAX_FILES:
+                song.files.pop(next(iter(song.files))).unlink(missing_ok=True)
+            path = song.folder / f"{secrets.token_hex(4)}.{suffix}"
+            _make(song, what, container, dict(gains), path)
+            song.files[key] = path
+    return song.files[key], f"{song.track} - {what}.{suffix}"
+
+
+def gains_of(song: Song, values: Mapping[str, str]) -> dict[str, float]:
+    """The factor of each stem from levels in dB; 1 where none is given, 0 for "off".
+
+    Args:
+        song: That has the stems.
+        values: Level of a stem in dB, or "off".
+
+    Raises:
+        InputError: when a level is no number or above 12 dB.
+    """
+    gains = dict.fromkeys(song.stems, 1.0)
+    for stem in song.stems:
+        text = values.get(stem, "0")
+        try:
+            gains[stem] = 0.0 if text == "off" else 10 ** (float(text) / 20)
+        except (ValueError, OverflowError):
+            raise InputError(f"{stem}={text}: give a level in dB, or off") from None
+        if not 0 <= gains[stem] <= MAX_GAIN:
+            raise InputError(f"{stem}={text}: give at most 12 dB")
+    return gains
+
+
+def mixed(song: Song, gains: Mapping[str, float]) -> Iterator[Float32]:
+    """The stems times their gains, in blocks (n_channels, n)."""
+    for start in range(0, song.n_ready, BLOCK):
+        parts: list[Float32] = [
+            song.spools[stem].samples(start, start + BLOCK) * gain
+            for stem, gain in gains.items()
+            if gain
+        ]
+        n = min(BLOCK, song.n_ready - start)
+        yield sum(parts[1:], parts[0]) if parts else _silence(song, n)
+
+
+def keep_stems(song: Song, folder: Path) -> None:
+    """Write the stems as wav where `isolde separate` would, or beside what is there already.
+
+    Raises:
+        AudioError: when they cannot be written.
+    """
+    target, number = folder / song.track, 2
+    while target.exists():
+        target, number = folder / f"{song.track} {number}", number + 1
+    for stem in song.stems:
+        _write(song, target / f"{stem}.wav", "wav", {stem: 1.0})
+
+
+def _silence(song: Song, n: int) -> Float32:
+    block: Float32 = song.spools[song.stems[0]].samples(0, n) * 0
+    return block
+
+
+def _make(song: Song, what: str, container: str, gains: dict[str, float], path: Path) -> None:
+    if what == "mix":
+        _write(song, path, container, gains)
+    elif what == "stems":
+        with _packed(path) as pack:
+            for stem in song.stems:
+                file = path.with_name(f"packed.{container}")
+                _write(song, file, container, {stem: 1.0})
+                pack.write(file, f"{song.track}/{stem}.{container}")
+                file.unlink()
+    elif what == "phrases":
+        _write_phrases(song, container, path)
+    else:
+        _write(song, path, container, {what: 1.0})
+
+
+def _packed(path: Path) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)
+
+
+def _write(song: Song, path: Path, container: str, gains: Mapping[str, float]) -> None:
+    info = song.info
+    with AudioWriter(
+        path,
+        sample_rate=info.sample_rate,
+        n_channels=info.n_channels,
+        subtype=subtype_for(container, like=info),
+        tags=info.tags,
+        clip="clip",
+        container=container,
+        overwrite=True,
+    ) as writer:
+        for block in mixed(song, gains):
+            writer.write(block)
+
+
+def _write_phrases(song: Song, container: str, path: Path) -> None:
+    activity = song.activity()
+    segments = find_segments(
+        activity.probabilities, activity.frame_seconds, seconds=activity.seconds, rule=PHRASE_RULE
+    )
+    if not segments:
+        raise InputError(f"{song.name}: nobody was heard to sing: there are no phrases")
+    voice = path.with_name("voice.wav")
+    folder = path.with_name("phrases")
+    with AudioWriter(
+        voice,
+        sample_rate=song.info.sample_rate,
+        n_channels=song.info.n_channels,
+        subtype="FLOAT",
+        overwrite=True,
+    ) as writer:
+        for block in mixed(song, {voice_of(song.stems): 1.0}):
+            writer.write(block)
+    phrases = cut_phrases(
+        voice,
+        segments,
+        folder,
+        suffix=f".{container}",
+        subtype=subtype_for(container, like=song.info),
+        fade=FADE,
+        overwrite=True,
+    )
+    voice.unlink()
+    with _packed(path) as pack:
+        for phrase in phrases:
+            pack.write(phrase.path, f"{song.track}/{phrase.path.name}")
+            phrase.path.unlink()
+    folder.rmdir()

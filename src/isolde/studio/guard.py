@@ -1,0 +1,130 @@
+"""Who may ask: this computer's own page with the token, and nobody else; it answers no question.
+
+A page of another site that the browser has open can send requests to a local server too, and a
+name of that site can be made to point here. Therefore every request needs a Host that is ours, an
+Origin that is ours where the browser tells one, and a session: the cookie that opening the address
+with the token gives, or the token itself (`Authorization: Bearer`), for scripts.
+"""
+
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from http.cookies import SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs
+
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+SCRIPTS = "scripts"
+"""The session of those who send the token itself."""
+
+MAX_SESSIONS = 256
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self' 'wasm-unsafe-eval'",  # the stretching library is WebAssembly
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "worker-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class Guard:
+    """An ASGI application around another one."""
+
+    def __init__(self, app: App, *, token: str, hosts: Iterable[str], port: int) -> None:
+        """Guard an application.
+
+        Args:
+            app: What answers those who may ask; it finds the session in scope["session"].
+            token: That opens a session.
+            hosts: Names and addresses under which the server is reached.
+            port: That it listens on.
+        """
+        self._app, self._token = app, token
+        names = [f"[{host}]" if ":" in host else host for host in hosts]
+        self._hosts = {f"{name}:{port}" for name in names} | (set(names) if port == 80 else set())
+        self._cookie = f"isolde-{port}"  # browsers do not keep the cookies of ports apart
+        self._sessions: dict[str, None] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or refuse."""
+        if scope["type"] != "http":
+            return
+
+        async def send_guarded(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                extra = [(k.lower().encode(), v.encode()) for k, v in HEADERS.items()]
+                message["headers"] = [*message.get("headers", []), *extra]
+            await send(message)
+
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        answer = self._refusal(headers) or self._entry(scope)
+        if answer is None:
+            session = self._session(headers)
+            if session is not None:
+                scope["session"] = session
+                await self._app(scope, receive, send_guarded)
+                return
+            answer = _refuse(401, "this page has no session: open the address in the terminal")
+        await answer(scope, receive, send_guarded)
+
+    def _refusal(self, headers: dict[str, str]) -> Response | None:
+        host = headers.get("host", "").lower()
+        if host not in self._hosts:
+            return _refuse(421, f"'{host[:80]}' is not a name of this server")
+        origin = headers.get("origin")
+        if origin is not None and origin.lower() != f"http://{host}":
+            return _refuse(403, "other sites may not ask")
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            return _refuse(403, "other sites may not ask")
+        return None
+
+    def _entry(self, scope: Scope) -> Response | None:
+        """The way in: the address with the token, which gives a cookie and goes from the bar."""
+        given = parse_qs(scope["query_string"].decode("latin-1")).get("token")
+        if scope["path"] != "/" or scope["method"] != "GET" or given is None:
+            return None
+        if not self._is_token(given[0]):
+            return _refuse(403, "the token is another server's: open the address in the terminal")
+        session = secrets.token_urlsafe(24)
+        while len(self._sessions) >= MAX_SESSIONS:
+            self._sessions.pop(next(iter(self._sessions)))
+        self._sessions[session] = None
+        answer = RedirectResponse("/", status_code=303)
+        answer.set_cookie(self._cookie, session, httponly=True, samesite="strict", path="/")
+        return answer
+
+    def _session(self, headers: dict[str, str]) -> str | None:
+        given = headers.get("authorization", "")
+        if given.startswith("Bearer ") and self._is_token(given.removeprefix("Bearer ")):
+            return SCRIPTS
+        cookie = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
+        return cookie.value if cookie is not None and cookie.value in self._sessions else None
+
+    def _is_token(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode(), self._token.encode())
+
+
+def _refuse(status: int, why: str) -> Response:
+    return JSONResponse({"error": why}, status_code=status)

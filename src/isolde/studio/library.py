@@ -1,0 +1,216 @@
+"""The songs of all sessions and the folder that keeps them; what it cannot keep it refuses.
+
+The folder is a temporary one of this process. It goes when the library closes; what a process left
+that was killed goes when the next one starts.
+"""
+
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from isolde.audio import AudioReader, AudioWriter
+from isolde.audio.demo import read_demo
+from isolde.audio.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from isolde.core.errors import InputError, IsoldeError
+from isolde.separation.load import stems_of
+from isolde.separation.settings import SeparationSettings
+from isolde.studio.engine import Engine
+from isolde.studio.exports import keep_stems
+from isolde.studio.song import FAILED, Song, display_name
+from isolde.studio.spool import SAMPLE_BYTES
+
+PREFIX = "isolde-studio-"
+MAX_SONGS = 64
+"""Songs of one session at a time."""
+
+SPARE_BYTES = 200_000_000
+"""Room that must stay on the disk."""
+
+DEMO_NAME = "isolde demo.wav"
+
+
+class NoSuchSongError(InputError):
+    """There is no song of that id in the session."""
+
+
+class Library:
+    """Songs by session and id."""
+
+    def __init__(self, *, keep: Path | None = None) -> None:
+        """Make the folder and start the engine.
+
+        Args:
+            keep: Folder that gets the stems of every song that is separated; None: nothing stays.
+        """
+        sweep(Path(tempfile.gettempdir()))
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._held = _held(self.folder / "lock")
+        self._keep = keep
+        self._songs: dict[str, Song] = {}
+        self._lock = threading.Lock()
+        self.engine = Engine(done=self._finished)
+
+    def songs(self, session: str) -> list[Song]:
+        """The songs that a session may read, in the order in which they came."""
+        with self._lock:
+            return [song for song in self._songs.values() if song.session in ("", session)]
+
+    def song(self, session: str, song_id: str) -> Song:
+        """One of them.
+
+        Raises:
+            NoSuchSongError: when there is none of that id, or it is another session's.
+        """
+        song = self._songs.get(song_id)
+        if song is None or song.session not in ("", session):
+            raise NoSuchSongError("there is no such song: it was removed, or is another session's")
+        return song
+
+    def upload_path(self, name: str) -> Path:
+        """A new file for what is uploaded under a name, of which only a known suffix is kept."""
+        suffix = Path(display_name(name)).suffix.lower()
+        suffix = suffix if suffix in (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES) else ""
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        return folder / f"source{suffix}"
+
+    def add(self, source: Path, *, name: str, session: str, settings: SeparationSettings) -> Song:
+        """Open a song and let it wait for the engine.
+
+        Args:
+            source: A file; one below the library's folder is deleted with the song.
+            name: To be shown.
+            session: That brought it.
+            settings: How it is separated.
+
+        Raises:
+            InputError: when the file is no audio, there is no such model, too many songs are open,
+                the disk has no room, or a setting is bad.
+        """
+        name = display_name(name)
+        own = source.parent if source.is_relative_to(self.folder) else None
+        folder = own or Path(tempfile.mkdtemp(dir=self.folder))
+        try:
+            if len(self.songs(session)) >= MAX_SONGS:
+                raise InputError(f"{MAX_SONGS} songs are open: remove some first")
+            stems = stems_of(settings.model)
+            with AudioReader(source) as reader:
+                info = reader.info
+            self._check_room(info.seconds or 0, info.sample_rate * info.n_channels * len(stems))
+        except IsoldeError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise InputError(str(error).replace(str(source), name)) from None
+        song = Song(session, name, source, folder, info, settings, stems)
+        song.n_samples = info.n_samples
+        with self._lock:
+            self._songs[song.id] = song
+        self.engine.put(song)
+        return song
+
+    def add_demo(self, *, session: str, settings: SeparationSettings) -> Song:
+        """The song that the package ships.
+
+        Raises:
+            AudioError: the installation lacks it.
+            InputError: see `add`.
+        """
+        stems, rate = read_demo()
+        mixture = np.sum(list(stems.values()), axis=0).astype(np.float32)
+        path = self.upload_path(DEMO_NAME)
+        with AudioWriter(
+            path, sample_rate=rate, n_channels=2, subtype="FLOAT", tags={"title": "isolde demo"}
+        ) as writer:
+            writer.write(mixture)
+        return self.add(path, name=DEMO_NAME, session=session, settings=settings)
+
+    def add_again(self, song: Song, *, session: str, settings: SeparationSettings) -> Song:
+        """The same song once more, with other settings, as a new one.
+
+        Raises:
+            InputError: see `add`.
+        """
+        source = song.source
+        if source.is_relative_to(self.folder):
+            path = self.upload_path(source.name)
+            path.hardlink_to(source)
+            source = path
+        return self.add(source, name=song.name, session=session, settings=settings)
+
+    def remove(self, song: Song) -> None:
+        """Forget a song and delete what is kept of it."""
+        with self._lock:
+            self._songs.pop(song.id, None)
+        self.engine.drop(song)
+
+    def state(self, session: str) -> dict[str, int]:
+        """The version of each song of a session by its id."""
+        return {song.id: song.version for song in self.songs(session)}
+
+    def close(self) -> None:
+        """Stop the engine and delete everything that was kept."""
+        self.engine.close()
+        for song in list(self._songs.values()):
+            self.remove(song)
+        if self._held is not None:
+            self._held.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def check_upload(self, n_bytes: int) -> None:
+        """Refuse what the disk cannot take.
+
+        Raises:
+            InputError: when there is no room for so much.
+        """
+        self._check_room(1.0, n_bytes // SAMPLE_BYTES)
+
+    def _check_room(self, seconds: float, samples_per_second: int) -> None:
+        need = int(seconds * samples_per_second * SAMPLE_BYTES)
+        free = shutil.disk_usage(self.folder).free
+        if need + SPARE_BYTES > free:
+            raise InputError(
+                f"the song needs {need / 1e9:.1f} GB on the disk of {self.folder.parent}, which "
+                f"has {free / 1e9:.1f}: make room, or set TMPDIR to another folder"
+            )
+
+    def _finished(self, song: Song) -> None:
+        """Keep the stems of a song where that was asked for."""
+        if self._keep is None:
+            return
+        try:
+            keep_stems(song, self._keep)
+        except IsoldeError as error:
+            song.state, song.error = FAILED, str(error)
+            song.version += 1
+
+
+def sweep(folder: Path) -> None:
+    """Delete what earlier processes left that were killed; those that still run are spared."""
+    for left in folder.glob(f"{PREFIX}*"):
+        lock = left / "lock"
+        if not lock.is_file():
+            continue
+        held = _held(lock)
+        if held is not None:
+            held.close()
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _held(path: Path) -> IO[Any] | None:
+    """The open lock file, held until it is closed; None when another process holds it."""
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system: nothing is swept there
+        return None
+    try:
+        file = path.open("ab")
+    except OSError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file

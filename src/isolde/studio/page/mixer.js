@@ -1,0 +1,134 @@
+// Faders, mute, solo and the crossfade: from what is set to a gain for each stem.
+
+import { decibels, make, named } from "./text.js";
+
+const UNITY = 80; // where on a fader's 0 to 100 the song's own level is
+const COLOURS = { vocals: "--voice", accompaniment: "--band", drums: "--band", bass: "--fourth", other: "--third" };
+
+const gainAt = (place) => (place / UNITY) ** 2;
+const placeOf = (gain) => Math.min(100, Math.sqrt(gain) * UNITY);
+
+export class Mixer {
+  stems = [];
+  faders = [];
+  cross = 0;
+  #changed;
+  #slider = document.getElementById("cross");
+
+  constructor(changed) {
+    this.#changed = changed;
+    this.#slider.oninput = () => this.setCross(Number(this.#slider.value));
+    this.#slider.ondblclick = () => this.setCross(0);
+  }
+
+  /** Show a fader for each stem; what is set stays where the stems are the same. */
+  open(stems) {
+    if (stems.join() === this.stems.join()) return this.#apply();
+    this.stems = stems;
+    this.faders = stems.map((stem, i) => this.#fader(stem, i));
+    document.getElementById("faders").replaceChildren(...this.faders.map((fader) => fader.row));
+    this.#apply();
+  }
+
+  get voice() {
+    return Math.max(0, this.stems.indexOf("vocals"));
+  }
+
+  /** The factor of each stem. */
+  get gains() {
+    const solo = this.faders.some((fader) => fader.solo);
+    return this.faders.map((fader, i) => {
+      if (fader.mute || (solo && !fader.solo)) return 0;
+      return fader.gain * Math.min(1, i === this.voice ? 1 + this.cross : 1 - this.cross);
+    });
+  }
+
+  /** The same as the server reads it, for a download. */
+  get levels() {
+    const gains = this.gains;
+    return Object.fromEntries(this.stems.map((stem, i) => [stem, gains[i] > 0 ? (20 * Math.log10(gains[i])).toFixed(3) : "off"]));
+  }
+
+  get neutral() {
+    return this.gains.every((gain) => gain === 1);
+  }
+
+  setCross(value) {
+    this.cross = Math.abs(value) < 0.03 ? 0 : value;
+    this.#apply();
+  }
+
+  setGain(i, gain) {
+    this.faders[i].gain = Math.abs(gain - 1) < 0.012 ? 1 : gain;
+    this.#apply();
+  }
+
+  mute(i) {
+    this.faders[i].mute = !this.faders[i].mute;
+    this.#apply();
+  }
+
+  /** Only this stem, or all again. */
+  only(i) {
+    if (!this.faders[i]) return;
+    const was = this.faders[i].solo;
+    this.faders.forEach((fader) => (fader.solo = false));
+    this.faders[i].solo = !was;
+    this.#apply();
+  }
+
+  reset() {
+    this.cross = 0;
+    this.faders.forEach((fader) => Object.assign(fader, { gain: 1, mute: false, solo: false }));
+    this.#apply();
+  }
+
+  meters(level) {
+    this.faders.forEach((fader, i) => {
+      const db = 20 * Math.log10(Math.max(1e-4, level(i)));
+      const now = Math.max(0, 1 + db / 54);
+      fader.shown = Math.max(now, fader.shown - 0.02);
+      const scale = fader.shown.toFixed(3);
+      if (fader.scale !== scale) fader.bar.style.transform = `scaleX(${(fader.scale = scale)})`;
+    });
+  }
+
+  #fader(stem, i) {
+    const name = named(stem);
+    const slider = make("input", { type: "range", min: 0, max: 100, step: 0.5, value: UNITY });
+    slider.setAttribute("aria-label", `Level of ${name}`);
+    slider.oninput = () => this.setGain(i, gainAt(Number(slider.value)));
+    slider.ondblclick = () => this.setGain(i, 1);
+    const mute = make("button", { textContent: "M", title: `Mute ${name}`, onclick: () => this.mute(i) });
+    const solo = make("button", { textContent: "S", title: `Only ${name}` });
+    solo.onclick = () => ((this.faders[i].solo = !this.faders[i].solo), this.#apply());
+    mute.setAttribute("aria-label", `Mute ${name}`);
+    solo.setAttribute("aria-label", `Only ${name}`);
+    const [bar, told] = [make("div"), make("output")];
+    const row = make("div", { className: "fader" },
+      make("b", {}, make("i"), name),
+      make("div", { className: "switches" }, mute, solo),
+      make("div", { className: "slide" }, slider, make("div", { className: "meter" }, bar)),
+      told);
+    row.style.setProperty("--colour", `var(${COLOURS[stem] ?? "--band"})`);
+    return { row, slider, bar, told, muteButton: mute, soloButton: solo, gain: 1, mute: false, solo: false, shown: 0, scale: "" };
+  }
+
+  #apply() {
+    const gains = this.gains;
+    this.#slider.value = this.cross;
+    const side = this.cross === 0 ? "the song itself" : `${Math.round(100 * Math.abs(this.cross))} % ${this.cross < 0 ? "karaoke" : "a cappella"}`;
+    this.#slider.setAttribute("aria-valuetext", side);
+    this.faders.forEach((fader, i) => {
+      const place = placeOf(fader.gain);
+      fader.slider.value = place;
+      fader.slider.style.setProperty("--fill", `${place}%`);
+      fader.slider.setAttribute("aria-valuetext", decibels(fader.gain));
+      fader.muteButton.setAttribute("aria-pressed", fader.mute);
+      fader.soloButton.setAttribute("aria-pressed", fader.solo);
+      fader.row.classList.toggle("silent", gains[i] === 0);
+      fader.told.textContent = decibels(gains[i]);
+    });
+    this.#changed(gains);
+  }
+}

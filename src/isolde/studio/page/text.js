@@ -1,0 +1,28 @@
+// Numbers as people read them.
+
+export function clock(seconds, digits = 0) {
+  const unit = 10 ** digits;
+  const whole = Math.floor(Math.max(0, seconds) * unit + 1e-6);
+  const [h, m] = [Math.floor(whole / unit / 3600), Math.floor(whole / unit / 60) % 60];
+  const s = ((whole / unit) % 60).toFixed(digits).padStart(digits ? 3 + digits : 2, "0");
+  return h ? `${h}:${String(m).padStart(2, "0")}:${s}` : `${m}:${s}`;
+}
+
+export function decibels(gain) {
+  if (gain <= 0) return "off";
+  const db = 20 * Math.log10(gain);
+  return `${db > 0.05 ? "+" : db < -0.05 ? "−" : ""}${Math.abs(db).toFixed(1)} dB`;
+}
+
+export const times = (factor) => `${factor >= 10 ? Math.round(factor) : factor.toFixed(1)} × real time`;
+
+export function named(stem) {
+  return stem.charAt(0).toUpperCase() + stem.slice(1);
+}
+
+/** An element with properties and children; text is never markup. */
+export function make(tag, values = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), values);
+  element.append(...children);
+  return element;
+}

@@ -1,0 +1,161 @@
+"""What the page draws of a song, as columns of bytes at several scales; it chooses no colour.
+
+Sound becomes columns of levels on a logarithmic frequency axis, as `isolde look` draws them, and
+columns of peaks. A column of scale 0 spans two frames (23 ms at 44.1 kHz); one of scale k is made
+of 4^k of them: levels by their mean power, peaks by the highest.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from isolde.core.errors import InputError
+from isolde.core.log_frequency import HIGHEST_HZ, LOWEST_HZ, log_rows, looking_grid
+from isolde.core.spectrum import Analysis
+from isolde.core.stage import Float32
+from isolde.studio.spool import Spool
+
+ROWS = 224
+TILE_COLUMNS = 256
+FRAMES = 2
+"""Frames in a column of scale 0."""
+
+SCALE_STEP = 4
+SCALES = 5
+LOWEST_DB, HIGHEST_DB = -100.0, 0.0
+"""Levels of the bytes 0 and 255, of a full-scale sine."""
+
+_POWERS = (10 ** (np.linspace(LOWEST_DB, HIGHEST_DB, 256) / 10)).astype(np.float32)
+
+
+def column_samples(sample_rate: int) -> int:
+    """Samples that a column of scale 0 spans."""
+    return FRAMES * looking_grid(sample_rate).hop
+
+
+def check_scale(scale: int) -> int:
+    """The scale.
+
+    Raises:
+        InputError: when there is none of that number.
+    """
+    if not 0 <= scale < SCALES:
+        raise InputError(f"scale {scale}: give 0 to {SCALES - 1}")
+    return scale
+
+
+def level_bytes(power: Float32) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+    """Power relative to a full-scale sine as bytes, LOWEST_DB to HIGHEST_DB."""
+    level = 10 * np.log10(np.maximum(power, 1e-14))
+    share = (level - LOWEST_DB) / (HIGHEST_DB - LOWEST_DB)
+    return np.round(255 * np.clip(share, 0, 1)).astype(np.uint8)
+
+
+class LevelColumns:
+    """The spectrogram of a sound, while it comes."""
+
+    def __init__(self, path: Path, *, sample_rate: int, n_channels: int) -> None:
+        """Start empty.
+
+        Args:
+            path: of the file that keeps the columns.
+            sample_rate: of the sound in Hz.
+            n_channels: of the sound.
+        """
+        grid = looking_grid(sample_rate)
+        self._analysis = Analysis(grid, n_channels)
+        top = min(HIGHEST_HZ, sample_rate / 2)
+        self._rows = log_rows(sample_rate / grid.n_fft, grid.n_bins, LOWEST_HZ, top, ROWS)
+        self._held = np.zeros((0, ROWS), np.float32)
+        self._spool = Spool(path)
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of scale 0 so far."""
+        return self._spool.n_bytes // ROWS
+
+    def feed(self, block: Float32) -> None:
+        """Take samples (n_channels, n) in [-1, 1]."""
+        self._put(self._analysis.feed(block))
+
+    def flush(self) -> None:
+        """End the sound."""
+        self._put(self._analysis.flush())
+        if len(self._held):
+            self._spool.append(level_bytes(self._held.mean(axis=0)).tobytes())
+            self._held = self._held[:0]
+
+    def tile(self, scale: int, index: int) -> bytes:
+        """The columns [index, index + 1) * TILE_COLUMNS of a scale, as far as they are there.
+
+        Each is ROWS bytes, the lowest frequency first.
+        """
+        span = SCALE_STEP ** check_scale(scale)
+        width = TILE_COLUMNS * span * ROWS
+        levels = np.frombuffer(self._spool.read(index * width, (index + 1) * width), np.uint8)
+        if scale == 0 or not levels.size:
+            return levels.tobytes()
+        columns = levels.reshape(-1, ROWS)
+        starts = np.arange(0, len(columns), span)
+        sums = np.add.reduceat(_POWERS[columns], starts, axis=0)
+        counts = np.diff([*starts, len(columns)])[:, None]
+        return level_bytes((sums / counts).astype(np.float32)).tobytes()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._spool.close()
+
+    def _put(self, spectra: np.ndarray) -> None:
+        power = (spectra.real**2 + spectra.imag**2).mean(axis=0) @ self._rows.T
+        held = np.concatenate([self._held, power])
+        n = len(held) // FRAMES
+        pairs = held[: n * FRAMES].reshape(n, FRAMES, ROWS).mean(axis=1)
+        self._spool.append(level_bytes(pairs).tobytes())
+        self._held = held[n * FRAMES :]
+
+
+class PeakColumns:
+    """The highest magnitudes of several sounds side by side, while they come."""
+
+    def __init__(self, path: Path, *, span: int, n_sounds: int) -> None:
+        """Start empty.
+
+        Args:
+            path: of the file that keeps the columns.
+            span: samples of a column of scale 0.
+            n_sounds: that are fed together.
+        """
+        self._span, self._n = span, n_sounds
+        self._held = np.zeros((n_sounds, 0), np.float32)
+        self._spool = Spool(path)
+
+    def feed(self, *sounds: Float32) -> None:
+        """Take samples (n_channels, n) of each sound, all of the same length."""
+        highest = np.stack([np.abs(sound).max(axis=0) for sound in sounds])
+        held = np.concatenate([self._held, highest], axis=1)
+        n = held.shape[1] // self._span
+        self._put(held[:, : n * self._span].reshape(self._n, n, self._span).max(axis=2))
+        self._held = held[:, n * self._span :]
+
+    def flush(self) -> None:
+        """End the sounds."""
+        if self._held.shape[1]:
+            self._put(self._held.max(axis=1, keepdims=True))
+            self._held = self._held[:, :0]
+
+    def columns(self, scale: int, start: int) -> bytes:
+        """The columns of a scale from `start` on: a byte for each sound, 255 is full scale."""
+        span = SCALE_STEP ** check_scale(scale)
+        data = self._spool.read(start * span * self._n, self._spool.n_bytes)
+        peaks = np.frombuffer(data, np.uint8).reshape(-1, self._n)
+        if not len(peaks):
+            return b""
+        pooled = np.maximum.reduceat(peaks, np.arange(0, len(peaks), span), axis=0)
+        return pooled.astype(np.uint8).tobytes()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._spool.close()
+
+    def _put(self, peaks: Float32) -> None:
+        self._spool.append(np.round(255 * np.minimum(peaks.T, 1)).astype(np.uint8).tobytes())

@@ -1,0 +1,352 @@
+"""What the server answers: songs, samples, pictures, times and files; it decides nothing of them.
+
+Each route is also one that a script can use (docs/guide/studio.md).
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from isolde import __version__
+from isolde.activity import FORMATS, render
+from isolde.audio import CONTAINERS
+from isolde.core.errors import InputError, IsoldeError
+from isolde.core.log_frequency import HIGHEST_HZ, LOWEST_HZ
+from isolde.separation import SeparationSettings
+from isolde.studio.choices import Choices
+from isolde.studio.exports import file_of, gains_of
+from isolde.studio.library import Library, NoSuchSongError
+from isolde.studio.picture import (
+    HIGHEST_DB,
+    LOWEST_DB,
+    ROWS,
+    SCALE_STEP,
+    SCALES,
+    TILE_COLUMNS,
+    column_samples,
+)
+from isolde.studio.song import Song
+from isolde.studio.spool import SAMPLE_BYTES
+
+MAX_RANGE = 1 << 23
+"""Bytes of samples in one answer."""
+
+POLL_SECONDS, BEAT_SECONDS = 0.05, 15.0
+
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
+
+
+class Studio:
+    """The routes around a library."""
+
+    def __init__(
+        self,
+        library: Library,
+        choices: Choices,
+        *,
+        settings: SeparationSettings,
+        max_upload: int,
+        stopping: Callable[[], bool],
+    ) -> None:
+        """Bind the routes to what they speak of.
+
+        Args:
+            library: Of songs.
+            choices: Of models.
+            settings: How songs are separated that say nothing else.
+            max_upload: Bytes of a song at most.
+            stopping: Whether the server is about to end.
+        """
+        self._library, self._choices = library, choices
+        self._settings = settings
+        self._max_upload, self._stopping = max_upload, stopping
+        root = Path(str(files("isolde"))) / "studio" / "page"
+        self._page = {
+            path.relative_to(root).as_posix(): path
+            for path in root.rglob("*")
+            if path.suffix in _TYPES
+        }
+
+    def app(self) -> Starlette:
+        """The application."""
+        song = "/songs/{song}"
+        routes = [
+            Route("/", self.page),
+            Route("/page/{name:path}", self.page),
+            Route("/about", self.about),
+            Route("/events", self.events),
+            Route("/songs", self.list_songs, methods=["GET"]),
+            Route("/songs", self.add_song, methods=["POST"]),
+            Route(song, self.show_song, methods=["GET"]),
+            Route(song, self.remove_song, methods=["DELETE"]),
+            Route(f"{song}/again", self.add_again, methods=["POST"]),
+            Route(f"{song}/first", self.prefer_song, methods=["POST"]),
+            Route(f"{song}/stems/{{stem}}", self.stem),
+            Route(f"{song}/tiles/{{layer}}/{{scale:int}}/{{index:int}}", self.tile),
+            Route(f"{song}/peaks/{{scale:int}}", self.peaks),
+            Route(f"{song}/activity", self.activity),
+            Route(f"{song}/files/{{name}}", self.file),
+        ]
+        handlers: dict[Any, Any] = {IsoldeError: _explain, OSError: _explain}
+        return Starlette(routes=routes, exception_handlers=handlers)
+
+    async def page(self, request: Request) -> Response:
+        """The page and its parts."""
+        path = self._page.get(request.path_params.get("name", "index.html"))
+        if path is None:
+            return JSONResponse({"error": "there is no such page"}, status_code=404)
+        return FileResponse(path, media_type=_TYPES[path.suffix])
+
+    async def about(self, request: Request) -> Response:
+        """What the page has to know: models, formats, the pictures' axes."""
+        return JSONResponse(
+            {
+                "version": __version__,
+                "models": self._choices.listed(),
+                "model": self._settings.model,
+                "strength": self._settings.strength,
+                "containers": list(CONTAINERS),
+                "labels": list(FORMATS),
+                "max_upload": self._max_upload,
+                "picture": {
+                    "rows": ROWS,
+                    "columns": TILE_COLUMNS,
+                    "scales": SCALES,
+                    "scale_step": SCALE_STEP,
+                    "decibels": [LOWEST_DB, HIGHEST_DB],
+                    "hertz": [LOWEST_HZ, HIGHEST_HZ],
+                },
+            }
+        )
+
+    async def list_songs(self, request: Request) -> Response:
+        """The songs of the session."""
+        return JSONResponse([_told(song) for song in self._library.songs(_session(request))])
+
+    async def add_song(self, request: Request) -> Response:
+        """A song: the request's body; with `demo`, the one that the package ships."""
+        session, settings = _session(request), _settings(request, self._settings)
+        add: Callable[[], Song]
+        if "demo" in request.query_params:
+            add = partial(self._library.add_demo, session=session, settings=settings)
+        else:
+            name = request.query_params.get("name", "song")
+            path = await self._receive(request, name)
+            add = partial(self._library.add, path, name=name, session=session, settings=settings)
+        return JSONResponse(_told(await run_in_threadpool(add)), status_code=201)
+
+    async def add_again(self, request: Request) -> Response:
+        """The same song with another model or strength, as a new song."""
+        song = self._song(request)
+        settings = _settings(request, song.settings)
+        add = partial(self._library.add_again, song, session=_session(request), settings=settings)
+        return JSONResponse(_told(await run_in_threadpool(add)), status_code=201)
+
+    async def show_song(self, request: Request) -> Response:
+        """How far a song is."""
+        return JSONResponse(_told(self._song(request)))
+
+    async def remove_song(self, request: Request) -> Response:
+        """Delete a song and all that is kept of it."""
+        await run_in_threadpool(self._library.remove, self._song(request))
+        return Response(status_code=204)
+
+    async def prefer_song(self, request: Request) -> Response:
+        """Separate this song before all others."""
+        self._library.engine.prefer(self._song(request))
+        return Response(status_code=204)
+
+    async def stem(self, request: Request) -> Response:
+        """Samples of a stem, float32 little-endian, channels side by side: a range as far as ready.
+
+        With a Range of bytes the answer is 206, or 416 while nothing of it is there yet.
+        """
+        song = self._song(request)
+        stem = request.path_params["stem"]
+        if stem not in song.stems:
+            raise NoSuchSongError(f"there is no stem '{stem}': take {', '.join(song.stems)}")
+        spool = song.spools.get(stem)
+        step = SAMPLE_BYTES * song.info.n_channels
+        ready = song.n_ready * step
+        total = "*" if song.n_samples is None else str(song.n_samples * step)
+        asked = re.fullmatch(
+            r"bytes=(\d{1,18})-(\d{0,18})", request.headers.get("range", "bytes=0-")
+        )
+        if asked is None:
+            return JSONResponse({"error": "give one range of bytes"}, status_code=400)
+        start = int(asked[1])
+        stop = min(int(asked[2]) + 1 if asked[2] else ready, ready, start + MAX_RANGE)
+        if spool is None or start >= stop:
+            headers = {"Content-Range": f"bytes */{total}", "X-Ready-Bytes": str(ready)}
+            return Response(status_code=416, headers=headers)
+        data = await run_in_threadpool(spool.read, start, stop)
+        headers = {
+            "Accept-Ranges": "bytes",
+            "Content-Range": f"bytes {start}-{start + len(data) - 1}/{total}",
+            "X-Ready-Bytes": str(ready),
+        }
+        return Response(data, 206, headers, media_type="application/octet-stream")
+
+    async def tile(self, request: Request) -> Response:
+        """A piece of a spectrogram: columns of bytes, as far as they are there."""
+        song, at = self._song(request), request.path_params
+        columns = song.levels.get(at["layer"])
+        if columns is None:
+            return Response(b"", media_type="application/octet-stream")
+        data = await run_in_threadpool(columns.tile, at["scale"], at["index"])
+        return Response(data, media_type="application/octet-stream")
+
+    async def peaks(self, request: Request) -> Response:
+        """Peaks of mixture and vocals, a byte each for every column, from one column on."""
+        song = self._song(request)
+        start = _number(request.query_params, "from", 0)
+        if song.peaks is None or not 0 <= start < 1e12:
+            return Response(b"", media_type="application/octet-stream")
+        data = await run_in_threadpool(song.peaks.columns, request.path_params["scale"], int(start))
+        return Response(data, media_type="application/octet-stream")
+
+    async def activity(self, request: Request) -> Response:
+        """Where somebody sings: segments so far; with `format`, a file of labels."""
+        song = self._song(request)
+        format_ = request.query_params.get("format")
+        if format_ is None:
+            found = [[s.start, s.end, round(s.probability, 3)] for s in list(song.segments)]
+            return JSONResponse({"segments": found, "complete": song.state == "ready"})
+        text = await run_in_threadpool(lambda: render(song.activity(), format_, track=song.track))
+        name = f"{song.track}{FORMATS[format_][0]}"
+        return Response(text, media_type="text/plain", headers=_attachment(name))
+
+    async def file(self, request: Request) -> Response:
+        """A file to take home: `{stem, mix, stems or phrases}.{format}`."""
+        song = self._song(request)
+        what, _, container = request.path_params["name"].rpartition(".")
+        gains = gains_of(song, request.query_params)
+        path, name = await run_in_threadpool(file_of, song, what, container, gains)
+        return FileResponse(path, media_type="application/octet-stream", headers=_attachment(name))
+
+    async def events(self, request: Request) -> Response:
+        """Server-sent events: each song whenever it changes, and the ids of those that went."""
+        return StreamingResponse(
+            self._news(_session(request)),
+            headers={"Connection": "close"},  # so that the server can end when the news do
+            media_type="text/event-stream",
+        )
+
+    async def _news(self, session: str) -> AsyncIterator[str]:
+        seen: dict[str, int] = {}
+        quiet = 0.0
+        yield "retry: 1000\n\n"
+        while not self._stopping():
+            songs = self._library.songs(session)
+            changed = [song for song in songs if seen.get(song.id) != song.version]
+            gone = seen.keys() - {song.id for song in songs}
+            for song in changed:
+                seen[song.id] = song.version
+                yield _event("song", _told(song))
+            for song_id in gone:
+                del seen[song_id]
+                yield _event("gone", {"id": song_id})
+            quiet = 0.0 if changed or gone else quiet + POLL_SECONDS
+            if quiet >= BEAT_SECONDS:
+                quiet = 0.0
+                yield ": still here\n\n"
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _receive(self, request: Request, name: str) -> Path:
+        """The body as a file; nothing is left of one that is too large or that breaks off."""
+        declared = request.headers.get("content-length", "")
+        if declared.isdigit():
+            self._check_size(int(declared))
+            self._library.check_upload(int(declared))
+        path = self._library.upload_path(name)
+        n_bytes = 0
+        try:
+            with path.open("xb") as file:
+                async for piece in request.stream():
+                    n_bytes += len(piece)
+                    self._check_size(n_bytes)
+                    file.write(piece)
+        except BaseException as error:
+            path.unlink(missing_ok=True)
+            path.parent.rmdir()
+            if isinstance(error, ClientDisconnect):
+                raise InputError("the upload broke off") from None
+            raise
+        return path
+
+    def _check_size(self, n_bytes: int) -> None:
+        if n_bytes > self._max_upload:
+            raise TooLargeError(
+                f"the file is larger than {self._max_upload / 1e9:g} GB: start with --max-upload"
+            )
+
+    def _song(self, request: Request) -> Song:
+        return self._library.song(_session(request), request.path_params["song"])
+
+
+class TooLargeError(InputError):
+    """More is sent than the server takes."""
+
+
+def _session(request: Request) -> str:
+    return str(request.scope["session"])
+
+
+def _settings(request: Request, default: SeparationSettings) -> SeparationSettings:
+    """The settings that a request asks for, the others as they are."""
+    query = request.query_params
+    strength = _number(query, "strength", default.strength)
+    return replace(default, model=query.get("model", default.model), strength=strength)
+
+
+def _told(song: Song) -> dict[str, Any]:
+    return song.to_dict() | {"column_samples": column_samples(song.info.sample_rate)}
+
+
+def _event(kind: str, values: dict[str, Any]) -> str:
+    return f"event: {kind}\ndata: {json.dumps(values)}\n\n"
+
+
+def _number(query: Any, name: str, default: float) -> float:
+    try:
+        return float(query.get(name, default))
+    except ValueError:
+        raise InputError(f"{name}={query.get(name)}: give a number") from None
+
+
+def _attachment(name: str) -> dict[str, str]:
+    """The header that suggests a name; RFC 6266's form for all that is not ASCII."""
+    from urllib.parse import quote
+
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
+
+
+async def _explain(request: Request, error: Exception) -> Response:
+    """An error in the words of the command."""
+    status = 422
+    if isinstance(error, NoSuchSongError):
+        status = 404
+    elif isinstance(error, TooLargeError):
+        status = 413
+    elif isinstance(error, OSError) and not isinstance(error, IsoldeError):
+        return JSONResponse({"error": f"the disk: {error.strerror or error}"}, status_code=507)
+    return JSONResponse({"error": str(error)}, status_code=status)

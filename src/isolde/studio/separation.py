@@ -1,0 +1,94 @@
+"""A song through the engine a block at a time, into files that the page reads; it waits for none.
+
+The blocks are those of `isolde separate`, and so are the samples that come out.
+"""
+
+import time
+from collections.abc import Generator
+
+import numpy as np
+
+from isolde.activity import ActivityDetector, Segmenter
+from isolde.audio import AudioReader
+from isolde.core.stage import Float32
+from isolde.separation.files import BLOCK_SAMPLES
+from isolde.separation.load import make_separator
+from isolde.studio.picture import LevelColumns, PeakColumns, column_samples
+from isolde.studio.song import READY, SEPARATING, Song
+from isolde.studio.spool import StemSpool
+
+LAYERS = ("mixture", "vocals")
+
+
+def voice_of(stems: tuple[str, ...]) -> str:
+    """The stem that pictures show beside the mixture."""
+    return "vocals" if "vocals" in stems else stems[0]
+
+
+def separate_in_steps(song: Song) -> Generator[None, None, None]:
+    """Separate a song, a block for each step of the iterator.
+
+    Args:
+        song: gets the stems, pictures and times.
+
+    Raises:
+        AudioError: when the file is damaged or the disk is full.
+        InputError: when a setting is out of range.
+        ModelError: when there is no such model.
+    """
+    began = time.perf_counter()
+    info = song.info
+    rate, n_channels = info.sample_rate, info.n_channels
+    with AudioReader(song.source, block_samples=BLOCK_SAMPLES) as reader:
+        separator = make_separator(song.settings, sample_rate=rate, n_channels=n_channels)
+        detector = ActivityDetector(
+            sample_rate=rate, n_channels=n_channels, threads=song.settings.n_threads
+        )
+        segmenter = Segmenter(detector.frame_seconds)
+        song.folder.mkdir(exist_ok=True)
+        song.levels = {
+            layer: LevelColumns(
+                song.folder / f"{layer}.levels", sample_rate=rate, n_channels=n_channels
+            )
+            for layer in LAYERS
+        }
+        peaks = PeakColumns(song.folder / "peaks", span=column_samples(rate), n_sounds=len(LAYERS))
+        song.peaks = peaks
+        song.spools = {
+            stem: StemSpool(song.folder / f"{number}.f32", n_channels=n_channels)
+            for number, stem in enumerate(separator.stems)
+        }
+        song.n_samples = reader.n_samples
+        song.state = SEPARATING
+
+        def keep(stems: dict[str, Float32]) -> None:
+            for stem, spool in song.spools.items():
+                spool.put(stems[stem])
+            mixture: Float32 = np.sum(list(stems.values()), axis=0, dtype=np.float32)
+            sounds = {"mixture": mixture, "vocals": stems[voice_of(separator.stems)]}
+            for layer, columns in song.levels.items():
+                columns.feed(sounds[layer])
+            peaks.feed(*(sounds[layer] for layer in LAYERS))
+
+        n_samples = 0
+        for block in reader:
+            n_samples += block.shape[1]
+            keep(separator.feed(block))
+            heard = detector.feed(block)
+            song.hear(heard)
+            song.segments += segmenter.feed(heard)
+            song.elapsed += time.perf_counter() - began
+            song.version += 1
+            yield
+            began = time.perf_counter()
+        keep(separator.flush())
+        song.hear(detector.flush())
+        for columns in song.levels.values():
+            columns.flush()
+        peaks.flush()
+        song.n_samples = n_samples
+        song.warnings = [note.replace(str(song.source), song.name) for note in reader.notes()]
+    song.elapsed += time.perf_counter() - began
+    song.state = READY
+    song.segments = list(song.activity().segments)
+    song.version += 1

@@ -1,0 +1,142 @@
+"""The server from its settings to Ctrl-C, which leaves nothing behind; it answers no request."""
+
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from isolde.core.errors import AudioError, InputError, IsoldeError, MissingExtraError
+from isolde.separation import SeparationSettings
+from isolde.separation.load import stems_of
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PORT = 8710
+"""Where the page is if nobody else is there."""
+
+
+@dataclass(frozen=True)
+class StudioSettings:
+    """How the studio is served.
+
+    Attributes:
+        separation: How songs are separated that choose nothing else.
+        host: Address to listen on.
+        port: To listen on; 0: PORT, or any when it is taken.
+        keep: Folder that gets the stems of every song; None: nothing stays.
+        max_upload: Bytes of a song at most.
+    """
+
+    separation: SeparationSettings = field(default_factory=SeparationSettings)
+    host: str = LOOPBACK[0]
+    port: int = 0
+    keep: Path | None = None
+    max_upload: int = 4_000_000_000
+
+
+def serve(
+    settings: StudioSettings,
+    songs: Sequence[Path] = (),
+    *,
+    opened: Callable[[str], None],
+) -> None:
+    """Serve the page until somebody interrupts; then delete what was kept.
+
+    Args:
+        settings: See `StudioSettings`.
+        songs: To begin with.
+        opened: Called with the address, token and all, once it can be opened.
+
+    Raises:
+        AudioError: when the port is taken or a song cannot be read.
+        InputError: when a setting cannot be used.
+        MissingExtraError: when the extra "studio" is not installed.
+        ModelError: when there is no such model.
+    """
+    try:
+        import starlette
+        import uvicorn
+    except ImportError:
+        raise MissingExtraError("starlette", extra="studio", purpose="the studio") from None
+    del starlette
+    from isolde.studio.choices import Choices
+    from isolde.studio.guard import Guard
+    from isolde.studio.library import Library
+    from isolde.studio.routes import Studio
+
+    stems_of(settings.separation.model)
+    if settings.max_upload < 1:
+        raise InputError(f"uploads of {settings.max_upload} bytes: give 1 or more")
+    listener = _listen(settings.host, settings.port)
+    host, port = listener.getsockname()[:2]
+    token = secrets.token_urlsafe(24)
+    library = choices = None
+    try:
+        library = Library(keep=settings.keep)
+        choices = Choices(threads=settings.separation.n_threads)
+        for path in songs:
+            library.add(path, name=path.name, session="", settings=settings.separation)
+        studio = Studio(
+            library,
+            choices,
+            settings=settings.separation,
+            max_upload=settings.max_upload,
+            stopping=lambda: server.should_exit,
+        )
+        names = [settings.host, host, *LOOPBACK]
+        config = uvicorn.Config(
+            Guard(studio.app(), token=token, hosts=names, port=port),
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            http="h11",
+            ws="none",
+            loop="asyncio",
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+        server = uvicorn.Server(config)
+        shown = "localhost" if host in ("0.0.0.0", "::") else settings.host
+        opened(f"http://{shown}:{port}/?token={token}")
+        signal.signal(signal.SIGTERM, _end)
+        try:
+            server.run(sockets=[listener])
+        except KeyboardInterrupt:
+            pass
+    finally:
+        listener.close()
+        if choices is not None:
+            choices.close()
+        if library is not None:
+            library.close()
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """End by an exception, so that what was kept is deleted."""
+    sys.exit(128 + number)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        AudioError: when the port is taken or the address is not this computer's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for wanted in [port] if port else [PORT, 0]:
+        try:
+            return socket.create_server((host, wanted), family=family)
+        except OSError as error:
+            if wanted:
+                failed: IsoldeError = AudioError(
+                    f"{host}:{wanted}: cannot listen there ({error.strerror or error}): "
+                    "give another --port or --host"
+                )
+                if not port:
+                    continue
+                raise failed from None
+            raise AudioError(f"{host}: cannot listen there ({error.strerror or error})") from None
+    raise AssertionError("unreachable")

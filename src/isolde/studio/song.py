@@ -1,0 +1,152 @@
+"""A song of the page: its name, how far it is, and what is kept of it; it separates nothing."""
+
+import re
+import secrets
+import shutil
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isolde.activity import FRAME_SECONDS, Activity, Segment, SegmentRule, find_segments
+from isolde.audio import AudioInfo
+from isolde.core.stage import Float32
+from isolde.separation import SeparationSettings
+from isolde.studio.picture import LevelColumns, PeakColumns
+from isolde.studio.spool import StemSpool
+
+NAME_LENGTH = 200
+
+WAITING, SEPARATING, READY, FAILED = "waiting", "separating", "ready", "failed"
+
+
+def display_name(name: str) -> str:
+    """A name that somebody gave, fit to be shown and to be suggested for a download.
+
+    It is one line without control characters, separators of folders or quotes; it is never the
+    name of a file on this computer.
+    """
+    last = re.split(r"[/\\]", name)[-1]
+    clean = "".join(c for c in last if c.isprintable() and c not in '"<>|:*?').strip(" .")
+    return clean[:NAME_LENGTH] or "song"
+
+
+@dataclass(eq=False)
+class Song:
+    """One song of one session.
+
+    Attributes:
+        id: random; whoever knows it and belongs to the session may read the song.
+        session: that brought it; "" for songs of the command line, which all may read.
+        name: to be shown.
+        source: the file that is read; it is deleted with the song if it lies in `folder`.
+        folder: of everything that is kept.
+        info: of the source.
+        settings: how it is separated.
+        stems: that the model gives, the residual last.
+        state: WAITING, SEPARATING, READY or FAILED.
+        error: why it failed.
+        n_samples: per channel; None until somebody knows.
+        elapsed: seconds of work so far.
+        warnings: one line each.
+        version: grows with every change.
+    """
+
+    session: str
+    name: str
+    source: Path
+    folder: Path
+    info: AudioInfo
+    settings: SeparationSettings
+    stems: tuple[str, ...]
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    state: str = WAITING
+    error: str = ""
+    n_samples: int | None = None
+    elapsed: float = 0.0
+    warnings: list[str] = field(default_factory=list)
+    version: int = 0
+    spools: dict[str, StemSpool] = field(default_factory=dict)
+    levels: dict[str, LevelColumns] = field(default_factory=dict)
+    peaks: PeakColumns | None = None
+    segments: list[Segment] = field(default_factory=list)
+    files: dict[str, Path] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    _probabilities: list[Float32] = field(default_factory=list)
+
+    @property
+    def track(self) -> str:
+        """The name without the suffix of a file."""
+        return Path(self.name).stem or self.name
+
+    @property
+    def n_ready(self) -> int:
+        """Samples per channel that every stem has."""
+        return min((spool.n_samples for spool in self.spools.values()), default=0)
+
+    @property
+    def seconds(self) -> float | None:
+        """Length: exact where `n_samples` is known, else as the file claims, else None."""
+        if self.n_samples is not None:
+            return self.n_samples / self.info.sample_rate
+        return self.info.seconds
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of audio for each second of work."""
+        return self.n_ready / self.info.sample_rate / self.elapsed if self.elapsed else 0.0
+
+    def hear(self, probabilities: Float32) -> None:
+        """Append probabilities (n_frames,) that somebody sings."""
+        self._probabilities.append(probabilities)
+
+    def activity(self, rule: SegmentRule | None = None) -> Activity:
+        """Where somebody sings, as far as it is known.
+
+        Args:
+            rule: when singing starts and stops; None: the detector's own.
+        """
+        heard = np.concatenate([np.zeros(0, np.float32), *self._probabilities])
+        seconds = self.n_ready / self.info.sample_rate
+        if self.state == READY and self.seconds is not None:
+            seconds = self.seconds
+        segments = find_segments(heard, FRAME_SECONDS, seconds=seconds, rule=rule)
+        return Activity(heard, FRAME_SECONDS, segments, seconds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        rate, seconds, factor = self.info.sample_rate, self.seconds, self.real_time_factor
+        ready = self.n_ready / rate
+        left = (seconds - ready) / factor if seconds and factor else None
+        return {
+            "id": self.id,
+            "name": self.name,
+            "title": self.info.tags.get("title", ""),
+            "artist": self.info.tags.get("artist", ""),
+            "state": self.state,
+            "error": self.error,
+            "model": self.settings.model,
+            "strength": self.settings.strength,
+            "stems": list(self.stems),
+            "sample_rate": rate,
+            "n_channels": self.info.n_channels,
+            "container": self.info.container,
+            "n_samples": self.n_samples,
+            "n_ready": self.n_ready,
+            "seconds": seconds,
+            "ready_seconds": round(ready, 3),
+            "elapsed": round(self.elapsed, 3),
+            "real_time_factor": round(factor, 2),
+            "seconds_left": None if left is None else round(max(0.0, left), 1),
+            "n_segments": len(self.segments),
+            "warnings": self.warnings,
+        }
+
+    def close(self) -> None:
+        """Let go of all files and delete what was kept."""
+        for kept in (*self.spools.values(), *self.levels.values(), self.peaks):
+            if kept is not None:
+                kept.close()
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,205 @@
+"""The routes: what comes out is what the commands give, and nothing that is refused stays."""
+
+import io
+import json
+import socket
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from studio_server import Studio, serving
+
+from conftest import noise
+from isolde.activity import find_activity, render
+from isolde.separation import FileSettings, Song, separate_file
+
+RATE = 44_100
+SECONDS = 4.0
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    yield from serving(tmp_path_factory.mktemp("studio"))
+
+
+@pytest.fixture(scope="module")
+def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four seconds of noise with a tone that comes and goes, 16 bit stereo."""
+    path = tmp_path_factory.mktemp("song") / "Lied: №1.wav".replace(":", "")
+    time = np.arange(round(SECONDS * RATE)) / RATE
+    tone = 0.3 * np.sin(2 * np.pi * 440 * time) * (np.sin(np.pi * time) > 0)
+    soundfile.write(path, (noise(2, len(time), peak=0.1) + tone).T, RATE, subtype="PCM_16")
+    return path
+
+
+@pytest.fixture(scope="module")
+def ready(studio: Studio, song: Path) -> dict[str, object]:
+    """The song on the server, separated."""
+    got = studio.ask("/songs?name=Lied.wav", "POST", song.read_bytes())
+    assert got.status == 201, got.body
+    told = got.json()
+    assert told["stems"] == ["vocals", "accompaniment"]
+    return studio.wait(told["id"])
+
+
+@pytest.fixture(scope="module")
+def command(song: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that `isolde separate` writes."""
+    folder = tmp_path_factory.mktemp("command")
+    separate_file(Song(song, "Lied"), FileSettings(output=folder))
+    return folder / "Lied"
+
+
+def stem(studio: Studio, song_id: object, name: str) -> np.ndarray:
+    got = studio.ask(f"/songs/{song_id}/stems/{name}")
+    assert got.status == 206
+    return np.frombuffer(got.body, "<f4").reshape(-1, 2)
+
+
+def test_a_song_is_told_whole(ready: dict[str, object]):
+    assert ready["state"] == "ready"
+    assert ready["n_samples"] == ready["n_ready"] == round(SECONDS * RATE)
+    assert ready["seconds"] == pytest.approx(SECONDS)
+    assert ready["seconds_left"] == 0
+    assert 0 < float(str(ready["elapsed"])) < 120
+
+
+@pytest.mark.parametrize("name", ["vocals", "accompaniment"])
+def test_a_download_is_the_commands_file_to_the_byte(
+    studio: Studio, ready: dict[str, object], command: Path, name: str
+):
+    got = studio.ask(f"/songs/{ready['id']}/files/{name}.wav")
+    assert got.status == 200
+    assert f"Lied%20-%20{name}.wav" in got.headers["content-disposition"]
+    assert got.body == (command / f"{name}.wav").read_bytes()
+
+
+def test_all_stems_come_in_one_zip(studio: Studio, ready: dict[str, object], command: Path):
+    got = studio.ask(f"/songs/{ready['id']}/files/stems.wav")
+    with zipfile.ZipFile(io.BytesIO(got.body)) as pack:
+        assert sorted(pack.namelist()) == ["Lied/accompaniment.wav", "Lied/vocals.wav"]
+        assert pack.read("Lied/vocals.wav") == (command / "vocals.wav").read_bytes()
+
+
+def test_the_stems_sum_to_the_song(studio: Studio, ready: dict[str, object], song: Path):
+    mixture, _ = soundfile.read(song, dtype="float32")
+    both = stem(studio, ready["id"], "vocals") + stem(studio, ready["id"], "accompaniment")
+    assert np.max(np.abs(both - mixture)) < 1e-6
+    got = studio.ask(f"/songs/{ready['id']}/files/mix.wav")
+    faded, _ = soundfile.read(io.BytesIO(got.body), dtype="float32")
+    assert np.max(np.abs(faded - mixture)) <= 1.01 / 32768
+
+
+def test_the_mix_is_as_faded(studio: Studio, ready: dict[str, object]):
+    got = studio.ask(f"/songs/{ready['id']}/files/mix.wav?vocals=-6.0206&accompaniment=off")
+    faded, _ = soundfile.read(io.BytesIO(got.body), dtype="float32")
+    vocals = stem(studio, ready["id"], "vocals")
+    assert np.max(np.abs(faded - vocals / 2)) <= 1.01 / 32768
+
+
+def test_ranges_of_bytes_are_ranges_of_samples(studio: Studio, ready: dict[str, object]):
+    whole = studio.ask(f"/songs/{ready['id']}/stems/vocals").body
+    total = round(SECONDS * RATE) * 8
+    assert len(whole) == total
+    got = studio.ask(f"/songs/{ready['id']}/stems/vocals", Range="bytes=8000-15999")
+    assert (got.status, got.body) == (206, whole[8000:16000])
+    assert got.headers["content-range"] == f"bytes 8000-15999/{total}"
+    behind = studio.ask(f"/songs/{ready['id']}/stems/vocals", Range=f"bytes={total}-")
+    assert (behind.status, behind.headers["x-ready-bytes"]) == (416, str(total))
+    assert studio.ask(f"/songs/{ready['id']}/stems/vocals", Range="bytes=-5").status == 400
+
+
+@pytest.mark.parametrize("format_", ["lrc", "srt", "audacity", "json"])
+def test_labels_are_those_of_the_command(
+    studio: Studio, ready: dict[str, object], song: Path, format_: str
+):
+    got = studio.ask(f"/songs/{ready['id']}/activity?format={format_}")
+    found = find_activity(song, threads=1)
+    if format_ != "json":
+        assert got.body.decode() == render(found, format_, track="Lied")
+    else:
+        told = json.loads(got.body)
+        assert len(told["probabilities"]) == len(found.probabilities)
+        assert np.max(np.abs(np.array(told["probabilities"]) - found.probabilities)) < 2e-3
+
+
+def test_a_tone_lies_in_its_row_of_the_picture(studio: Studio, ready: dict[str, object]):
+    told = studio.ask("/about").json()["picture"]
+    data = studio.ask(f"/songs/{ready['id']}/tiles/mixture/0/0").body
+    columns = np.frombuffer(data, np.uint8).reshape(-1, told["rows"])
+    assert len(columns) == pytest.approx(SECONDS * RATE / 1024, abs=2)
+    low, high = told["hertz"]
+    row = (told["rows"] - 1) * np.log(440 / low) / np.log(high / low)
+    assert columns[5:35].mean(axis=0).argmax() == pytest.approx(row, abs=1)
+    level = np.interp(columns[20].max(), [0, 255], told["decibels"])
+    assert level == pytest.approx(20 * np.log10(0.3), abs=1.5)
+
+
+def test_the_news_tell_of_every_song(studio: Studio, ready: dict[str, object]):
+    with socket.create_connection(("127.0.0.1", studio.port), timeout=10) as line:
+        line.sendall(
+            f"GET /events HTTP/1.1\r\nHost: 127.0.0.1:{studio.port}\r\n"
+            f"Authorization: Bearer {studio.token}\r\n\r\n".encode()
+        )
+        seen = b""
+        while b'"state": "ready"' not in seen:
+            seen += line.recv(65536)
+    assert b"text/event-stream" in seen
+    assert str(ready["id"]).encode() in seen
+
+
+def test_another_model_is_another_song_of_the_same_source(studio: Studio, ready: dict[str, object]):
+    got = studio.ask(f"/songs/{ready['id']}/again?model=vocals-live&strength=2", "POST")
+    again = studio.wait(got.json()["id"])
+    assert (again["state"], again["model"], again["strength"]) == ("ready", "vocals-live", 2)
+    assert np.any(stem(studio, again["id"], "vocals") != stem(studio, ready["id"], "vocals"))
+    assert studio.ask(f"/songs/{again['id']}", "DELETE").status == 204
+    assert studio.ask(f"/songs/{again['id']}").status == 404
+    assert studio.ask(f"/songs/{ready['id']}/stems/vocals").status == 206
+
+
+def test_a_damaged_file_is_refused_in_the_commands_words(studio: Studio):
+    before = studio.ask("/songs").json()
+    got = studio.ask("/songs?name=notes.pdf", "POST", b"%PDF-1.7 no sound" * 99)
+    assert got.status == 422
+    assert got.json()["error"].startswith("notes.pdf: ")
+    assert str(studio.folder) not in got.json()["error"]
+    assert studio.ask("/songs").json() == before
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/songs?demo&model=none", "model 'none' is not known"),
+        ("/songs?demo&strength=0", "strength"),
+        ("/songs?demo&strength=x", "strength=x"),
+        ("/songs?demo&strength=nan", "nan"),
+    ],
+)
+def test_bad_settings_are_refused_in_words(studio: Studio, path: str, words: str):
+    got = studio.ask(path, "POST")
+    assert got.status == 422
+    assert words in got.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("files/vocals.exe", "format 'exe'"),
+        ("files/nobody.wav", "no 'nobody'"),
+        ("files/mix.wav?vocals=loud", "vocals=loud"),
+        ("files/mix.wav?vocals=60", "12 dB"),
+        ("files/mix.wav?vocals=nan", "vocals=nan"),
+        ("activity?format=doc", "format 'doc'"),
+        ("tiles/mixture/9/0", "scale 9"),
+    ],
+)
+def test_what_a_song_has_not_is_refused_in_words(
+    studio: Studio, ready: dict[str, object], path: str, words: str
+):
+    got = studio.ask(f"/songs/{ready['id']}/{path}")
+    assert got.status == 422
+    assert words in got.json()["error"]

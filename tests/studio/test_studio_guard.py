@@ -1,0 +1,203 @@
+"""Attacks: by other sites, other sessions, names, sizes, and by ending in the middle."""
+
+import io
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from studio_server import Studio, kept_in, serving, start
+
+DEMO = "/songs?demo"
+INSIDE = ("", "/stems/vocals", "/tiles/mixture/0/0", "/peaks/0", "/activity", "/files/mix.wav")
+ESCAPES = ("..%2f..%2f..%2fescaped.wav", "%2fetc%2fescaped.wav", "..%5cescaped.wav", "a%00b", ".")
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    yield from serving(tmp_path_factory.mktemp("studio"), "--max-upload", "0.02")
+
+
+def test_without_a_session_there_is_nothing(studio: Studio):
+    for path in ("/", "/page/main.js", "/songs", "/events", "/about", "/songs/x/stems/vocals"):
+        assert studio.ask(path, bare=True).status == 401, path
+    assert studio.ask(DEMO, "POST", bare=True).status == 401
+    assert studio.ask("/songs", bare=True, Authorization="Bearer wrong").status == 401
+    assert studio.ask("/?token=wrong", bare=True).status == 403
+    assert studio.ask("/songs", bare=True, Cookie=f"isolde-{studio.port}=guess").status == 401
+
+
+def test_the_token_gives_a_cookie_that_scripts_and_sites_cannot_use(studio: Studio):
+    got = studio.ask(f"/?token={studio.token}", bare=True)
+    cookie = got.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert studio.token not in got.headers["location"]
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example:{port}", "localhost:1", "", "[::1]"]
+)
+def test_a_name_that_was_made_to_point_here_is_refused(studio: Studio, host: str):
+    got = studio.ask("/songs", Host=host.format(port=studio.port))
+    assert got.status == 421
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "file://"])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_other_sites_are_refused(studio: Studio, origin: str, method: str):
+    got = studio.ask("/songs/x", method, Origin=origin)
+    assert got.status == 403
+    assert not [name for name in got.headers if name.startswith("access-control")]
+    assert studio.ask("/songs", Sec_Fetch_Site="cross-site").status == 403
+    assert studio.ask("/songs", Sec_Fetch_Site="same-site").status == 403
+
+
+def test_its_own_page_is_not(studio: Studio):
+    origin = f"http://127.0.0.1:{studio.port}"
+    assert studio.ask("/songs", Origin=origin, Sec_Fetch_Site="same-origin").status == 200
+
+
+def test_every_answer_forbids_what_the_page_does_not_need(studio: Studio):
+    for path in ("/", "/songs", "/nothing", "/page/vendor/SignalsmithStretch.mjs"):
+        headers = studio.ask(path).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src 'self' 'wasm-unsafe-eval';" in policy
+        assert "unsafe-inline" not in policy and "http" not in policy and "*" not in policy
+        assert headers["cache-control"] == "no-store"
+        assert headers["x-content-type-options"] == "nosniff"
+    assert studio.ask("/", "OPTIONS").status == 405
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/page/../server.py",
+        "/page/%2e%2e/server.py",
+        "/page/..%2fserver.py",
+        "/page//etc/passwd",
+        "/page/vendor/../../guard.py",
+        "/songs/..%2f..%2fetc/stems/vocals",
+        "/songs/x/stems/..%2flock",
+    ],
+)
+def test_a_path_leads_nowhere_else(studio: Studio, path: str):
+    got = studio.ask(path)
+    assert got.status == 404
+    assert b"def " not in got.body and b"root:" not in got.body
+
+
+def test_a_song_is_its_sessions_alone(studio: Studio):
+    mine, other = studio.cookie(), studio.cookie()
+    song = studio.ask(DEMO, "POST", bare=True, Cookie=mine).json()["id"]
+    assert len(song) >= 20
+    assert studio.ask(f"/songs/{song}", bare=True, Cookie=mine).status == 200
+    for path in INSIDE:
+        assert studio.ask(f"/songs/{song}{path}", bare=True, Cookie=other).status == 404, path
+    for method, path in (("DELETE", ""), ("POST", "/again"), ("POST", "/first")):
+        assert studio.ask(f"/songs/{song}{path}", method, bare=True, Cookie=other).status == 404
+    assert studio.ask("/songs", bare=True, Cookie=other).json() == []
+    assert studio.ask(f"/songs/{song}", "DELETE", bare=True, Cookie=mine).status == 204
+
+
+@pytest.mark.parametrize("name", ESCAPES)
+def test_a_name_is_never_a_path(studio: Studio, name: str):
+    before = {path.name for path in studio.folder.parent.rglob("escaped*")}
+    wav = io.BytesIO()
+    soundfile.write(wav, np.zeros(9), 8000, format="WAV")
+    got = studio.ask(f"/songs?name={name}", "POST", wav.getvalue())
+    assert got.status == 201, got.body
+    told = got.json()
+    assert not set("/\\\0") & set(told["name"])
+    assert {path.name for path in studio.folder.parent.rglob("escaped*")} == before
+    studio.wait(told["id"])
+    assert studio.ask(f"/songs/{told['id']}", "DELETE").status == 204
+
+
+def uploads(studio: Studio) -> list[Path]:
+    return [path for path in studio.folder.rglob("source*") if path.is_file()]
+
+
+def test_too_large_is_refused_before_and_while_it_comes(studio: Studio):
+    before = uploads(studio)
+    with socket.create_connection(("127.0.0.1", studio.port), timeout=10) as line:
+        line.sendall(head(studio, f"Content-Length: {10**12}"))
+        assert b" 413 " in line.recv(4096)
+    with socket.create_connection(("127.0.0.1", studio.port), timeout=10) as line:
+        line.sendall(head(studio, "Transfer-Encoding: chunked"))
+        piece = b"100000\r\n" + bytes(0x100000) + b"\r\n"
+        line.settimeout(10)
+        try:
+            for _ in range(40):
+                line.sendall(piece)
+        except OSError:
+            pass  # it hung up
+        answer = b""
+        try:
+            answer = line.recv(4096)
+        except OSError:
+            pass
+        assert b" 413 " in answer or answer == b""
+    assert settled(studio, before)
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(studio: Studio):
+    before = uploads(studio)
+    with socket.create_connection(("127.0.0.1", studio.port), timeout=10) as line:
+        line.sendall(head(studio, "Content-Length: 1000000") + bytes(5000))
+        time.sleep(0.2)
+    assert settled(studio, before)
+
+
+def head(studio: Studio, *lines: str) -> bytes:
+    first = f"POST /songs?name=x.wav HTTP/1.1\r\nHost: 127.0.0.1:{studio.port}\r\n"
+    own = f"Authorization: Bearer {studio.token}\r\n"
+    return (first + own + "".join(f"{line}\r\n" for line in lines) + "\r\n").encode()
+
+
+def settled(studio: Studio, before: list[Path]) -> bool:
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        if uploads(studio) == before:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_an_interrupted_server_leaves_nothing_in_the_middle_of_a_song(tmp_path: Path):
+    running = start(tmp_path)
+    song = running.ask(DEMO, "POST").json()["id"]
+    running.wait(song, "separating", "ready")
+    line = socket.create_connection(("127.0.0.1", running.port), timeout=10)
+    line.sendall(
+        f"GET /events HTTP/1.1\r\nHost: 127.0.0.1:{running.port}\r\n"
+        f"Authorization: Bearer {running.token}\r\n\r\n".encode()
+    )
+    assert any(tmp_path.rglob("*.f32"))
+    began = time.monotonic()
+    assert running.end(signal.SIGTERM) in (143, -signal.SIGTERM)
+    assert time.monotonic() - began < 10
+    line.close()
+    assert kept_in(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no locks of that kind")
+def test_what_a_killed_server_left_goes_with_the_next(tmp_path: Path):
+    killed = start(tmp_path)
+    song = killed.ask(DEMO, "POST").json()["id"]
+    killed.wait(song, "separating", "ready")
+    killed.end(signal.SIGKILL)
+    (left,) = kept_in(tmp_path)
+    beside = start(tmp_path)
+    assert not left.exists()
+    assert beside.token != killed.token
+    third = start(tmp_path)
+    assert len(kept_in(tmp_path)) == 2, "a server that runs was swept away"
+    assert beside.end() == 0 and third.end() == 0
+    assert kept_in(tmp_path) == []
