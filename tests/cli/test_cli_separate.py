@@ -110,7 +110,14 @@ def test_a_bad_song_does_not_stop_the_batch(isolde: Shell, song: Path, tmp_path:
         (["song.wav", "--name", "{artist}/{stem}.wav"], "artist"),
         (["song.wav", "--name", "{"], "template"),
         (["folder"], "no audio file"),
-        (["song.wav", "song.wav", "x/song.wav"], "both write"),
+        (["song.wav", "x/song.wav", "--name", "{stem}.{ext}"], "both write"),
+        (["song.wav", "--layout", "ours"], "spleeter, demucs, uvr, flat"),
+        (["song.wav", "--start", "1:99"], "'1:99' is no time"),
+        (["-", "song.wav"], "standard input is one song"),
+        (["song.wav", "--clip", "never"], "--clip"),
+        (["song.wav", "--nonesuch"], "--nonesuch"),
+        (["song.wav", "-d", "cuda"], "isolde has no -d"),
+        (["song.wav", "--two-stems", "drums"], "--stem drums"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_code_2(

@@ -47,6 +47,13 @@ class Decoder(Protocol):
         ...
 
 
+def path_for_libsndfile(source: Path | BinaryIO) -> str | bytes | BinaryIO:
+    """Give a path as libsndfile takes it, also one whose bytes are not UTF-8."""
+    if not isinstance(source, Path):
+        return source
+    return os.fsencode(source) if os.name == "posix" else str(source)
+
+
 class _SequentialFile(sf.SoundFile):  # type: ignore[misc]
     """A SoundFile that python-soundfile does not seek in behind our back.
 
@@ -75,7 +82,7 @@ class SoundFileDecoder:
         self.note: str | None = None
         self._name = name
         self._owned: list[BinaryIO] = []
-        self._file = self._open(source if not isinstance(source, Path) else str(source))
+        self._file = self._open(path_for_libsndfile(source))
         if self._file.format == "MP3":
             self._file = self._with_stated_length(source)
         n_samples = int(self._file.frames)
@@ -131,7 +138,7 @@ class SoundFileDecoder:
         for file in self._owned:
             file.close()
 
-    def _open(self, source: str | BinaryIO) -> sf.SoundFile:
+    def _open(self, source: str | bytes | BinaryIO) -> sf.SoundFile:
         """Open with libsndfile, or say that this is not audio."""
         try:
             return _SequentialFile(source, "r")

@@ -24,11 +24,15 @@ TAG_NAMES = (
 """The tags that are copied from file to file; a container that has no place for one drops it."""
 
 AUDIO_SUFFIXES = tuple(
-    ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .m4a .w64 .rf64 .au .caf .aac .wma".split()
+    ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .m4a .w64 .rf64 .au .caf .aac .wma .wave .aifc "
+    ".snd .mp2 .mpga .m4b .alac .mka .spx .wv .ape .tta .tak .mpc .ac3 .eac3 .dts .amr .ra .dsf "
+    ".dff".split()
 )
 """Of files that hold sound alone; the preferred first where one sound is there twice."""
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi")
+VIDEO_SUFFIXES = tuple(
+    ".mp4 .mkv .webm .mov .avi .m4v .mpg .mpeg .ts .flv .ogv .wmv .asf .3gp .3g2 .rm".split()
+)
 """Of files that hold a picture too, mostly."""
 
 BIT_DEPTHS = {"16": "PCM_16", "24": "PCM_24", "32": "PCM_32", "32f": "FLOAT"}

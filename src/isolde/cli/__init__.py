@@ -24,6 +24,8 @@ from isolde.cli import (
     terminal,
     train,
 )
+from isolde.cli.habits import translate
+from isolde.cli.help import command_of
 from isolde.core import parallel
 from isolde.core.atomic import explain
 from isolde.core.errors import IsoldeError
@@ -63,7 +65,9 @@ def main() -> None:
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, parallel.terminate)
     try:
-        code = app(prog_name="isolde", standalone_mode=False)
+        command = command_of(app)
+        arguments = translate(sys.argv[1:], verbs=command.commands)
+        code = command.main(arguments, prog_name="isolde", standalone_mode=False)
         sys.stdout.flush()
     except IsoldeError as error:
         _stop(2, str(error))

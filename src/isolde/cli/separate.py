@@ -1,6 +1,5 @@
 """`isolde separate`: songs in, stems out."""
 
-import json
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -9,11 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from isolde.cli import terminal
+from isolde.cli.clock import seconds
+from isolde.cli.help import examples
+from isolde.core.errors import InputError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from isolde.separation import FileSettings, Separated, Song
+
+
+STDIN = "-"
 
 
 class Clip(StrEnum):
@@ -26,68 +31,121 @@ class Clip(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command("separate")(separate)
+    app.command(
+        "separate",
+        epilog=examples(
+            "isolde separate song.mp3 -o stems # vocals and accompaniment",
+            "isolde separate song.mp3 --stem vocals --format flac",
+            "isolde separate music -o stems --jobs 0 --resume # a folder, on all cores",
+        ),
+    )(separate)
 
 
 def separate(
     songs: Annotated[
         list[str],
-        typer.Argument(metavar="SONG...", help="Files and folders; '-' reads from standard input."),
+        typer.Argument(
+            metavar="SONG...", help="Files and folders of songs; '-' for standard input."
+        ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Folder for the stems; else the current one."),
+        typer.Option("-o", "--output", help="Folder of the stems; else the current one."),
     ] = None,
     stem: Annotated[
-        list[str] | None, typer.Option(help="Only this stem; may be given several times.")
+        list[str] | None,
+        typer.Option(
+            help="Stem to write, several times for several: vocals, accompaniment; drums, bass, "
+            "other with --model stems.",
+            show_default=False,
+        ),
     ] = None,
     model: Annotated[
-        str, typer.Option(help="vocals, stems, open, vocals-live, article, rules, or a path.")
+        str,
+        typer.Option(
+            help="Model: vocals is the best for vocals, vocals-live has the least delay, stems "
+            "gives four stems, open is free for companies, article and rules are the article's; "
+            "or a path. See isolde models."
+        ),
     ] = "vocals",
-    format_: Annotated[str, typer.Option("--format", help="wav, flac, ogg, opus or mp3.")] = "wav",
+    format_: Annotated[
+        str, typer.Option("--format", help="Format of the files: wav, flac, ogg, opus or mp3.")
+    ] = "wav",
     bit_depth: Annotated[
-        str | None, typer.Option(help="16, 24, 32 or 32f (float); else the song's own.")
+        str | None,
+        typer.Option(help="Bits of a sample: 16, 24, 32 or 32f (float); else the song's own."),
     ] = None,
     clip: Annotated[
         Clip, typer.Option(help="Samples beyond full scale: limit and warn, limit, or fail.")
     ] = Clip.warn,
-    mask: Annotated[str, typer.Option(help="soft or binary.")] = "soft",
-    threshold: Annotated[float, typer.Option(help="Of the binary mask.")] = 0.5,
+    mask: Annotated[str, typer.Option(help="Reading of the mask: soft or binary.")] = "soft",
+    threshold: Annotated[float, typer.Option(help="Threshold of the binary mask, 0 to 1.")] = 0.5,
     strength: Annotated[
-        float, typer.Option(help="Of the soft mask: 2 takes more away, 0.5 leaves more.")
+        float,
+        typer.Option(help="Strength of the soft mask: 2 removes more, 0.5 leaves more."),
     ] = 1.0,
     gate: Annotated[
-        bool, typer.Option("--gate", help="Turn the vocals down where nobody sings.")
+        bool, typer.Option("--gate", help="Quieter vocals where nobody sings.")
     ] = False,
     only_vocal_parts: Annotated[
         bool,
         typer.Option(
             "--only-vocal-parts",
-            help="Cut the vocals into phrases, DIR/{track}/vocals/001_0012.341-0015.120.wav "
-            "(seconds of the song); other stems are written, whole, where --stem asks for them.",
+            help="Vocals cut into phrases, DIR/{track}/vocals/001_0012.341-0015.120.wav "
+            "(seconds of the song); other stems, whole, where --stem asks for them.",
         ),
     ] = False,
-    start: Annotated[float, typer.Option(help="In seconds.")] = 0.0,
-    end: Annotated[float | None, typer.Option(help="In seconds; else the song's.")] = None,
-    name: Annotated[str, typer.Option(help="Names of the files.")] = "{track}/{stem}.{ext}",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
-    threads: Annotated[int, typer.Option(min=0, help="For the network; 0: cores, up to 4.")] = 0,
-    jobs: Annotated[
-        int, typer.Option(min=0, help="Songs side by side, in processes; 0: one per core.")
-    ] = 1,
-    scheduler: Annotated[
-        str | None, typer.Option(help="tcp://... of a Dask scheduler, for many machines.")
+    start: Annotated[
+        float, typer.Option(parser=seconds, metavar="TIME", help="Start, like 75 or 1:15.")
+    ] = 0.0,
+    end: Annotated[
+        float | None,
+        typer.Option(parser=seconds, metavar="TIME", help="End, likewise; else the song's."),
     ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Keep a journal, and skip songs that it says are done."),
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="Names as of another program: spleeter ({track}/{stem}.{ext}), demucs "
+            "({model}/{track}/no_vocals.{ext}), uvr ({track}_(Vocals).{ext}) or flat "
+            "({track} ({stem}).{ext})."
+        ),
+    ] = "spleeter",
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Names of your own, from {track}, {stem}, {ext}, {folder} (the song's) and "
+            "{model}, like '{folder}/{track} - {stem}.{ext}'.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Existing files are replaced.")
     ] = False,
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave stems whose files exist as they are.")
+        bool, typer.Option("--skip-existing", help="Stems whose files exist are left as they are.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="A stopped run goes on: a journal in the output folder is kept."
+        ),
+    ] = False,
+    threads: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Number of threads that run the network; 0 for one per core, up to 4."
+        ),
+    ] = 0,
+    jobs: Annotated[
+        int, typer.Option(min=0, help="Number of songs side by side; 0 for one per core.")
+    ] = 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="Address of a Dask scheduler, tcp://..., for several machines."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One line of JSON for each song on standard output.")
+        bool, typer.Option("--json", help="A line of JSON for each song on standard output.")
     ] = False,
 ) -> None:
     """Separate songs into stems: DIR/{track}/vocals.wav and accompaniment.wav.
@@ -113,14 +171,20 @@ def separate(
         clip=clip.value,
         start=start,
         end=end,
+        layout=layout,
         name=name,
         overwrite=overwrite,
     )
-    if songs == ["-"]:
-        _through(settings, quiet=quiet)
-        return
-    found = songs_in(Path(song) for song in songs)
+    found = songs_in((Path(song) for song in songs), settings)
     check_batch(found, settings)
+    if STDIN in songs:
+        if len(songs) > 1 or resume or skip_existing or scheduler is not None:
+            raise InputError(
+                "standard input is one song: give '-' alone, without --resume, --skip-existing "
+                "and --scheduler"
+            )
+        _from_stdin(found[0], settings, quiet=quiet, as_json=as_json)
+        return
     check_output(settings)
     with _bars(quiet) as bars:
         whole = bars.add_task(f"{len(found)} songs", total=len(found), visible=len(found) > 1)
@@ -154,19 +218,27 @@ def separate(
         raise typer.Exit(2)
 
 
-def _through(settings: "FileSettings", *, quiet: bool) -> None:
-    """Standard input to standard output, or to files where a folder is given."""
-    from isolde.separation import separate_stream
+def _from_stdin(song: "Song", settings: "FileSettings", *, quiet: bool, as_json: bool) -> None:
+    """Separate standard input: to standard output, or to files where a folder is given."""
+    from isolde.separation import check_output, separate_file, separate_stream
 
+    source = sys.stdin.buffer
+    if settings.output is not None:
+        check_output(settings)
+        done = separate_file(song, settings, source=source)
+        _tell(song, done, None, quiet=quiet, as_json=as_json)
+        return
+    if as_json:
+        raise InputError("--json and the sound both go to standard output: give a folder with -o")
     if sys.stdout.isatty():
-        raise typer.BadParameter("standard output is a terminal: send it to a file or a pipe")
-    for warning in separate_stream(sys.stdin.buffer, sys.stdout.buffer, settings):
+        raise InputError("standard output is a terminal: send it to a file or a pipe, or give -o")
+    for warning in separate_stream(source, sys.stdout.buffer, settings):
         if not quiet:
             terminal.say(f"isolde: warning: {warning}")
 
 
 def _bars(quiet: bool) -> "Progress":
-    """Progress on standard error, where somebody looks."""
+    """Make bars on standard error, with the time that is left."""
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
     return terminal.bars(
@@ -181,17 +253,17 @@ def _bars(quiet: bool) -> "Progress":
 def _tell(
     song: "Song", done: "Separated | None", error: str | None, *, quiet: bool, as_json: bool
 ) -> None:
-    """Say what became of a song."""
+    """Print what became of a song: paths or JSON, and its warnings or its error."""
     if done is None:
         terminal.say(f"isolde: {error}")
         if as_json:
-            print(json.dumps({"source": str(song.path), "error": error}), flush=True)
+            print(terminal.json_line({"source": str(song.path), "error": error}), flush=True)
         return
     if not quiet:
         for warning in done.warnings:
             terminal.say(f"isolde: warning: {warning}")
     if as_json:
-        print(json.dumps(done.to_dict(), ensure_ascii=False), flush=True)
+        print(terminal.json_line(done.to_dict()), flush=True)
     elif not quiet:
         for path in done.files:
             print(path, flush=True)

@@ -2,9 +2,11 @@
 
 import contextlib
 import io
+import json
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
@@ -33,6 +35,12 @@ def say(line: str) -> None:
 def printable(text: str) -> str:
     """Replace what no terminal shows: the bytes of a file name that are not UTF-8."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def json_line(values: Mapping[str, Any]) -> str:
+    """Write an object as a line of JSON, in ASCII where a name holds bytes that are not UTF-8."""
+    line = json.dumps(values, ensure_ascii=False)
+    return line if printable(line) == line else json.dumps(values)
 
 
 def bars(*columns: "ProgressColumn", quiet: bool = False) -> "Progress":

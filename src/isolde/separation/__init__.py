@@ -3,9 +3,10 @@
 from isolde.separation.batch import separate_songs
 from isolde.separation.files import Separated, separate_file, separate_stream
 from isolde.separation.settings import FileSettings, SeparationSettings
-from isolde.separation.songs import Song, check_batch, check_output, songs_in
+from isolde.separation.songs import STDIN, Song, check_batch, check_output, songs_in
 
 __all__ = [
+    "STDIN",
     "FileSettings",
     "Separated",
     "SeparationSettings",

@@ -90,28 +90,37 @@ class Separated:
 
 
 def separate_file(
-    song: Song, settings: FileSettings, *, progress: Callable[[float], None] | None = None
+    song: Song,
+    settings: FileSettings,
+    *,
+    source: BinaryIO | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Separated:
     """Separate one song into files.
 
     Args:
-        song: the source.
-        settings: see `FileSettings`.
-        progress: called now and then with the share done, in [0, 1].
+        song: Song.
+        settings: How it is separated, and where its stems go.
+        source: Stream to read instead of the song's path.
+        progress: Function called now and then with the share that is done, in [0, 1]; what it
+            raises ends the separation, and no file is left behind.
 
     Raises:
-        AudioError: when it cannot be read or written; nothing is left behind.
-        InputError: when a setting cannot be used.
-        ModelError: when there is no such model.
+        AudioError: The song cannot be read, or its stems not written; nothing is left behind.
+        InputError: A setting cannot be used.
+        ModelError: There is no such model.
     """
     began = time.perf_counter()
     with AudioReader(
-        song.path, start=settings.start, end=settings.end, block_samples=BLOCK_SAMPLES
+        song.path if source is None else source,
+        start=settings.start,
+        end=settings.end,
+        block_samples=BLOCK_SAMPLES,
     ) as reader:
         separator, stems = _separator(reader.info, settings)
         paths = paths_of(song, settings, stems)
         for path in paths.values():
-            if path.exists() and path.samefile(song.path):
+            if source is None and path.exists() and path.samefile(song.path):
                 raise InputError(f"{path}: is the song itself: choose another folder with -o")
         with ExitStack() as open_files:
             sink = None
@@ -130,22 +139,23 @@ def separate_file(
 
 
 def separate_stream(source: BinaryIO, target: BinaryIO, settings: FileSettings) -> list[str]:
-    """Separate audio from a stream into a stream of wav; only one stem fits.
+    """Separate audio from a stream into a stream; only one stem fits.
 
     Args:
-        source: wav of any length, or another format, which is read whole first.
-        target: gets wav.
-        settings: `stems` names the one stem; the first of the model when it is None.
+        source: Stream of wav of any length, or of another format, which is read whole first.
+        target: Stream that gets the stem in the settings' format.
+        settings: How it is separated; `stems` names the one stem, the first of the model when it is
+            None.
 
     Returns:
-        warnings, one line each.
+        Warnings, one line each.
 
     Raises:
-        AudioError: when it cannot be read or written.
-        InputError: when a setting cannot be used.
+        AudioError: The source cannot be read, or the target not written.
+        InputError: A setting cannot be used.
     """
     if settings.phrases:
-        raise InputError("phrases are files, and do not fit into a stream: separate a file")
+        raise InputError("phrases are files, and do not fit into a stream: give a folder with -o")
     with AudioReader(source, start=settings.start, end=settings.end) as reader:
         separator, stems = _separator(reader.info, settings)
         if settings.stems is None:
@@ -156,8 +166,10 @@ def separate_stream(source: BinaryIO, target: BinaryIO, settings: FileSettings) 
             target,
             sample_rate=reader.info.sample_rate,
             n_channels=reader.info.n_channels,
-            subtype=subtype_for("wav", like=reader.info, bit_depth=settings.bit_depth),
+            subtype=subtype_for(settings.container, like=reader.info, bit_depth=settings.bit_depth),
+            tags=reader.info.tags,
             clip=settings.clip,
+            container=settings.container,
         ) as writer:
             _pump(reader, separator, {stems[0]: writer}, None)
         return [*reader.notes(), *_notes([writer])]

@@ -14,8 +14,7 @@ from isolde.core.masks import readout
 from isolde.core.spectrum import SYNTHESES
 from isolde.core.stems import VOCALS
 from isolde.models.catalogue import DEFAULT
-
-TEMPLATE = "{track}/{stem}.{ext}"
+from isolde.separation.names import USUAL
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,8 @@ class FileSettings:
         clip: Policy for samples beyond full scale (see `AudioWriter`).
         start: Time of the first sample in seconds.
         end: Time after the last sample in seconds; None for the end of the song.
-        name: Template of the files' paths below `output`.
+        layout: Layout of the files below `output`, one of `names.LAYOUTS`.
+        name: Template of the files' paths below `output`, instead of the layout's; None for that.
         overwrite: Whether existing files may be replaced.
     """
 
@@ -91,7 +91,8 @@ class FileSettings:
     clip: ClipPolicy = "warn"
     start: float = 0.0
     end: float | None = None
-    name: str = TEMPLATE
+    layout: str = USUAL
+    name: str | None = None
     overwrite: bool = False
 
     def chosen(self, given: Sequence[str]) -> tuple[str, ...]:

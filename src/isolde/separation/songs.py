@@ -4,88 +4,173 @@ Everything that can fail cheaply fails here; it reads no sound.
 """
 
 import os
-import string
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from isolde.audio import subtype_for
 from isolde.audio.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from isolde.core.errors import AudioError, InputError
-from isolde.core.stems import VOCALS
+from isolde.core.stems import ACCOMPANIMENT, PARTS, VOCALS
 from isolde.separation.load import stems_of
+from isolde.separation.names import check_template, fill_template, layout_named, safe_track
 from isolde.separation.settings import FileSettings
+
+STDIN = Path("-")
+_STEMS = (VOCALS, ACCOMPANIMENT, *PARTS)
 
 
 @dataclass(frozen=True)
 class Song:
-    """A file to separate, and the track name under which its stems are written."""
+    """A file to separate, and the name under which its stems are written.
+
+    Attributes:
+        path: Path of the file; "-" for standard input.
+        track: Name of the song, with folders where it was found in some.
+    """
 
     path: Path
     track: str
 
 
-def songs_in(sources: Iterable[Path]) -> list[Song]:
-    """Files as they are, and all audio files in folders, recursively and sorted.
+def songs_in(sources: Iterable[Path], settings: FileSettings | None = None) -> list[Song]:
+    """List the songs to separate: files as they are, folders with all audio files below them.
 
-    A song found in a folder keeps its place below it in its track name.
+    A song found in a folder keeps its place below it in its track name. Songs that would share a
+    name get more of their path, or their ending, into it. A file given twice counts once.
+
+    Args:
+        sources: Paths of files and folders; "-" for standard input.
+        settings: Where the stems go: stems of an earlier run that lie in a scanned folder are no
+            songs.
 
     Raises:
-        InputError: when a folder holds no audio.
+        InputError: A folder holds no audio.
     """
-    songs = []
+    songs: list[Song] = []
     for source in sources:
-        if not source.is_dir():
-            songs.append(Song(source, source.stem))
-            continue
-        inside = sorted(
-            path
-            for path in source.rglob("*")
-            if path.suffix.lower() in (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES)
-            and not path.name.startswith(".")
-        )
-        if not inside:
-            raise InputError(f"{source}: holds no audio file: give another folder, or files")
-        songs += [Song(p, p.relative_to(source).with_suffix("").as_posix()) for p in inside]
+        if source == STDIN:
+            songs.append(Song(source, "stdin"))
+        elif source.is_dir():
+            songs += _below(source, settings or FileSettings())
+        else:
+            songs.append(Song(source, safe_track(source.stem)))
+    return _told_apart(songs)
+
+
+def _below(source: Path, settings: FileSettings) -> list[Song]:
+    """List the songs below a folder, sorted."""
+    output = (settings.output or Path()).resolve()
+    top = source.resolve()
+    inner = output if output != top and output.is_relative_to(top) else None
+    found = [
+        path
+        for path in sorted(source.rglob("*"))
+        if path.suffix.lower() in (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES)
+        and not any(part.startswith(".") for part in path.relative_to(source).parts)
+        and path.is_file()
+        and not (inner is not None and path.resolve().is_relative_to(inner))
+    ]
+    songs = [Song(p, safe_track(p.relative_to(source).with_suffix("").as_posix())) for p in found]
+    written = {
+        path.absolute().with_suffix("")
+        for song in songs
+        for stem in _STEMS
+        for path in paths_of(song, settings, [stem]).values()
+    }
+    songs = [song for song in songs if written.isdisjoint(_places(song.path.absolute()))]
+    if not songs:
+        raise InputError(f"{source}: holds no audio file: give another folder, or files")
     return songs
 
 
+def _places(path: Path) -> list[Path]:
+    """List what a stem of an earlier run would be: the file, or a folder of phrases above it."""
+    return [path.with_suffix(""), *path.parents]
+
+
+def _told_apart(songs: Sequence[Song]) -> list[Song]:
+    """Give songs of one name names that differ, also where capitals do not count."""
+    first: dict[Path, Song] = {}
+    for song in songs:
+        first.setdefault(song.path.resolve() if song.path != STDIN else STDIN, song)
+    groups: dict[str, list[Song]] = defaultdict(list)
+    for song in first.values():
+        groups[song.track.casefold()].append(song)
+    taken = {name for name, group in groups.items() if len(group) == 1}
+    result: dict[Path, str] = {}
+    for group in groups.values():
+        names = _longer(group) if len(group) > 1 else [group[0].track]
+        for song, name in zip(group, names, strict=True):
+            track, number = name, 2
+            while len(group) > 1 and track.casefold() in taken:
+                track, number = f"{name} ({number})", number + 1
+            taken.add(track.casefold())
+            result[song.path] = track
+    return [replace(song, track=result[song.path]) for song in first.values()]
+
+
+def _longer(songs: Sequence[Song]) -> list[str]:
+    """Add as little of the path as tells songs apart: the ending, then folders above."""
+    parts = [song.path.resolve().with_suffix("").parts[1:] for song in songs]
+    depths = [song.track.count("/") + 1 for song in songs]
+    endings = [f" ({song.path.suffix.lower().lstrip('.')})" for song in songs]
+    names = [song.track for song in songs]
+    for more in range(max(map(len, parts))):
+        for with_ending in (False, True):
+            names = [
+                safe_track("/".join(part[-(depth + more) :])) + (ending if with_ending else "")
+                for part, depth, ending in zip(parts, depths, endings, strict=True)
+            ]
+            if len({name.casefold() for name in names}) == len(names):
+                return names
+    return names
+
+
 def paths_of(song: Song, settings: FileSettings, stems: Sequence[str]) -> dict[str, Path]:
-    """Where the stems of a song go: files, and for phrases a folder.
+    """Name the files of a song's stems, and for phrases a folder.
+
+    Args:
+        song: Song.
+        settings: Output folder, layout or template of names, and format.
+        stems: Names of the stems.
 
     Raises:
-        InputError: when the template names something unknown, or two stems would share a file.
+        InputError: The layout is unknown, the template asks for something unknown, or two stems
+            would share a file.
     """
-    known = {"track", "stem", "ext"}
-    try:
-        asked = {name for _, name, _, _ in string.Formatter().parse(settings.name) if name}
-    except ValueError as error:
-        raise InputError(f"the name '{settings.name}' is no template ({error})") from None
-    if asked - known:
-        raise InputError(
-            f"the name '{settings.name}' asks for {', '.join(sorted(asked - known))}: "
-            "only {track}, {stem} and {ext} are known"
-        )
-    if len(stems) > 1 and "stem" not in asked:
-        raise InputError(
-            f"the name '{settings.name}' gives all stems one file: put {{stem}} into it"
-        )
+    layout = layout_named(settings.layout)
+    template = layout.template if settings.name is None else settings.name
+    check_template(template, n_stems=len(stems))
+    parent = song.path.absolute().parent.name if song.path != STDIN else ""
+    model = Path(settings.separation.model).stem
     folder = settings.output or Path()
-    paths = {
-        stem: folder / settings.name.format(track=song.track, stem=stem, ext=settings.container)
+    return {
+        stem: folder
+        / fill_template(
+            template,
+            ext=settings.container,
+            as_folder=settings.phrases and stem == VOCALS,
+            track=song.track,
+            stem=layout.stems.get(stem, stem),
+            folder=safe_track(parent) if parent else "stdin",
+            model=model,
+        )
         for stem in stems
     }
-    if settings.phrases and VOCALS in paths:
-        paths[VOCALS] = paths[VOCALS].with_suffix("")
-    return paths
 
 
 def check_batch(songs: Sequence[Song], settings: FileSettings) -> None:
     """Make sure, before any work, that settings hold and no two songs write the same file.
 
+    Args:
+        songs: Songs of `songs_in`.
+        settings: Settings for all of them.
+
     Raises:
-        InputError: when they do not.
-        ModelError: when there is no such model.
+        InputError: They do not.
+        ModelError: There is no such model.
     """
     stems = settings.chosen(stems_of(settings.separation.model))
     subtype_for(settings.container, bit_depth=settings.bit_depth)
@@ -96,15 +181,18 @@ def check_batch(songs: Sequence[Song], settings: FileSettings) -> None:
             if other != song:
                 raise InputError(
                     f"{other.path} and {song.path} would both write {path}: "
-                    "separate them into different folders"
+                    "put {track} into the --name"
                 )
 
 
 def check_output(settings: FileSettings) -> None:
     """Make sure that the output folder can be made and written.
 
+    Args:
+        settings: Output folder.
+
     Raises:
-        AudioError: when it cannot.
+        AudioError: It cannot.
     """
     folder = settings.output or Path()
     there = next((p for p in (folder, *folder.absolute().parents) if p.exists()), Path("/"))

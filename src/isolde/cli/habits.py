@@ -1,0 +1,101 @@
+"""What people type from habit: songs without a verb, and the options of other separators.
+
+It turns them into ours, or says in one line which of ours they are; it separates nothing.
+"""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from isolde.core.errors import InputError
+
+SEPARATE = "separate"
+
+SAME = {
+    "-j": ["--jobs"],
+    "-n": ["--model"],
+    "-m": ["--model"],
+    "--model_filename": ["--model"],
+    "--single-stem": ["--stem"],
+    "--single_stem": ["--stem"],
+    "--out": ["--output"],
+    "--output_dir": ["--output"],
+    "--output_path": ["--output"],
+    "--output_format": ["--format"],
+    "-c": ["--format"],
+    "--codec": ["--format"],
+    "--mp3": ["--format", "mp3"],
+    "--flac": ["--format", "flac"],
+    "--int24": ["--bit-depth", "24"],
+    "--float32": ["--bit-depth", "32f"],
+    "--mp3-bitrate": ["--bitrate"],
+    "--filename": ["--name"],
+}
+"""Options of Demucs, Spleeter and audio-separator that have one of ours for the same."""
+
+NONE = {
+    "-d": "the network runs on the processor",
+    "--device": "the network runs on the processor",
+    "--shifts": "the network gives the same for every shift",
+    "--overlap": "a song is separated as one stream, without pieces",
+    "--segment": "a song is separated as one stream, without pieces",
+    "--no-split": "a song is separated as one stream, without pieces",
+    "--repo": "models are named by --model, or by their path",
+    "--model_file_dir": "models are named by --model, or by their path",
+    "-p": "models are named by --model; see isolde models",
+}
+"""Options of theirs that have no meaning here, and why."""
+
+_LOWER = {"--single-stem", "--single_stem", "--output_format"}  # theirs are written Vocals, FLAC
+
+
+def translate(arguments: Sequence[str], *, verbs: Collection[str]) -> list[str]:
+    """Turn a command line into one of ours.
+
+    Args:
+        arguments: Arguments after the program's name.
+        verbs: Names of our verbs.
+
+    Returns:
+        Arguments that begin with a verb, where they can have one.
+
+    Raises:
+        InputError: An option of another separator has no meaning here; the line says why.
+    """
+    ours = list(arguments)
+    if ours and ours[0] not in verbs and _looks_like_songs(ours[0]):
+        ours.insert(0, SEPARATE)
+    return _options(ours) if ours[:1] == [SEPARATE] else ours
+
+
+def _looks_like_songs(first: str) -> bool:
+    """Whether the first argument is a file, a folder, standard input or an option of `separate`."""
+    if first.startswith("-"):
+        return first not in ("-h", "--help", "--version")
+    path = Path(first)
+    return bool(path.suffix) or "/" in first or "\\" in first or path.exists()
+
+
+def _options(arguments: list[str]) -> list[str]:
+    """Replace the options of other separators."""
+    ours: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        option, equals, value = argument.partition("=")
+        if argument == "--":
+            return [*ours, argument, *rest]
+        if option in NONE:
+            raise InputError(f"isolde has no {option}: {NONE[option]}; leave it out")
+        if option == "--two-stems":
+            stem = (value if equals else next(rest, "")).lower()
+            if stem != "vocals":
+                raise InputError(f"isolde has no --two-stems {stem}: take --stem {stem}")
+            ours += ["--stem", "vocals", "--stem", "accompaniment"]
+        elif option in SAME:
+            ours += SAME[option]
+            if option in _LOWER and not equals:
+                value, equals = next(rest, ""), "="
+            if equals:
+                ours.append(value.lower() if option in _LOWER else value)
+        else:
+            ours.append(argument)
+    return ours

@@ -1,0 +1,40 @@
+"""How `--help` looks: examples below the options, and no type behind a flag; it parses nothing."""
+
+from typing import Any
+
+import typer
+
+
+def examples(*lines: str) -> str:
+    """Write the end of a command's help.
+
+    Args:
+        lines: Command lines, each with what it does after a '#'.
+    """
+    width = max(line.index(" #") for line in lines if " #" in line) if lines else 0
+    rows = []
+    for line in lines:
+        command, _, purpose = line.partition(" #")
+        rows.append(f"  {command:{width}}  #{purpose}" if purpose else f"  {command}")
+    return "Examples:\n" + "\n".join(rows).replace("[", "\\[")
+
+
+def command_of(app: typer.Typer) -> Any:
+    """Make the command of an application whose flags show no type.
+
+    Args:
+        app: Application with its verbs.
+    """
+    command = typer.main.get_command(app)
+    _tidy(command)
+    return command
+
+
+def _tidy(command: Any) -> None:
+    for parameter in command.params:
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    if help_option := command.get_help_option(typer.Context(command)):
+        help_option.metavar = ""
+    for verb in getattr(command, "commands", {}).values():
+        _tidy(verb)

@@ -1,0 +1,109 @@
+"""Names of the stems' files: templates, and the layouts of other programs; it writes nothing."""
+
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from isolde.core.errors import InputError
+
+FIELDS = {
+    "track": "name of the song without its ending, with its folders below a scanned one",
+    "stem": "vocals, accompaniment, ...",
+    "ext": "ending of the format, like wav",
+    "folder": "name of the folder that the song lies in",
+    "model": "name of the model",
+}
+"""What a template of names may ask for."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the stems of a song go, as one separator or another does it.
+
+    Attributes:
+        template: Template of the paths below the output folder.
+        stems: Names of the stems that differ from ours, by our name.
+    """
+
+    template: str
+    stems: Mapping[str, str] = field(default_factory=dict)
+
+
+LAYOUTS: dict[str, Layout] = {
+    "spleeter": Layout("{track}/{stem}.{ext}"),
+    "demucs": Layout("{model}/{track}/{stem}.{ext}", {"accompaniment": "no_vocals"}),
+    "uvr": Layout(
+        "{track}_({stem}).{ext}",
+        {
+            "vocals": "Vocals",
+            "accompaniment": "Instrumental",
+            "drums": "Drums",
+            "bass": "Bass",
+            "other": "Other",
+        },
+    ),
+    "flat": Layout("{track} ({stem}).{ext}"),
+}
+"""The layouts by name; "spleeter" is the usual one."""
+
+USUAL = "spleeter"
+
+
+def layout_named(name: str) -> Layout:
+    """Find a layout.
+
+    Args:
+        name: One of `LAYOUTS`.
+
+    Raises:
+        InputError: There is no such layout.
+    """
+    if name not in LAYOUTS:
+        raise InputError(f"layout '{name}' is unknown: take one of {', '.join(LAYOUTS)}")
+    return LAYOUTS[name]
+
+
+def check_template(template: str, *, n_stems: int) -> None:
+    """Make sure that a template asks only for what is known, and tells stems apart.
+
+    Args:
+        template: Template of paths, like "{track}/{stem}.{ext}".
+        n_stems: Number of stems that are written.
+
+    Raises:
+        InputError: The template is damaged, asks for something unknown, or gives all stems one
+            file.
+    """
+    try:
+        asked = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+    except ValueError as error:
+        raise InputError(f"the name '{template}' is no template ({error})") from None
+    if unknown := sorted(asked - FIELDS.keys()):
+        known = ", ".join(f"{{{name}}}" for name in FIELDS)
+        raise InputError(
+            f"the name '{template}' asks for {', '.join(unknown)}: only {known} are known"
+        )
+    if n_stems > 1 and "stem" not in asked:
+        raise InputError(f"the name '{template}' gives all stems one file: put {{stem}} into it")
+
+
+def fill_template(template: str, *, ext: str, as_folder: bool = False, **values: str) -> Path:
+    """Make the path of one stem, which ends in its format whatever dots its name has.
+
+    Args:
+        template: Checked template.
+        ext: Ending of the format.
+        as_folder: Whether the path is that of a folder, which has no such ending.
+        values: The other fields.
+    """
+    ending = next((e for e in (".{ext}", f".{ext}") if template.endswith(e)), "")
+    stem = template[: len(template) - len(ending)]
+    path = stem.format(ext=ext, **values)
+    return Path(path if as_folder else f"{path}.{ext}")
+
+
+def safe_track(name: str) -> str:
+    """Make a track name that stays below the output folder: no part of dots alone, none empty."""
+    parts = [part if part.strip(". ") else "_" * max(1, len(part)) for part in name.split("/")]
+    return "/".join(parts)
