@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,16 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
+import isolde
 from isolde.cli import app
 from isolde.core.errors import MissingExtraError
 from isolde.evaluation import command, robustness
 from isolde.evaluation.candidates import baselines, models, oracles
 from isolde.evaluation.candidates.candidate import Candidate
-from isolde.evaluation.candidates.identity import code_digest
+from isolde.evaluation.candidates.identity import code_digest, separation_modules
 from isolde.evaluation.distortions import Distortion, mono
-from isolde.evaluation.runner import evaluate
+from isolde.evaluation.rekey import rekey
+from isolde.evaluation.runner import evaluate, read_results
 from isolde.evaluation.songs import find_songs
 
 RATE = 22_050
@@ -147,6 +150,57 @@ def test_an_identity_follows_the_code_and_not_its_comments(tmp_path, monkeypatch
     assert digests[0] == digests[1] != digests[2]
     with pytest.raises(ModuleNotFoundError):
         code_digest("no_such_module")
+
+
+@pytest.mark.parametrize("name", ["vocals", "vocals:gate", "rules"])
+def test_the_fingerprint_lists_every_module_that_a_separation_runs_through(name):
+    """What is called between a mixture at another rate and its stems is followed, call by call."""
+    if name == "rules":
+        pytest.importorskip("librosa")
+    package, called = Path(isolde.__file__).parent, set()
+
+    def follow(frame, event, _):
+        path = Path(frame.f_code.co_filename)
+        if event == "call" and path.is_relative_to(package):
+            called.add(".".join(path.relative_to(package.parent).with_suffix("").parts))
+
+    mixture = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 20_000)).astype(np.float32)
+    separator = models.model(name).separate
+    separator(mixture, 32_000)  # what is imported and compiled on the way is not followed
+    models._loaded.cache_clear()
+    sys.setprofile(follow)
+    try:
+        separator(mixture, 32_000)
+    finally:
+        sys.setprofile(None)
+    listed = separation_modules(rules=name == "rules", gate="gate" in name)
+    # They find a model and read its card, whose checksum is in the identity already.
+    about = {"isolde.models.catalogue", "isolde.core.config"}
+    assert {m for m in called if m.startswith(("isolde.core.resample", "isolde.separation.load"))}
+    assert {
+        module
+        for module in called - about
+        if not module.startswith("isolde.evaluation")
+        and not any(module == name or module.startswith(f"{name}.") for name in listed)
+    } == set()
+
+
+def test_results_are_rekeyed_only_where_the_numbers_are_the_same(data, tmp_path):
+    songs, path = find_songs(data), tmp_path / "r.jsonl"
+
+    def centre(identity):
+        return Candidate("centre", baselines.centre, identity=identity)
+
+    before = evaluate(songs, [centre("old")], results=path)
+    (done,) = rekey(path, songs, [centre("new")], check=2)
+    assert (done.n_results, len(done.checked), done.worst) == (len(songs), min(2, len(songs)), 0.0)
+    seen = []
+    after = evaluate(songs, [centre("new")], results=path, progress=lambda *x: seen.append(x))
+    assert seen == [] and [r.metrics for r in after] == [r.metrics for r in before]
+    other = Candidate("centre", baselines.mixture, identity="newer")
+    (done,) = rekey(path, songs, [other])
+    assert done.n_results == 0 and done.worst > 0.1
+    assert {r.identity for r in read_results(path)} == {"new"}
 
 
 def test_the_script_of_the_docs_replaces_what_lies_between_the_marks(tmp_path):

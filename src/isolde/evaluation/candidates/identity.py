@@ -10,6 +10,38 @@ import importlib.util
 from functools import cache
 from pathlib import Path
 
+SEPARATION = (
+    "isolde.core.stage",
+    "isolde.core.spectrum",
+    "isolde.core.masks",
+    "isolde.core.resample",
+    "isolde.separation.estimator",
+    "isolde.separation.separator",
+    "isolde.separation.load",
+    "isolde.separation.settings",
+)
+"""The code that any model runs in."""
+
+NETWORK = ("isolde.core.features", "isolde.models.masker", "isolde.models.graph")
+RULES = ("isolde.rules",)
+GATE = ("isolde.activity", *NETWORK)
+
+
+def separation_modules(*, rules: bool = False, gate: bool = False) -> tuple[str, ...]:
+    """List the code that separates; the one list from which its fingerprint is taken.
+
+    A test follows a separation and fails when a module that it ran through is not listed.
+
+    Args:
+        rules: Whether the rules make the mask, and no network.
+        gate: Whether the vocals are turned down in pauses.
+
+    Returns:
+        Dotted names of modules and packages.
+    """
+    chosen = (*SEPARATION, *(RULES if rules else NETWORK), *(GATE if gate else ()))
+    return tuple(dict.fromkeys(chosen))
+
 
 @cache
 def code_digest(*modules: str) -> str:

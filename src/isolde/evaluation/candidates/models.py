@@ -16,24 +16,13 @@ from isolde.core.errors import InputError
 from isolde.core.spectrum import GRID_22, Grid
 from isolde.core.stage import Float32, blocks_of
 from isolde.evaluation.candidates.candidate import Candidate
-from isolde.evaluation.candidates.identity import code_digest
+from isolde.evaluation.candidates.identity import code_digest, separation_modules
 from isolde.models import catalogue
 from isolde.rules import RULES
 from isolde.separation.load import make_separator
 from isolde.separation.separator import Separator
 from isolde.separation.settings import SeparationSettings
 
-PATH = (
-    "isolde.core.spectrum",
-    "isolde.core.masks",
-    "isolde.separation.estimator",
-    "isolde.separation.separator",
-)  # the code that any model runs in
-GRAPH = (
-    "isolde.core.features",
-    "isolde.models.masker",
-    "isolde.models.graph",
-)  # and that of a network
 LATENCY_RATE = 44_100  # the latency that is shown is that for stereo music at this rate
 
 
@@ -90,17 +79,14 @@ def model(text: str) -> Candidate:
             if key == "threshold"
             else replace(settings, strength=number)
         )
-    modules = list(PATH)
     if name == RULES:
         weights, n_bytes = "", None
-        modules.append("isolde.rules")
     else:
         found = catalogue.find(name)
         weights, n_bytes = found.card.sha256[:16], found.path.stat().st_size
-        modules += GRAPH
     if settings.gate:
         weights += f" gate {catalogue.find(GATE).card.sha256[:16]}"
-        modules.append("isolde.activity")
+    modules = separation_modules(rules=name == RULES, gate=settings.gate)
     latency = _loaded(settings, LATENCY_RATE, 2).latency / LATENCY_RATE
     return Candidate(
         text,
