@@ -16,6 +16,7 @@ SEPARATION = (
     "isolde.core.masks",
     "isolde.core.resample",
     "isolde.separation.estimator",
+    "isolde.separation.queue",
     "isolde.separation.separator",
     "isolde.separation.load",
     "isolde.separation.settings",
