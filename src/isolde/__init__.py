@@ -1,19 +1,44 @@
 """isolde isolates the voice, and every other stem, from stereo music."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from isolde.core.errors import AbortedError, IsoldeError, IsoldeWarning
+    from isolde.models import list_models
     from isolde.separation.load import load_separator, separate
     from isolde.separation.separator import Separator
+    from isolde.separation.stems import Stems
 
 __version__ = "0.1.0"
-__all__ = ["Separator", "__version__", "load_separator", "separate"]
+__all__ = [
+    "AbortedError",
+    "IsoldeError",
+    "IsoldeWarning",
+    "Separator",
+    "Stems",
+    "__version__",
+    "list_models",
+    "load_separator",
+    "separate",
+]
+
+_HOMES = {
+    "AbortedError": "isolde.core.errors",
+    "IsoldeError": "isolde.core.errors",
+    "IsoldeWarning": "isolde.core.errors",
+    "Separator": "isolde.separation.separator",
+    "Stems": "isolde.separation.stems",
+    "list_models": "isolde.models",
+    "load_separator": "isolde.separation.load",
+    "separate": "isolde.separation.load",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Load the separator when it is first asked for, so that `import isolde` is instant."""
-    if name in __all__:
-        from isolde.separation import load as loading
-
-        return getattr(loading, name)
+    """Load what is asked for when it is first asked for, so that `import isolde` is instant."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name == "models":
+        return import_module("isolde.models")
     raise AttributeError(f"module 'isolde' has no attribute '{name}'")

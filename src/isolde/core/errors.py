@@ -20,6 +20,14 @@ class ModelError(IsoldeError, ValueError):
     """A model's graph, card or weights are missing, damaged or of another kind."""
 
 
+class AbortedError(IsoldeError):
+    """The caller ended the work before it was done."""
+
+
+class IsoldeWarning(UserWarning):
+    """Something about a source or a result that its user should know."""
+
+
 class MissingExtraError(IsoldeError, ImportError):
     """An optional dependency is not installed; the message names the extra to install."""
 

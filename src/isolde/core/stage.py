@@ -43,19 +43,36 @@ class Stage(Protocol[In, Out]):
 BLOCK = 1 << 16
 """Samples of an array that are fed at once."""
 
+MAX_CHANNELS = 64
+"""More rows than any recording has channels: the axes of such an array are the wrong way round."""
+
 
 def channels_of(samples: Float32) -> Float32:
-    """Samples (n_samples,) or (n_channels, n_samples) as (n_channels, n_samples).
+    """Give samples the shape (n_channels, n_samples).
+
+    Args:
+        samples: Float samples (n_samples,) or (n_channels, n_samples).
 
     Raises:
-        InputError: when the array is no audio.
+        InputError: It is no array of audio, or its axes are the wrong way round.
     """
+    if not isinstance(samples, np.ndarray):
+        raise InputError(
+            f"samples of type {type(samples).__name__}: give a NumPy array of floats "
+            "(n_channels, n_samples)"
+        )
     if samples.ndim not in (1, 2) or not np.issubdtype(samples.dtype, np.floating):
         raise InputError(
             f"an array of shape {samples.shape} and type {samples.dtype} is no audio: "
             "give float samples (n_channels, n_samples)"
         )
-    return np.atleast_2d(samples)
+    audio = np.atleast_2d(samples)
+    if audio.shape[0] > MAX_CHANNELS:
+        raise InputError(
+            f"an array of shape {samples.shape} has {audio.shape[0]} channels: give "
+            "(n_channels, n_samples); what soundfile reads is turned by x.T"
+        )
+    return audio
 
 
 def blocks_of(audio: Float32) -> Iterator[Float32]:

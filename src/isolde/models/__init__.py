@@ -1,1 +1,36 @@
-"""The pretrained networks: catalogue, graph, masker; it never downloads."""
+"""The pretrained networks: catalogue, graph, masker; it never downloads.
+
+`isolde.models()` lists them: the package itself can be called.
+"""
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from isolde.models.catalogue import Card
+
+__all__ = ["list_models"]
+
+
+def list_models() -> "list[Card]":
+    """List the cards of the models that came with this installation, by name.
+
+    Examples:
+        >>> import isolde
+        >>> [card.licence for card in isolde.list_models() if card.name == "open"]
+        ['CC BY 4.0']
+    """
+    from isolde.models.catalogue import find, names
+
+    return [find(name).card for name in names()]
+
+
+class _Package(ModuleType):
+    """A package that lists the models when it is called."""
+
+    def __call__(self) -> "list[Card]":
+        return list_models()
+
+
+sys.modules[__name__].__class__ = _Package

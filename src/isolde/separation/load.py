@@ -3,18 +3,23 @@
 Here the separator, which knows no model, meets the catalogue, the rules and the gate.
 """
 
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+
+import numpy as np
 
 from isolde.activity.detector import load_frame_detector
 from isolde.activity.gate import GatedMasker
 from isolde.audio import AudioReader
-from isolde.core.errors import InputError, ModelError
+from isolde.core.errors import AbortedError, InputError, IsoldeWarning, ModelError
 from isolde.core.stage import Float32, blocks_of, channels_of
 from isolde.models.catalogue import DEFAULT, Model, find
 from isolde.models.masker import Masker, make_masker
 from isolde.rules import RULES, HarmonicMasker, make_rules_masker
-from isolde.separation.separator import Separator, Stems
+from isolde.separation.separator import Separator
 from isolde.separation.settings import SeparationSettings
+from isolde.separation.stems import Stems
 
 
 def stems_of(model: str | Path) -> tuple[str, ...]:
@@ -117,6 +122,7 @@ def separate(
     threshold: float = 0.5,
     strength: float = 1.0,
     gate: bool = False,
+    progress: Callable[[float], bool | None] | None = None,
 ) -> Stems:
     """Separate a song in memory.
 
@@ -129,27 +135,61 @@ def separate(
         threshold: Value from which the binary mask is 1, between 0 and 1.
         strength: Exponent of the soft mask: 1 is neutral, 2 removes more, 0.5 leaves more.
         gate: Whether the vocals are turned down where nobody sings.
+        progress: Function called now and then with the share that is done, in [0, 1]; when it
+            returns False, or raises, the separation ends.
 
     Returns:
-        For each stem float32 of the shape of the mixture; they sum to it, to rounding.
+        Mapping from each stem to float32 of the shape of the mixture; the stems sum to it, to
+        rounding. It knows its sample rate and `notes`, and writes itself.
 
     Raises:
         AudioError: The file cannot be read.
         InputError: An argument cannot be used.
         ModelError: There is no such model.
+        AbortedError: The progress function returned False.
+
+    Warns:
+        IsoldeWarning: The file is damaged, cut short, or holds NaN; each line is in `notes` too.
+
+    Examples:
+        >>> import numpy as np
+        >>> mixture = np.zeros((2, 44100), np.float32)
+        >>> stems = separate(mixture, sample_rate=44100)
+        >>> sorted(stems), stems["vocals"].shape
+        (['accompaniment', 'vocals'], (2, 44100))
     """
     settings = SeparationSettings(str(model), mask, threshold, strength, gate, threads=threads)
     if isinstance(source, str | Path):
         with AudioReader(source) as reader:
+            info = reader.info
             separator = make_separator(
-                settings,
-                sample_rate=reader.info.sample_rate,
-                n_channels=reader.info.n_channels,
+                settings, sample_rate=info.sample_rate, n_channels=info.n_channels
             )
-            return separator.whole(reader)
-    if sample_rate is None:
-        raise InputError("samples without a rate cannot be separated: give sample_rate in Hz")
+            samples = separator.whole(_told(reader, reader.n_samples, progress))
+            notes = tuple(reader.notes())
+        for note in notes:
+            warnings.warn(note, IsoldeWarning, stacklevel=2)
+        return Stems(samples, sample_rate=info.sample_rate, notes=notes, tags=info.tags)
     audio = channels_of(source)
-    separator = make_separator(settings, sample_rate=sample_rate, n_channels=audio.shape[0])
-    stems = separator.whole(blocks_of(audio))
-    return stems if source.ndim == 2 else {stem: values[0] for stem, values in stems.items()}
+    if isinstance(sample_rate, bool) or not isinstance(sample_rate, int | np.integer):
+        raise InputError(f"sample_rate is {sample_rate!r}: give it as a whole number of Hz")
+    rate = int(sample_rate)
+    separator = make_separator(settings, sample_rate=rate, n_channels=audio.shape[0])
+    samples = separator.whole(_told(blocks_of(audio), audio.shape[1], progress))
+    if source.ndim == 1:
+        samples = {stem: values[0] for stem, values in samples.items()}
+    return Stems(samples, sample_rate=rate)
+
+
+def _told(
+    blocks: Iterable[Float32],
+    n_samples: int | None,
+    progress: Callable[[float], bool | None] | None,
+) -> Iterator[Float32]:
+    """Pass blocks on, and tell how far they are; without a known length only the end."""
+    n = 0
+    for block in blocks:
+        yield block
+        n += block.shape[1]
+        if progress and n_samples and progress(n / n_samples) is False:
+            raise AbortedError("the separation was ended by its progress function")

@@ -17,7 +17,8 @@ from isolde.separation.estimator import Estimator, MaskEstimator
 from isolde.separation.queue import Queue
 from isolde.separation.settings import SeparationSettings
 
-Stems = dict[str, Float32]
+Block = dict[str, Float32]
+"""Samples (n_channels, n) by name of the stem, the residual last."""
 
 
 class Separator:
@@ -86,7 +87,7 @@ class Separator:
         return self._inward.latency + ceil(inside * rate / self.estimator.sample_rate) + 1
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Begin another stream."""
         self.estimator.reset()
         for resampler in (self._inward, *self._outward):
             resampler.reset()
@@ -95,20 +96,29 @@ class Separator:
     def _start(self) -> None:
         self._mixture, self._ready = Queue(1), [Queue(1) for _ in self.estimator.stems]
         self._none = np.zeros((self.n_channels, 0), np.float32)
+        self._ended = False
 
-    def feed(self, block: Float32, /) -> Stems:
+    def feed(self, block: Float32, /) -> Block:
         """Take samples (n_channels, n) in [-1, 1]; give what is ready of each stem.
 
         Raises:
-            InputError: when the block has another number of channels, or holds NaN or infinity.
+            InputError: The block has another number of channels, or holds NaN or infinity; or the
+                stream has ended.
         """
+        self._check_open()
         check_block(block, n_channels=self.n_channels, finite="mixture")
         self._mixture.put(block.astype(np.float32))
         self._put(self.estimator.feed(self._inward.feed(block)))
         return self._give(min(self._mixture.n, *(q.n for q in self._ready)))
 
-    def flush(self) -> Stems:
-        """Give the rest of each stem, so that all are as long as the mixture."""
+    def flush(self) -> Block:
+        """End the stream: give the rest of each stem, so that all are as long as the mixture.
+
+        Raises:
+            InputError: The stream has ended already.
+        """
+        self._check_open()
+        self._ended = True
         self._put(self.estimator.feed(self._inward.flush()))
         self._put(self.estimator.flush())
         for outward, ready in zip(self._outward, self._ready, strict=True):
@@ -117,16 +127,30 @@ class Separator:
             ready.put(np.zeros((self.n_channels, max(0, missing)), np.float32))
         return self._give(self._mixture.n)
 
-    def whole(self, blocks: Iterable[Float32]) -> Stems:
-        """Each stem of a song that is fed from here to its end."""
+    def whole(self, blocks: Iterable[Float32]) -> Block:
+        """Separate a song that is fed from here to its end.
+
+        Args:
+            blocks: Blocks (n_channels, n) of the mixture.
+
+        Returns:
+            Samples (n_channels, n_samples) of each stem.
+
+        Raises:
+            InputError: A block cannot be used, or the stream has ended.
+        """
         parts = [*(self.feed(block) for block in blocks), self.flush()]
         return {stem: np.concatenate([p[stem] for p in parts], axis=1) for stem in self.stems}
+
+    def _check_open(self) -> None:
+        if self._ended:
+            raise InputError("the stream has ended with flush(): begin another with reset()")
 
     def _put(self, estimates: Float32) -> None:
         for samples, outward, ready in zip(estimates, self._outward, self._ready, strict=True):
             ready.put(outward.feed(samples))
 
-    def _give(self, n: int) -> Stems:
+    def _give(self, n: int) -> Block:
         mixture = self._mixture.take(n, self._none)
         parts = [ready.take(n, self._none) for ready in self._ready]
         rest = mixture - sum(parts)

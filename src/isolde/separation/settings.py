@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,10 @@ class SeparationSettings:
 
     def __post_init__(self) -> None:
         """Refuse settings that no separator takes."""
+        for name, kind in (("threshold", Real), ("strength", Real), ("threads", Integral)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, kind):
+                raise InputError(f"{name} is {value!r}: give a number")
         readout(
             np.zeros(1, np.float32), self.mask, threshold=self.threshold, strength=self.strength
         )

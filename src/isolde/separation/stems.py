@@ -1,0 +1,116 @@
+"""The stems of a song in memory, which know their sample rate and write themselves."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from isolde.audio import AudioWriter, subtype_for
+from isolde.audio.writer import ClipPolicy
+from isolde.core.errors import IsoldeWarning
+from isolde.core.stage import Float32
+
+
+class Stems(Mapping[str, Float32]):
+    """Samples by name of the stem: a mapping, the residual last.
+
+    Attributes:
+        sample_rate: Sample rate in Hz.
+        notes: Lines that say what was odd about the source: cut short, NaN, several rates.
+        tags: Title, artist... of the source.
+
+    Examples:
+        >>> import numpy as np
+        >>> stems = Stems({"vocals": np.zeros((2, 44100), np.float32)}, sample_rate=44100)
+        >>> stems
+        <Stems vocals: 1.000 s, 44100 Hz>
+        >>> stems["vocals"].shape
+        (2, 44100)
+    """
+
+    def __init__(
+        self,
+        samples: Mapping[str, Float32],
+        *,
+        sample_rate: int,
+        notes: tuple[str, ...] = (),
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Hold the samples.
+
+        Args:
+            samples: (n_channels, n_samples) or (n_samples,) float32 by name.
+            sample_rate: Sample rate in Hz.
+            notes: Lines that say what was odd about the source.
+            tags: Title, artist... of the source.
+        """
+        self._samples = dict(samples)
+        self.sample_rate, self.notes = sample_rate, notes
+        self.tags = MappingProxyType(dict(tags or {}))
+
+    def __getitem__(self, stem: str) -> Float32:
+        """Samples of a stem, of the shape of the mixture."""
+        return self._samples[stem]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the stems."""
+        return iter(self._samples)
+
+    def __len__(self) -> int:
+        """Count the stems."""
+        return len(self._samples)
+
+    def __repr__(self) -> str:
+        """Name the stems, their length and rate."""
+        n = max((samples.shape[-1] for samples in self._samples.values()), default=0)
+        seconds = n / self.sample_rate
+        return f"<Stems {', '.join(self)}: {seconds:.3f} s, {self.sample_rate} Hz>"
+
+    def write(
+        self,
+        folder: str | Path,
+        *,
+        container: str = "wav",
+        bit_depth: str | None = "32f",
+        clip: ClipPolicy = "warn",
+        overwrite: bool = False,
+    ) -> dict[str, Path]:
+        """Write the stems as {folder}/{stem}.{container}.
+
+        Args:
+            folder: Path of the folder; it is made when missing.
+            container: Format: "wav", "flac", "ogg", "opus" or "mp3".
+            bit_depth: "16", "24", "32" or "32f"; None for the format's usual one, as for formats
+                that have none.
+            clip: Policy for samples beyond full scale (see `AudioWriter`).
+            overwrite: Whether existing files may be replaced.
+
+        Returns:
+            Path of each stem.
+
+        Raises:
+            AudioError: A file exists or cannot be written.
+            InputError: The format is unknown, or cannot hold such audio.
+
+        Warns:
+            IsoldeWarning: Samples beyond full scale were limited.
+        """
+        integral = bit_depth == "32f" and container.lower() != "wav"
+        subtype = subtype_for(container, bit_depth=None if integral else bit_depth)
+        paths = {stem: Path(folder) / f"{stem}.{container}" for stem in self}
+        for stem, path in paths.items():
+            samples = self[stem] if self[stem].ndim == 2 else self[stem][None]
+            with AudioWriter(
+                path,
+                sample_rate=self.sample_rate,
+                n_channels=samples.shape[0],
+                subtype=subtype,
+                tags=self.tags,
+                clip=clip,
+                container=container,
+                overwrite=overwrite,
+            ) as writer:
+                writer.write(samples)
+            if note := writer.clipping_note():
+                warnings.warn(note, IsoldeWarning, stacklevel=2)
+        return paths

@@ -1,0 +1,112 @@
+"""The Python interface: what it refuses before any work, what it tells, and what comes back."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import isolde
+from helpers.maskers import Shelf
+from helpers.sounds import noise
+from isolde.audio import info, read, write
+from isolde.core.errors import InputError
+from isolde.separation.separator import Separator
+
+RATE = 22050
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: isolde.separate(np.zeros((441_000, 2), np.float32), sample_rate=44100), "x.T"),
+        (lambda: isolde.separate([0.0, 0.1], sample_rate=44100), "type list"),
+        (lambda: isolde.separate(noise(2, 9)), "sample_rate is None"),
+        (lambda: isolde.separate(noise(2, 9), sample_rate="44100"), "sample_rate is '44100'"),
+        (lambda: isolde.separate(noise(2, 9), sample_rate=RATE, threshold="1"), "threshold is '1'"),
+        (lambda: isolde.separate(noise(2, 9), sample_rate=RATE, threads=1.5), "threads is 1.5"),
+        (lambda: isolde.separate(noise(2, 9), sample_rate=RATE, threads=-1), "-1 threads"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_any_work(call, message: str, monkeypatch):
+    monkeypatch.setattr("isolde.separation.load.make_separator", None)
+    with pytest.raises(InputError, match=message):
+        call()
+
+
+def test_stems_are_a_mapping_that_knows_its_rate_and_writes_itself(tmp_path: Path):
+    mixture = noise(2, 5000)
+    stems = isolde.separate(mixture, sample_rate=np.int64(RATE))
+    assert list(stems) == ["vocals", "accompaniment"] and len(stems) == 2
+    assert stems.sample_rate == RATE and stems.notes == ()
+    assert np.abs(sum(stems.values()) - mixture).max() < 2e-7
+    paths = stems.write(tmp_path / "out")
+    assert list(paths) == list(stems)
+    for stem, path in paths.items():
+        samples, rate = read(path)
+        assert rate == RATE and np.array_equal(samples, stems[stem])
+    with pytest.raises(isolde.IsoldeError, match="exists already"):
+        stems.write(tmp_path / "out")
+    flac = stems.write(tmp_path / "out", container="flac", bit_depth="24")
+    assert info(flac["vocals"]).subtype == "PCM_24"
+    mono = isolde.separate(mixture[0], sample_rate=RATE)
+    assert mono["vocals"].shape == (5000,)
+    assert info(mono.write(tmp_path / "mono")["vocals"]).n_channels == 1
+
+
+def test_writing_beyond_full_scale_warns(tmp_path: Path):
+    loud = isolde.Stems({"vocals": np.full((1, 100), 1.5, np.float32)}, sample_rate=RATE)
+    with pytest.warns(isolde.IsoldeWarning, match="peak"):
+        loud.write(tmp_path, bit_depth="16")
+
+
+def test_what_the_command_warns_of_is_a_warning_and_a_note(tmp_path: Path):
+    audio = noise(1, 5000)
+    audio[0, 100] = np.nan
+    import soundfile
+
+    soundfile.write(tmp_path / "nan.wav", audio.T, RATE, subtype="FLOAT")
+    with pytest.warns(isolde.IsoldeWarning, match="NaN"):
+        stems = isolde.separate(tmp_path / "nan.wav")
+    assert len(stems.notes) == 1 and "1 samples are NaN" in stems.notes[0]
+    write(tmp_path / "good.flac", noise(1, 500), RATE, tags={"title": "Mild und leise"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stems = isolde.separate(tmp_path / "good.flac")
+    assert stems.tags["title"] == "Mild und leise"
+
+
+def test_progress_is_told_and_may_end_the_work(tmp_path: Path):
+    mixture, seen = noise(1, 200_000), []
+    isolde.separate(mixture, sample_rate=RATE, progress=seen.append)
+    assert seen == sorted(seen) and seen[-1] == 1.0 and len(seen) == 4
+    with pytest.raises(isolde.AbortedError):
+        isolde.separate(mixture, sample_rate=RATE, progress=lambda share: share < 0.5)
+    write(tmp_path / "song.wav", mixture, RATE)
+
+    class MyError(Exception):
+        pass
+
+    def stop(share: float) -> None:
+        raise MyError
+
+    with pytest.raises(MyError):
+        isolde.separate(tmp_path / "song.wav", progress=stop)
+
+
+def test_a_stream_that_has_ended_says_so_until_it_is_reset():
+    separator = Separator.with_masks(Shelf(), sample_rate=RATE, n_channels=1)
+    first = separator.whole([noise(1, 3000)])
+    for call in (separator.flush, lambda: separator.feed(noise(1, 10))):
+        with pytest.raises(InputError, match="begin another with reset"):
+            call()
+    separator.reset()
+    again = separator.whole([noise(1, 3000)])
+    assert all(np.array_equal(first[stem], again[stem]) for stem in first)
+
+
+def test_the_models_are_listed():
+    cards = {card.name: card for card in isolde.list_models()}
+    assert cards["vocals"].stems == ("vocals",)
+    assert [card.name for card in isolde.models()] == list(cards)
+    assert isolde.models.__name__ == "isolde.models"
