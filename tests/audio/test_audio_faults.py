@@ -2,17 +2,16 @@
 
 import io
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile as sf
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from isolde.audio import AudioReader, AudioWriter, decoders, encoders, id3, info, mpeg, read, write
+from isolde.audio import AudioReader, AudioWriter, encoders, id3, read, write
+from isolde.audio.decoding.base import stream_name
 from isolde.core.errors import AudioError, InputError
 
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -38,7 +37,7 @@ def test_sources_that_are_not_there_or_not_audio(tmp_path):
     assert "is empty (0 bytes)" in refusal(tmp_path / "empty.wav")
     for name in ("text.wav", "text.mp3", "text.raw", "text"):
         (tmp_path / name).write_text("these are words, not samples; " * 500)
-        assert "not audio" in refusal(tmp_path / name)
+        assert re.search("not audio|no sound", refusal(tmp_path / name))
     assert "cannot be opened" in refusal("nul\0byte.wav") or os.name == "nt"
 
 
@@ -60,21 +59,35 @@ def test_source_without_permission_by_proxy(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "mp3"])
-def test_a_cut_file_is_an_error_where_it_ends_and_readable_before(tmp_path, kind):
+def test_a_cut_file_is_read_to_where_it_ends_and_noted(tmp_path, kind):
     path = tmp_path / f"x.{kind}"
     write(path, noise(100000), 44100)
     whole, _ = read(path)
     os.truncate(path, path.stat().st_size * 6 // 10)
-    message = refusal(path)
-    assert "cut short or damaged" in message or "damaged somewhere after" in message
-    assert "read up to end=" in message
-    assert info(path).n_samples == 100000
-    part, _ = read(path, end=1.0)
-    assert np.array_equal(part, whole[:, :44100])
-    blocks = []
-    with pytest.raises(AudioError), AudioReader(path, block_samples=4096) as reader:
-        blocks.extend(reader)
-    assert sum(block.shape[1] for block in blocks) > 50000
+    with AudioReader(path, block_samples=4096) as reader:
+        part = np.concatenate(list(reader), axis=1)
+        notes = reader.notes()
+    assert 50000 < part.shape[1] < 65000
+    n = part.shape[1] - 4096  # the last frame of a codec may be spoilt
+    assert np.array_equal(part[:, :n], whole[:, :n])
+    ends = f"x.{kind}: cut short or damaged: ends after {part.shape[1] / 44100:.3f} s of 2."
+    assert len(notes) == 1 and ends in notes[0]
+    assert np.array_equal(read(path, end=1.0)[0], whole[:, :44100])
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3"])
+def test_a_strict_reader_refuses_a_cut_file(tmp_path, kind):
+    path = tmp_path / f"x.{kind}"
+    write(path, noise(100000), 44100)
+    with AudioReader(path, strict=True) as reader:
+        assert sum(block.shape[1] for block in reader) == 100000
+    os.truncate(path, path.stat().st_size * 6 // 10)
+    with (
+        pytest.raises(AudioError, match=r"cut short.* ends after .*: get another copy") as caught,
+        AudioReader(path, strict=True) as reader,
+    ):
+        list(reader)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_cut_ogg_declares_no_length_but_is_noted(tmp_path):
@@ -89,14 +102,29 @@ def test_a_cut_ogg_declares_no_length_but_is_noted(tmp_path):
         assert "no end mark" in reader.notes()[0]
 
 
-def test_a_damaged_flac_is_an_error(tmp_path):
+def test_damage_within_a_flac_is_silence_in_its_place(tmp_path):
     path = tmp_path / "x.flac"
     write(path, noise(100000), 44100)
+    whole, _ = read(path)
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
     data[middle : middle + 3000] = bytes(3000)
     path.write_bytes(data)
-    assert "damaged somewhere after" in refusal(path)
+    with AudioReader(path) as reader:
+        part = np.concatenate(list(reader), axis=1)
+        (note,) = reader.notes()
+    start, end = map(float, re.findall(r"(\d+\.\d+) s", note))
+    assert "damaged from" in note and 0.8 < start < end < 1.4
+    assert part.shape == whole.shape
+    first, last = round(start * 44100) - 50, round(end * 44100) + 50
+    assert np.array_equal(part[:, :first], whole[:, :first])
+    assert np.array_equal(part[:, last:], whole[:, last:])
+    assert not part[:, first + 100 : last - 100].any()
+    with (
+        pytest.raises(AudioError, match="damaged from"),
+        AudioReader(path, strict=True) as reader,
+    ):
+        list(reader)
 
 
 def test_an_mp3_without_a_length_is_read_to_its_end(tmp_path):
@@ -106,18 +134,19 @@ def test_an_mp3_without_a_length_is_read_to_its_end(tmp_path):
     path = tmp_path / "x.mp3"
     write(path, audio, 44100)
     whole, _ = read(path)
+    assert whole.shape == audio.shape
     data = path.read_bytes()
-    first = mpeg._parse_frame(data[:4])
-    assert first is not None and data[4 + first.side_bytes :][:4] in (b"Xing", b"Info")
-    tag = id3.build_tag({"title": "Bare"})
-    path.write_bytes(tag + data[first.n_bytes :])
-    assert sf.info(path).frames < 390000  # libsndfile guesses
-    bare, _ = read(path)
+    head = data.index(b"\xff\xfb")
+    first = data.index(b"\xff\xfb", head + 100)  # the frame behind the one that states the length
+    assert b"Info" in data[head:first] or b"Xing" in data[head:first]
+    path.write_bytes(id3.build_tag({"title": "Bare"}) + data[first:])
+    with AudioReader(path) as reader:
+        bare = np.concatenate(list(reader), axis=1)
+        assert reader.notes() == [] and dict(reader.info.tags) == {"title": "Bare"}
     assert np.array_equal(read(io.BytesIO(path.read_bytes()))[0], bare)
-    assert dict(info(path).tags) == {"title": "Bare"}
     # The first frame also told the encoder's padding, so some samples more remain.
-    assert 400000 <= bare.shape[1] == info(path).n_samples <= 400000 + 3 * 1152
     extra = bare.shape[1] - whole.shape[1]
+    assert 0 < extra <= 3 * 1152
     shifts = [
         s
         for s in range(extra + 1)
@@ -137,13 +166,13 @@ def test_ranges_outside_of_the_file_are_refused(tmp_path, kind):
         ({"start": -0.1}, "the start must be 0 or more"),
         ({"start": float("nan")}, "the start must be 0 or more"),
         ({"start": 1.0}, r"lasts 1\.000 s, so it cannot start at 1\.000 s"),
-        ({"end": 1.1}, r"lasts 1\.000 s, so it cannot end at 1\.100 s"),
         ({"start": 0.5, "end": 0.500001}, "holds no sample"),
         ({"block_samples": 0}, "must have 1 or more"),
     ]:
-        with pytest.raises(InputError, match=message):
-            AudioReader(path, **options)
+        with pytest.raises(InputError, match=message), AudioReader(path, **options) as reader:
+            list(reader)  # where only decoding tells the length
     assert read(path, start=0.5, end=1.0)[0].shape == (2, 22050)
+    assert read(path, start=0.5, end=9)[0].shape == (2, 22050)  # beyond the end: to the end
 
 
 def test_existing_files_are_kept_unless_told(tmp_path):
@@ -285,21 +314,4 @@ def test_links_are_followed_not_replaced(tmp_path):
 
 def test_names_of_streams():
     with open(os.devnull, "rb") as stream:
-        assert decoders.stream_name(stream) == os.devnull
-
-
-@settings(max_examples=40, deadline=None)
-@given(data=st.data())
-def test_spliced_files_read_like_joined_bytes(data):
-    inner = bytes(range(100))
-    extra = bytes(range(200, 200 + data.draw(st.integers(1, 30))))
-    place = data.draw(st.integers(0, 100))
-    whole = inner[:place] + extra + inner[place:]
-    spliced = mpeg.SplicedFile(io.BytesIO(inner), place, extra)
-    for _ in range(5):
-        at, size = data.draw(st.integers(0, 140)), data.draw(st.integers(-1, 140))
-        assert spliced.seek(at) == at
-        wanted = whole[at:] if size < 0 else whole[at : at + size]
-        assert spliced.read(size) == wanted
-        assert spliced.tell() == at + len(wanted)
-    assert spliced.seek(0, io.SEEK_END) == len(whole)
+        assert stream_name(stream) == os.devnull

@@ -1,5 +1,6 @@
 """Files come back as they went in: samples, length, place, rate, depth, tags, any part of them."""
 
+import io
 import tracemalloc
 
 import numpy as np
@@ -87,7 +88,8 @@ def test_lossy_files_keep_length_and_place(tmp_path, kind, n):
     write(tmp_path / f"x.{kind}", audio, 48000)
     back, rate = read(tmp_path / f"x.{kind}")
     assert rate == 48000 and back.shape == audio.shape
-    assert info(tmp_path / f"x.{kind}").n_samples == n
+    seen = info(tmp_path / f"x.{kind}")
+    assert seen.n_samples is None and abs(seen.seconds - n / 48000) < 0.05
     if n > 10000:
         assert lag(audio[0], back[0]) == 0 and lag(audio[1], back[1]) == 0
         error = 10 * np.log10(np.mean((back - audio) ** 2) / np.mean(audio**2))
@@ -137,10 +139,11 @@ def test_unicode_names_and_new_folders(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["wav", "ogg"])
-def test_no_samples_is_a_legal_file(tmp_path, kind):
+def test_a_file_without_samples_can_be_written_but_is_no_song(tmp_path, kind):
     write(tmp_path / f"x.{kind}", np.zeros((2, 0), np.float32), 48000)
-    audio, rate = read(tmp_path / f"x.{kind}")
-    assert audio.shape == (2, 0) and rate == 48000
+    for source in (tmp_path / f"x.{kind}", io.BytesIO((tmp_path / f"x.{kind}").read_bytes())):
+        with pytest.raises(AudioError, match="holds no sound, not one sample"):
+            read(source)
 
 
 @pytest.mark.parametrize("kind", ["flac", "opus", "mp3"])

@@ -172,10 +172,11 @@ def test_quiet_says_nothing(isolde: Shell, song: Path):
     assert isolde("separate", song, "-o", "out", "--quiet") == (0, [], [])
 
 
-def test_a_file_with_no_samples_gives_stems_with_none(isolde: Shell, tmp_path: Path):
+def test_a_file_with_no_samples_is_no_song(isolde: Shell, tmp_path: Path):
     write(tmp_path / "short.wav", np.zeros((2, 0), np.float32), 44100)
-    assert isolde("separate", "short.wav", "-o", "out")[0] == 0
-    assert info("out/short/vocals.wav").n_samples == 0
+    code, _, err = isolde("separate", "short.wav", "-o", "out")
+    assert code == 2 and "short.wav: holds no sound" in err[0]
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_stream_in_and_a_stream_out(song: Path):

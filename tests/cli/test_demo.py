@@ -50,9 +50,9 @@ def test_a_missing_extra_is_no_fault(monkeypatch):
     from isolde.cli import _doctor as doctor
 
     real = doctor._version
-    monkeypatch.setattr(doctor, "_version", lambda name: None if name == "av" else real(name))
+    monkeypatch.setattr(doctor, "_version", lambda name: None if name == "pyarrow" else real(name))
     found = {finding.name: finding for finding in examine()}
-    assert found["av"].state == "missing" and "isolde[av]" in found["av"].detail
+    assert found["pyarrow"].state == "missing" and "isolde[parquet]" in found["pyarrow"].detail
 
 
 @pytest.mark.parametrize("package", ["numpy", "onnxruntime"])

@@ -69,7 +69,7 @@ def find_activity(
                 model=model,
                 threads=threads,
             )
-            return _run(detector, reader, rule, progress, reader.n_samples)
+            return _run(detector, reader, rule, progress, reader.about_samples)
     if sample_rate is None:
         raise InputError("samples without a rate hold no times: give sample_rate in Hz")
     audio = channels_of(source)
@@ -92,7 +92,7 @@ def _run(
         parts.append(detector.feed(block))
         n += block.shape[1]
         if progress and n_samples:
-            progress(n / n_samples)
+            progress(min(1.0, n / n_samples))
     parts.append(detector.flush())
     probabilities, seconds = np.concatenate(parts), n / detector.sample_rate
     segments = find_segments(probabilities, detector.frame_seconds, seconds=seconds, rule=rule)

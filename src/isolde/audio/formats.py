@@ -49,13 +49,18 @@ class AudioInfo:
         path: the name as it was given, or the name of the stream.
         sample_rate: in Hz.
         n_channels: number of channels.
-        n_samples: samples per channel; None where only decoding can tell (pipes, AAC, video).
+        n_samples: samples per channel; None where only decoding can tell (pipes, and all that
+            FFmpeg reads).
         container: of the file, upper case ("WAV", "FLAC", "OGG", "MP3", "MP4", ...).
         subtype: of the samples, as libsndfile names them ("PCM_16", "FLOAT", "VORBIS", ...);
             for files read through FFmpeg, its name of the codec in upper case ("AAC").
         tags: title, artist and so on: the names are those of `TAG_NAMES`.
         about_seconds: the duration that the container claims, where `n_samples` is None; good
             for a progress bar only.
+        bit_depth: of a lossless source that FFmpeg reads, one of `BIT_DEPTHS`; None where the
+            subtype tells it, or there is none.
+        late_samples: samples of silence put before the sound of a video that begins after the
+            picture.
     """
 
     path: str
@@ -66,6 +71,15 @@ class AudioInfo:
     subtype: str
     tags: Mapping[str, str] = field(default_factory=dict)
     about_seconds: float | None = None
+    bit_depth: str | None = None
+    late_samples: int = 0
+
+    @property
+    def about_samples(self) -> int | None:
+        """Samples per channel, exact where `n_samples` is known, else claimed, else None."""
+        if self.n_samples is not None or self.about_seconds is None:
+            return self.n_samples
+        return round(self.about_seconds * self.sample_rate)
 
     @property
     def seconds(self) -> float | None:
@@ -174,6 +188,8 @@ def subtype_for(
         return kind.subtypes[0]
     kept = {"DOUBLE": "FLOAT", "PCM_32": "PCM_32", "ALAC_24": "PCM_24", "ALAC_32": "PCM_32"}
     wanted = kept.get(like.subtype, like.subtype)
+    if like.bit_depth is not None:
+        wanted = BIT_DEPTHS[like.bit_depth]
     if wanted in kind.subtypes:
         return wanted
     return "PCM_24" if wanted in ("FLOAT", "PCM_32") else "PCM_16"

@@ -5,45 +5,54 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
-from isolde.audio import containers, wav
-from isolde.audio.decoders import (
-    Decoder,
-    PipedWavDecoder,
-    SoundFileDecoder,
-    read_fully,
-    rewind,
-    stream_name,
-)
+from isolde.audio import wav
+from isolde.audio.decoding.base import NO_SAMPLES, Decoder, Loss, read_fully, stream_name
+from isolde.audio.decoding.ffmpeg import FFmpegDecoder
+from isolde.audio.decoding.libsndfile import SoundFileDecoder, is_for_libsndfile
+from isolde.audio.decoding.plainwav import PlainWavDecoder
 from isolde.core.errors import AudioError
 from isolde.core.stage import Float32
 
 
-def open_decoder(source: str | Path | BinaryIO) -> Decoder:
+def open_decoder(source: str | Path | BinaryIO, *, stream: int | None = None) -> Decoder:
     """Open a file or a stream with the decoder that fits.
 
     Args:
         source: a path, or a binary stream, seekable or not.
+        stream: which audio stream of a file with several, from 0; None for the default one.
 
     Raises:
-        AudioError: no such file, a folder, empty, unreadable, or not audio.
-        MissingExtraError: the container needs FFmpeg, and PyAV is not installed.
+        AudioError: no such file, a folder, empty, unreadable, not audio, or without sound.
     """
-    if isinstance(source, (str, Path)):
-        path = Path(source)
-        size = _check_file(path)
-        if size is not None:
-            return _open_seekable(path, str(path))
-        stream = path.open("rb")
-        return _closing(stream, lambda: open_decoder(stream))
+    if not isinstance(source, (str, Path)):
+        return _open_stream(source)
+    path = Path(source)
+    if _is_regular(path):
+        return _open_file(path, str(path), stream)
+    pipe = path.open("rb")
+    return _closing(lambda: _open_stream(pipe), pipe.close)
+
+
+def _open_file(path: Path, name: str, stream: int | None = None) -> Decoder:
+    """Open a regular file with libsndfile, or with FFmpeg."""
+    with path.open("rb") as file:
+        start = file.read(42)
+    if stream is None and is_for_libsndfile(start):
+        try:
+            return SoundFileDecoder(path, name, lambda: FFmpegDecoder(path, name))
+        except AudioError:  # a kind of wav, or a damaged header, that only FFmpeg reads
+            if _is_truly_empty(path):
+                raise
+    return FFmpegDecoder(path, name, stream=stream)
+
+
+def _open_stream(source: BinaryIO) -> Decoder:
+    """Open a stream: plain wav as it comes, all else by way of a temporary file."""
     name = stream_name(source)
     if source.seekable():
-        source.seek(0, os.SEEK_END)
-        if source.tell() == 0:
-            raise AudioError(f"{name}: is empty (0 bytes): there is no audio to read")
         source.seek(0)
-        return _open_seekable(source, name)
     seen = bytearray()
 
     def read(n: int) -> bytes:
@@ -54,45 +63,63 @@ def open_decoder(source: str | Path | BinaryIO) -> Decoder:
     try:
         header = wav.parse_header(read)
         if header.subtype in wav.BYTES_PER_SAMPLE:
-            return PipedWavDecoder(source, header, name)
+            if header.data_bytes == 0:
+                raise AudioError(f"{name}: {NO_SAMPLES}")
+            return PlainWavDecoder(source, header, name)
     except wav.NotPlainWavError:
         pass
     if not seen:
         raise AudioError(f"{name}: is empty (0 bytes): there is no audio to read")
-    spool = cast(BinaryIO, tempfile.TemporaryFile())
+    try:
+        handle, copy = tempfile.mkstemp(prefix="isolde-")
+    except OSError as error:
+        raise AudioError(_no_room(name, error)) from error
+    path = Path(copy)
 
     def copy_and_open() -> Decoder:
         try:
-            spool.write(seen)
-            shutil.copyfileobj(source, spool)
-            spool.seek(0)
+            with os.fdopen(handle, "wb") as spool:
+                spool.write(seen)
+                shutil.copyfileobj(source, spool)
         except OSError as error:
-            raise AudioError(
-                f"{name}: cannot be copied to a temporary file ({error.strerror}): make room, or "
-                "set TMPDIR to another folder"
-            ) from error
-        return _open_seekable(spool, name)
+            raise AudioError(_no_room(name, error)) from error
+        return _open_file(path, name)
 
-    return _closing(spool, copy_and_open)
+    return _closing(copy_and_open, lambda: path.unlink(missing_ok=True))
 
 
-def _closing(stream: BinaryIO, make: Callable[[], Decoder]) -> Decoder:
-    """Make a decoder that closes the stream in the end, or close it at once if that fails."""
+def _no_room(name: str, error: OSError) -> str:
+    """Say that a stream cannot be copied."""
+    return (
+        f"{name}: cannot be copied to a temporary file ({error.strerror}): make room, or "
+        "set TMPDIR to another folder"
+    )
+
+
+def _closing(make: Callable[[], Decoder], release: Callable[[], object]) -> Decoder:
+    """Make a decoder that releases what it needs in the end; release it at once if that fails."""
     try:
-        return _Closing(make(), [stream])
+        return _Closing(make(), release)
     except BaseException:
-        stream.close()
+        release()
         raise
 
 
 class _Closing:
-    """A decoder that also closes streams which were opened for it."""
+    """A decoder that also releases what was opened for it."""
 
-    def __init__(self, inner: Decoder, streams: list[BinaryIO]) -> None:
+    def __init__(self, inner: Decoder, release: Callable[[], object]) -> None:
         self._inner = inner
-        self._streams = streams
+        self._release = release
         self.info = inner.info
-        self.note = inner.note
+
+    @property
+    def losses(self) -> list[Loss]:
+        return self._inner.losses
+
+    @property
+    def notes(self) -> list[str]:
+        return self._inner.notes
 
     @property
     def position(self) -> int:
@@ -106,18 +133,17 @@ class _Closing:
 
     def close(self) -> None:
         self._inner.close()
-        for stream in self._streams:
-            stream.close()
+        self._release()
 
 
-def _check_file(path: Path) -> int | None:
-    """Give the size of a regular file, None for a pipe or device; else say what is wrong."""
+def _is_regular(path: Path) -> bool:
+    """Tell a regular file from a pipe or device; say what is wrong if it is neither."""
     try:
         if path.is_dir():
             raise AudioError(f"{path}: is a folder: name a file in it")
         size = path.stat().st_size
         if not path.is_file():
-            return None
+            return False
         with path.open("rb"):
             pass
     except FileNotFoundError as error:
@@ -130,33 +156,16 @@ def _check_file(path: Path) -> int | None:
         raise AudioError(f"{path}: cannot be opened: {error}") from error
     if size == 0:
         raise AudioError(f"{path}: is empty (0 bytes): there is no audio to read")
-    return size
+    return True
 
 
-def _open_seekable(source: Path | BinaryIO, name: str) -> Decoder:
-    """Open a regular file or seekable stream with libsndfile, or with FFmpeg."""
-    start = _first_bytes(source, 16)
-    suffix = Path(name).suffix.lower()
-    if containers.is_container(start) or suffix in containers.SUFFIXES:
-        return containers.ContainerDecoder(source, name)
-    try:
-        return SoundFileDecoder(source, name)
-    except AudioError:
-        if not containers.is_available():
-            raise
+def _is_truly_empty(path: Path) -> bool:
+    """Say whether nothing but other chunks follows a wav header that states no samples."""
+    with path.open("rb") as file:
         try:
-            rewind(source)
-            return containers.ContainerDecoder(source, name)
-        except AudioError:
-            pass
-        raise
-
-
-def _first_bytes(source: Path | BinaryIO, n: int) -> bytes:
-    """Look at the first bytes."""
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            return file.read(n)
-    data = read_fully(source, n)
-    rewind(source)
-    return data
+            wav.parse_header(file.read)
+        except wav.NotPlainWavError:
+            return False
+        here, head = file.tell(), file.read(8)
+    end = here + 8 + int.from_bytes(head[4:], "little")
+    return len(head) < 8 or (head[:4].isalnum() and end <= path.stat().st_size + 1)

@@ -1,7 +1,8 @@
 """Reading audio in blocks, all of it or a time range, to the sample; never changes rate or level.
 
-Only NaN and infinity are changed: they become 0 and are counted. A file that ends before it said
-it would is an error at the place where it ends, not a shorter file.
+Only NaN and infinity are changed: they become 0 and are counted. Of a damaged or cut file, all that
+can be decoded is read, with silence where something was lost in between, and a note tells what and
+where; a strict reader raises an error there instead.
 """
 
 import math
@@ -12,30 +13,22 @@ from typing import BinaryIO
 
 import numpy as np
 
-from isolde.audio.decoders import Decoder
-from isolde.audio.formats import LOSSY_SUBTYPES, AudioInfo
+from isolde.audio.decoding.base import NO_SAMPLES, Decoder, loss_note
+from isolde.audio.formats import AudioInfo
 from isolde.audio.opening import open_decoder
 from isolde.core.errors import AudioError, InputError
 from isolde.core.resample import Resampler
 from isolde.core.stage import Float32
 
-_SLACK = 4 * 1152
-"""Samples by which a lossy file may miss its declared length without being called damaged: some
-encoders count a few frames (of 1152 samples, in mp3) wrongly."""
-
-_SLACK_SECONDS = 0.5
-"""The same where a container merely claims a duration; then it is never more than a note."""
-
 
 def info(path: str | Path) -> AudioInfo:
-    """Look at a file without decoding it.
+    """Look at a file, decoding no more than its start.
 
     Args:
         path: the file.
 
     Raises:
-        AudioError: it does not exist, is empty, may not be read, or is not audio.
-        MissingExtraError: it needs the extra "av".
+        AudioError: it does not exist, is empty, may not be read, is not audio, or has no sound.
     """
     decoder = open_decoder(path)
     decoder.close()
@@ -45,10 +38,10 @@ def info(path: str | Path) -> AudioInfo:
 class AudioReader:
     """The samples of a file or stream, as an iterator of blocks; a context manager.
 
-    Reads wav, flac, ogg, opus, mp3, aiff and what else libsndfile knows, and m4a, aac and video
-    with the extra "av". A stream that cannot seek is read as it comes if it is plain wav (16, 24
-    or 32 bit, or float; header sizes that say "unknown" are accepted); anything else is first
-    copied to a temporary file. A legal file with no samples gives no blocks.
+    Reads wav, aiff, w64, caf and flac by libsndfile, and everything else that FFmpeg knows: mp3,
+    ogg, opus, m4a, wma, the sound of video... A stream is read as it comes if it is plain wav (16,
+    24 or 32 bit, or float; header sizes that say "unknown" are accepted); anything else is first
+    copied to a temporary file.
 
     Attributes:
         info: what the file says of itself.
@@ -62,19 +55,23 @@ class AudioReader:
         start: float = 0.0,
         end: float | None = None,
         block_samples: int = 65536,
+        strict: bool = False,
+        stream: int | None = None,
     ) -> None:
         """Open a file and go to the start of the range.
 
         Args:
             source: a path, or a binary stream (which stays open), for example standard input.
             start: in seconds; the first sample is start * sample_rate, halves rounded up.
-            end: in seconds, likewise, not included; None for all.
+            end: in seconds, likewise, not included; None, or one beyond the end, for all.
             block_samples: samples per channel in each block; the last one may be shorter.
+            strict: damage and a missing end are errors, not notes.
+            stream: which audio stream of a file with several, from 0; None for the default one.
 
         Raises:
-            AudioError: the source does not exist, is empty, may not be read, or is not audio.
-            InputError: the range is empty, or outside of the file where its length is known.
-            MissingExtraError: the file needs the extra "av".
+            AudioError: the source does not exist, is empty, may not be read, is not audio, or has
+                no sound.
+            InputError: the range is empty, or begins beyond the end.
         """
         if block_samples < 1:
             raise InputError(f"blocks of {block_samples} samples: they must have 1 or more")
@@ -82,25 +79,42 @@ class AudioReader:
             raise InputError(f"a range from {start} s: the start must be 0 or more")
         if end is not None and not (math.isfinite(end) and end > start):
             raise InputError(f"a range from {start} s to {end} s: the end must be after the start")
-        self._decoder: Decoder = open_decoder(source)
+        self._decoder: Decoder = open_decoder(source, stream=stream)
         self.info = self._decoder.info
         self.n_nonfinite = 0
         self._block_samples = block_samples
         self._first = _to_sample(start, self.info.sample_rate)
         self._stop = None if end is None else _to_sample(end, self.info.sample_rate)
-        self._at: int | None = None
-        self._short: str | None = None
+        self._at = 0
+        self._strict = strict
         try:
-            self._check_range(self.info.n_samples)
-        except InputError:
+            self._check_start(self.info.n_samples)
+            if self._stop is not None and self._stop <= self._first:
+                rate = self.info.sample_rate
+                raise InputError(
+                    f"{self.info.path}: the range holds no sample at {rate} Hz: choose a later end"
+                )
+            self._check_losses()
+            if self._first:
+                self._decoder.skip_to(self._first)
+                self._at = self._decoder.position
+                if self._at < self._first:
+                    self._check_start(self._at)
+        except (AudioError, InputError):
             self.close()
             raise
 
     @property
     def n_samples(self) -> int | None:
         """Samples per channel in the range that was asked for; None if nobody knows yet."""
-        last = self._stop if self._stop is not None else self.info.n_samples
+        last = self._last()
         return None if last is None else last - self._first
+
+    @property
+    def about_samples(self) -> int | None:
+        """Samples per channel in the range, as far as the file claims; for a progress bar."""
+        ends = [end for end in (self._stop, self.info.about_samples) if end is not None]
+        return max(0, min(ends) - self._first) if ends else None
 
     def __iter__(self) -> Iterator[Float32]:
         """Give the blocks: float32 (n_channels, n), nominally in [-1, 1]; float files may exceed.
@@ -108,8 +122,8 @@ class AudioReader:
         A second iteration goes on where the first one stopped.
 
         Raises:
-            AudioError: the file is damaged, or ends before it said it would.
-            InputError: the range is beyond the end, where that could not be known before.
+            AudioError: the file cannot be read any further, or, for a strict reader, is damaged.
+            InputError: the range begins beyond the end, where that could not be known before.
         """
         while (block := self.read_block()).shape[1]:
             yield block
@@ -121,18 +135,16 @@ class AudioReader:
             float32 (n_channels, n), n at most `block_samples`.
 
         Raises:
-            AudioError: the file is damaged, or ends before it said it would.
-            InputError: the range is beyond the end, where that could not be known before.
+            AudioError: the file cannot be read any further, or, for a strict reader, is damaged.
+            InputError: the range begins beyond the end, where that could not be known before.
         """
-        if self._at is None:
-            self._decoder.skip_to(self._first)
-            self._at = self._first
-        last = self._stop if self._stop is not None else self.info.n_samples
+        last = self._last()
         want = self._block_samples if last is None else min(self._block_samples, last - self._at)
         if want <= 0:
             return np.zeros((self.info.n_channels, 0), np.float32)
         block = self._decoder.read(want)
         self._at += block.shape[1]
+        self._check_losses()
         if block.shape[1] < want:
             self._ended()
         if block.size and not (np.isfinite(block.max()) and np.isfinite(block.min())):
@@ -143,7 +155,9 @@ class AudioReader:
 
     def notes(self) -> list[str]:
         """Say, one line each, what a user should know of what has been read so far."""
-        lines = [note for note in (self._decoder.note, self._short) if note is not None]
+        lines = [f"{self.info.path}: {note}" for note in self._decoder.notes]
+        if (note := self._loss_note()) is not None:
+            lines.append(f"{self.info.path}: {note}")
         if self.n_nonfinite:
             lines.append(
                 f"{self.info.path}: {self.n_nonfinite} samples are NaN or infinite; "
@@ -168,50 +182,38 @@ class AudioReader:
         """Let go of the file."""
         self.close()
 
-    def _check_range(self, n_samples: int | None) -> None:
-        """Check the range against the length of the file."""
-        if n_samples is None:
-            return
-        rate, name = self.info.sample_rate, self.info.path
-        seconds = n_samples / rate
-        if self._first and self._first >= n_samples:
+    def _last(self) -> int | None:
+        """Give the end of the range in samples; None if nobody knows yet."""
+        ends = [end for end in (self._stop, self.info.n_samples) if end is not None]
+        return min(ends, default=None)
+
+    def _check_start(self, n_samples: int | None) -> None:
+        """Check the start against the length of the file."""
+        if n_samples and self._first >= n_samples:
+            rate = self.info.sample_rate
             raise InputError(
-                f"{name}: lasts {seconds:.3f} s, so it cannot start at {self._first / rate:.3f} s: "
-                "choose an earlier start"
+                f"{self.info.path}: lasts {n_samples / rate:.3f} s, so it cannot start at "
+                f"{self._first / rate:.3f} s: choose an earlier start"
             )
-        if self._stop is not None and self._stop > n_samples:
-            raise InputError(
-                f"{name}: lasts {seconds:.3f} s, so it cannot end at {self._stop / rate:.3f} s: "
-                "choose an earlier end, or none"
-            )
-        if self._stop is not None and self._stop <= self._first:
-            raise InputError(f"{name}: the range holds no sample at {rate} Hz: choose a later end")
+
+    def _loss_note(self) -> str | None:
+        """Say what was lost within the range."""
+        rate = self.info.sample_rate
+        stop = math.inf if self._stop is None else self._stop / rate
+        losses = self._decoder.losses
+        return loss_note([x for x in losses if x.start < stop and x.end >= self._first / rate])
+
+    def _check_losses(self) -> None:
+        """Raise what a strict reader does not forgive."""
+        if self._strict and (note := self._loss_note()) is not None:
+            raise AudioError(f"{self.info.path}: {note}: get another copy, or leave strict out")
 
     def _ended(self) -> None:
         """Judge an end that came before the last sample asked for."""
-        assert self._at is not None
+        if not self._decoder.position:
+            raise AudioError(f"{self.info.path}: {NO_SAMPLES}")
         if self.info.n_samples is None:
-            self._check_range(self._decoder.position)
-            missing_seconds = (self.info.about_seconds or 0) - self._at / self.info.sample_rate
-            if missing_seconds > _SLACK_SECONDS:
-                self._short = (
-                    f"{self.info.path}: ends {missing_seconds:.1f} s before the length that it "
-                    "claims, it was probably cut short"
-                )
-            return
-        rate = self.info.sample_rate
-        seconds = self._at / rate
-        missing = self.info.n_samples - self._at
-        if self.info.subtype in LOSSY_SUBTYPES and missing <= _SLACK:
-            self._short = (
-                f"{self.info.path}: ends {missing} samples before the length that it declares"
-            )
-            return
-        raise AudioError(
-            f"{self.info.path}: is cut short or damaged: it ends after {seconds:.3f} s of "
-            f"{self.info.n_samples / rate:.3f} s: get another copy, or read up to "
-            f"end={math.floor(seconds * 1000) / 1000:.3f}"
-        )
+            self._check_start(self._decoder.position)
 
 
 def read(
@@ -234,8 +236,7 @@ def read(
 
     Raises:
         AudioError: it cannot be read.
-        InputError: the range is empty or outside of the file.
-        MissingExtraError: it needs the extra "av".
+        InputError: the range is empty, or begins beyond the end.
     """
     with AudioReader(path, start=start, end=end) as reader:
         rate = reader.info.sample_rate

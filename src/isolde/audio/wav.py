@@ -74,11 +74,13 @@ def parse_header(read: Callable[[int], bytes]) -> WavHeader:
     Returns:
         The header. `data_bytes` is None where writers to pipes put a placeholder: 0xFFFFFFFF
         (FFmpeg), anything from 0x7FFFF000 (SoX, arecord) in a plain RIFF file, or 0 beside a
-        RIFF size that is 0 or 0xFFFFFFFF as well.
+        RIFF size that leaves no room for anything after it, or is 0xFFFFFFFF (recorders write that
+        first, and some are cut off before they write the length).
 
     Raises:
         NotPlainWavError: this is no wav header, or it is cut, or has no fmt before its data.
     """
+    head_bytes = 20  # up to and with the head of the data chunk
     magic, riff_bytes, kind = struct.unpack("<4sI4s", _exactly(read, 12))
     if magic not in (b"RIFF", b"RF64") or kind != b"WAVE":
         raise NotPlainWavError("no RIFF/WAVE at the start")
@@ -91,6 +93,7 @@ def parse_header(read: Callable[[int], bytes]) -> WavHeader:
         if size > 1 << 28:
             raise NotPlainWavError(f"a chunk {name!r} of {size} bytes before the samples")
         body = _exactly(read, size + size % 2)
+        head_bytes += 8 + len(body)
         if name == b"ds64" and magic == b"RF64" and size >= 24:
             long_data_bytes = struct.unpack_from("<Q", body, 8)[0]
         elif name == b"fmt " and size >= 16:
@@ -101,7 +104,9 @@ def parse_header(read: Callable[[int], bytes]) -> WavHeader:
     data_bytes: int | None = size
     if size == _UNKNOWN and long_data_bytes is not None:
         data_bytes = long_data_bytes or None
-    elif size >= _PLACEHOLDER or (size == 0 and riff_bytes in (0, _UNKNOWN)):
+    elif size >= _PLACEHOLDER or (
+        size == 0 and (riff_bytes + 8 <= head_bytes or riff_bytes == _UNKNOWN)
+    ):
         data_bytes = None
     is_rf64 = magic == b"RF64"
     return WavHeader(sample_rate, n_channels, subtype, block_bytes, data_bytes, is_rf64)

@@ -14,7 +14,7 @@ from typing import BinaryIO, Literal, cast
 import numpy as np
 import soundfile as sf
 
-from isolde.audio.decoders import stream_name
+from isolde.audio.decoding.base import stream_name
 from isolde.audio.encoders import Encoder, SoundFileEncoder, WavEncoder, write_fully
 from isolde.audio.formats import (
     check_tags,

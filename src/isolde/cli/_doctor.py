@@ -13,7 +13,6 @@ from isolde.core.errors import IsoldeError
 from isolde.models.catalogue import find, names
 
 EXTRAS = {
-    "av": ("av", "m4a, aac and video files"),
     "torch": ("train", "training"),
     "tensorboard": ("tensorboard", "curves, sounds and pictures of a training"),
     "python-stretch": ("stretch", "pitch shift and time stretch of training songs"),
@@ -25,7 +24,7 @@ EXTRAS = {
     "pyarrow": ("parquet", "manifests in Parquet"),
     "museval": ("evaluation", "BSSEval scores"),
 }
-RUNTIME = ("numpy", "soundfile", "soxr", "onnxruntime", "typer", "rich")
+RUNTIME = ("numpy", "soundfile", "av", "soxr", "onnxruntime", "typer", "rich")
 
 
 @dataclass(frozen=True)

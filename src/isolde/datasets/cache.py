@@ -99,7 +99,6 @@ def ensure(rows: Sequence[Row], cache: Path, *, parts: Iterable[str] = ()) -> tu
     Raises:
         AudioError: a file is missing or cannot be decoded.
         InputError: there is nothing to learn from in these rows.
-        MissingExtraError: a file needs the extra "av".
     """
     check_stems(rows)
     rows = needed(rows)

@@ -6,8 +6,7 @@ from types import TracebackType
 
 import numpy as np
 
-from isolde.audio import AudioInfo, AudioReader, Resampler, info
-from isolde.audio.containers import ContainerDecoder
+from isolde.audio import AudioInfo, AudioReader, Resampler
 from isolde.core.stage import Float32
 from isolde.datasets.manifest import Row
 
@@ -19,44 +18,33 @@ class Source:
 
     Attributes:
         info: what the file says of itself.
-        n_nonfinite: samples that were no number and became 0, so far.
     """
-
-    info: AudioInfo
-    n_nonfinite = 0
 
     def __init__(self, row: Row) -> None:
         """Open the file.
 
         Raises:
             AudioError: the file is missing, empty, not audio, or lacks the stream.
-            MissingExtraError: it needs the extra "av".
         """
-        self._opened: AudioReader | ContainerDecoder
-        if row.stream is None:
-            self._opened = AudioReader(row.file, block_samples=BLOCK)
-        else:
-            info(row.file)  # says best what is wrong with a file that cannot be opened
-            self._opened = ContainerDecoder(row.file, str(row.path), stream=row.stream)
-        self.info = self._opened.info
+        self._reader = AudioReader(row.file, block_samples=BLOCK, stream=row.stream, strict=True)
+        self.info: AudioInfo = self._reader.info
+
+    @property
+    def n_nonfinite(self) -> int:
+        """Samples that were no number and became 0, so far."""
+        return self._reader.n_nonfinite
 
     def __iter__(self) -> Iterator[Float32]:
         """Decode.
 
         Raises:
-            AudioError: the file is damaged, or ends before it says it does.
+            AudioError: the file cannot be read any further.
         """
-        if isinstance(self._opened, AudioReader):
-            for block in self._opened:
-                self.n_nonfinite = self._opened.n_nonfinite
-                yield block
-            return
-        while (block := self._opened.read(BLOCK)).shape[1]:
-            yield block
+        return iter(self._reader)
 
     def notes(self) -> list[str]:
         """What is odd about the file, a line each, as far as it has been decoded."""
-        return self._opened.notes() if isinstance(self._opened, AudioReader) else []
+        return self._reader.notes()
 
     def __enter__(self) -> "Source":
         """Enter the `with` block."""
@@ -69,7 +57,7 @@ class Source:
         trace: TracebackType | None,
     ) -> None:
         """Let go of the file."""
-        self._opened.close()
+        self._reader.close()
 
 
 def samples_of(row: Row) -> tuple[Float32, int]:
@@ -92,7 +80,6 @@ def probe(row: Row) -> tuple[Row, Mapping[str, str]]:
 
     Raises:
         AudioError: the file cannot be opened.
-        MissingExtraError: it needs the extra "av".
     """
     with Source(row) as source:
         told = source.info
@@ -111,7 +98,6 @@ def stereo_at(row: Row, sample_rate: int) -> tuple[Float32, int]:
 
     Raises:
         AudioError: the file cannot be decoded to its end.
-        MissingExtraError: it needs the extra "av".
     """
     with Source(row) as source:
         rate, n_channels = source.info.sample_rate, min(2, source.info.n_channels)

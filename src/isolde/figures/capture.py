@@ -105,8 +105,8 @@ def look_at(
         for block in reader:
             pass_.feed(block)
             done += block.shape[1]
-            if progress and reader.n_samples:
-                progress(done / reader.n_samples)
+            if progress and reader.about_samples:
+                progress(min(1.0, done / reader.about_samples))
     if not done:
         raise InputError(f"{path}: there is no sound to look at")
     return pass_.finish(Path(path), start)

@@ -214,8 +214,8 @@ def _pump(
         stems = separator.feed(block)
         for stem, writer in targets.items():
             writer.write(stems[stem])
-        if progress and reader.n_samples:
-            progress(n_samples / reader.n_samples)
+        if progress and reader.about_samples:
+            progress(min(1.0, n_samples / reader.about_samples))
     stems = separator.flush()
     for stem, writer in targets.items():
         writer.write(stems[stem])

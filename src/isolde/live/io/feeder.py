@@ -76,9 +76,8 @@ class Feeder:
 
     @property
     def seconds(self) -> float | None:
-        """Length of the source, if known."""
-        info = self._reader.info
-        return None if info.n_samples is None else info.n_samples / info.sample_rate
+        """Length of the source, if known; of a compressed one, what it claims."""
+        return self._reader.info.seconds
 
     def seek(self, seconds: float) -> None:
         """Go on at another time, held within the source.

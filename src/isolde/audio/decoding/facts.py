@@ -1,0 +1,124 @@
+"""What a file says of itself, beyond what FFmpeg tells plainly; decodes nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isolde.audio.formats import TAG_NAMES
+from isolde.core.stage import Float32
+
+LATE_SECONDS = 0.04
+"""A sound that begins later than this after the picture is late: one picture of 25 in a second."""
+
+_TAG_ALIASES = {"track": "tracknumber", "year": "date", "description": "comment"}
+_STATED = frozenset("mov matroska flac ogg asf tta wv ape wav w64 aiff caf dsf avi".split())
+"""Demuxers whose duration is stated by the file; others guess it from a bit rate."""
+
+LOSSLESS = frozenset(
+    "alac ape als flac mlp mp4als osq ralf shorten tak truehd tta wavpack wmalossless".split()
+)
+
+
+def demuxer_of(container: Any) -> str:
+    """Give the first name of a container's kind: "mov", "matroska", "mp3"..."""
+    return str(container.format.name.split(",")[0])
+
+
+def choose_stream(container: Any, number: int | None) -> Any:
+    """Take the audio stream that was asked for, or the default one, or the first.
+
+    Raises:
+        LookupError: there is none; its argument is the number of audio streams.
+    """
+    streams = list(container.streams.audio)
+    if number is not None and number < len(streams) and streams[number].codec_context is not None:
+        return streams[number]
+    usable = [each for each in streams if each.codec_context is not None]
+    if number is not None or not usable:
+        raise LookupError(len(streams))
+    # ffmpeg prefers more channels among default tracks; but to ask PyAV for the channels before
+    # decoding would free a custom layout, see `SampleConverter`.
+    return next((each for each in usable if each.disposition & 1), usable[0])
+
+
+def stated_seconds(container: Any, stream: Any, path: Path, sample_rate: int) -> float | None:
+    """Give the length that the file itself states, None where FFmpeg would only guess it."""
+    if demuxer_of(container) == "mp3":
+        return _xing_seconds(path, sample_rate)
+    if stream.duration is None and container.streams.video:
+        return None  # that of the picture
+    return claimed_seconds(container, stream) if demuxer_of(container) in _STATED else None
+
+
+def claimed_seconds(container: Any, stream: Any) -> float | None:
+    """Give the length that FFmpeg states or guesses."""
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    return None if container.duration is None else float(container.duration / 1_000_000)
+
+
+def lateness(container: Any, time: float) -> float:
+    """Give the seconds by which the sound begins after the picture; 0 where it is not late.
+
+    Args:
+        container: an open one.
+        time: the time stamp of the first sample, in seconds.
+    """
+    for stream in container.streams.video:
+        if "attached_pic" in (stream.disposition.name or "") or stream.start_time is None:
+            continue
+        late = time - float(stream.start_time * stream.time_base)
+        return late if LATE_SECONDS < late < 86400 else 0.0
+    return 0.0
+
+
+def known_tags(container: Any, stream: Any) -> dict[str, str]:
+    """Keep the tags that isolde knows, of the container and of the stream."""
+    found: dict[str, str] = {}
+    for name, value in {**stream.metadata, **container.metadata}.items():
+        key = _TAG_ALIASES.get(name.lower(), name.lower())
+        if key in TAG_NAMES and value:
+            found[key] = value
+    return found
+
+
+def bit_depth(codec: str, sample_format: str, start: Float32) -> str | None:
+    """Name the bit depth of a lossless source, as `BIT_DEPTHS` does; None for others.
+
+    Args:
+        codec: FFmpeg's name.
+        sample_format: of its frames.
+        start: the first samples; 24 bit comes as 32 with eight zeros below.
+    """
+    if codec not in LOSSLESS and not codec.startswith("pcm_"):
+        return None
+    if sample_format == "s32":
+        low = np.rint(start.astype(np.float64) * 2.0**31).astype(np.int64) & 255
+        return "32" if low.any() else "24"
+    return {"u8": "16", "s16": "16", "s64": "32"}.get(sample_format, "32f")
+
+
+def ogg_is_ended(path: Path) -> bool:
+    """Say whether the last ogg page carries the end-of-stream flag (RFC 3533, header type 4)."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - 131072))
+        tail = file.read()
+    page = tail.rfind(b"OggS")
+    return page >= 0 and len(tail) > page + 5 and bool(tail[page + 5] & 4)
+
+
+def _xing_seconds(path: Path, sample_rate: int) -> float | None:
+    """Give the length that an mp3 file states in its first frame (Xing's header), if it does."""
+    with path.open("rb") as file:
+        head = file.read(10)
+        if head[:3] == b"ID3" and len(head) == 10:
+            file.seek(10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]))
+            head = b""
+        head += file.read(1024)
+    at = max(head.find(b"Xing"), head.find(b"Info"))
+    if at < 0 or len(head) < at + 12 or not head[at + 7] & 1:
+        return None
+    n_samples = int.from_bytes(head[at + 8 : at + 12]) * (1152 if sample_rate >= 32000 else 576)
+    return n_samples / sample_rate or None

@@ -1,0 +1,140 @@
+"""Uncompressed files and FLAC by libsndfile, which seeks in them exactly; nothing lossy.
+
+What libsndfile cannot decode in a damaged file, FFmpeg decodes from there on.
+"""
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+
+from isolde.audio import wav
+from isolde.audio.decoding.base import NO_SAMPLES, NOT_AUDIO, Decoder, Loss
+from isolde.audio.formats import TAG_NAMES, AudioInfo
+from isolde.core.errors import AudioError
+from isolde.core.stage import Float32
+
+_MAGIC = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"riff", b"caff", b".snd")
+_CUT_SECONDS = 0.01  # sloppy headers count a few bytes too many
+_UNKNOWN_BYTES = 0x7FFFF000  # from here on, 32 bit sizes are placeholders (SoX, arecord, FFmpeg)
+
+
+def is_for_libsndfile(start: bytes) -> bool:
+    """Recognise wav, aiff, w64, caf, au, and flac whose length is known, by the first 42 bytes."""
+    if start[:4] == b"fLaC" and len(start) >= 26:
+        return bool(int.from_bytes(start[21:26]) & 0xFFFFFFFFF)  # STREAMINFO, RFC 9639 8.2
+    return start[:4] in _MAGIC
+
+
+class SoundFileDecoder:
+    """Audio that libsndfile decodes."""
+
+    def __init__(self, path: Path, name: str, repair: Callable[[], Decoder]) -> None:
+        """Open it.
+
+        Args:
+            path: a regular file.
+            name: what to call it in messages.
+            repair: opens the same file with a decoder that goes on after damage.
+
+        Raises:
+            AudioError: libsndfile does not recognise it, or finds no sample in it.
+        """
+        self.losses: list[Loss] = []
+        self.notes: list[str] = []
+        self._name = name
+        self._repair = repair
+        self._other: Decoder | None = None
+        try:
+            self._file = sf.SoundFile(str(path), "r")
+        except (sf.LibsndfileError, TypeError, UnicodeError) as error:
+            raise AudioError(f"{name}: {NOT_AUDIO}") from error
+        if not self._file.frames:
+            self._file.close()
+            raise AudioError(f"{name}: {NO_SAMPLES}")
+        found = {tag: getattr(self._file, tag) for tag in TAG_NAMES}
+        self.info = AudioInfo(
+            path=name,
+            sample_rate=int(self._file.samplerate),
+            n_channels=int(self._file.channels),
+            n_samples=int(self._file.frames),
+            container={"WAVEX": "WAV"}.get(self._file.format, self._file.format),
+            subtype=self._file.subtype,
+            tags={tag: str(value) for tag, value in found.items() if value},
+        )
+        missing = _missing_share(path) * self._file.frames / self._file.samplerate
+        if missing > _CUT_SECONDS:
+            end = self._file.frames / self._file.samplerate
+            self.losses.append(Loss(end, end + missing, cut=True))
+        self._position = 0
+
+    @property
+    def position(self) -> int:
+        """The next sample."""
+        return self._position if self._other is None else self._other.position
+
+    def skip_to(self, sample: int) -> None:
+        """Seek, exactly."""
+        if self._other is None and sample > self._position:
+            try:
+                self._position = int(self._file.seek(min(sample, int(self._file.frames))))
+            except sf.LibsndfileError:
+                self._go_on_with_other()
+        if self._other is not None:
+            self._other.skip_to(sample)
+
+    def read(self, n_samples: int) -> Float32:
+        """Decode the next samples, fewer only at the end.
+
+        Raises:
+            AudioError: no decoder can read it any further.
+        """
+        if self._other is None:
+            try:
+                frames = self._file.read(n_samples, dtype="float32", always_2d=True)
+            except sf.LibsndfileError:
+                self._go_on_with_other()
+            else:
+                self._position += len(frames)
+                return np.ascontiguousarray(frames.T)
+        assert self._other is not None
+        return self._other.read(n_samples)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+        if self._other is not None:
+            self._other.close()
+
+    def _go_on_with_other(self) -> None:
+        """Leave the rest to the other decoder, from the first sample not yet given."""
+        self._other = self._repair()
+        self._other.skip_to(self._position)
+        self.losses, self.notes = self._other.losses, self._other.notes
+
+
+def _missing_share(path: Path) -> float:
+    """Give the bytes that the header states and the file lacks, as a share of those it has.
+
+    libsndfile silently takes what is there, which hides that a file was cut.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        try:
+            header = wav.parse_header(file.read)
+            start, stated = file.tell(), header.data_bytes or 0
+        except wav.NotPlainWavError:
+            file.seek(0)
+            head = file.read(24).ljust(24, b"\0")
+            start, stated = 0, 0
+            if head[:4] == b"FORM":
+                stated = 8 + struct.unpack_from(">I", head, 4)[0]
+            elif head[:4] == b"riff":
+                stated = struct.unpack_from("<Q", head, 16)[0]
+            elif head[:4] == b".snd":
+                start, stated = struct.unpack_from(">II", head, 4)
+            if stated >= _UNKNOWN_BYTES and head[:4] != b"riff":
+                stated = 0
+    return max(0, start + stated - size) / max(1, size - start)

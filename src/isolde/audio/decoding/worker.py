@@ -1,0 +1,173 @@
+"""Processes that decode for this one: started when needed, kept for the next file; no formats.
+
+A process takes a few tenths of a second to start, so idle ones wait for the next file.
+"""
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from isolde.core.errors import AudioError
+
+_MAX_IDLE = 4
+_CODE = "from isolde.audio.decoding.server import main; main()"
+
+_idle: list["Worker"] = []
+_lock = threading.Lock()
+
+
+class WorkerDiedError(Exception):
+    """The process is gone: the file crashed it, or it took too long over it."""
+
+
+class Worker:
+    """One decoding process, with one file open at a time.
+
+    Attributes:
+        is_fresh: nothing has been asked of it yet.
+    """
+
+    def __init__(self) -> None:
+        """Start it.
+
+        Raises:
+            AudioError: no process can be started.
+        """
+        self.is_fresh = True
+        paths = [path or os.getcwd() for path in sys.path]
+        try:
+            # In a session of its own, so that Ctrl-C is ours to answer.
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _CODE],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise AudioError(
+                f"the process that decodes cannot be started ({error.strerror}): close other "
+                "programs"
+            ) from error
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    def ask(self, **request: Any) -> tuple[dict[str, Any], bytearray]:
+        """Send a request and wait for the answer.
+
+        Args:
+            request: see `server`.
+
+        Returns:
+            The answer, and its samples as bytes.
+
+        Raises:
+            WorkerDiedError: the process ended instead.
+        """
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None and stdout is not None
+        self.is_fresh = False
+        try:
+            stdin.write(json.dumps(request).encode() + b"\n")
+            stdin.flush()
+            line = stdout.readline()
+            if not line.endswith(b"\n"):
+                raise WorkerDiedError
+            answer = json.loads(line)
+            data = bytearray(answer["n_bytes"])
+            if stdout.readinto(data) < len(data):  # type: ignore[attr-defined]
+                raise WorkerDiedError
+        except (OSError, ValueError) as error:
+            raise WorkerDiedError from error
+        except BaseException:  # between request and answer, nobody could use it again
+            self.end()
+            raise
+        return answer, data
+
+    def end(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+    def leave(self) -> None:
+        """Tell the process to end itself, without waiting."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            try:
+                pipe.close()
+            except OSError:
+                continue
+
+
+def borrow() -> Worker:
+    """Take an idle process, or start one.
+
+    Raises:
+        AudioError: no process can be started.
+    """
+    with _lock:
+        if _idle:
+            return _idle.pop()
+    return Worker()
+
+
+def give_back(worker: Worker) -> None:
+    """Let another file have the process."""
+    with _lock:
+        if len(_idle) < _MAX_IDLE:
+            _idle.append(worker)
+            return
+    worker.leave()
+
+
+def open_in_worker(path: Path, stream: int | None) -> tuple[Worker, dict[str, Any]]:
+    """Open a file in a process that is alive.
+
+    Args:
+        path: a regular file.
+        stream: see `FrameDecoder`.
+
+    Returns:
+        The process, and its answer.
+
+    Raises:
+        AudioError: no process can be started.
+        WorkerDiedError: the file ends the process.
+    """
+    request = {"do": "open", "path": os.path.abspath(path), "stream": stream}
+    while True:
+        worker = borrow()
+        fresh = worker.is_fresh
+        try:
+            return worker, worker.ask(**request)[0]
+        except WorkerDiedError:
+            worker.end()
+            if fresh:
+                raise
+
+
+def _forget() -> None:
+    """Leave the parent's processes to the parent, after a fork."""
+    global _lock
+    _lock = threading.Lock()
+    _idle.clear()
+
+
+def _leave_all() -> None:
+    """End the idle processes."""
+    while _idle:
+        _idle.pop().leave()
+
+
+atexit.register(_leave_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
