@@ -40,7 +40,8 @@ build/app/isolde: $(shell find src tools/app -type f -not -name '*.pyc') $(SETUP
 	  --constraint constraints.txt . pyinstaller
 	build/app-venv/bin/pyinstaller --onefile --noconfirm --clean --log-level WARN --name isolde \
 	  --distpath build/app --workpath build/app-work --specpath build/app-work \
-	  --collect-submodules isolde --collect-data isolde --recursive-copy-metadata isolde \
+	  --collect-submodules isolde --collect-submodules av --collect-data isolde \
+	  --recursive-copy-metadata isolde \
 	  --exclude-module tkinter tools/app/program.py
 
 lint: setup-dev  ## ruff and mypy

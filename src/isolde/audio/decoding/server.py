@@ -52,3 +52,7 @@ def main() -> None:
         answers.flush()
         faulthandler.cancel_dump_traceback_later()
     os._exit(0)  # without the destructors of PyAV, see `FrameDecoder.spoilt`
+
+
+if __name__ == "__main__":
+    main()

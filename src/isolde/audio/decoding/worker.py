@@ -15,7 +15,7 @@ from typing import Any
 from isolde.core.errors import AudioError
 
 _MAX_IDLE = 4
-_CODE = "from isolde.audio.decoding.server import main; main()"
+_SERVER = "isolde.audio.decoding.server"
 
 _idle: list["Worker"] = []
 _lock = threading.Lock()
@@ -39,15 +39,15 @@ class Worker:
             AudioError: no process can be started.
         """
         self.is_fresh = True
-        paths = [path or os.getcwd() for path in sys.path]
+        paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
         try:
             # In a session of its own, so that Ctrl-C is ours to answer.
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _CODE],
+                [sys.executable, "-m", _SERVER],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                env={**os.environ, "PYTHONPATH": paths, "PYTHONSAFEPATH": "1"},
                 start_new_session=True,
             )
         except OSError as error:
