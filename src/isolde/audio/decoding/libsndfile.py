@@ -3,6 +3,7 @@
 What libsndfile cannot decode in a damaged file, FFmpeg decodes from there on.
 """
 
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +49,8 @@ class SoundFileDecoder:
         self._repair = repair
         self._other: Decoder | None = None
         try:
-            self._file = sf.SoundFile(str(path), "r")
+            # As bytes, because the bytes of a name need not be UTF-8.
+            self._file = sf.SoundFile(os.fsencode(path) if os.name == "posix" else str(path), "r")
         except (sf.LibsndfileError, TypeError, UnicodeError) as error:
             raise AudioError(f"{name}: {NOT_AUDIO}") from error
         if not self._file.frames:
