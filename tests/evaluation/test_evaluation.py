@@ -217,7 +217,7 @@ def test_one_bad_song_or_candidate_costs_nobody_else(data, tmp_path, jobs):
     assert errors["mixture", "Song 0"] is None and errors["mixture", "Song 2"] is None
     assert "drums.wav" in errors["mixture", "Song 1"]
     assert errors["broken", "Song 0"] == "ValueError: the network is gone"
-    table = tables.summary_markdown(results)
+    table = tables.summary_table(results).markdown()
     assert "2 (1 failed)" in table and "0 (3 failed)" in table
 
 
@@ -262,7 +262,7 @@ def test_the_table_shows_median_mean_interval_and_counts():
     results = [row("ours", str(i), v, cpu_seconds=0.5) for i, v in enumerate((1, 2, 6))]
     results += [row("floor", str(i), 0.0, kind="floor") for i in range(3)]
     results += [row("best", str(i), v, kind="oracle") for i, v in enumerate((9, float("nan"), 9))]
-    lines = tables.summary_markdown(results).splitlines()
+    lines = tables.summary_table(results).markdown().splitlines()
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| ours", "| floor", "| best"]
     assert "2.00 (3.00) [1.00, 6.00]" in lines[2] and "| 20 | 3 |" in lines[2]
     assert "9.00 (9.00) [9.00, 9.00] n=2" in lines[4]
@@ -270,7 +270,7 @@ def test_the_table_shows_median_mean_interval_and_counts():
     comparison = paired(results, against="floor")["ours"]
     assert (comparison.wins, comparison.losses) == (3, 0)
     assert comparison.p_value == 0.25
-    markdown = tables.paired_markdown({"ours": comparison}, against="floor")
+    markdown = tables.paired_table({"ours": comparison}, against="floor").markdown()
     assert "+2.00 [1.00, 6.00]" in markdown and "3 / 0" in markdown
     records = json.loads(exports.summary_json(results))
     assert records[0]["medians"]["vocals_usdr"]["value"] == 2.0

@@ -41,7 +41,6 @@ def results(tmp_path_factory):
         with_floors=False,
         with_oracles=False,
         with_costs=False,
-        with_report=False,
     )
     assert done.n_failed == 0, done.summary
     return {

@@ -12,7 +12,7 @@ from isolde.core.log_frequency import log_rows, looking_grid
 from isolde.figures.canvas import Canvas, Columns, canvas_of, height
 from isolde.figures.overview import draw_activity, thinned
 from isolde.figures.separation import draw_separation, mask_columns, separation_figure
-from isolde.figures.song_report import write_report
+from isolde.figures.song_report import write_song_report
 from isolde.figures.spectrogram import Marks, mark
 from isolde.figures.style import check_picture, new_axes, new_figure, time_label
 
@@ -181,7 +181,7 @@ def test_thinning_keeps_the_mean_and_the_times():
 
 
 def test_a_report_needs_no_other_file(tmp_path: Path):
-    path = write_report(
+    path = write_song_report(
         tmp_path / "a.html",
         title="R&B <song>",
         summary="a line",

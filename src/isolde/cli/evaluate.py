@@ -1,11 +1,14 @@
 """`isolde evaluate`: one honest table for every separator."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from isolde.cli import terminal
+
+if TYPE_CHECKING:
+    from isolde.evaluation import Evaluation
 
 
 def register(app: typer.Typer) -> None:
@@ -78,12 +81,25 @@ def evaluate(
                 work, with_classical=classical, with_bsseval=bsseval, with_parquet=parquet
             )
         done = work()
+        if not robustness:
+            _write_report(done)
     print(done.summary)
     if not quiet:
         terminal.say(f"isolde: tables, results and report are in {done.folder}")
     if done.n_failed:
         terminal.say(f"isolde: {done.n_failed} results are failures, see the table")
         raise typer.Exit(2 if done.n_failed == len(done.results) else 1)
+
+
+def _write_report(done: "Evaluation") -> None:
+    """Write the page beside the tables, where what it needs is installed."""
+    from isolde.core.errors import MissingExtraError
+    from isolde.figures.evaluation import write_evaluation_report
+
+    try:
+        write_evaluation_report(done.folder / "report.html", done)
+    except MissingExtraError as error:
+        terminal.say(f"isolde: no report: {error}")
 
 
 def _split(models: str) -> list[str]:

@@ -1,13 +1,13 @@
 """The job behind `isolde evaluate`: names in, a folder of results and tables out; parses nothing.
 
 It writes `results.jsonl` and `costs.jsonl` (which a later run goes on with), `songs.csv` and, if
-asked, `songs.parquet` and `museval/`, then `summary.json`, `summary.md`, `run.json` and
-`report.html`, and gives back what it measured.
+asked, `songs.parquet` and `museval/`, then `summary.json`, `summary.md` and `run.json`, and
+gives back what it measured.
 """
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from isolde.core.atomic import write_text
@@ -21,11 +21,10 @@ from isolde.evaluation.candidates.peers import peer
 from isolde.evaluation.costs import Cost, measure_costs
 from isolde.evaluation.distortions import Distortion
 from isolde.evaluation.provenance import as_list, provenance
-from isolde.evaluation.report import write_report
 from isolde.evaluation.robustness import measure_robustness
 from isolde.evaluation.runner import Progress, evaluate
 from isolde.evaluation.scoring import Result
-from isolde.evaluation.songs import find_songs
+from isolde.evaluation.songs import Song, find_songs
 
 
 @dataclass(frozen=True)
@@ -36,13 +35,28 @@ class Evaluation:
         results: one per candidate and song.
         summary: the table as Markdown, with the lines that say how it was made.
         folder: where the files are.
-        n_failed: results that are failures; the caller's exit code depends on it.
+        base: Name of the candidate that the paired table compares with.
+        made: What a reader needs to make it again, by name.
+        seed: Seed of the bootstrap.
+        songs: Songs that were measured.
+        main: The candidate called `base`.
+        costs: Costs of models and peers.
     """
 
     results: list[Result]
     summary: str
     folder: Path
-    n_failed: int
+    base: str = ""
+    made: dict[str, str] = field(default_factory=dict)
+    seed: int = statistics.SEED
+    songs: Sequence[Song] = ()
+    main: Candidate | None = None
+    costs: Sequence[Cost] = ()
+
+    @property
+    def n_failed(self) -> int:
+        """Number of results that are failures."""
+        return sum(result.error is not None for result in self.results)
 
 
 def run(
@@ -58,7 +72,6 @@ def run(
     with_bsseval: bool = False,
     with_costs: bool = True,
     with_parquet: bool = False,
-    with_report: bool = True,
     against: str | None = None,
     jobs: int = 1,
     scheduler: str | None = None,
@@ -82,7 +95,6 @@ def run(
         with_bsseval: also BSSEval v4 (extra `evaluation`), in the table and in museval's files.
         with_costs: also time and memory of models and peers, each in a fresh process.
         with_parquet: also `songs.parquet` (extra `parquet`).
-        with_report: also the HTML report.
         against: the candidate that the paired table compares with and that the report lets hear;
             default the first one.
         jobs: worker processes; 0 takes one per core.
@@ -138,18 +150,9 @@ def run(
     exports.write_museval(folder / "museval", results)
     if with_parquet:
         exports.write_parquet(folder / "songs.parquet", results)
-    if with_report:
-        write_report(
-            folder / "report.html",
-            results,
-            songs=songs,
-            main=chosen[names.index(base)],
-            costs=costs,
-            made=made,
-            seed=seed,
-        )
-    failed = sum(result.error is not None for result in results)
-    return Evaluation(results, summary, folder, failed)
+    return Evaluation(
+        results, summary, folder, base, made, seed, songs, chosen[names.index(base)], costs
+    )
 
 
 def run_robustness(
@@ -205,7 +208,7 @@ def run_robustness(
         report=report,
         command=command,
     )
-    return Evaluation(results, text, Path(output), sum(r.error is not None for r in results))
+    return Evaluation(results, text, Path(output))
 
 
 def choose(
@@ -251,8 +254,8 @@ def summary_text(
 ) -> str:
     """The summary as Markdown: the tables, what they mean, failures, and how they were made."""
     parts = []
-    for heading, table, note in tables.every_table(results, base=base, costs=costs, seed=seed):
-        parts += [f"## {heading}\n", table, f"{note}\n"]
+    for table in tables.every_table(results, base=base, costs=costs, seed=seed):
+        parts += [f"## {table.heading}\n", table.markdown(), f"{table.note}\n"]
     failed = [result for result in results if result.error is not None]
     if failed:
         parts.append("Failed, and not in the numbers:\n")

@@ -6,7 +6,7 @@ median; songs without a meaning for a metric are excluded and their count is sai
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isolde.core.stems import PARTS, VOCALS
 from isolde.evaluation import statistics
@@ -72,8 +72,29 @@ def format_value(
     return f"{value:.{digits}f}"
 
 
+@dataclass(frozen=True)
+class Table:
+    """Cells that are already text, with what they are.
+
+    Attributes:
+        head: Headings of the columns.
+        rows: Cells of each row.
+        heading: Title of the table.
+        note: What the numbers are.
+    """
+
+    head: list[str]
+    rows: list[list[str]]
+    heading: str = ""
+    note: str = ""
+
+    def markdown(self) -> str:
+        """Give head and rows as Markdown."""
+        return markdown(self.head, self.rows)
+
+
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table of cells that are already text."""
+    """Write a Markdown table of cells that are already text."""
 
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
@@ -81,13 +102,13 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(head), "|" + "---|" * len(head), *(line(row) for row in rows)]) + "\n"
 
 
-def summary_markdown(
+def summary_table(
     results: Sequence[Result],
     *,
     columns: Sequence[Column] = COLUMNS,
     costs: Sequence[Cost] = (),
     seed: int = statistics.SEED,
-) -> str:
+) -> Table:
     """The summary table: median (mean) per metric, the first with its interval of the median.
 
     Args:
@@ -111,21 +132,21 @@ def summary_markdown(
         failed = f" ({summary.n_failed} failed)" if summary.n_failed else ""
         cells.append(f"{summary.n_songs}{failed}")
         rows.append(cells)
-    return markdown(head, rows)
+    return Table(head, rows)
 
 
-def columns_markdown(
+def columns_table(
     results: Sequence[Result], *, columns: Sequence[Column], seed: int = statistics.SEED
-) -> str:
+) -> Table:
     """A table of some metrics alone."""
     rows = [
         [summary.candidate, *(_median_text(summary, column) for column in columns)]
         for summary in summarise(results, seed=seed)
     ]
-    return markdown(["candidate", *(column.heading for column in columns)], rows)
+    return Table(["candidate", *(column.heading for column in columns)], rows)
 
 
-def activity_markdown(results: Sequence[Result]) -> str:
+def activity_table(results: Sequence[Result]) -> Table:
     """The table of voice activity: rates in percent, the area under the ROC curve in [0, 1]."""
     rows = []
     for name, scores in activity_of(results).items():
@@ -133,7 +154,7 @@ def activity_markdown(results: Sequence[Result]) -> str:
         cells = ["-" if math.isnan(rate) else f"{rate:.1f}" for rate in rates]
         auc = "-" if math.isnan(scores.auc) else f"{scores.auc:.3f}"
         rows.append([name, *cells, auc])
-    return markdown(["candidate", "accuracy, %", "precision, %", "recall, %", "F1, %", "AUC"], rows)
+    return Table(["candidate", "accuracy, %", "precision, %", "recall, %", "F1, %", "AUC"], rows)
 
 
 def _median_text(summary: Summary, column: Column) -> str:
@@ -163,7 +184,7 @@ def every_table(
     base: str,
     costs: Sequence[Cost] = (),
     seed: int = statistics.SEED,
-) -> list[tuple[str, str, str]]:
+) -> list[Table]:
     """All tables of a run, each with its heading and a sentence on what the numbers are.
 
     Args:
@@ -173,40 +194,40 @@ def every_table(
         seed: of the bootstrap.
     """
     out = [
-        (
-            "Summary",
-            summary_markdown(results, costs=costs, seed=seed),
-            "Median over songs, mean in brackets, 95 % bootstrap interval of the median in square "
-            f"brackets (songs resampled, seed {seed}); dB unless noted; n = songs for which the "
-            "metric has a meaning. The level in silence is that of the vocal estimate where the "
-            "reference pauses. Speed, peak memory (Python included) and latency (stereo, 44.1 kHz) "
-            "of models and peers: one thread, a fresh process each.",
+        replace(
+            summary_table(results, costs=costs, seed=seed),
+            heading="Summary",
+            note="Median over songs, mean in brackets, 95 % bootstrap interval of the median in "
+            f"square brackets (songs resampled, seed {seed}); dB unless noted; n = songs for which "
+            "the metric has a meaning. The level in silence is that of the vocal estimate where "
+            "the reference pauses. Speed, peak memory (Python included) and latency (stereo, "
+            "44.1 kHz) of models and peers: one thread, a fresh process each.",
         )
     ]
     every = [r for r in results if any(f"{part}_usdr" in r.metrics for part in PARTS)]
     if any(r.kind not in ("floor", "oracle") for r in every):
         out.append(
-            (
-                "Every stem",
-                columns_markdown(every, columns=STEM_COLUMNS, seed=seed),
-                "uSDR of each stem in dB, of those candidates that give more than two.",
+            replace(
+                columns_table(every, columns=STEM_COLUMNS, seed=seed),
+                heading="Every stem",
+                note="uSDR of each stem in dB, of those candidates that give more than two.",
             )
         )
     if any("vocals_sdr_v4" in result.metrics for result in results):
         out.append(
-            (
-                "BSSEval v4",
-                columns_markdown(results, columns=BSSEVAL_COLUMNS, seed=seed),
-                "As museval computes it, the frames chosen by the reference: median over songs of "
+            replace(
+                columns_table(results, columns=BSSEVAL_COLUMNS, seed=seed),
+                heading="BSSEval v4",
+                note="As museval computes it, frames chosen by the reference: median over songs of "
                 "the median over seconds, mean over songs in brackets.",
             )
         )
     if any(result.voicing.labels for result in results):
         out.append(
-            (
-                "Voice activity",
-                activity_markdown(results),
-                f"By the level of the vocal estimate in blocks of {BLOCK_SECONDS} s, over all "
+            replace(
+                activity_table(results),
+                heading="Voice activity",
+                note=f"By the level of the vocal estimate in blocks of {BLOCK_SECONDS} s, over all "
                 "songs together: called sung, and labelled sung in the reference, above "
                 f"{AUDIBLE_DB:.0f} dB under the RMS of the song's mixture.",
             )
@@ -214,16 +235,16 @@ def every_table(
     comparisons = paired(results, against=base, seed=seed)
     if comparisons:
         out.append(
-            (
-                f"Song by song against {base}",
-                paired_markdown(comparisons, against=base),
-                "Vocals uSDR, differences paired by song, with 95 % bootstrap intervals.",
+            replace(
+                paired_table(comparisons, against=base),
+                heading=f"Song by song against {base}",
+                note="Vocals uSDR, differences paired by song, with 95 % bootstrap intervals.",
             )
         )
     return out
 
 
-def paired_markdown(comparisons: dict[str, Comparison], *, against: str) -> str:
+def paired_table(comparisons: dict[str, Comparison], *, against: str) -> Table:
     """The paired table: differences from one candidate, song by song."""
     head = [f"minus {against}, dB", "median", "mean", "better / worse on", "sign test p"]
     rows = []
@@ -234,4 +255,4 @@ def paired_markdown(comparisons: dict[str, Comparison], *, against: str) -> str:
             cells.append(f"{interval.value:+.2f} [{low}, {high}]")
         cells += [f"{result.wins} / {result.losses}", f"{result.p_value:.2g}"]
         rows.append(cells)
-    return markdown(head, rows)
+    return Table(head, rows)

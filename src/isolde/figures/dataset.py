@@ -18,7 +18,8 @@ from isolde.core.stage import Float32
 from isolde.datasets.manifest import read_manifest
 from isolde.datasets.summary import COLUMNS, Strip, Totals, strips_of, totals_of
 from isolde.figures.gallery import KINDS, Drawn
-from isolde.figures.song_report import write_report
+from isolde.figures.page import require_jinja
+from isolde.figures.song_report import write_song_report
 from isolde.figures.style import (
     BLUE,
     GREEN,
@@ -72,6 +73,8 @@ def draw_dataset(
     if kind not in KINDS:
         raise InputError(f"'{output}': end the name in .html, .png or .svg")
     require_matplotlib()
+    if kind == ".html":
+        require_jinja()
     rows = read_manifest(manifest)
     totals = totals_of(rows)
     with tempfile.TemporaryDirectory() as place:
@@ -93,7 +96,7 @@ def draw_dataset(
         return drawn
     texts = ["Hours of songs that have each stem, by split, licence and artist.", STRIPS_TEXT]
     drawn.paths.append(
-        write_report(
+        write_song_report(
             output,
             title=Path(manifest).name,
             summary=summary_line(totals, strips),

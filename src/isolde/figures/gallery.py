@@ -12,8 +12,9 @@ from isolde.figures.canvas import canvas_of
 from isolde.figures.capture import LISTEN_SECONDS, Looked, look_at
 from isolde.figures.network import look_inside, network_figure
 from isolde.figures.overview import activity_figure
+from isolde.figures.page import require_jinja
 from isolde.figures.separation import separation_figure
-from isolde.figures.song_report import write_report
+from isolde.figures.song_report import write_song_report
 from isolde.figures.spectrogram import marks_of, spectrogram_figure
 from isolde.figures.style import encode, require_matplotlib, time_label
 from isolde.models.catalogue import ARTICLE, DEFAULT
@@ -97,6 +98,8 @@ def draw_song(
     if kind not in KINDS:
         raise InputError(f"'{target}': end the name in .png, .svg or .html")
     require_matplotlib()
+    if kind == ".html":
+        require_jinja()
     wanted = FIGURES if figure == "all" else (figure,)
     looked = look_at(
         song,
@@ -194,7 +197,7 @@ def _report(target: Path, looked: Looked, pictures: dict[str, bytes], model: str
         f"{looked.sample_rate} Hz, separated by the model '{model}'. "
         f"To listen to: the first {heard:.0f} s; a player goes on where another one was."
     )
-    return write_report(
+    return write_song_report(
         target,
         title=looked.path.name,
         summary=summary,
