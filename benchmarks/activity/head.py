@@ -19,7 +19,7 @@ from isolde.models.catalogue import find, save
 from isolde.models.graph import Graph
 from isolde.networks.onnx.packing import packed
 from isolde.networks.onnx.presence import level_graph, presence_graph
-from isolde.training.sources import open_songs
+from isolde.training.sources import examples_of, open_songs
 from isolde.training.train import read_recipe
 
 AT_ONCE = 8
@@ -28,9 +28,7 @@ STEPS, RATE = 600, 0.03
 
 def levels_of(recipe, network, songs: Path, cache: Path, examples: int):
     """What the head hears of the examples (n, frames, spans), and where the voice sounds."""
-    mixer = recipe.task.examples(
-        open_songs([songs], recipe, cache=cache).train, recipe.remix, seed=recipe.seed
-    )
+    mixer = examples_of(recipe, open_songs([songs], recipe, cache=cache).train)
     graph, task = Graph(level_graph(network)), recipe.task
     levels, sounds = [], []
     began = time.process_time()

@@ -8,9 +8,9 @@ the article's mask network. Prints a row a target: a soft and a hard read-out, e
 import sys
 from pathlib import Path
 
-from isolde.datasets.mixing.voices import Mixer
 from isolde.training.loop import Run
 from isolde.training.recipe import Recipe
+from isolde.training.sources import examples_of
 from isolde.training.tasks.windows import WindowTask
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -31,7 +31,7 @@ def main() -> None:
         recipe = Recipe(
             task=task, segments=10, frames=48, steps=args.steps, warm_up=30, average=0.98
         )
-        run = Run(args.out / target, recipe, Mixer(entries, recipe.remix, seed=recipe.seed))
+        run = Run(args.out / target, recipe, examples_of(recipe, entries))
         run.train(save_every=20)
         frames = recipe.steps * recipe.segments * recipe.frames
         for kind in ("soft", "binary") if target != "regression" else ("soft",):

@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 import demo_song as songs
+from helpers.sounds import null_depth
 from isolde.audio import read, write
 from isolde.cli import app
 from isolde.core.errors import AudioError, InputError, IsoldeError
@@ -85,7 +86,7 @@ def asked(world: dict[str, Path]) -> list[str]:
 
 
 def run(*words: object) -> tuple[int, str]:
-    done = CliRunner().invoke(app, ["data", "teach", *map(str, words)])
+    done = CliRunner().invoke(app, ["data", "label", *map(str, words)])
     error = done.exception
     return (-1, str(error)) if isinstance(error, IsoldeError) else (done.exit_code, done.output)
 
@@ -335,6 +336,29 @@ def test_isolde_is_a_teacher(tmp_path: Path):
     lines = read_confidence(tmp_path / "out" / "A - B" / "confidence.csv")
     assert [line["second"] for line in lines] == [0, 1, 2]
     assert min(line["residual_db"] for line in lines) > 55
+
+
+def test_a_model_is_a_teacher_without_a_command(tmp_path: Path):
+    """Its labels are what the model separates, named by it, and made once."""
+    from isolde.separation.load import separate
+
+    stems = songs.make_song(1, seconds=3.0, sample_rate=44100)
+    song = tmp_path / "in" / "A - B.wav"
+    write(song, np.sum(list(stems.values()), axis=0), 44100)
+    words = (tmp_path / "in", "--model", "vocals", "-o", tmp_path / "out", "--format", "wav")
+    code, text = run(*words)
+    assert code == 0 and "1 of 1 songs labelled" in text
+    rows = read_manifest(tmp_path / "out" / "manifest.csv")
+    assert {r.origin for r in rows if r.stem != "mixture"} == {"vocals"}
+    exact = separate(song, model="vocals")["vocals"]
+    made, _ = read(tmp_path / "out" / "A - B" / "vocals.wav")
+    assert null_depth(made, exact) < -60
+    assert "done before" in run(*words)[1]
+    for more in (("--teacher", "x {input} {output}"), ()):
+        code, text = run(tmp_path / "in", *(("--model", "vocals") if more else ()), *more)
+        assert code and "not both" in text
+    code, text = run(tmp_path / "in", "--model", "activity", "-o", tmp_path / "other")
+    assert code and "separates nothing" in text
 
 
 # --- confidence --------------------------------------------------------------------------------

@@ -203,7 +203,7 @@ def test_a_whole_song_alone_teaches_nothing_and_says_so(tmp_path: Path, song):
     put(tmp_path / "in" / "A - C", {"vocals": song["vocals"]})
     library = Library([tmp_path / "in"], tmp_path / "c")
     assert [e.track for e in library.entries] == ["A - C"]
-    assert "A - B" in library.failed[0] and "isolde data teach" in library.failed[0]
+    assert "A - B" in library.failed[0] and "isolde data label" in library.failed[0]
 
 
 def test_pairs_that_isolde_wrote(tmp_path: Path, song):

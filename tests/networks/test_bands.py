@@ -10,11 +10,8 @@ import pytest
 import demo_song as songs
 from isolde.core.errors import InputError
 from isolde.core.features import Features
-from isolde.core.spectrum import GRID_22, analyse, synthesise
+from isolde.core.spectrum import GRID_22, analyse
 from isolde.datasets.mixing.library import Entry
-from isolde.datasets.mixing.quartets import Quartets
-from isolde.datasets.mixing.shaping import cut, panned, rms
-from isolde.datasets.mixing.voices import Mixer, Remix
 from isolde.models.catalogue import Card, find, save
 from isolde.models.masker import GraphMasker
 from isolde.separation.separator import Separator
@@ -29,6 +26,7 @@ from isolde.networks.onnx.read_bands import band_network_of  # noqa: E402
 from isolde.training.export import publish  # noqa: E402
 from isolde.training.loop import Run  # noqa: E402
 from isolde.training.recipe import Recipe  # noqa: E402
+from isolde.training.sources import examples_of  # noqa: E402
 from isolde.training.tasks.bands import BandTask  # noqa: E402
 from isolde.training.tasks.validation import sounds_of  # noqa: E402
 from isolde.training.tasks.windows import WindowTask  # noqa: E402
@@ -189,92 +187,14 @@ def entries() -> list[Entry]:
     return found
 
 
-def test_stereo_examples_repeat_and_differ(entries: list[Entry]):
-    mixer = Mixer(entries, Remix(mid=0.0, band=0.3, limit=0.5), seed=4)
-    first, again, other = mixer.sources(7, 20), mixer.sources(7, 20), mixer.sources(8, 20)
-    assert first.shape == (2, 2, 20, 513)
-    np.testing.assert_array_equal(first, again)
-    assert (first != other).any()
-    middle = Mixer(entries, Remix(mid=1.0), seed=4).sources(7, 20)
-    np.testing.assert_array_equal(middle[:, 0], middle[:, 1])
-    one_channel = mixer.labelled(7, 20)[0]
-    assert one_channel.shape == (20, 513)
-
-
-def test_a_limiter_turns_loud_frames_down_and_voice_and_backing_alike(entries: list[Entry]):
-    plain = Mixer(entries, Remix(limit=0.0), seed=4)
-    limited = Mixer(entries, Remix(limit=1.0), seed=4)
-    turned = 0
-    for index in range(6):
-        v, a = plain.sources(index, 40)
-        w, b = limited.sources(index, 40)
-        gain = np.abs(w + b).sum(axis=(0, 2)) / np.abs(v + a).sum(axis=(0, 2))
-        assert gain.max() <= 1 + 1e-4
-        np.testing.assert_allclose(w, v * gain[:, None], atol=2e-5)
-        np.testing.assert_allclose(b, a * gain[:, None], atol=2e-5)
-        turned += int(gain.min() < 0.99)
-    assert turned >= 5  # a stretch of one loudness has nothing to turn down
-
-
-def test_a_wide_voice_is_as_loud_elsewhere(entries: list[Entry]):
-    """Pan, doubles and harmonies move a centred voice to the sides and leave its level."""
-    part = np.repeat(entries[0].vocals[:1], 2, axis=0)
-    voice = cut(part, 22050, 22050, 1.0, [0, 1])
-    sides = []
-    for seed in range(24):
-        wide = Remix().widened(voice, part, 22050, 1.0, np.random.default_rng(seed))
-        assert wide.shape == voice.shape and wide.dtype == np.float32
-        assert rms(wide) == pytest.approx(rms(voice), rel=1e-4)
-        sides.append(20 * np.log10(rms(wide[0] - wide[1]) / rms(wide[0] + wide[1])))
-    assert min(sides) < -8 and np.median(sides) > -12 and max(sides) > -3
-    still = Remix(mid=0.0, no_voice=0.0)
-    plain, wide = (
-        Mixer(entries, r, seed=4).sources(3, 20) for r in (still, replace(still, wide=1))
-    )
-    assert (plain[0] != wide[0]).any()
-
-
-def test_panning_keeps_the_power():
-    voice = np.random.default_rng(1).normal(size=(2, 4000)).astype(np.float32)
-    voice[1] = voice[0]
-    for place in (-1.0, -0.3, 0.0, 1.0):
-        there = panned(voice, place)
-        np.testing.assert_allclose(np.sum(there**2), np.sum(voice**2), rtol=1e-4)
-    np.testing.assert_allclose(panned(voice, 0.0), voice, atol=1e-5)
-    assert np.abs(panned(voice, -1.0)[1]).max() < 1e-5
-
-
-def test_a_band_limit_is_the_same_for_voice_and_backing(entries: list[Entry]):
-    mixer = Mixer(entries, Remix(band=1.0, equalise=0.0), seed=4)
-    for index in range(5):
-        parts = mixer.sources(index, 20)
-        empty = [(np.abs(p) == 0).all(axis=(0, 1)) for p in parts]
-        np.testing.assert_array_equal(*empty)
-        assert empty[0][-1]
-
-
-def test_a_phone_lets_no_bass_and_no_treble_through(entries: list[Entry]):
-    hertz = GRID_22.sample_rate / GRID_22.n_fft
-    for index in range(5):
-        # the two are drawn alike but for the phone
-        heard = Mixer(entries, Remix(phone=1.0, equalise=0.0), seed=4).sources(index, 20)
-        whole = Mixer(entries, Remix(phone=1e-9, equalise=0.0), seed=4).sources(index, 20)
-        empty = (heard == 0).all(axis=(0, 1, 2))
-        kept = np.flatnonzero(~empty)
-        assert 150 <= (kept[0] + 1) * hertz and kept[0] * hertz <= 500
-        assert 2500 <= kept[-1] * hertz <= 4000
-        np.testing.assert_array_equal(heard[..., kept], whole[..., kept])
-        assert not empty[kept[0] : kept[-1]].any()
-
-
 def test_the_losses_are_what_they_say(entries: list[Entry]):
     """The error's energy by the three kept products is that of the masked spectra themselves."""
-    mixer = Mixer(entries, Remix(), seed=4)
+    mixer = examples_of(Recipe(BandTask(SMALL)), entries)
     network = network_of()
     ahead = network.shape.look_ahead
     task = BandTask(SMALL, snr=1.0, bce=0.0)
     batch = task.batch(mixer, [5], frames=10, step=0)
-    vocals, accompaniment = mixer.sources(5, SETTLING + 10 + ahead)
+    vocals, accompaniment = mixer.sources([5], SETTLING + 10 + ahead)[0].numpy()
     mixture = vocals + accompaniment
     with torch.no_grad():
         mask = torch.sigmoid(network(batch.features)).numpy()[0, SETTLING:].transpose(1, 0, 2)
@@ -285,20 +205,6 @@ def test_the_losses_are_what_they_say(entries: list[Entry]):
     left = np.sum(np.abs(mask * x - v) ** 2)
     expected = np.log10((left + floor) / (np.sum(np.abs(v) ** 2) + floor))
     assert loss == pytest.approx(expected, abs=1e-4)
-
-
-def test_examples_with_the_short_synthesis_are_the_same_sounds(entries: list[Entry]):
-    plain = Remix(no_voice=0.0, equalise=0.0)  # gains per bin are not the same sounds
-    heard = []
-    for kind in ("long", "short"):
-        task = BandTask(SMALL, synthesis=kind)
-        spectra = task.examples(entries, plain, seed=4).sources(5, 20)
-        heard.append((spectra, synthesise(spectra.reshape(4, 20, 513), task.grid, 19 * 256)))
-    assert np.abs(heard[0][0] - heard[1][0]).max() > 0.1 * np.abs(heard[0][0]).max()
-    inside = slice(1024, -1024)  # beyond it the cut frames are not whole
-    wanted, audio = heard[0][1][:, inside], heard[1][1][:, inside]
-    assert rms(wanted) > 1e-3
-    np.testing.assert_allclose(audio, wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["long", "short"])
@@ -317,7 +223,7 @@ def test_validation_and_card_have_the_synthesis_of_the_task(
     assert median > 90  # half of two equal parts is one, through analysis and synthesis
     np.testing.assert_array_equal(seen[0], analyse(sounds_of(twins[0])[1], task.grid))
     recipe = Recipe(task=task, segments=1, frames=4, steps=1)
-    Run(tmp_path, recipe, task.examples(entries, recipe.remix, seed=1)).train()
+    Run(tmp_path, recipe, examples_of(recipe, entries)).train()
     card = publish(tmp_path, tmp_path, name="small", summary="", licence="").card
     assert card.grid.synthesis == kind
 
@@ -365,7 +271,7 @@ def test_a_synthesis_that_does_not_exist_is_refused():
 
 
 def test_learning_lowers_the_loss(entries: list[Entry]):
-    mixer = Mixer(entries, Remix(), seed=4)
+    mixer = examples_of(Recipe(BandTask(SMALL)), entries)
     network = network_of().train()
     task = BandTask(SMALL, bce=1.0)
     batch = task.batch(mixer, range(2), frames=16, step=0)
@@ -392,29 +298,11 @@ def quartets() -> list[Entry]:
     return found
 
 
-def test_a_quartet_is_one_songs_stems_or_those_of_several(quartets: list[Entry]):
-    plain = Remix(same_song=1.0, tune=0, equalise=0, jitter_db=0, no_voice=0, mid=0)
-    sources = Quartets(quartets[:1], plain, seed=2).sources(3, 30)
-    assert sources.shape == (4, 2, 30, 513)
-    # the balance of the stems is the song's own: the same gain on all of them
-    levels = np.sqrt((np.abs(sources) ** 2).sum(axis=(1, 2, 3)))
-    again = Quartets(quartets[:1], plain, seed=2).sources(3, 30)
-    np.testing.assert_array_equal(sources, again)
-    assert (levels > 0).sum() >= 3
-    silent = Quartets(quartets, Remix(no_voice=1.0), seed=2).sources(3, 30)
-    assert np.abs(silent[0]).max() == 0
-
-
-def test_quartets_need_all_four(entries: list[Entry]):
-    with pytest.raises(InputError, match="drums"):
-        Quartets(entries, Remix(), seed=1)
-
-
 def test_a_quartet_is_learnt(quartets: list[Entry]):
     shape = BandShape(features=8, shared=3, mixed=12, hidden=8, delays=(1, 1), masks=4)
     task = BandTask(shape, learns="quartet", bce=0.5)
     assert (task.stems, task.residual) == (("vocals", "drums", "bass"), "other")
-    examples = task.examples(quartets, Remix(), seed=4)
+    examples = examples_of(Recipe(task), quartets)
     network = network_of(shape).train()
     batch = task.batch(examples, range(2), frames=16, step=0)
     optimiser = torch.optim.AdamW(network.parameters(), 1e-2)

@@ -11,7 +11,6 @@ from isolde.core.errors import ModelError
 from isolde.core.features import Features
 from isolde.core.spectrum import GRID_22, analyse
 from isolde.datasets.mixing.library import Entry
-from isolde.datasets.mixing.voices import Remix
 from isolde.models.catalogue import Card
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
@@ -22,6 +21,9 @@ from isolde.networks.onnx.bands import SETTLING, band_graph  # noqa: E402
 from isolde.networks.onnx.presence import presence_graph  # noqa: E402
 from isolde.networks.onnx.read_bands import band_network_of  # noqa: E402
 from isolde.networks.presence import PresenceNetwork, PresenceShape  # noqa: E402
+from isolde.training.mixing.mixer import Mixer  # noqa: E402
+from isolde.training.mixing.settings import MixSettings  # noqa: E402
+from isolde.training.mixing.timeline import PAIR, Timeline  # noqa: E402
 from isolde.training.tasks.presence import PresenceTask  # noqa: E402
 
 TRUNK = BandShape(features=6, shared=3, mixed=8, hidden=7, delays=(2, 1))
@@ -136,7 +138,7 @@ def test_the_head_learns_and_the_trunk_stays(entries: list[Entry], tmp_path: Pat
         ).to_json()
     )
     task = PresenceTask(SHAPE, trunk=str(path))
-    mixer = task.examples(entries, Remix(voiced=0.5, no_voice=0.3), seed=1)
+    mixer = Mixer(Timeline(entries, stems=PAIR), MixSettings(voiced=0.5, no_voice=0.3), seed=1)
     torch.manual_seed(2)
     network = task.build().train()
     task.prepare(network, mixer)

@@ -11,7 +11,6 @@ import demo_song as songs
 from isolde.audio import write
 from isolde.core.errors import InputError
 from isolde.datasets.mixing.library import Library
-from isolde.datasets.mixing.voices import Mixer, Remix
 from isolde.separation.load import separate
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
@@ -20,6 +19,7 @@ from isolde.networks.article import WindowShape  # noqa: E402
 from isolde.training.export import publish  # noqa: E402
 from isolde.training.loop import Run  # noqa: E402
 from isolde.training.recipe import Recipe  # noqa: E402
+from isolde.training.sources import examples_of  # noqa: E402
 from isolde.training.tasks.windows import WindowTask  # noqa: E402
 from isolde.training.train import Options, train_songs  # noqa: E402
 
@@ -85,45 +85,10 @@ def test_an_empty_folder_is_refused(tmp_path: Path):
         Library([tmp_path / "empty"], tmp_path / "cache")
 
 
-def test_examples_repeat_and_differ(library: Library):
-    mixer = Mixer(library.entries, Remix(), seed=1)
-    again = Mixer(library.entries, Remix(), seed=1)
-    other = Mixer(library.entries, Remix(), seed=2)
-    first = mixer.labelled(7, 20)
-    for a, b in zip(first[:2], again.labelled(7, 20)[:2], strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert not np.array_equal(first[1], mixer.labelled(8, 20)[1])
-    assert not np.array_equal(first[1], other.labelled(7, 20)[1])
-    assert first[0].shape == first[1].shape == (20, 513)
-
-
-def test_a_narrow_recording_narrows_both_sides(library: Library):
-    """A voice that ends at 8 kHz meets a backing cut there too, or treble would tell them apart."""
-    voices = [e for e in library.entries if e.track == "alone_1"]
-    backings = [replace(e, vocals=None) for e in library.entries if e.accompaniment is not None]
-    mixer = Mixer([*voices, *backings], Remix(), seed=1)
-    for i in range(5):
-        vocals, accompaniment = mixer.labelled(i, 20)[:2]
-        assert not vocals[:, 372:].any() and not accompaniment[:, 372:].any()
-        assert accompaniment[:, :300].any()
-
-
-def test_levels_stay_within_their_range(library: Library):
-    remix = Remix(level_db=(-20, -20), equalise=0, tune=0)
-    mixer = Mixer(library.entries, remix, seed=1)
-    scale = np.sqrt(np.sum(np.hanning(1024) ** 2)) * 4 / 1024
-    for i in range(6):
-        mixture = sum(mixer.labelled(i, 200)[:2])
-        # Parseval, half a spectrum: twice the power of the bins over the FFT's length
-        power = 2 * np.sum(np.abs(mixture[4:-4]) ** 2) / mixture[4:-4].shape[0] / 1024
-        level = 10 * np.log10(power / scale**2)
-        assert level == pytest.approx(-20, abs=1.5)
-
-
 def test_one_batch_can_be_learnt_by_heart(library: Library):
     """The whole path is right if a network can overfit it: the error falls to a tenth and below."""
     task = WindowTask(error="mse", target="binary")
-    batch = task.batch(Mixer(library.entries, Remix(), seed=1), [0, 1], frames=8, step=0)
+    batch = task.batch(examples_of(SMALL, library.entries), [0, 1], frames=8, step=0)
     torch.manual_seed(0)
     network = task.build()
     network.mean.copy_(batch.features.mean((0, 1)))
@@ -145,10 +110,10 @@ def test_the_target_is_the_frame_that_the_window_is_about(library: Library, exac
     from isolde.networks.sliding import plan
 
     task = WindowTask(look_ahead=5, interior_steps=0 if exact else 1)
-    mixer = Mixer(library.entries, Remix(), seed=1)
+    mixer = examples_of(SMALL, library.entries)
     batch = task.batch(mixer, [0], frames=8, step=0)
     steps = plan(exact=exact)
-    vocals, accompaniment = mixer.labelled(0, 8 + steps.span)[:2]
+    vocals, accompaniment = mixer.sources([0], 8 + steps.span)[0, :, 0].numpy()
     mixture = vocals + accompaniment
     # answer 0 belongs to the window's frame 24 - look_ahead, the window starts `lead` frames in
     frame = steps.lead + 24 - 5
@@ -161,12 +126,13 @@ def test_the_target_is_the_frame_that_the_window_is_about(library: Library, exac
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     from safetensors.torch import load_file
 
-    return load_file(folder / "state.safetensors")
+    state = load_file(folder / "state.safetensors")
+    return {name: value for name, value in state.items() if name != "seconds"}
 
 
 def test_a_stopped_run_goes_on_to_the_same_bits(library: Library, tmp_path: Path):
     recipe = replace(SMALL, task=WindowTask(shape=TINY, interior_steps=2, dropout=(0.1, 0.1, 0.1)))
-    mixer = Mixer(library.entries, recipe.remix, seed=recipe.seed)
+    mixer = examples_of(recipe, library.entries)
     Run(tmp_path / "whole", recipe, mixer).train()
     Run(tmp_path / "parts", recipe, mixer).train(until=3)
     Run(tmp_path / "parts", recipe, mixer).train()
@@ -177,7 +143,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(library: Library, tmp_path: Path
 
 
 def test_another_networks_run_is_refused(library: Library, tmp_path: Path):
-    mixer = Mixer(library.entries, SMALL.remix, seed=1)
+    mixer = examples_of(SMALL, library.entries)
     Run(tmp_path / "run", replace(SMALL, steps=1), mixer).train()
     other = replace(SMALL, task=WindowTask(shape=replace(TINY, hidden=5)))
     with pytest.raises(InputError, match="another network"):
@@ -190,6 +156,74 @@ def test_the_rate_rises_stays_and_falls_to_nothing():
     assert recipe.rate(300) == pytest.approx(1e-3)
     assert recipe.rate(800) == pytest.approx(0.5e-3)
     assert recipe.rate(1000) == 0
+
+
+@pytest.mark.parametrize("bound", ["hours", "seconds"])
+def test_a_schedule_goes_by_hours_heard_or_by_time(bound: str):
+    recipe = Recipe(segments=10, frames=100, warm_up=1, decay=0.5, **{bound: 2.0})
+    per_step = 10 * 100 * 256 / 22050
+    assert recipe.step_seconds == pytest.approx(per_step)
+    there = 7200 / per_step if bound == "hours" else 50
+    spent = 0.0 if bound == "hours" else 2.0
+    assert recipe.done(round(there), spent) == pytest.approx(1, abs=1e-3)
+    assert recipe.rate(round(there), spent) == pytest.approx(0, abs=1e-5)
+    quarters = recipe.rate(round(there * 0.75), spent * 0.75)
+    assert quarters == pytest.approx(recipe.learning_rate / 2, rel=0.01)
+    assert recipe.rate(10, 0.0) == recipe.learning_rate
+    with pytest.raises(InputError, match="hours and seconds"):
+        Recipe(hours=1, seconds=1)
+
+
+def test_a_run_ends_when_its_hours_are_heard(library: Library, tmp_path: Path):
+    recipe = replace(SMALL, steps=1000, hours=SMALL.step_seconds * 3 / 3600)
+    run = Run(tmp_path, recipe, examples_of(recipe, library.entries))
+    run.train()
+    assert run.step == 3 and run.ended and run.done == 1
+    assert run.hours == pytest.approx(recipe.hours)
+
+
+def test_sixteen_bits_learn_what_float32_learns(library: Library, tmp_path: Path):
+    """Loss and weights stay near those of float32, and a resumed run keeps its precision."""
+    torch.manual_seed(0)
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        run = Run(
+            tmp_path / precision, SMALL, examples_of(SMALL, library.entries), precision=precision
+        )
+        losses.append(run.train())
+        assert run.skipped == 0
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    again = Run(tmp_path / "bfloat16", SMALL, examples_of(SMALL, library.entries))
+    assert again.precision == "bfloat16"
+
+
+def test_a_step_without_finite_gradients_is_left_out(library: Library, tmp_path: Path, monkeypatch):
+    run = Run(tmp_path, SMALL, examples_of(SMALL, library.entries))
+    run.train(until=2)
+    before = weights(tmp_path)
+    loss = WindowTask.loss
+    monkeypatch.setattr(WindowTask, "loss", lambda *a, **k: loss(*a, **k) * float("nan"))
+    run.train(until=3)
+    monkeypatch.undo()
+    assert run.skipped == 1 and run.step == 3
+    for name, value in weights(tmp_path).items():
+        if name.startswith("network."):
+            assert torch.equal(value, before[name]), name
+
+
+def test_a_precision_is_chosen_by_what_was_timed(monkeypatch):
+    from isolde.training import precision
+
+    cpu = torch.device("cpu")
+    assert precision.precision_for(cpu, "bfloat16") == "bfloat16"
+    for short, wanted in ((0.1, "bfloat16"), (0.98, "float32"), (float("inf"), "float32")):
+        times = {torch.float32: 1.0, torch.bfloat16: short}
+        monkeypatch.setattr(precision, "_seconds", times.__getitem__)
+        assert precision.precision_for(cpu) == wanted
+    monkeypatch.undo()
+    assert 0 < precision._seconds(torch.float32) < 60
+    with pytest.raises(InputError, match="precision 'half' is unknown"):
+        precision.precision_for(cpu, "half")
 
 
 def test_from_a_folder_to_a_model_that_separates(folder: Path, tmp_path: Path):

@@ -11,11 +11,11 @@ from isolde.core.errors import InputError
 from isolde.core.features import Features
 from isolde.core.spectrum import GRID_22, analyse
 from isolde.datasets.mixing.library import Entry
-from isolde.datasets.mixing.voices import Remix
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from isolde.networks.article import MASK, WindowShape, windows_of  # noqa: E402
+from isolde.training.mixing.settings import MixSettings  # noqa: E402
 from isolde.training.recipe import Recipe  # noqa: E402
 from isolde.training.recipes import difference, names, read_recipe  # noqa: E402
 from isolde.training.sources import held_out  # noqa: E402
@@ -59,14 +59,14 @@ def test_the_articles_recipes_are_the_articles(name: str, parameters: int, targe
         ("setps = 3", ["mine.toml", "'setps'", "did you mean 'steps'"]),
         ("[task]\nlook_ahed = 3", ["task", "did you mean 'look_ahead'"]),
         ("[task.features]\nmell = true", ["task, features", "did you mean 'mel'"]),
-        ("[remix]\nsame_sonk = 0.1", ["remix", "did you mean 'same_song'"]),
+        ("[mix]\nsame_sonk = 0.1", ["mix", "did you mean 'same_song'"]),
         ("[optimizer]\nname = 'sgd'", ["did you mean 'optimiser'"]),
         ("steps = 'many'", ["'steps'", "'many'", "whole number"]),
         ("steps = 1.5", ["'steps'", "1.5", "whole number"]),
         ("steps = true", ["'steps'", "True", "whole number"]),
         ("learning_rate = '1'", ["'learning_rate'", "a number"]),
         ("optimiser = 'sdg'", ["did you mean 'sgd'"]),
-        ("draw = 'all'", ["draw 'all'", "take one of remix, songs"]),
+        ("draw = 'all'", ["draw 'all'", "take one of mixes, songs"]),
         ("kind = 'windw'", ["did you mean 'window'"]),
         ("task = 3", ["'task' is 3", "table"]),
         ("[task]\nshape = 3", ["'shape' is 3", "table"]),
@@ -103,7 +103,7 @@ def test_an_unknown_name_has_a_suggestion():
 
 def test_a_recipe_survives_json():
     task = WindowTask(features=Features(mel=True), dropout=(0.1, 0.2, 0.3))
-    recipe = Recipe(task=task, remix=Remix(tune=0.1))
+    recipe = Recipe(task=task, mix=MixSettings(tune=0.1))
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
 
 
@@ -112,7 +112,7 @@ def test_the_flat_recipes_of_the_first_version_are_understood():
     flat = {
         "shape": {"channels": [32, 16, 64, 16], "hidden": 128, "outputs": 513},
         "features": {"signal": "mid", "scale": 2560.0, "mel": False},
-        "remix": {"same_song": 0.25, "level_db": [-36.0, -9.0]},
+        "mix": {"same_song": 0.25},
         "target": "binary",
         "loss": "mse",
         "look_ahead": 7,
@@ -121,7 +121,7 @@ def test_the_flat_recipes_of_the_first_version_are_understood():
         "steps_done": 3,
     }
     task = WindowTask(shape=MASK, target="binary", error="mse", look_ahead=7, interior_steps=9)
-    assert Recipe.from_dict(flat) == Recipe(task=task, remix=Remix(same_song=0.25), segments=10)
+    assert Recipe.from_dict(flat) == Recipe(task=task, mix=MixSettings(same_song=0.25), segments=10)
 
 
 def test_a_difference_is_named():
@@ -166,9 +166,10 @@ def test_every_stretch_comes_once_an_epoch_with_its_context():
         spectra = analyse(s.vocals.mean(axis=0, dtype=np.float32)[None] / 32767, GRID_22)[0]
         padded = np.pad(spectra, ((3, 3), (0, 0)))
         whole += [padded[i * 4 : i * 4 + 10] for i in range(len(s.activity) // 4)]
-    found = [stretches.labelled(i, 10) for i in range(len(stretches))]
+    found, activity = stretches.labelled(range(len(stretches)), 10)
+    found = found[:, 0, 0].numpy()
     order = []
-    for vocals, _, sounds in found:
+    for vocals, sounds in zip(found, activity, strict=True):
         assert vocals.shape == (10, 513) and sounds.shape == (10,)
         # inner frames only: a frame beyond the song's end still hears its last half window
         errors = [float(np.abs(vocals[4:6] - w[4:6]).max()) for w in whole]
@@ -176,16 +177,17 @@ def test_every_stretch_comes_once_an_epoch_with_its_context():
         assert min(errors) < 1e-5
     assert sorted(order) == list(range(len(stretches)))
     assert order != list(range(len(stretches)))
-    later = [stretches.labelled(len(stretches) + i, 10)[0] for i in range(3)]
-    assert not all(np.array_equal(a, b[0]) for a, b in zip(later, found, strict=False))
+    n = len(stretches)
+    later = stretches.labelled(range(n, n + 3), 10)[0][:, 0, 0].numpy()
+    assert not np.array_equal(later, found[:3])
     again = Stretches(songs, frames=4, seed=3)
-    np.testing.assert_array_equal(again.labelled(20, 10)[0], stretches.labelled(20, 10)[0])
+    np.testing.assert_array_equal(again.labelled([20], 10)[0], stretches.labelled([20], 10)[0])
 
 
 def test_labels_stand_where_their_frames_are():
     (entry,) = songs = [song(41, 5)]
     stretches = Stretches(songs, frames=1, seed=1)
-    seen = [bool(stretches.labelled(i, 25)[2][12]) for i in range(41)]
+    seen = stretches.labelled(range(41), 25)[1][:, 12].tolist()
     assert sum(seen) == entry.activity.sum()
     assert stretches._order[:41].tolist() != list(range(41))
     assert [bool(entry.activity[p]) for p in stretches._order] == seen

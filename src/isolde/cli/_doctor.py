@@ -15,7 +15,6 @@ from isolde.models.catalogue import find, names
 EXTRAS = {
     "torch": ("train", "training"),
     "tensorboard": ("tensorboard", "curves, sounds and pictures of a training"),
-    "python-stretch": ("stretch", "pitch shift and time stretch of training songs"),
     "matplotlib": ("figures", "pictures"),
     "sounddevice": ("live", "live separation through sound devices"),
     "python-osc": ("osc", "control of live separation by Open Sound Control"),

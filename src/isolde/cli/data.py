@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
     group.command("scan")(scan)
     group.command("check")(check)
     group.command("show")(show)
-    group.command("teach")(teach)
+    group.command("label")(label)
     app.add_typer(group, name="data")
 
 
@@ -146,16 +146,21 @@ def show(
         raise typer.Exit(1)
 
 
-def teach(
+def label(
     folder: Annotated[Path, typer.Argument(help="Folder with songs, in any layout.")],
     teacher: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Command of a separator, with {input} for the song's file and {output} for a "
             "folder in which it writes vocals.wav and what else it has; or with --serve, for one "
-            "that stays and is given song after song."
+            "that stays and is given song after song.",
+            show_default=False,
         ),
-    ],
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Model that labels, in place of a command.", show_default=False),
+    ] = None,
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder; one that exists goes on.")
     ] = Path("taught"),
@@ -182,12 +187,18 @@ def teach(
 
     Stop it and run it again: what is done is kept. Exit code 1 when a song failed, 2 when all did.
     """
+    from isolde.core.errors import InputError
     from isolde.datasets.label.label import label_songs, songs_to_label
+    from isolde.datasets.label.model import ModelTeacher
     from isolde.datasets.label.results import Journal, LabelResult
     from isolde.datasets.layouts import Hints
     from isolde.separation.external import ExternalSeparator
 
-    separator = ExternalSeparator.parse(teacher, name=name)
+    if (teacher is None) == (model is None):
+        raise InputError("give --teacher, the command of a separator, or --model, and not both")
+    separator = (
+        ModelTeacher.of(model) if model else ExternalSeparator.parse(teacher or "", name=name)
+    )
     how = Hints(artist=artist, licence=licence, without=(output,))
     songs, problems = songs_to_label(folder, how=how)
     for problem in problems:

@@ -14,11 +14,11 @@ def register(app: typer.Typer) -> None:
 
 def train(
     recipe: Annotated[
-        str | None,
+        list[str] | None,
         typer.Argument(
             help="vocals, vocals-live, open, stems, presence, mask, vad, article-mask, "
             "article-regression, article-vad, or a .toml file; with --resume the run's own may be "
-            "left out.",
+            "left out. Several are trained side by side, each in a folder of its own in --out.",
             show_default=False,
         ),
     ] = None,
@@ -42,11 +42,11 @@ def train(
         Path | None, typer.Option(help="Folder for decoded audio \\[cache inside the run].")
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Stop here \\[the recipe's].")] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Of PyTorch.")] = 1,
-    workers: Annotated[
-        int, typer.Option(min=0, help="Processes that make examples ahead of the steps.")
-    ] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="Number of threads on a CPU.")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    precision: Annotated[
+        str, typer.Option(help="float32, bfloat16, or auto: whichever is faster there.")
+    ] = "auto",
 ) -> None:
     """Train a network on songs with known stems; Ctrl-C saves, --resume goes on, to the bit."""
     import os
@@ -66,8 +66,8 @@ def train(
                 save_every=save_every,
                 steps=steps,
                 threads=threads,
-                workers=workers,
                 device=device,
+                precision=precision,
             ),
             resume=resume,
             start=start,

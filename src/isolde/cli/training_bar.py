@@ -24,27 +24,27 @@ def bar(
         what takes lines, and what takes progress.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import BarColumn, TaskID, TextColumn
     from rich.progress import Progress as Bar
 
     console = Console(stderr=True, quiet=quiet, soft_wrap=True)
-    columns = (
-        TextColumn("step"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[f]}"),
-    )
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[f]}"))
     with Bar(*columns, console=console, disable=quiet or not console.is_terminal) as shown:
-        task = shown.add_task("", total=None, f="")
+        tasks: dict[str, TaskID] = {}
 
         def say(line: str) -> None:
             console.print(line, markup=False, highlight=False)
 
         def progress(now: "Progress") -> None:
+            if now.name not in tasks:
+                tasks[now.name] = shown.add_task(now.name, total=1.0, f="")
             left = timedelta(seconds=round(now.left))
-            facts = f"loss {now.loss:.4f}, {now.per_second:.0f} examples/s, {left} left"
-            shown.update(task, completed=now.step, total=now.end, f=facts)
-            if not console.is_terminal and (now.step % LINES_EVERY == 0 or now.step == now.end):
-                say(f"step {now.step}/{now.end} {facts}")
+            facts = (
+                f"step {now.step}, {now.hours:.2f} h heard, loss {now.loss:.4f}, "
+                f"{now.speed:.0f} s of music a second, {left} left"
+            )
+            shown.update(tasks[now.name], completed=now.done, f=facts)
+            if not console.is_terminal and (now.step % LINES_EVERY == 0 or now.done >= 1):
+                say(f"{now.name} {facts}".strip())
 
         yield say, progress

@@ -126,7 +126,7 @@ def check_stems(rows: Sequence[Row]) -> None:
     if not stems - {"mixture", "unsorted"}:
         raise InputError(
             f"'{rows[0].track}': only {' and '.join(sorted(stems))}, nothing to learn from: "
-            "label it with `isolde data teach`, or leave it out"
+            "label it with `isolde data label`, or leave it out"
         )
 
 

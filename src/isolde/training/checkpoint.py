@@ -24,6 +24,8 @@ class Checkpoint:
         optimiser: for each parameter, by number, its slots.
         step: how many steps were taken.
         best: the highest validation score so far; -inf: none.
+        seconds: spent on the steps.
+        precision: that it was trained in, "float32" or "bfloat16".
     """
 
     network: Tensors
@@ -31,6 +33,8 @@ class Checkpoint:
     optimiser: dict[int, Tensors] = field(default_factory=dict)
     step: int = 0
     best: float = float("-inf")
+    seconds: float = 0.0
+    precision: str = "float32"
 
     @property
     def averaged(self) -> Tensors:
@@ -45,9 +49,10 @@ class Checkpoint:
             tensors |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in slots.items()}
         tensors["step"] = torch.tensor(self.step)
         tensors["best"] = torch.tensor(self.best, dtype=torch.float64)
+        tensors["seconds"] = torch.tensor(self.seconds, dtype=torch.float64)
         plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
         with Draft(path) as draft:
-            save_file(plain, draft.path)
+            save_file(plain, draft.path, metadata={"precision": self.precision})
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":
@@ -58,11 +63,9 @@ class Checkpoint:
         """
         try:
             tensors = load_file(path)
-            if "step" in tensors:
-                step = int(tensors["step"].item())
-            else:
-                with safe_open(path, "pt") as file:
-                    step = int(file.metadata()["step"])
+            with safe_open(path, "pt") as file:
+                facts = file.metadata() or {}
+            step = int(tensors["step"].item() if "step" in tensors else facts["step"])
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise InputError(f"{path}: cannot be read as a checkpoint ({error})") from None
 
@@ -75,4 +78,13 @@ class Checkpoint:
             i, slot = key.split(".", 1)
             slots.setdefault(int(i), {})[slot] = value
         best = tensors["best"].item() if "best" in tensors else float("-inf")
-        return cls(part("network"), part("average"), slots, step, float(best))
+        seconds = tensors["seconds"].item() if "seconds" in tensors else 0.0
+        return cls(
+            network=part("network"),
+            average=part("average"),
+            optimiser=slots,
+            step=step,
+            best=float(best),
+            seconds=float(seconds),
+            precision=facts.get("precision", "float32"),
+        )

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-COLUMNS = ("step", "loss", "seconds", "median", "mean")
+COLUMNS = ("step", "hours", "loss", "seconds", "median", "mean")
 NAME = "log.csv"
 
 
@@ -31,18 +31,19 @@ class Log:
         with self._path.open(mode, newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
 
-    def step(self, step: int, loss: float, seconds: float) -> None:
+    def step(self, step: int, hours: float, loss: float, seconds: float) -> None:
         """A step was taken.
 
         Args:
             step: how many there have been.
+            hours: of music heard.
             loss: of its examples.
             seconds: that it took.
         """
         if self._writes:
-            self._write([[str(step), f"{loss:.6f}", f"{seconds:.3f}", "", ""]])
+            self._write([[str(step), f"{hours:.4f}", f"{loss:.6f}", f"{seconds:.3f}", "", ""]])
 
-    def measured(self, step: int, median: float, mean: float) -> None:
+    def measured(self, step: int, hours: float, median: float, mean: float) -> None:
         """The network was heard on the validation songs."""
         if self._writes:
-            self._write([[str(step), "", "", f"{median:.4f}", f"{mean:.4f}"]])
+            self._write([[str(step), f"{hours:.4f}", "", "", f"{median:.4f}", f"{mean:.4f}"]])

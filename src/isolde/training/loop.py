@@ -16,8 +16,8 @@ from isolde.core.errors import InputError
 from isolde.datasets.mixing.library import Entry
 from isolde.training.checkpoint import Checkpoint
 from isolde.training.distributed import Team
-from isolde.training.loader import batches
 from isolde.training.log import Log
+from isolde.training.precision import LOSS_SCALE, in_precision
 from isolde.training.recipe import Recipe
 from isolde.training.tasks.base import Task
 
@@ -52,6 +52,7 @@ class Run:
         examples: Any,
         *,
         device: str = "cpu",
+        precision: str = "float32",
         team: Team | None = None,
         start: Path | None = None,
     ) -> None:
@@ -62,6 +63,7 @@ class Run:
             recipe: all that decides the outcome, but for the examples' sources.
             examples: what the recipe's task draws from.
             device: where to compute.
+            precision: of a new run: "float32", or "bfloat16" for the network's forward pass.
             team: the processes that train together; None: this one alone.
             start: a checkpoint; what a new run begins with where names and shapes agree, which
                 the text `begun` of the run then tells. None: random weights.
@@ -75,7 +77,8 @@ class Run:
         self._part = self.team.part(recipe.segments)
         torch.manual_seed(recipe.seed)
         self.network = recipe.task.build()
-        self.step, self.best = 0, float("-inf")
+        self.step, self.best, self.seconds, self.skipped = 0, float("-inf"), 0.0, 0
+        self.precision = precision
         found = Checkpoint.load(folder / STATE) if (folder / STATE).is_file() else None
         if found:
             self._take(found)
@@ -83,8 +86,11 @@ class Run:
             recipe.task.prepare(self.network, examples)
         self.begun = self._begin(start) if start and not found else ""
         self.network.to(self.device)
-        values = found.average if found else dict(self.network.named_parameters())
-        self.average = {k: v.detach().to(self.device).clone() for k, v in values.items()}
+        if self.precision == "bfloat16":
+            self.network.forward = in_precision(self.network.forward, self.device)
+        own = dict(self.network.named_parameters())
+        values = found.average if found else own
+        self.average = {k: values[k].detach().to(self.device).clone() for k in own}
         self.optimiser = _optimiser(recipe, self.network)
         if found:
             state = self.optimiser.state_dict()
@@ -105,6 +111,7 @@ class Run:
                 f"{self.folder / STATE}: another network's run: take an empty folder"
             ) from None
         self.step, self.best = found.step, found.best
+        self.seconds, self.precision = found.seconds, found.precision
 
     def _begin(self, start: Path) -> str:
         """Take over what fits of another run's averaged weights; says what did not."""
@@ -121,7 +128,6 @@ class Run:
         *,
         until: int | None = None,
         save_every: int = 100,
-        workers: int = 0,
         on_step: Callable[[int, float], None] | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> float:
@@ -130,31 +136,45 @@ class Run:
         Args:
             until: step to stop before.
             save_every: steps from one checkpoint to the next.
-            workers: processes that make examples ahead; 0: none. The weights are the same.
             on_step: told the steps taken and the loss after each.
             stop: asked after each step; when one process of a team says so, all save and stop.
 
         Returns:
             the mean loss of these steps; NaN for none.
         """
-        end = self.recipe.steps if until is None else min(until, self.recipe.steps)
         losses: list[float] = []
         self.network.train()
-        coming = batches(self.batch, range(self.step, end), workers=workers)
-        while self.step < end:
+        while not self.ended and (until is None or self.step < until):
             began = time.perf_counter()
-            own = self._one_step(next(coming))
+            own = self._one_step(self.batch(self.step))
             asked = float(stop()) if stop else 0.0
-            loss, stopping = self.team.mean(own, asked, device=self.device)
+            took = time.perf_counter() - began
+            loss, stopping, took = self.team.mean(own, asked, took, device=self.device)
             losses.append(loss)
-            self.log.step(self.step, loss, time.perf_counter() - began)
-            if stopping or self.step % save_every == 0 or self.step == end:
+            self.seconds += took
+            self.log.step(self.step, self.hours, loss, took)
+            if stopping or self.step % save_every == 0 or self.ended or self.step == until:
                 self.save()
             if on_step:
                 on_step(self.step, loss)
             if stopping:
                 break
         return float(np.mean(losses)) if losses else float("nan")
+
+    @property
+    def hours(self) -> float:
+        """Hours of music heard."""
+        return self.step * self.recipe.step_seconds / 3600
+
+    @property
+    def done(self) -> float:
+        """Share of the recipe's steps, hours or seconds that is done, at most 1."""
+        return min(1.0, self.recipe.done(self.step, self.seconds))
+
+    @property
+    def ended(self) -> bool:
+        """Whether the recipe's end is reached."""
+        return self.done >= 1
 
     def batch(self, step: int) -> Any:
         """This process's examples of a step, always the same for the same step."""
@@ -168,18 +188,25 @@ class Run:
         # dropout; each process's own
         torch.manual_seed(recipe.seed + STEP_SEEDS * (step + 1) + RANK_SEEDS * self.team.rank)
         for group in self.optimiser.param_groups:
-            group["lr"] = recipe.rate(step)
+            group["lr"] = recipe.rate(step, self.seconds)
         self.optimiser.zero_grad(set_to_none=True)
         loss: Tensor = self._objective(moved(batch, self.device), step)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if recipe.clip:
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
-        self.optimiser.step()
+        scale = LOSS_SCALE if self.precision == "bfloat16" else 1.0
+        (loss * scale).backward()  # type: ignore[no-untyped-call]
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        if scale != 1:
+            torch._foreach_div_(gradients, scale)
+        limit = recipe.clip or float("inf")
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), limit)
+        if torch.isfinite(norm):
+            self.optimiser.step()
+        else:
+            self.skipped += 1
         self.step += 1
         keep = min(recipe.average, (self.step + 1) / (self.step + 10))
         with torch.no_grad():
-            for name, value in self.network.named_parameters():
-                self.average[name].lerp_(value, 1 - keep)
+            own = [value.detach() for _, value in self.network.named_parameters()]
+            torch._foreach_lerp_([*self.average.values()], own, 1 - keep)
         return loss.item()
 
     def measure(self, songs: Sequence[Entry]) -> tuple[float, float]:
@@ -190,7 +217,7 @@ class Run:
         scores = float("nan"), float("nan")
         if self.team.leads:
             scores = self.recipe.task.validate(self.averaged(), songs, step=self.step)
-            self.log.measured(self.step, *scores)
+            self.log.measured(self.step, self.hours, *scores)
             if scores[0] > self.best:
                 self.best = scores[0]
                 self.checkpoint().save(self.folder / BEST)
@@ -212,6 +239,8 @@ class Run:
             optimiser=self.optimiser.state_dict()["state"],
             step=self.step,
             best=self.best,
+            seconds=self.seconds,
+            precision=self.precision,
         )
 
     def save(self) -> None:
@@ -229,8 +258,17 @@ def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
             momentum=recipe.momentum,
             nesterov=recipe.momentum > 0,
         )
+    matrices = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    groups: list[dict[str, Any]] = [
+        {"params": matrices},
+        {"params": others, "weight_decay": 0.0},
+    ]
     return torch.optim.AdamW(
-        network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+        groups,
+        recipe.learning_rate,
+        betas=(0.9, recipe.inertia),
+        weight_decay=recipe.weight_decay,
     )
 
 

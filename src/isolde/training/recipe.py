@@ -9,24 +9,31 @@ from typing import Any
 
 from isolde.core.config import build, suggestion
 from isolde.core.errors import InputError
-from isolde.datasets.mixing.voices import Remix
+from isolde.training.mixing.settings import MixSettings
 from isolde.training.tasks.bands import BandTask
 from isolde.training.tasks.base import Task
+from isolde.training.tasks.dual_path import DualPathTask
 from isolde.training.tasks.presence import PresenceTask
 from isolde.training.tasks.windows import WindowTask
 
 KINDS: dict[str, type[Any]] = {
     WindowTask.kind: WindowTask,
     BandTask.kind: BandTask,
+    DualPathTask.kind: DualPathTask,
     PresenceTask.kind: PresenceTask,
 }
 """The tasks there are, by the `kind` of a recipe."""
 
 CHOICES = {
-    "draw": ("remix", "songs"),
+    "draw": ("mixes", "songs"),
     "labels": ("level", "heard"),
     "optimiser": ("adamw", "sgd"),
 }
+
+
+NOT_NEGATIVE = (
+    "hours", "seconds", "warm_up", "decay_per_step", "weight_decay", "clip", "seed"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,21 +42,25 @@ class Recipe:
 
     Attributes:
         task: the network and what it learns; in files the table `task`, and its `kind`.
-        remix: how examples are made.
-        draw: "remix", endless new mixes, or "songs", every stretch of them as they are, once an
+        mix: how examples are made.
+        draw: "mixes", endless new ones, or "songs", every stretch of them as they are, once an
             epoch in random order.
         labels: where a voice sounds: "level", within 40 dB of its loud parts, or "heard", by
             `isolde.datasets.voicing`.
         hold_out: share of the music in folders that is kept for validation, by artists.
         segments: stretches of frames in a step.
         frames: answers from each stretch.
-        steps: in all.
+        steps: in all, unless `hours` or `seconds` say when to end.
+        hours: of music heard, after which the run ends; 0: not counted.
+        seconds: of training, after which the run ends; 0: not counted. Such a run is not the same
+            to the bit on another day.
         optimiser: "adamw", or "sgd" with Nesterov's momentum.
         learning_rate: after the warm-up.
         warm_up: steps in which the rate rises.
-        decay: share of the steps, at the end, over which the rate goes to zero.
+        decay: share of the run, at the end, over which the rate goes to zero.
         decay_per_step: the rate is also divided by 1 + this * step, as Keras does.
-        weight_decay: AdamW's.
+        weight_decay: AdamW's, of matrices; biases and norms have none.
+        inertia: AdamW's decay of the mean of squared gradients, beta 2.
         momentum: SGD's.
         clip: greatest norm of all gradients together; 0: any.
         average: decay per step of the running average of the weights that is evaluated; 0: none.
@@ -57,19 +68,22 @@ class Recipe:
     """
 
     task: Task = field(default_factory=WindowTask)
-    remix: Remix = field(default_factory=Remix)
-    draw: str = "remix"
+    mix: MixSettings = field(default_factory=MixSettings)
+    draw: str = "mixes"
     labels: str = "level"
     hold_out: float = 0.0
     segments: int = 16
     frames: int = 48
     steps: int = 4000
+    hours: float = 0.0
+    seconds: float = 0.0
     optimiser: str = "adamw"
     learning_rate: float = 2e-3
     warm_up: int = 100
     decay: float = 0.4
     decay_per_step: float = 0.0
     weight_decay: float = 1e-3
+    inertia: float = 0.999
     momentum: float = 0.9
     clip: float = 5.0
     average: float = 0.995
@@ -82,27 +96,50 @@ class Recipe:
             if word not in known:
                 raise InputError(f"{name} '{word}' is unknown: {suggestion(word, known)}")
         if self.draw == "songs" and self.task.kind != WindowTask.kind:
-            raise InputError(f"draw 'songs' is not for kind '{self.task.kind}': take 'remix'")
+            raise InputError(f"draw 'songs' is not for kind '{self.task.kind}': take 'mixes'")
         if self.draw == "songs" and self.task.synthesis != "long":
-            raise InputError("draw 'songs' has the long synthesis only: take 'remix'")
+            raise InputError("draw 'songs' has the long synthesis only: take 'mixes'")
         for name in ("segments", "frames", "steps"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}: give at least 1")
-        for name in ("warm_up", "decay_per_step", "weight_decay", "clip", "seed"):
+        for name in NOT_NEGATIVE:
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)}: give 0 or more")
         if not self.learning_rate > 0:
             raise InputError(f"learning_rate is {self.learning_rate}: give more than 0")
-        for name in ("decay", "average", "momentum", "hold_out"):
+        if self.hours and self.seconds:
+            raise InputError("hours and seconds are given: a run ends by one of them")
+        for name in ("decay", "average", "inertia", "momentum", "hold_out"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}: give 0 to below 1")
 
-    def rate(self, step: int) -> float:
-        """Learning rate of a step: up, level or slowly falling, and down to zero at the end."""
+    @property
+    def step_seconds(self) -> float:
+        """Seconds of music in a step's answers."""
+        return self.segments * self.frames * self.task.grid.frame_seconds
+
+    def done(self, step: int, seconds: float = 0.0) -> float:
+        """Share of the run that is done, 1 or more at its end.
+
+        Args:
+            step: Steps taken.
+            seconds: Spent on them.
+        """
+        if self.hours:
+            return step * self.step_seconds / 3600 / self.hours
+        return seconds / self.seconds if self.seconds else step / self.steps
+
+    def rate(self, step: int, seconds: float = 0.0) -> float:
+        """Learning rate of a step: up, level or slowly falling, and down to zero at the end.
+
+        Args:
+            step: Steps taken before it.
+            seconds: Spent on them.
+        """
         up = min(1.0, (step + 1) / max(1, self.warm_up))
         down = 1.0
         if self.decay:
-            down = min(1.0, (self.steps - step) / max(1.0, self.decay * self.steps))
+            down = min(1.0, (1 - self.done(step, seconds)) / self.decay)
         return self.learning_rate * up * max(0.0, down) / (1 + self.decay_per_step * step)
 
     def to_dict(self) -> dict[str, Any]:

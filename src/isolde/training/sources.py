@@ -10,6 +10,8 @@ from isolde.core.errors import InputError
 from isolde.datasets.manifest import manifest_in
 from isolde.datasets.mixing.library import Entry, Library
 from isolde.datasets.voicing import labelled
+from isolde.training.mixing.mixer import Mixer
+from isolde.training.mixing.timeline import Timeline
 from isolde.training.recipe import Recipe
 from isolde.training.tasks.excerpts import Stretches
 
@@ -103,8 +105,20 @@ def held_out(entries: Iterable[Entry], share: float) -> set[str]:
     return out
 
 
-def examples_of(recipe: Recipe, entries: Sequence[Entry]) -> Any:
-    """What the recipe draws its examples from: new mixes, or the songs as they are."""
+def examples_of(recipe: Recipe, songs: Sequence[Entry] | Timeline, device: str = "cpu") -> Any:
+    """What the recipe draws its examples from: new mixes, or the songs as they are.
+
+    Args:
+        recipe: Of the run.
+        songs: To learn from; for new mixes also those that lie on a device already.
+        device: Where new mixes are made.
+
+    Raises:
+        InputError: When the songs do not hold what is to be learnt.
+    """
     if recipe.draw == "songs":
+        entries = songs if isinstance(songs, Sequence) else ()
         return Stretches(entries, frames=recipe.frames, seed=recipe.seed)
-    return recipe.task.examples(entries, recipe.remix, seed=recipe.seed)
+    if not isinstance(songs, Timeline):
+        songs = Timeline(songs, stems=recipe.task.parts, device=device)
+    return Mixer(songs, recipe.mix, seed=recipe.seed, grid=recipe.task.grid)

@@ -13,8 +13,11 @@ import torch
 
 from isolde.core.atomic import write_text
 from isolde.core.errors import InputError
+from isolde.datasets.mixing.library import Entry
 from isolde.training.distributed import Team, team
 from isolde.training.loop import BEST, RECIPE, STATE, Run
+from isolde.training.mixing.timeline import Timeline
+from isolde.training.precision import precision_for
 from isolde.training.recipe import Recipe
 from isolde.training.recipes import difference, read_recipe
 from isolde.training.sources import Songs, examples_of, open_songs
@@ -30,23 +33,27 @@ class Progress:
     """Where a run stands.
 
     Attributes:
+        name: of the run's recipe; empty for a run alone.
         step: steps taken.
-        end: steps at which it stops.
+        done: share of the way to where it stops, 0 to 1.
+        hours: of music heard.
         loss: smoothed.
-        per_second: examples (answers) a second, smoothed.
+        speed: seconds of music a second, smoothed.
         left: seconds.
     """
 
+    name: str
     step: int
-    end: int
+    done: float
+    hours: float
     loss: float
-    per_second: float
+    speed: float
     left: float
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to train, beyond the recipe: none of it changes the weights.
+    """How to train, beyond the recipe.
 
     Attributes:
         cache: folder for decoded audio.
@@ -55,8 +62,8 @@ class Options:
         save_every: steps from one checkpoint to the next.
         steps: step to stop before; None: the recipe's end.
         threads: of PyTorch.
-        workers: processes that make examples ahead of the steps; 0: none.
         device: "cpu" or "cuda".
+        precision: of new runs: "float32", "bfloat16" or "auto", whichever is faster there.
     """
 
     cache: Path
@@ -65,12 +72,12 @@ class Options:
     save_every: int = 50
     steps: int | None = None
     threads: int = 1
-    workers: int = 0
     device: str = "cpu"
+    precision: str = "float32"
 
 
 def train_songs(
-    recipe: str | Path | None,
+    recipe: str | Path | Sequence[str | Path] | None,
     data: Sequence[Path],
     *,
     out: Path,
@@ -80,18 +87,21 @@ def train_songs(
     say: Callable[[str], None] = print,
     progress: Callable[[Progress], None] | None = None,
 ) -> None:
-    """Train a network, or go on training it.
+    """Train networks, or go on training them.
 
-    Ctrl-C, or SIGTERM, ends the step, saves, and raises KeyboardInterrupt; a second one does not
-    wait. Started by torchrun, the processes share each step's examples.
+    Several runs share the songs in a GPU's memory and are trained side by side there, on a CPU one
+    after the other. Ctrl-C, or SIGTERM, ends the step, saves, and raises KeyboardInterrupt; a
+    second one does not wait. Started by torchrun, the processes share each step's examples.
 
     Args:
-        recipe: a name or a path; None: the run's own.
+        recipe: a name or a path; None: the run's own. Of several each is run in a folder of its
+            own in `out`, named by the recipe.
         data: folders of songs, or one manifest.
         out: folder of the run.
-        options: what does not change the weights.
+        options: what is not the recipe's.
         resume: go on with the run in `out`, if there is one.
-        start: a run's folder, or its checkpoint, whose weights a new run begins with.
+        start: a run's folder, or its checkpoint, whose weights a new run begins with; of several
+            recipes a folder of runs, named as they are, may be given.
         say: takes a line now and then.
         progress: told after every step.
 
@@ -99,7 +109,8 @@ def train_songs(
         InputError: when the songs, the recipe or the folder cannot be used.
         KeyboardInterrupt: when it was stopped.
     """
-    chosen = _recipe(recipe, out, resume)
+    runs = _runs(recipe, out)
+    chosen = [_recipe(wanted, folder, resume) for wanted, _, folder in runs]
     for path in [*data, *([options.validation] if options.validation else [])]:
         if not path.exists():
             raise InputError(f"{path}: no such folder or manifest: give where the songs are")
@@ -109,27 +120,125 @@ def train_songs(
         raise InputError(f"device '{options.device}': PyTorch sees no such device: take cpu")
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
+    torch.set_float32_matmul_precision("high")
     with team(options.device) as us:
-        tell = say if us.leads else _nothing
-        songs = _open(data, chosen, options, us)
-        for problem in songs.problems:
-            tell(f"left out: {problem}")
-        tell(f"{len(songs.train)} songs to learn from, {len(songs.validation)} to measure on")
-        examples = examples_of(chosen, songs.train)
         device = f"cuda:{us.local}" if options.device == "cuda" else options.device
-        run = Run(out, chosen, examples, device=device, team=us, start=start and _checkpoint(start))
-        if us.leads:
-            _compare(out, songs, tell)
+        tell = say if us.leads else _nothing
+        shared = _Shared(data, options, us, torch.device(device), tell)
+        courses = []
+        for (_, name, folder), one in zip(runs, chosen, strict=True):
+            begins = _checkpoint(start, name) if start else None
+            courses.append(shared.course(name, folder, one, begins))
+        with interruptions() as stopped:
+            if device.startswith("cuda") and len(courses) > 1:
+                _side_by_side(courses, options, tell, progress, stopped)
+            else:
+                for course in courses:
+                    _drive(course, options, tell, progress, stopped)
+            if stopped() and any(not _at_end(course.run, options) for course in courses):
+                tell("stopped and saved: --resume goes on")
+                raise KeyboardInterrupt
+
+
+def _runs(
+    recipe: str | Path | Sequence[str | Path] | None, out: Path
+) -> list[tuple[str | Path | None, str, Path]]:
+    """Recipe, name and folder of each run.
+
+    Raises:
+        InputError: when two would share a folder.
+    """
+    if recipe is None or isinstance(recipe, str | Path):
+        return [(recipe, "", out)]
+    if len(recipe) <= 1:
+        return [(recipe[0] if recipe else None, "", out)]
+    names = [Path(r).stem for r in recipe]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"recipe '{name}' is given twice: each needs a name of its own")
+    return [(r, name, out / name) for r, name in zip(recipe, names, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Course:
+    """A run on its way.
+
+    Attributes:
+        name: of its recipe; empty for a run alone.
+        run: the run.
+        songs: that it learns from and is measured on.
+    """
+
+    name: str
+    run: Run
+    songs: Songs
+
+    def said(self, line: str) -> str:
+        """A line that begins with the run's name, if there are others."""
+        return f"{self.name}: {line}" if self.name else line
+
+
+class _Shared:
+    """What the runs of a process have in common: songs, opened and laid in memory once."""
+
+    def __init__(
+        self,
+        data: Sequence[Path],
+        options: Options,
+        us: Team,
+        device: torch.device,
+        say: Callable[[str], None],
+    ) -> None:
+        self._data, self._options, self._us = data, options, us
+        self._device, self._say = device, say
+        self._precision = ""
+        self._songs: dict[object, Songs] = {}
+        self._timelines: dict[object, Timeline] = {}
+
+    def course(self, name: str, folder: Path, recipe: Recipe, start: Path | None) -> _Course:
+        """A run of a recipe, ready to train."""
+        key = (recipe.task.parts, recipe.labels, recipe.hold_out)
+        if key not in self._songs:
+            songs = self._songs[key] = _open(self._data, recipe, self._options, self._us)
+            for problem in songs.problems:
+                self._say(f"left out: {problem}")
+            self._say(
+                f"{len(songs.train)} songs to learn from, {len(songs.validation)} to measure on"
+            )
+        songs = self._songs[key]
+        source: list[Entry] | Timeline = songs.train
+        if recipe.draw == "mixes":
+            if key not in self._timelines:
+                stems = recipe.task.parts
+                self._timelines[key] = Timeline(songs.train, stems=stems, device=self._device)
+                self._say(f"{self._timelines[key].hours:.2f} h of music in memory")
+            source = self._timelines[key]
+        if not self._precision:
+            self._precision = precision_for(self._device, self._options.precision)
+        run = Run(
+            folder,
+            recipe,
+            examples_of(recipe, source),
+            device=str(self._device),
+            precision=self._precision,
+            team=self._us,
+            start=start,
+        )
+        course = _Course(name, run, songs)
+        if self._us.leads:
+            _compare(folder, songs, self._say)
         if run.step:
-            tell(f"going on after step {run.step}")
+            self._say(course.said(f"going on after step {run.step}, {run.hours:.2f} h heard"))
         elif run.begun:
-            tell(run.begun)
-        _drive(run, songs, options, tell, progress)
+            self._say(course.said(run.begun))
+        return course
 
 
-def _checkpoint(start: Path) -> Path:
+def _checkpoint(start: Path, name: str) -> Path:
     """The weights to begin with: a file, or the best, or else the last, of a run's folder."""
-    found = [p for p in (start, start / BEST, start / STATE) if p.is_file()]
+    folders = [start / name, start] if name else [start]
+    places = [start, *(folder / file for folder in folders for file in (BEST, STATE))]
+    found = [p for p in places if p.is_file()]
     if not found:
         raise InputError(f"{start}: no checkpoint here: give a run's folder, or its {BEST}")
     return found[0]
@@ -173,19 +282,59 @@ def _compare(out: Path, songs: Songs, say: Callable[[str], None]) -> None:
     write_text(path, songs.digest + "\n")
 
 
-def _drive(
-    run: Run,
-    songs: Songs,
+def _side_by_side(
+    courses: Sequence[_Course],
     options: Options,
     say: Callable[[str], None],
     progress: Callable[[Progress], None] | None,
+    stopped: Callable[[], bool],
+) -> None:
+    """Train several runs on one GPU, each in a thread and a stream; one that fails ends none else.
+
+    Raises:
+        InputError: when some failed, with the reason of the first.
+    """
+    failures: list[tuple[_Course, Exception]] = []
+
+    def one(course: _Course) -> None:
+        try:
+            stream = torch.cuda.Stream(course.run.device)  # type: ignore[no-untyped-call]
+            with torch.cuda.stream(stream):
+                _drive(course, options, say, progress, stopped)
+        except Exception as error:
+            say(course.said(f"failed: {error}"))
+            failures.append((course, error))
+
+    torch.cuda.synchronize()
+    threads = [threading.Thread(target=one, args=(course,)) for course in courses]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(0.5)  # so that signals are heard
+    if failures:
+        course, error = failures[0]
+        raise InputError(course.said(f"failed ({error}): go on with --resume")) from error
+
+
+def _drive(
+    course: _Course,
+    options: Options,
+    say: Callable[[str], None],
+    progress: Callable[[Progress], None] | None,
+    stopped: Callable[[], bool],
 ) -> None:
     """Train from measurement to measurement."""
+    run, songs = course.run, course.songs
     recipe = run.recipe
-    end = min(recipe.steps, recipe.steps if options.steps is None else options.steps)
     board = Board(run.folder, step=run.step, writes=run.team.leads)
-    answers = recipe.segments * recipe.frames
     first, shown, seconds, last = run.step, 0.0, 0.0, time.perf_counter()
+
+    def left() -> float:
+        """Steps to the end, of a recipe that ends after seconds by how many a step has taken."""
+        share = max(run.done, 1e-9) if run.step else 1.0
+        ends = run.step / share if run.step else float("inf")
+        return min(ends, options.steps or float("inf")) - run.step
 
     def on_step(step: int, loss: float) -> None:
         nonlocal shown, last, seconds
@@ -194,35 +343,38 @@ def _drive(
         shown = keep * shown + (1 - keep) * loss
         seconds = keep * seconds + (1 - keep) * (now - last)
         last = now
-        board.scalars(step, loss=loss, rate=recipe.rate(step - 1))
+        board.scalars(step, loss=loss, rate=recipe.rate(step - 1, run.seconds))
         if progress and run.team.leads:
-            left = (end - step) * seconds
-            progress(Progress(step, end, shown, answers / seconds, left))
-
-    with interruptions() as stopped:
-        while run.step < end:
-            goal = min(end, (run.step // options.validate_every + 1) * options.validate_every)
-            last = time.perf_counter()
-            run.train(
-                until=goal,
-                save_every=options.save_every,
-                workers=options.workers,
-                on_step=on_step,
-                stop=stopped,
+            remaining = max(0.0, left())
+            share = step / max(1.0, step + remaining)
+            speed = recipe.step_seconds / max(seconds, 1e-9)
+            progress(
+                Progress(course.name, step, share, run.hours, shown, speed, remaining * seconds)
             )
-            if run.step < goal:
-                break
-            if songs.validation:
-                median, mean = run.measure(songs.validation)
-                say(f"step {run.step} {recipe.task.score}: median {median:.3f}, mean {mean:.3f}")
-                board.scalars(run.step, median=median, mean=mean)
-                if board.writes:
-                    board.song(run.step, recipe.task, run.averaged(), songs.validation[0])
-        board.close()
-        if run.step < end:
-            say(f"stopped and saved after step {run.step}: --resume goes on")
-            raise KeyboardInterrupt
-    say(f"step {run.step} of {recipe.steps} done, loss {shown:.4f}")
+
+    while not _at_end(run, options) and not stopped():
+        goal = (run.step // options.validate_every + 1) * options.validate_every
+        if options.steps:
+            goal = min(goal, options.steps)
+        last = time.perf_counter()
+        run.train(until=goal, save_every=options.save_every, on_step=on_step, stop=stopped)
+        if run.step < goal and not run.ended:
+            break
+        if songs.validation:
+            median, mean = run.measure(songs.validation)
+            facts = f"step {run.step}, {run.hours:.2f} h heard"
+            say(course.said(f"{facts}: {recipe.task.score}: median {median:.3f}, mean {mean:.3f}"))
+            board.scalars(run.step, median=median, mean=mean)
+            if board.writes:
+                board.song(run.step, recipe.task, run.averaged(), songs.validation[0])
+    board.close()
+    skipped = f", {run.skipped} steps without finite gradients left out" if run.skipped else ""
+    say(course.said(f"step {run.step}, {run.done:.0%} of the recipe, loss {shown:.4f}{skipped}"))
+
+
+def _at_end(run: Run, options: Options) -> bool:
+    """Whether a run is where it is to stop."""
+    return run.ended or (options.steps is not None and run.step >= options.steps)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Labels for songs without stems from an external separator, the teacher; it separates nothing.
+"""Labels for songs without stems from a separator, the teacher; it separates nothing itself.
 
 {output}/{track}/ of a song is made in one step when all is well, so a run that is stopped goes on
 with the same command, and what is there is whole:
@@ -26,12 +26,13 @@ from isolde.core.stage import Float32
 from isolde.core.stems import ACCOMPANIMENT, MIXTURE, PARTS, STEM_BY_NAME, VOCALS
 from isolde.datasets.check.alignment import lag_of
 from isolde.datasets.label.confidence import confidence_of
+from isolde.datasets.label.model import Teacher
 from isolde.datasets.label.results import LabelResult
 from isolde.datasets.layouts import Hints, scan
 from isolde.datasets.manifest import Row, by_track
 from isolde.datasets.naming import file_name
 from isolde.datasets.sources import Source, probe
-from isolde.separation.external import ExternalSeparator, read_stems
+from isolde.separation.external import read_stems
 
 MAX_LAG = 0.0005
 """Seconds by which a teacher's stems may lie before or after the song."""
@@ -67,7 +68,7 @@ def songs_to_label(folder: Path, *, how: Hints | None = None) -> tuple[list[list
 def label_songs(
     songs: Iterable[Sequence[Row]],
     output: Path,
-    teacher: ExternalSeparator,
+    teacher: Teacher,
     *,
     container: str = "flac",
     report: Callable[[LabelResult], None] | None = None,
@@ -113,9 +114,7 @@ def label_songs(
     return results
 
 
-def _label_one(
-    rows: Sequence[Row], target: Path, teacher: ExternalSeparator, ending: str
-) -> LabelResult:
+def _label_one(rows: Sequence[Row], target: Path, teacher: Teacher, ending: str) -> LabelResult:
     track = rows[0].track
     settings = (teacher.command, ending, [(r.stem, r.stream) for r in rows])
     mark = stamp(*(row.file for row in rows), settings=settings)
@@ -176,9 +175,7 @@ def _mixture(rows: Sequence[Row], work: Path) -> tuple[Path, Float32, int]:
     return song, mixture, rate
 
 
-def _stems(
-    folder: Path, mixture: Float32, rate: int, teacher: ExternalSeparator
-) -> dict[str, Float32]:
+def _stems(folder: Path, mixture: Float32, rate: int, teacher: Teacher) -> dict[str, Float32]:
     """What the teacher wrote: vocals and what else makes up the song; lying where the song lies."""
     found = read_stems(folder, mixture, rate, name=teacher.name)
     if set(PARTS) <= set(found):
@@ -197,7 +194,7 @@ def _stems(
     return found
 
 
-def _rows_of(rows: Sequence[Row], target: Path, teacher: ExternalSeparator) -> list[Row]:
+def _rows_of(rows: Sequence[Row], target: Path, teacher: Teacher) -> list[Row]:
     """The manifest's rows: the song itself, if it is one file, and its labels."""
     first = rows[0]
     made = [probe(row)[0] for row in rows if row.stem == MIXTURE]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,15 +15,15 @@ from isolde.core.features import Features
 from isolde.core.spectrum import GRID_22, Grid, grid_for
 from isolde.core.stage import Complex64, Float32
 from isolde.datasets.mixing.library import Entry
-from isolde.datasets.mixing.quartets import QUARTET, Quartets
-from isolde.datasets.mixing.voices import Mixer, Remix
 from isolde.networks.bands import BandNetwork, BandShape
 from isolde.networks.onnx.bands import SETTLING, band_graph
-from isolde.training.tasks.base import STATISTICS_FIRST
+from isolde.training.mixing.timeline import PAIR, QUARTET
+from isolde.training.tasks.base import STATISTICS_FIRST, Examples
 from isolde.training.tasks.validation import usdr
 
 STATISTICS_EXAMPLES = 256
 STATISTICS_FRAMES = 32
+AT_ONCE = 32
 EMPTY = 1e-9
 FLOOR = 0.01
 """Share of the mixture's energy that an error, or a voice, counts at least: silence can be learnt
@@ -31,14 +31,6 @@ but does not outweigh all else."""
 
 
 MASKS = {"vocals": 1, "quartet": len(QUARTET)}
-
-
-class StereoExamples(Protocol):
-    """Where examples come from: number i is the same whenever and wherever it is made."""
-
-    def sources(self, index: int, n_frames: int) -> Complex64:
-        """Spectra (n_sources, 2, n_frames, 513): their sum is the mixture."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -117,19 +109,10 @@ class BandTask:
         """The stem that the masks leave."""
         return "accompaniment" if self.shape.masks == 1 else QUARTET[-1]
 
-    def examples(self, entries: Sequence[Entry], remix: Remix, *, seed: int) -> StereoExamples:
-        """What makes the examples.
-
-        Raises:
-            InputError: when the entries do not hold what is to be learnt.
-        """
-        make = Mixer if self.shape.masks == 1 else Quartets
-        return make(entries, remix, seed=seed, grid=self.grid)
-
     @property
     def parts(self) -> tuple[str, ...]:
-        """Stems that must be decoded."""
-        return ("vocals",) if self.shape.masks == 1 else QUARTET
+        """The stems that its examples are mixed of."""
+        return PAIR if self.shape.masks == 1 else QUARTET
 
     @property
     def look_ahead(self) -> int:
@@ -145,25 +128,24 @@ class BandTask:
         """A new network; its random weights follow torch's seed."""
         return BandNetwork(self.shape)
 
-    def prepare(self, network: BandNetwork, examples: StereoExamples) -> None:
+    def prepare(self, network: BandNetwork, examples: Examples) -> None:
         """Per-number mean and deviation of features, from examples that training never draws."""
         frames = []
-        for i in range(STATISTICS_EXAMPLES):
-            sources = examples.sources(STATISTICS_FIRST + i, STATISTICS_FRAMES)
-            frames.append(self.features(sources.sum(axis=0))[0])
+        for first in range(STATISTICS_FIRST, STATISTICS_FIRST + STATISTICS_EXAMPLES, AT_ONCE):
+            spectra, _ = examples.labelled(range(first, first + AT_ONCE), STATISTICS_FRAMES)
+            frames += [self.features(one)[0] for one in spectra.sum(dim=1).cpu().numpy()]
         values = np.concatenate(frames)
         network.mean.copy_(torch.from_numpy(values.mean(axis=0)))
         network.std.copy_(torch.from_numpy(values.std(axis=0) + 1e-3))
 
     def batch(
-        self, examples: StereoExamples, indices: Sequence[int], *, frames: int, step: int
+        self, examples: Examples, indices: Sequence[int], *, frames: int, step: int
     ) -> BandBatch:
         """Some examples, each with `frames` answers that count."""
         n_frames = SETTLING + frames + self.look_ahead
         answers = slice(SETTLING, SETTLING + frames)
         rows = []
-        for index in indices:
-            sources = examples.sources(index, n_frames)
+        for sources in examples.labelled(indices, n_frames)[0].cpu().numpy():
             mixture = sources.sum(axis=0)
             # (answers, stems, channels, bins)
             v = sources[: self.shape.masks, :, answers].transpose(2, 0, 1, 3)

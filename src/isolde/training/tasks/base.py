@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isolde.core.features import Features
-from isolde.core.stage import Complex64
+from isolde.core.spectrum import Grid
 from isolde.datasets.mixing.library import Entry
-from isolde.datasets.mixing.voices import Remix
 
 STATISTICS_FIRST = 2**40
 """Examples from this number on are for per-bin statistics: training never draws so far."""
@@ -24,8 +23,8 @@ STATISTICS_FIRST = 2**40
 class Examples(Protocol):
     """Where examples come from: number i is the same whenever and wherever it is made."""
 
-    def labelled(self, index: int, n_frames: int) -> tuple[Complex64, Complex64, NDArray[np.bool_]]:
-        """Spectra (n_frames, 513) of voice and backing, and where the voice sounds, (n_frames,)."""
+    def labelled(self, indices: Sequence[int], n_frames: int) -> tuple[Tensor, NDArray[np.bool_]]:
+        """Spectra (b, n_stems, channels, n_frames, n_bins), and where the voice sounds."""
         ...
 
 
@@ -42,7 +41,7 @@ class Task(Protocol):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The stems that it needs apart, as `Library` takes them."""
+        """The stems that its examples are mixed of, as `Timeline` has them."""
         ...
 
     @property
@@ -75,12 +74,9 @@ class Task(Protocol):
         """Frames of silence that a stream is fed before a song's first."""
         ...
 
-    def examples(self, entries: Sequence[Entry], remix: Remix, *, seed: int) -> Any:
-        """What makes the examples of these songs, for `prepare` and `batch`.
-
-        Raises:
-            InputError: when the songs do not hold what is to be learnt.
-        """
+    @property
+    def grid(self) -> Grid:
+        """Of the spectra that it learns from."""
         ...
 
     def build(self) -> nn.Module:

@@ -7,7 +7,9 @@ drawn anew for each epoch from the seed, so example i needs no state and a run r
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from isolde.core.errors import InputError
 from isolde.core.spectrum import GRID_22, analyse
@@ -41,11 +43,15 @@ class Stretches:
         """Examples of an epoch."""
         return int(self._ends[-1])
 
-    def labelled(self, index: int, n_frames: int) -> tuple[Complex64, Complex64, NDArray[np.bool_]]:
-        """Spectra (n_frames, 513) of voice and backing, and where the voice sounds.
+    def labelled(self, indices: Sequence[int], n_frames: int) -> tuple[Tensor, NDArray[np.bool_]]:
+        """Spectra (b, 2, 1, n_frames, 513) of voice and backing, and where the voice sounds.
 
         The example's own frames are in the middle; silence stands before and after a song.
         """
+        made, sounds = zip(*(self._one(index, n_frames) for index in indices), strict=True)
+        return torch.from_numpy(np.stack(made)[:, :, None]), np.stack(sounds)
+
+    def _one(self, index: int, n_frames: int) -> tuple[Complex64, NDArray[np.bool_]]:
         place = self._place(index)
         i = int(np.searchsorted(self._ends, place, side="right"))
         song = self._songs[i]
@@ -58,7 +64,7 @@ class Stretches:
         frames = np.arange(first, first + n_frames)
         inside = (frames >= 0) & (frames < len(song.activity))
         sounds = inside & song.activity[np.clip(frames, 0, len(song.activity) - 1)]
-        return spectra[0], spectra[1], sounds
+        return spectra, sounds
 
     def _place(self, index: int) -> int:
         """Which of an epoch's places example `index` is."""

@@ -13,14 +13,16 @@ from torch.nn import functional
 from isolde.activity.level import Leveller
 from isolde.core.errors import InputError
 from isolde.core.features import Features
+from isolde.core.spectrum import GRID_22, Grid
 from isolde.core.stage import Complex64, Float32
 from isolde.datasets.mixing.library import Entry
-from isolde.datasets.mixing.voices import Mixer, Remix
 from isolde.models.catalogue import find
 from isolde.networks.onnx.bands import SETTLING
 from isolde.networks.onnx.presence import presence_graph
 from isolde.networks.onnx.read_bands import band_network_of
 from isolde.networks.presence import PresenceNetwork, PresenceShape
+from isolde.training.mixing.timeline import PAIR
+from isolde.training.tasks.base import Examples
 from isolde.training.tasks.validation import accuracy
 
 
@@ -60,8 +62,8 @@ class PresenceTask:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Stems that must be decoded."""
-        return ("vocals",)
+        """The stems that its examples are mixed of."""
+        return PAIR
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -93,13 +95,10 @@ class PresenceTask:
         """Frames at the beginning of an example whose answers do not count."""
         return SETTLING + self.shape.around
 
-    def examples(self, entries: Sequence[Entry], remix: Remix, *, seed: int) -> Mixer:
-        """What makes the examples.
-
-        Raises:
-            InputError: when the entries hold no voice or no backing.
-        """
-        return Mixer(entries, remix, seed=seed)
+    @property
+    def grid(self) -> Grid:
+        """Of the spectra."""
+        return GRID_22
 
     def build(self) -> PresenceNetwork:
         """A new network; its random weights follow torch's seed, its trunk is not yet trained."""
@@ -115,13 +114,13 @@ class PresenceTask:
         network.trunk.load_state_dict(trained.state_dict())
 
     def batch(
-        self, examples: Mixer, indices: Sequence[int], *, frames: int, step: int
+        self, examples: Examples, indices: Sequence[int], *, frames: int, step: int
     ) -> PresenceBatch:
         """Some examples, each with `frames` answers that count."""
         n_frames = self.run_in + frames + self.look_ahead
         features, sounds = [], []
-        for index in indices:
-            mixture, sounding = examples.heard(index, n_frames)
+        spectra, activity = examples.labelled(indices, n_frames)
+        for mixture, sounding in zip(spectra.sum(dim=1).cpu().numpy(), activity, strict=True):
             features.append(self.features(Leveller().feed(mixture))[0])
             sounds.append(sounding[self.run_in : self.run_in + frames].astype(np.float32))
         return PresenceBatch(*(torch.from_numpy(np.stack(x)) for x in (features, sounds)))

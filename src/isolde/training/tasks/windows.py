@@ -16,15 +16,16 @@ from isolde.core.masks import binary_mask, phase_sensitive_mask, ratio_mask
 from isolde.core.spectrum import GRID_22, Grid, grid_for
 from isolde.core.stage import Complex64, Float32
 from isolde.datasets.mixing.library import Entry
-from isolde.datasets.mixing.voices import Mixer, Remix
 from isolde.networks.article import MASK, WindowNetwork, WindowShape
 from isolde.networks.onnx.windows import stateful_graph
 from isolde.networks.sliding import plan, slide
+from isolde.training.mixing.timeline import PAIR
 from isolde.training.tasks.base import STATISTICS_FIRST, Examples
 from isolde.training.tasks.validation import accuracy, usdr
 
 STATISTICS_EXAMPLES = 256
 STATISTICS_FRAMES = 32
+AT_ONCE = 32
 EMPTY = 1e-9
 
 MASKS = ("power", "magnitude", "phase", "binary")
@@ -103,8 +104,8 @@ class WindowTask:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The stems that it needs apart."""
-        return ("vocals",)
+        """The stems that its examples are mixed of."""
+        return PAIR
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -125,14 +126,6 @@ class WindowTask:
         """Whether a step is in the exact form."""
         return step >= self.interior_steps
 
-    def examples(self, entries: Sequence[Entry], remix: Remix, *, seed: int) -> Examples:
-        """What makes the examples.
-
-        Raises:
-            InputError: when the entries hold no voice or no backing.
-        """
-        return Mixer(entries, remix, seed=seed, grid=self.grid)
-
     def build(self) -> WindowNetwork:
         """A new network; its random weights follow torch's seed."""
         return WindowNetwork(self.shape, dropout=self.dropout)
@@ -140,9 +133,10 @@ class WindowTask:
     def prepare(self, network: WindowNetwork, examples: Examples) -> None:
         """Per-bin mean and deviation of the features, from examples that training never draws."""
         frames = []
-        for i in range(STATISTICS_EXAMPLES):
-            vocals, backing, _ = examples.labelled(STATISTICS_FIRST + i, STATISTICS_FRAMES)
-            frames.append(self.features.compressed(np.abs(vocals + backing)))
+        for first in range(STATISTICS_FIRST, STATISTICS_FIRST + STATISTICS_EXAMPLES, AT_ONCE):
+            spectra, _ = examples.labelled(range(first, first + AT_ONCE), STATISTICS_FRAMES)
+            mixture = _mono(spectra).sum(dim=1).abs().flatten(0, 1)
+            frames.append(self.features.compressed(mixture.numpy()))
         values = np.concatenate(frames)
         network.mean.copy_(torch.from_numpy(values.mean(axis=0)))
         network.std.copy_(torch.from_numpy(values.std(axis=0) + 1e-3))
@@ -164,8 +158,8 @@ class WindowTask:
         first = steps.lead + self.past
         answers = slice(first, first + frames)
         rows: list[tuple[Float32, Float32, Float32]] = []
-        for index in indices:
-            vocals, accompaniment, sounds = examples.labelled(index, frames + steps.span)
+        spectra, activity = examples.labelled(indices, frames + steps.span)
+        for (vocals, accompaniment), sounds in zip(_mono(spectra).numpy(), activity, strict=True):
             mixture = np.abs(vocals + accompaniment)
             target, weight = self._wanted(
                 vocals[answers], accompaniment[answers], sounds[answers], mixture[answers]
@@ -266,6 +260,11 @@ class WindowTask:
             network = WindowNetwork(replace(self.shape, outputs=1))
             network.load_state_dict({**state, **first})
         return stateful_graph(network.eval())
+
+
+def _mono(spectra: Tensor) -> Tensor:
+    """One channel of examples (b, n_stems, channels, n_frames, n_bins), which one is chance."""
+    return spectra[:, :, 0].cpu()
 
 
 def to_network_axis(mask: Float32, weight: Float32) -> tuple[Float32, Float32]:

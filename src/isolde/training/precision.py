@@ -1,0 +1,71 @@
+"""In which numbers a device trains best: float32, or bfloat16 where it multiplies those faster.
+
+PyTorch computes in bfloat16 on every processor, ten times slower than in float32 where that has no
+instructions for it. So nothing is believed that was not timed.
+"""
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from isolde.core.errors import InputError
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+LOSS_SCALE = 4096.0
+"""Factor of the loss in 16-bit runs, a power of two, so that gradients divided by it are exact:
+kernels that keep their states in float16 have no room for small ones."""
+
+GAIN = 1.1
+"""How much faster bfloat16 must be to be taken."""
+
+FRAMES, STREAMS, FEATURES = 48, 64, 96
+ROUNDS = 3
+
+
+def precision_for(device: torch.device, wish: str = "auto") -> str:
+    """What a run should train in.
+
+    Args:
+        device: Where it trains.
+        wish: "float32" or "bfloat16", which is taken as it is, or "auto", the faster one.
+
+    Raises:
+        InputError: When the wish is unknown.
+    """
+    if wish not in PRECISIONS:
+        raise InputError(f"precision '{wish}' is unknown: take {', '.join(PRECISIONS)}")
+    if wish != "auto":
+        return wish
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    plain, short = (_seconds(dtype) for dtype in (torch.float32, torch.bfloat16))
+    return "bfloat16" if short * GAIN < plain else "float32"
+
+
+def in_precision(forward: Callable[..., Tensor], device: torch.device) -> Callable[..., Tensor]:
+    """A forward pass in bfloat16; weights and what it gives to the loss may stay in float32."""
+    wrapped: Callable[..., Tensor] = torch.autocast(device.type, torch.bfloat16)(forward)
+    return wrapped
+
+
+def _seconds(dtype: torch.dtype) -> float:
+    """The least time of a small recurrent network's step on the CPU; infinite: it has none such.
+
+    It draws nothing of the seed.
+    """
+    with torch.random.fork_rng(devices=[]):
+        network = nn.LSTM(FEATURES, FEATURES)
+        frames = torch.randn(FRAMES, STREAMS, FEATURES)
+    times = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        try:
+            with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+                network(frames)[0].float().square().mean().backward()
+        except RuntimeError:  # "could not create a primitive"
+            return float("inf")
+        times.append(time.perf_counter() - began)
+    return min(times)

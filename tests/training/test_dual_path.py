@@ -1,0 +1,177 @@
+"""Dual-path band networks: what they hear, what they are asked to learn, and that they learn it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import demo_song as songs
+from isolde.core.errors import InputError
+from isolde.core.spectrum import GRID_22, analyse
+from isolde.datasets.mixing.library import Entry
+
+torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+
+from isolde.networks.dual_path import DualPathNetwork, DualPathShape  # noqa: E402
+from isolde.training import precision  # noqa: E402
+from isolde.training.loop import Run  # noqa: E402
+from isolde.training.recipe import Recipe  # noqa: E402
+from isolde.training.sources import examples_of  # noqa: E402
+from isolde.training.tasks.dual_path import SETTLING, DualPathBatch, DualPathTask  # noqa: E402
+
+SMALL = DualPathShape("fine", features=8, across=4, hidden=6, delays=(1, 1))
+TASK = DualPathTask(SMALL, n_fft=1024)
+
+
+@pytest.fixture(scope="module")
+def entries() -> list[Entry]:
+    """Two songs with all their stems."""
+    found = []
+    for seed in (1, 2):
+        stems = songs.make_song(seed, seconds=3.0, sample_rate=22050)
+        pcm = {k: np.round(np.clip(a, -1, 1) * 32767).astype(np.int16) for k, a in stems.items()}
+        backing = (pcm["drums"] // 3 + pcm["bass"] // 3 + pcm["other"] // 3).astype(np.int16)
+        activity = np.ones(GRID_22.n_frames(backing.shape[1]), np.bool_)
+        vocals = pcm.pop("vocals")
+        found.append(Entry(f"song {seed}", "", 11025.0, vocals, backing, activity, **pcm))
+    return found
+
+
+def network_of(shape: DualPathShape) -> DualPathNetwork:
+    torch.manual_seed(0)
+    return DualPathNetwork(shape).eval()
+
+
+@pytest.mark.parametrize("stack", [1, 2])
+def test_an_answer_hears_its_look_ahead_and_not_a_frame_more(stack: int):
+    shape = replace(SMALL, stack=stack)
+    network = network_of(shape)
+    frames = torch.rand(1, 24, 512 * 4)
+    changed = frames.clone()
+    changed[:, 12:] += 1
+    with torch.no_grad():
+        (one, there), (other, gone) = network(frames), network(changed)
+    assert one.shape == (1, 24 - shape.look_ahead, 2, 513)
+    assert there.shape == (1, 24 - shape.look_ahead)
+    same = (one - other).abs().amax((0, 2, 3)) == 0
+    first = int(torch.nonzero(~same)[0])
+    # with a stack the frames of a step are heard together
+    assert 12 - shape.look_ahead - (stack - 1) <= first <= 12 - shape.look_ahead
+    assert (there - gone)[0, :first].abs().max() == 0
+
+
+def test_every_band_hears_every_other_band():
+    network = network_of(SMALL).double()
+    frames = torch.rand(1, 8, 512 * 4).double()
+    changed = frames.clone()
+    changed[0, 3, 4 * 400 : 4 * 404] += 1
+    with torch.no_grad():
+        moved = (network(frames)[0] - network(changed)[0]).abs()[0, 3]
+    assert (moved > 0).all()
+
+
+def test_four_masks_share_the_mixture():
+    network = network_of(replace(SMALL, masks=4))
+    with torch.no_grad():
+        masks = network.read(network(torch.rand(1, 6, 2048))[0])
+    assert masks.shape == (1, 4, 4, 2, 513)
+    assert torch.allclose(masks.sum(2), torch.ones(1, 4, 2, 513), atol=1e-6)
+
+
+def test_the_network_hears_what_a_separator_hears():
+    audio = np.random.default_rng(1).normal(0, 0.1, (2, 4000)).astype(np.float32)
+    spectra = analyse(audio, TASK.grid)
+    heard = TASK.heard(torch.from_numpy(spectra)[None])[0].numpy()
+    np.testing.assert_allclose(heard, TASK.features(spectra)[0], atol=1e-5)
+
+
+def test_the_energy_of_a_sounds_spectra_is_that_of_its_bins():
+    audio = np.random.default_rng(1).normal(0, 0.1, (2, 40000)).astype(np.float32)
+    for task in (TASK, DualPathTask(replace(SMALL, cut="middle"))):
+        spectra = torch.from_numpy(analyse(audio, task.grid)[:, 4:-4])[None, None]
+        ratio = task.energy(spectra) / spectra.abs().square().sum()
+        assert float(ratio) == pytest.approx(1, abs=0.08)  # the ends count half in one of them
+    short = DualPathTask(SMALL, n_fft=1024, synthesis="short")
+    assert torch.equal(short.energy(spectra)[0, 0], spectra.abs().square().sum())
+
+
+def test_the_loss_is_least_for_the_best_mask_and_tells_presence(entries):
+    """Perfect masks reach the floor, the mixture as it is does not, and silence is no voice."""
+    task = DualPathTask(SMALL, n_fft=1024, cross_entropy=0.0, presence=0.0)
+    batch = task.batch(examples_of(Recipe(task), entries), range(3), frames=20, step=0)
+    spectra = batch.spectra
+    ideal = (spectra.sum(1).conj() * spectra[:, 0]).real / spectra.sum(1).abs().square().clamp_min(
+        1e-12
+    )
+
+    class Said:
+        def __init__(self, mask):
+            self.raw = torch.logit(mask.clamp(1e-6, 1 - 1e-6)).transpose(1, 2)
+
+        def __call__(self, frames):
+            raw = self.raw[:, : frames.shape[1] - task.look_ahead]
+            return raw, raw[..., 0, 0]
+
+        def read(self, raw):
+            return torch.sigmoid(raw)[:, :, None]
+
+    best, all_of_it = (
+        float(task.loss(Said(m), batch, step=0)) for m in (ideal, torch.ones_like(ideal))
+    )
+    assert best < -0.3 and best < all_of_it - 0.3
+    silent = DualPathBatch(spectra * torch.tensor([0.0, 1.0])[:, None, None, None])
+    assert task.present(silent.spectra[:, 0], silent.spectra.sum(1)).max() == 0
+    assert task.present(spectra[:, 0], spectra.sum(1)).mean() > 0.5
+
+
+@pytest.mark.parametrize("masks", [1, 4])
+def test_a_batch_is_learnt_and_scored(entries, masks: int):
+    task = DualPathTask(replace(SMALL, masks=masks), n_fft=1024)
+    examples = examples_of(Recipe(task), entries)
+    network = network_of(task.shape).train()
+    task.prepare(network, examples)
+    assert network.std.min() > 0 and network.mean.abs().max() > 0
+    batch = task.batch(examples, range(2), frames=16, step=0)
+    assert batch.spectra.shape == (2, 2 if masks == 1 else 4, 2, SETTLING + 16 + 2, 513)
+    optimiser = torch.optim.AdamW(network.parameters(), 1e-2)
+    losses = []
+    for _ in range(10):
+        optimiser.zero_grad()
+        loss = task.loss(network, batch, step=0)
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] - 0.05
+    assert all(np.isfinite(task.validate(network.eval(), entries[:1], step=10)))
+
+
+def test_a_run_in_sixteen_bits_resumes_to_the_same_bits(entries, tmp_path):
+    if precision._seconds(torch.bfloat16) == float("inf"):
+        pytest.skip("this processor has no recurrent networks in bfloat16")
+    task = replace(TASK, shape=replace(SMALL, features=4, across=2, delays=(1,)))
+    recipe = Recipe(task=task, segments=1, frames=4, steps=2, warm_up=1, seed=5)
+    examples = examples_of(recipe, entries)
+    Run(tmp_path / "whole", recipe, examples, precision="bfloat16").train()
+    Run(tmp_path / "parts", recipe, examples, precision="bfloat16").train(until=1)
+    Run(tmp_path / "parts", recipe, examples).train()
+    from safetensors.torch import load_file
+
+    a, b = (load_file(tmp_path / name / "state.safetensors") for name in ("whole", "parts"))
+    for name in a.keys() - {"seconds"}:
+        assert torch.equal(a[name], b[name]), name
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: DualPathShape(cut="coarse"),
+        lambda: DualPathShape(delays=()),
+        lambda: DualPathShape(masks=3),
+        lambda: DualPathTask(SMALL),
+        lambda: replace(TASK, presence=-1.0),
+        lambda: replace(TASK, synthesis="brief"),
+    ],
+)
+def test_what_cannot_be_is_refused(make):
+    with pytest.raises(InputError):
+        make()
