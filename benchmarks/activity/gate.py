@@ -15,14 +15,10 @@ from make import HOP, muted
 from isolde.activity import GatedMasker, GateRule, load_frame_detector
 from isolde.datasets.mixing.library import FULL_SCALE, Library
 from isolde.datasets.voicing import labelled
+from isolde.evaluation.metrics.ratios import usdr
 from isolde.models.catalogue import find
 from isolde.models.masker import GraphMasker
 from isolde.separation.separator import Separator
-
-
-def usdr(s: np.ndarray, e: np.ndarray) -> float:
-    """In dB."""
-    return float(10 * np.log10(np.sum(s**2) / (np.sum((s - e) ** 2) + 1e-12) + 1e-12))
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ import pytest
 from helpers.sounds import noise
 from isolde.core.config import build, plain
 from isolde.core.errors import InputError
-from isolde.core.features import Features, from_mel, mel, to_mel
+from isolde.core.features import Features
+from isolde.core.mel import from_mel, mel, to_mel
 from isolde.core.spectrum import GRID_22, analyse
 
 

@@ -7,12 +7,11 @@ deviations are constants of the network. docs/lab/ablation.md measures each choi
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
 from isolde.core.errors import InputError
-from isolde.core.spectrum import GRID_22
+from isolde.core.mel import from_mel, to_mel
 from isolde.core.stage import Complex64, Float32
 
 
@@ -79,39 +78,3 @@ class Features:
     def on_bins(self, mask: Float32) -> Float32:
         """Bring a network's mask (..., n_bins) back to the linear bins."""
         return mask @ from_mel(mask.shape[-1]).T if self.mel else mask
-
-
-def mel(hertz: Float32 | float) -> Float32:
-    """Mel of a frequency, 2595 log10(1 + f / 700) (O'Shaughnessy 1987)."""
-    return np.asarray(2595 * np.log10(1 + np.asarray(hertz) / 700), np.float32)
-
-
-@cache
-def _mel_places(n_bins: int) -> tuple[Float32, Float32]:
-    """Where Mel point i lies among the bins, and where bin k lies among the Mel points."""
-    top = GRID_22.sample_rate / 2
-    bins = np.linspace(0, top, n_bins)
-    points = 700 * (10 ** (np.linspace(0, float(mel(top)), n_bins) / 2595) - 1)
-    point_in_bins = points / bins[1]
-    bin_in_points = mel(bins.astype(np.float32)) / float(mel(top)) * (n_bins - 1)
-    return point_in_bins.astype(np.float32), bin_in_points.astype(np.float32)
-
-
-def _triangles(places: Float32) -> Float32:
-    """Rows that interpolate at `places`, as wide as the places are apart but one bin at least."""
-    width = np.maximum(np.gradient(places), 1.0)[:, None]
-    rows = np.maximum(0, 1 - np.abs(np.arange(len(places)) - places[:, None]) / width)
-    shares: Float32 = (rows / rows.sum(axis=1, keepdims=True)).astype(np.float32)
-    return shares
-
-
-@cache
-def to_mel(n_bins: int) -> Float32:
-    """(n_bins, n_bins): linear bins up to 11,025 Hz to Mel points; each row sums to 1."""
-    return _triangles(_mel_places(n_bins)[0])
-
-
-@cache
-def from_mel(n_bins: int) -> Float32:
-    """(n_bins, n_bins): a mask on Mel points to linear bins; each row sums to 1: [0, 1] stays."""
-    return _triangles(_mel_places(n_bins)[1])

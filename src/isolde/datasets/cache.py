@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isolde.activity.loudness import loud_frames
 from isolde.core.atomic import Draft, write_text
 from isolde.core.errors import AudioError, InputError
 from isolde.core.spectrum import GRID_22, GRID_44, analyse
@@ -245,9 +246,11 @@ def activity_of(vocals: Float32) -> NDArray[np.bool_]:
     """Frames of a clean voice that are within 40 dB of its loud parts (95th percentile)."""
     spectra = analyse(vocals, GRID_22)
     level = np.sqrt((np.abs(spectra) ** 2).sum(axis=(0, 2)))
-    loud = np.percentile(level, 95) if level.size else 0.0
-    active: NDArray[np.bool_] = level > max(0.01 * loud, 1e-4)
-    return active
+    loud = float(np.percentile(level, 95)) if level.size else 0.0
+    decibels = 20 * np.log10(np.maximum(level, 1e-12))
+    return loud_frames(
+        decibels, reference=20 * np.log10(max(loud, 1e-12)), within=40.0, floor=-80.0
+    )
 
 
 def _save(path: Path, array: NDArray[Any]) -> None:

@@ -15,16 +15,14 @@ Then the usual hangover: short holes are filled, lone blips dropped.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from isolde.activity.loudness import Bools, loud_frames, without_short
 from isolde.core.spectrum import GRID_22, analyse
 from isolde.core.stage import Float32
 from isolde.datasets.mixing.library import FULL_SCALE, Entry
-
-Bools = NDArray[np.bool_]
 
 SILENCE_DB = -60.0
 """A frame below this, in dB of a full-scale sine, is silence whatever the song."""
@@ -59,16 +57,6 @@ def level_db(audio: Float32) -> Float32:
     return (10 * np.log10(smooth + 1e-12)).astype(np.float32)
 
 
-def without_short(flags: Bools, value: bool, n: int) -> Bools:
-    """Turn runs of `value` that are shorter than `n` frames; those at the ends stay."""
-    edges = np.flatnonzero(np.diff(flags)) + 1
-    result = flags.copy()
-    for start, stop in pairwise(edges.tolist()):
-        if flags[start] == value and stop - start < n:
-            result[start:stop] = not value
-    return result
-
-
 def voice_frames(
     vocals: Float32, accompaniment: Float32 | None = None, *, rule: Labelling | None = None
 ) -> Bools:
@@ -87,7 +75,7 @@ def voice_frames(
     if not level.size:
         return np.zeros(0, np.bool_)
     loud = float(np.percentile(level, 95))
-    voice = level > max(loud - rule.within_db, SILENCE_DB)
+    voice = loud_frames(level, reference=loud, within=rule.within_db, floor=SILENCE_DB)
     if accompaniment is not None:
         mixture = level_db(vocals + accompaniment)
         voice &= level > mixture - rule.beside_db

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from isolde.activity.loudness import loud_frames
 from isolde.core.atomic import Draft, write_text
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
@@ -33,8 +34,6 @@ def activity(vocals: Float32, sample_rate: int) -> NDArray[np.int8]:
     Returns:
         (n_frames,) 0 or 1 per ACTIVITY_HOP seconds.
     """
-    from scipy.ndimage import binary_closing
-
     edges = np.round(
         np.arange(0, vocals.shape[1] / sample_rate, ACTIVITY_HOP) * sample_rate
     ).astype(int)
@@ -43,9 +42,11 @@ def activity(vocals: Float32, sample_rate: int) -> NDArray[np.int8]:
         return np.zeros(0, np.int8)
     power = np.add.reduceat(np.square(vocals).mean(axis=0), edges) / (ACTIVITY_HOP * sample_rate)
     loud = float(np.percentile(power, 95))
-    on = power > max(loud * 10 ** (VOICE_DB / 10), 1e-8)
-    padded = binary_closing(np.pad(on, 5), np.ones(5))[5:-5]
-    return np.asarray(padded | on, np.int8)
+    level = 10 * np.log10(np.maximum(power, 1e-12))
+    reference = 10 * np.log10(max(loud, 1e-12))
+    return loud_frames(level, reference=reference, within=-VOICE_DB, floor=-80.0, fill=5).astype(
+        np.int8
+    )
 
 
 def cut_out(audio: Float32, parts: Sequence[Span], sample_rate: int) -> Float32:

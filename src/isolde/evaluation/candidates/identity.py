@@ -23,7 +23,12 @@ SEPARATION = (
 )
 """The code that any model runs in."""
 
-NETWORK = ("isolde.core.features", "isolde.models.masker", "isolde.models.graph")
+NETWORK = (
+    "isolde.core.features",
+    "isolde.core.mel",
+    "isolde.models.masker",
+    "isolde.models.graph",
+)
 RULES = ("isolde.rules",)
 GATE = ("isolde.activity", *NETWORK)
 

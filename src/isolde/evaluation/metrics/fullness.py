@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from isolde.core.mel import hz_to_mel, mel_filters
 from isolde.evaluation.metrics.ratios import SILENT_DBFS, Float64, as_pair, level_dbfs
 
 PUBLISHED_RATE = 44_100
@@ -29,31 +30,6 @@ class Fullness:
 
     bleedless: float
     fullness: float
-
-
-def hz_to_mel(frequency: ArrayLike) -> Float64:
-    """Slaney's Mel scale: linear up to 1 kHz (3 Mel per 200 Hz), logarithmic above."""
-    f = np.asarray(frequency, dtype=np.float64)
-    step = np.log(6.4) / 27.0
-    return np.where(f < 1000.0, f * 3.0 / 200.0, 15.0 + np.log(np.maximum(f, 1.0) / 1000.0) / step)
-
-
-def mel_to_hz(mel: ArrayLike) -> Float64:
-    """The inverse of `hz_to_mel`."""
-    m = np.asarray(mel, dtype=np.float64)
-    step = np.log(6.4) / 27.0
-    return np.where(m < 15.0, m * 200.0 / 3.0, 1000.0 * np.exp(step * (m - 15.0)))
-
-
-@lru_cache(maxsize=4)
-def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> Float64:
-    """Triangular Mel filters of equal area (Slaney), (n_mels, n_fft // 2 + 1), as in librosa."""
-    bins = np.arange(n_fft // 2 + 1) * (sample_rate / n_fft)
-    edges = mel_to_hz(np.linspace(0.0, hz_to_mel(sample_rate / 2), n_mels + 2))
-    rising = (bins[None, :] - edges[:-2, None]) / np.diff(edges)[:-1, None]
-    falling = (edges[2:, None] - bins[None, :]) / np.diff(edges)[1:, None]
-    area = 2.0 / (edges[2:] - edges[:-2])
-    return np.maximum(0.0, np.minimum(rising, falling)) * area[:, None]
 
 
 def settings_for(sample_rate: int) -> tuple[int, int, int]:

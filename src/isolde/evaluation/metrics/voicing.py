@@ -2,7 +2,7 @@
 
 One rule for truth and estimate alike: somebody sings in a block of BLOCK_SECONDS when the RMS of
 the vocals is at most AUDIBLE_DB below that of the whole song's mixture. 25 dB is where a voice is
-no longer heard beside the band (`datasets.labels`). The rule is fixed here and was not tuned on any
+no longer heard beside the band (`datasets.voicing`). The rule is fixed here, and was tuned on no
 candidate; a perfect estimate has accuracy 1, and a gain on the song changes nothing. How well the
 levels would do with another threshold is what the area under the ROC curve says.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from isolde.activity.loudness import loud_frames
 from isolde.evaluation.metrics.detection import ActivityScores, activity_scores
 from isolde.evaluation.metrics.ratios import (
     FLOOR_DBFS,
@@ -61,11 +62,10 @@ def voicing(
     """
     ref, est = as_pair(reference, estimate)
     _, mix = as_pair(reference, mixture)
-    threshold = level_dbfs(mix) - AUDIBLE_DB
-    truth = _levels(ref, sample_rate) - threshold
-    # a threshold below the floor of levels: a silent song, in which nobody sings
-    labels = (truth >= 0.0) & (_levels(ref, sample_rate) > FLOOR_DBFS)
-    levels = np.round(_levels(est, sample_rate) - threshold, 2)
+    loud = level_dbfs(mix)
+    truth = _levels(ref, sample_rate)
+    labels = loud_frames(truth, reference=loud, within=AUDIBLE_DB, floor=FLOOR_DBFS)
+    levels = np.round(_levels(est, sample_rate) - (loud - AUDIBLE_DB), 2)
     return Voicing(tuple(labels.astype(int).tolist()), tuple(levels.tolist()))
 
 

@@ -8,6 +8,7 @@ from isolde.core.masks import readout
 from isolde.core.spectrum import GRID_22, Grid, analyse, synthesise
 from isolde.core.stage import Complex64, Float32
 from isolde.datasets.mixing.library import FULL_SCALE, Entry
+from isolde.evaluation.metrics import ratios
 
 Masks = Callable[[Complex64], Float32]
 """From a mixture's spectra (n_channels, n, 513) to the vocals' mask (1 or n_channels, n, 513)."""
@@ -24,13 +25,12 @@ def sounds_of(entry: Entry) -> tuple[Float32, Float32]:
 
 
 def song_usdr(masks: Masks, entry: Entry, *, kind: str = "soft", grid: Grid = GRID_22) -> float:
-    """USDR of the vocals of one song in dB: 10 log10 of the voice's energy over the error's."""
+    """Give the uSDR of the vocals of one song, separated by masks, in dB."""
     vocals, mixture = sounds_of(entry)
     spectra = analyse(mixture, grid)
     mask = readout(masks(spectra), kind)
     estimate = synthesise(spectra * mask, grid, mixture.shape[1])
-    error = float(np.sum((vocals - estimate) ** 2)) + 1e-9
-    return float(10 * np.log10(float(np.sum(vocals**2)) / error + 1e-9))
+    return ratios.usdr(vocals, estimate)
 
 
 def usdr(
@@ -38,7 +38,7 @@ def usdr(
 ) -> tuple[float, float]:
     """Median and mean uSDR over songs, in dB."""
     scores = [song_usdr(masks, entry, kind=kind, grid=grid) for entry in entries]
-    return float(np.median(scores)), float(np.mean(scores))
+    return float(np.nanmedian(scores)), float(np.nanmean(scores))
 
 
 def accuracy(activity: Activity, entries: Iterable[Entry]) -> tuple[float, float]:
