@@ -9,9 +9,19 @@ import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isolde.audio import AudioInfo, AudioReader, AudioWriter, info, read, subtype_for, write
+from isolde.audio import (
+    AudioInfo,
+    AudioReader,
+    AudioWriter,
+    SongTags,
+    info,
+    read,
+    subtype_for,
+    write,
+)
 from isolde.audio import wav as wav_bytes
-from isolde.audio.encoders import WavEncoder
+from isolde.audio.encoding.base import Sound
+from isolde.audio.encoding.plainwav import WavEncoder
 from isolde.core.errors import AudioError, InputError
 
 LOSSLESS = [
@@ -82,7 +92,7 @@ def test_integers_agree_with_libsndfile_to_the_bit(tmp_path, subtype):
 
 
 @pytest.mark.parametrize("kind", LOSSY)
-@pytest.mark.parametrize("n", [1, 1000, 70001])
+@pytest.mark.parametrize("n", [100, 1000, 70001])
 def test_lossy_files_keep_length_and_place(tmp_path, kind, n):
     audio = sweep(48000, n)
     write(tmp_path / f"x.{kind}", audio, 48000)
@@ -124,9 +134,10 @@ def test_tags_survive_in_any_language(tmp_path, kind):
     assert info(tmp_path / f"y.{kind}").tags == seen
 
 
-def test_unknown_tags_are_refused(tmp_path):
-    with pytest.raises(InputError, match="no tag 'mood'"):
-        write(tmp_path / "x.wav", np.zeros((1, 5), np.float32), 8000, tags={"mood": "blue"})
+@pytest.mark.parametrize("name", ["", "a=b", "größe", "a\nb"])
+def test_tags_without_a_proper_name_are_refused(tmp_path, name):
+    with pytest.raises(InputError, match="its name must be ASCII"):
+        write(tmp_path / "x.wav", np.zeros((1, 5), np.float32), 8000, tags={name: "blue"})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -183,9 +194,7 @@ def test_wav_beyond_4_gb_is_rf64(tmp_path):
     n = 2**31 + 1000  # 16 bit mono: a little over 4 GiB, as a sparse file
     path = tmp_path / "huge.wav"
     with path.open("w+b") as file:
-        encoder = WavEncoder(
-            file, sample_rate=44100, n_channels=1, subtype="PCM_16", tags={}, seekable=True
-        )
+        encoder = WavEncoder(file, Sound(44100, 1, "PCM_16", SongTags()), seekable=True)
         encoder.write(np.full((1, 1), 0.5, np.float32))
         file.seek(2 * (n - 2), 1)
         encoder._n_samples = n - 1  # as if all that had been written
@@ -221,11 +230,17 @@ def test_bit_depth_is_kept_where_it_can_be():
         (".mp3", "PCM_24"): "MPEG_LAYER_III",
         ("OGG", "FLOAT"): "VORBIS",
         ("opus", "PCM_16"): "OPUS",
+        ("m4a", "PCM_24"): "AAC",
+        ("alac", "PCM_16"): "ALAC_16",
+        ("alac", "PCM_24"): "ALAC_24",
+        ("alac", "FLOAT"): "ALAC_24",
+        ("alac", "VORBIS"): "ALAC_16",
     }
     assert {key: subtype_for(key[0], like=like(key[1])) for key in wanted} == wanted
     assert subtype_for("wav") == "PCM_16"
     assert subtype_for("flac", like=like("PCM_16"), bit_depth="24") == "PCM_24"
     assert subtype_for("wav", bit_depth="32f") == "FLOAT"
+    assert subtype_for("m4a", bit_depth="24") == "ALAC_24"
 
 
 @pytest.mark.parametrize(
@@ -234,7 +249,8 @@ def test_bit_depth_is_kept_where_it_can_be():
         ("flac", "32f", "choose 16, 24"),
         ("wav", "12", "choose 16, 24, 32, 32f"),
         ("mp3", "24", "no bit depth"),
-        ("m4a", None, "choose one of wav, flac, ogg, opus, mp3"),
+        ("alac", "32", "choose 16, 24"),
+        ("mp2", None, "choose one of wav, flac, ogg, opus, mp3, m4a, alac"),
     ],
 )
 def test_impossible_depths_list_the_possible_ones(kind, depth, message):
@@ -245,9 +261,8 @@ def test_impossible_depths_list_the_possible_ones(kind, depth, message):
 @pytest.mark.parametrize(
     ("name", "rate", "channels", "subtype", "message"),
     [
-        ("x.mp3", 96000, 2, None, "mp3 cannot hold 96000 Hz, only 8000"),
         ("x.mp3", 44100, 6, None, "mp3 cannot hold 6 channels, at most 2"),
-        ("x.opus", 44100, 2, None, "opus cannot hold 44100 Hz, only 8000"),
+        ("x.opus", 48000, 9, None, "opus cannot hold 9 channels, at most 8"),
         ("x.ogg", 384000, 2, None, "at most 200000"),
         ("x.flac", 44100, 9, None, "at most 8"),
         ("x.flac", 44100, 2, "FLOAT", "choose PCM_16, PCM_24"),

@@ -26,7 +26,7 @@ def test_clipping_is_counted_and_told(tmp_path, name):
         writer.write(audio[:, :30])
         writer.write(audio[:, 30:])
     assert (writer.n_clipped, writer.peak) == (4, 2.0)
-    note = writer.clipping_note()
+    note = "; ".join(writer.notes())
     assert note is not None and "\n" not in note
     assert "4 samples clipped, peak 2.000 (+6.0 dB)" in note and name in note
     assert np.array_equal(audio, before)

@@ -7,8 +7,10 @@ from isolde.audio.formats import (
     AudioInfo,
     subtype_for,
 )
+from isolde.audio.levels import ClipPolicy
 from isolde.audio.reader import AudioReader, info, read
-from isolde.audio.writer import AudioWriter, ClipPolicy, write
+from isolde.audio.tags import Cover, SongTags, read_tags
+from isolde.audio.writer import AudioWriter, write
 from isolde.core.resample import Resampler, resampled_length
 
 __all__ = [
@@ -19,9 +21,12 @@ __all__ = [
     "AudioReader",
     "AudioWriter",
     "ClipPolicy",
+    "Cover",
     "Resampler",
+    "SongTags",
     "info",
     "read",
+    "read_tags",
     "resampled_length",
     "subtype_for",
     "write",

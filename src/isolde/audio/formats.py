@@ -1,7 +1,8 @@
 """What the files that isolde writes can hold, and what is known of a file; opens nothing.
 
-The limits are those of libsndfile 1.2: rates and channels outside them fail at the last moment
-with an unclear message, or crash (Vorbis above 200 kHz), so they are checked before any work.
+The limits are those of libsndfile 1.2 and FFmpeg 8: channels and rates outside them fail at the
+last moment with an unclear message, or crash (Vorbis above 200 kHz), so they are checked before
+any work.
 """
 
 from collections.abc import Mapping
@@ -91,10 +92,21 @@ class AudioInfo:
 
 @dataclass(frozen=True)
 class Container:
-    """One kind of file that can be written, with its limits."""
+    """One kind of file that can be written, with its limits.
+
+    Attributes:
+        name: As a user writes it.
+        suffix: Of the files' names.
+        muxer: FFmpeg's name of it; empty where FFmpeg does not write it.
+        subtypes: How samples can be stored, the usual way first.
+        max_channels: Largest number of channels.
+        rates: Sample rates in Hz that it holds; empty for all up to `max_rate`.
+        max_rate: Highest sample rate in Hz.
+    """
 
     name: str
-    sf_format: str
+    suffix: str
+    muxer: str
     subtypes: tuple[str, ...]
     max_channels: int
     rates: tuple[int, ...] = ()
@@ -102,25 +114,44 @@ class Container:
 
     @property
     def lossy(self) -> bool:
-        """Whether the decoded samples differ from the written ones."""
+        """Whether the decoded samples differ from the written ones, unless one asks for more."""
         return self.subtypes[0] in LOSSY_SUBTYPES
 
+    @property
+    def is_mp4(self) -> bool:
+        """Whether its files are of MP4's family."""
+        return self.muxer in ("ipod", "mp4")
 
-LOSSY_SUBTYPES = ("VORBIS", "OPUS", "MPEG_LAYER_III")
-_OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
+    def rate_for(self, sample_rate: int) -> int:
+        """Give the sample rate in Hz that sound of another one is stored at: its own if it can be.
+
+        Else the next higher one that the container holds, or its highest.
+        """
+        if not self.rates or sample_rate in self.rates or sample_rate < 1:
+            return sample_rate
+        return min((rate for rate in self.rates if rate > sample_rate), default=max(self.rates))
+
+
+LOSSY_SUBTYPES = ("VORBIS", "OPUS", "MPEG_LAYER_III", "AAC")
+_OPUS_RATES = (48000,)
+"""Opus runs at 48 kHz; other rates in its header are hearsay."""
 _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+_AAC_RATES = (*_MP3_RATES, 7350, 64000, 88200, 96000)
+_ALAC = ("ALAC_16", "ALAC_24")
 
 CONTAINERS = {
     kind.name: kind
     for kind in (
-        Container("wav", "WAV", ("PCM_16", "PCM_24", "PCM_32", "FLOAT"), 65535),
-        Container("flac", "FLAC", ("PCM_16", "PCM_24"), 8, max_rate=655350),
-        Container("ogg", "OGG", ("VORBIS",), 255, max_rate=200000),
-        Container("opus", "OGG", ("OPUS",), 255, rates=_OPUS_RATES),
-        Container("mp3", "MP3", ("MPEG_LAYER_III",), 2, rates=_MP3_RATES),
+        Container("wav", ".wav", "", ("PCM_16", "PCM_24", "PCM_32", "FLOAT"), 65535),
+        Container("flac", ".flac", "flac", ("PCM_16", "PCM_24"), 8, max_rate=655350),
+        Container("ogg", ".ogg", "", ("VORBIS",), 255, max_rate=200000),
+        Container("opus", ".opus", "", ("OPUS",), 8, rates=_OPUS_RATES),
+        Container("mp3", ".mp3", "mp3", ("MPEG_LAYER_III",), 2, rates=_MP3_RATES),
+        Container("m4a", ".m4a", "ipod", ("AAC", *_ALAC), 8, rates=_AAC_RATES),
+        Container("alac", ".m4a", "ipod", _ALAC, 8, max_rate=384000),
     )
 }
-_ALIASES = {"wave": "wav", "rf64": "wav", "wavex": "wav", "oga": "ogg"}
+_ALIASES = {"wave": "wav", "rf64": "wav", "wavex": "wav", "oga": "ogg", "aac": "m4a"}
 
 
 def container_named(name: str) -> Container:
@@ -158,6 +189,8 @@ def subtype_for(
 ) -> str:
     """Choose how samples are stored: as asked, else as in another file, else 16 bit.
 
+    M4a holds AAC, and with a bit depth ALAC, which is lossless.
+
     Kept from `like` as far as the container allows: FLAC has no float and no 32 bit, there 24 bit
     is the nearest; sources with no bit depth of their own (mp3, AAC) and 8 bit ones give 16 bit.
 
@@ -174,15 +207,15 @@ def subtype_for(
     """
     kind = container_named(container)
     if bit_depth is not None:
-        wanted = BIT_DEPTHS.get(str(bit_depth).lower())
-        if wanted in kind.subtypes:
-            return wanted
-        if kind.lossy:
+        found = _stored_as(BIT_DEPTHS.get(str(bit_depth).lower(), ""), kind)
+        if found is not None:
+            return found
+        depths = ", ".join(depth for depth, name in BIT_DEPTHS.items() if _stored_as(name, kind))
+        if not depths:
             raise InputError(
                 f"{kind.name} has no bit depth (asked: {bit_depth}): leave it out, "
                 "or choose wav or flac"
             )
-        depths = ", ".join(depth for depth, name in BIT_DEPTHS.items() if name in kind.subtypes)
         raise InputError(f"{kind.name} cannot hold a bit depth of {bit_depth}: choose {depths}")
     if kind.lossy or like is None:
         return kind.subtypes[0]
@@ -190,9 +223,13 @@ def subtype_for(
     wanted = kept.get(like.subtype, like.subtype)
     if like.bit_depth is not None:
         wanted = BIT_DEPTHS[like.bit_depth]
-    if wanted in kind.subtypes:
-        return wanted
-    return "PCM_24" if wanted in ("FLOAT", "PCM_32") else "PCM_16"
+    nearest = "PCM_24" if wanted in ("FLOAT", "PCM_32") else "PCM_16"
+    return _stored_as(wanted, kind) or _stored_as(nearest, kind) or kind.subtypes[0]
+
+
+def _stored_as(pcm: str, kind: Container) -> str | None:
+    """Give the subtype of a container that holds such samples exactly, None without."""
+    return next((name for name in (pcm, pcm.replace("PCM", "ALAC")) if name in kind.subtypes), None)
 
 
 def check_target(kind: Container, *, sample_rate: int, n_channels: int, subtype: str) -> None:
@@ -214,11 +251,6 @@ def check_target(kind: Container, *, sample_rate: int, n_channels: int, subtype:
     if subtype not in kind.subtypes:
         known = ", ".join(kind.subtypes)
         raise InputError(f"{kind.name} cannot hold samples as {subtype}: choose {known}")
-    if kind.rates and sample_rate not in kind.rates:
-        known = ", ".join(str(rate) for rate in kind.rates)
-        raise InputError(
-            f"{kind.name} cannot hold {sample_rate} Hz, only {known}: resample, or write flac"
-        )
     if sample_rate > kind.max_rate:
         raise InputError(
             f"{kind.name} cannot hold {sample_rate} Hz, at most {kind.max_rate}: write wav"
@@ -229,14 +261,30 @@ def check_target(kind: Container, *, sample_rate: int, n_channels: int, subtype:
         )
 
 
-def check_tags(tags: Mapping[str, str] | None) -> dict[str, str]:
-    """Copy the tags, leaving empty ones out.
+def check_quality(
+    kind: Container, subtype: str, *, bitrate: int | None, quality: float | None
+) -> None:
+    """Check a bit rate and a quality, before anything is computed.
+
+    Args:
+        kind: the container.
+        subtype: how samples are stored.
+        bitrate: in bits per second; None if it is not asked for.
+        quality: from 0 to 10; None if it is not asked for.
 
     Raises:
-        InputError: a name is not one of `TAG_NAMES`.
+        InputError: both are given, or out of range, or the format is lossless.
     """
-    tags = dict(tags or {})
-    for name in tags:
-        if name not in TAG_NAMES:
-            raise InputError(f"there is no tag '{name}': choose from {', '.join(TAG_NAMES)}")
-    return {name: str(value) for name, value in tags.items() if str(value)}
+    if bitrate is None and quality is None:
+        return
+    if bitrate is not None and quality is not None:
+        raise InputError("both a bit rate and a quality: give one of them")
+    if subtype not in LOSSY_SUBTYPES:
+        raise InputError(
+            f"{kind.name} is lossless here and has no bit rate or quality: leave them out, or "
+            "choose ogg, opus, mp3 or m4a"
+        )
+    if bitrate is not None and not 8_000 <= bitrate <= 2_000_000:
+        raise InputError(f"a bit rate of {bitrate / 1000:g} kbit/s: give 8 to 2000, or a quality")
+    if quality is not None and not 0 <= quality <= 10:
+        raise InputError(f"a quality of {quality:g}: give 0 (smallest) to 10 (best)")

@@ -19,7 +19,7 @@ _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 _UNKNOWN = 0xFFFFFFFF
 _PLACEHOLDER = 0x7FFFF000
-_INFO_IDS = {
+INFO_IDS = {
     "title": b"INAM",
     "artist": b"IART",
     "album": b"IPRD",
@@ -28,7 +28,10 @@ _INFO_IDS = {
     "tracknumber": b"ITRK",
     "comment": b"ICMT",
     "copyright": b"ICOP",
+    "software": b"ISFT",
 }
+"""Tags that LIST INFO has a place for, and their names in it."""
+
 _SPEAKERS = {1: 0x4, 2: 0x3, 3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x13F, 8: 0x63F}
 
 BYTES_PER_SAMPLE = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4}
@@ -119,6 +122,7 @@ def build_header(
     subtype: str,
     n_samples: int | None,
     tags: Mapping[str, str] | None = None,
+    trailing_bytes: int = 0,
 ) -> bytes:
     """Make all bytes that stand before the first sample.
 
@@ -129,6 +133,7 @@ def build_header(
         n_samples: samples per channel; None for a pipe, where nobody knows yet: the sizes are
             then 0xFFFFFFFF.
         tags: to be written as LIST INFO, in UTF-8; names without a place in it are left out.
+        trailing_bytes: size of the chunks that follow the samples.
 
     Returns:
         The header; its length depends on everything but `n_samples`.
@@ -150,22 +155,22 @@ def build_header(
         speakers = _SPEAKERS.get(n_channels, 0)
         fmt += struct.pack("<HHIH", 22, 8 * width, speakers, code) + _GUID_TAIL
     data_bytes = None if n_samples is None else n_samples * block
-    chunks = _chunk(b"fmt ", fmt)
+    chunks = chunk(b"fmt ", fmt)
     if subtype == "FLOAT":
         count = _UNKNOWN if n_samples is None else min(n_samples, _UNKNOWN)
-        chunks += _chunk(b"fact", struct.pack("<I", count))
+        chunks += chunk(b"fact", struct.pack("<I", count))
     chunks += _info_chunk(tags or {})
     # RIFF + size + WAVE = 12, JUNK or ds64 = 8 + 28, data + size = 8.
     head_bytes = 12 + 36 + len(chunks) + 8
     if data_bytes is None:
-        front = struct.pack("<4sI4s", b"RIFF", _UNKNOWN, b"WAVE") + _chunk(b"JUNK", bytes(28))
+        front = struct.pack("<4sI4s", b"RIFF", _UNKNOWN, b"WAVE") + chunk(b"JUNK", bytes(28))
         return front + chunks + struct.pack("<4sI", b"data", _UNKNOWN)
-    riff_bytes = head_bytes - 8 + data_bytes + data_bytes % 2
+    riff_bytes = head_bytes - 8 + data_bytes + data_bytes % 2 + trailing_bytes
     if riff_bytes < _UNKNOWN:
-        front = struct.pack("<4sI4s", b"RIFF", riff_bytes, b"WAVE") + _chunk(b"JUNK", bytes(28))
+        front = struct.pack("<4sI4s", b"RIFF", riff_bytes, b"WAVE") + chunk(b"JUNK", bytes(28))
         return front + chunks + struct.pack("<4sI", b"data", data_bytes)
     sizes = struct.pack("<QQQI", riff_bytes, data_bytes, n_samples, 0)
-    front = struct.pack("<4sI4s", b"RF64", _UNKNOWN, b"WAVE") + _chunk(b"ds64", sizes)
+    front = struct.pack("<4sI4s", b"RF64", _UNKNOWN, b"WAVE") + chunk(b"ds64", sizes)
     return front + chunks + struct.pack("<4sI", b"data", _UNKNOWN)
 
 
@@ -229,14 +234,14 @@ def _parse_format(body: bytes) -> tuple[int, int, int, int, str]:
 def _info_chunk(tags: Mapping[str, str]) -> bytes:
     """Pack tags as a LIST INFO chunk; nothing if there are none."""
     body = b"".join(
-        _chunk(_INFO_IDS[name], value.encode("utf-8") + b"\0")
+        chunk(INFO_IDS[name], value.encode("utf-8") + b"\0")
         for name, value in tags.items()
-        if name in _INFO_IDS
+        if name in INFO_IDS
     )
-    return _chunk(b"LIST", b"INFO" + body) if body else b""
+    return chunk(b"LIST", b"INFO" + body) if body else b""
 
 
-def _chunk(name: bytes, body: bytes) -> bytes:
+def chunk(name: bytes, body: bytes) -> bytes:
     """Pack one chunk, padded to an even length."""
     return name + struct.pack("<I", len(body)) + body + bytes(len(body) % 2)
 

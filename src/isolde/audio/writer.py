@@ -15,27 +15,21 @@ import numpy as np
 import soundfile as sf
 
 from isolde.audio.decoding.base import stream_name
-from isolde.audio.encoders import Encoder, SoundFileEncoder, WavEncoder, write_fully
-from isolde.audio.formats import (
-    check_tags,
-    check_target,
-    container_for,
-    container_named,
-)
-from isolde.audio.targets import can_patch
+from isolde.audio.encoding.base import Encoder, Sound
+from isolde.audio.encoding.ffmpeg import FFmpegEncoder
+from isolde.audio.encoding.libsndfile import OggEncoder
+from isolde.audio.encoding.plainwav import WavEncoder
+from isolde.audio.encoding.streams import can_patch, write_fully
+from isolde.audio.formats import check_quality, check_target, container_for, container_named
+from isolde.audio.levels import ClipPolicy, Limiter
+from isolde.audio.tags import SongTags
 from isolde.core.atomic import Draft, explain
 from isolde.core.errors import AudioError, InputError
+from isolde.core.resample import Resampler
 from isolde.core.stage import Float32
 
-_NEVER_EMPTY = ("flac", "opus", "mp3")
-"""Containers that libsndfile cannot write, or not read again, with no samples in them."""
-
-ClipPolicy = Literal["warn", "clip", "error"]
-
-
-def clipped_text(n_clipped: int, peak: float) -> str:
-    """How many samples a format could not hold, and how far beyond it the highest was."""
-    return f"{n_clipped} samples clipped, peak {peak:.3f} (+{20 * np.log10(peak):.1f} dB)"
+_NEVER_EMPTY = ("flac", "opus", "mp3", "m4a", "alac")
+"""Containers that their encoders cannot write, or not read again, with no samples in them."""
 
 
 class AudioWriter:
@@ -44,12 +38,10 @@ class AudioWriter:
     Leaving the `with` block normally completes the file; leaving it by any exception (also Ctrl-C)
     removes everything, also folders made for it. Wav files above 4 GB become RF64 by themselves.
     A stream gets wav as it comes (with unknown sizes, 0xFFFFFFFF, if it cannot seek); other
-    containers go to a stream only when they are complete.
+    containers go to a stream only when they are complete. Where a container does not hold the
+    sample rate (opus: 48 kHz only), the sound is resampled on the way, and `notes` tells.
 
     Attributes:
-        n_clipped: samples beyond [-1, 1] that the format cannot hold, and that were limited.
-        n_nonfinite: NaN and infinite samples that were replaced by 0.
-        peak: the largest magnitude so far of the finite samples.
         n_samples: samples per channel so far.
     """
 
@@ -60,10 +52,12 @@ class AudioWriter:
         sample_rate: int,
         n_channels: int,
         subtype: str | None = None,
-        tags: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | SongTags | None = None,
         clip: ClipPolicy = "warn",
         overwrite: bool = False,
         container: str | None = None,
+        bitrate: int | None = None,
+        quality: float | None = None,
     ) -> None:
         """Check everything that can be checked, and open the target.
 
@@ -72,39 +66,49 @@ class AudioWriter:
             sample_rate: in Hz.
             n_channels: number of channels.
             subtype: how samples are stored, see `subtype_for`; None for 16 bit, or the only way.
-            tags: title, artist...: names from `TAG_NAMES`.
+            tags: title, artist...: Vorbis comment names; with a cover as `SongTags`. A container
+                that has no place for one drops it.
             clip: what happens to samples beyond [-1, 1] in integer and lossy formats: "warn"
-                limits them, and `clipping_note` tells; "clip" limits them silently; "error" is
+                limits them, and `notes` tells; "clip" limits them silently; "error" is
                 an AudioError, and nothing is left behind. Float formats hold them.
             overwrite: whether an existing file may be replaced.
-            container: "wav", "flac", "ogg", "opus" or "mp3"; None for what the suffix says, and
-                for wav in a stream.
+            container: one of `CONTAINERS`; None for what the suffix says, and for wav in a stream.
+            bitrate: of lossy formats, in bits per second; ogg meets it about.
+            quality: of lossy formats, from 0 (smallest) to 10 (best), instead of a bit rate; None
+                for 8.
 
         Raises:
             AudioError: the target exists, or cannot be made.
             InputError: the format is unknown, or cannot hold such audio or such tags.
         """
-        if clip not in ("warn", "clip", "error"):
-            raise InputError(f"a clip policy '{clip}': choose warn, clip or error")
         is_path = isinstance(target, (str, Path))
         if container is not None:
-            self._kind = container_named(container)
+            kind = container_named(container)
         elif is_path:
-            self._kind = container_for(cast("str | Path", target))
+            kind = container_for(cast("str | Path", target))
         else:
-            self._kind = container_named("wav")
-        self.subtype = self._kind.subtypes[0] if subtype is None else subtype
-        check_target(
-            self._kind, sample_rate=sample_rate, n_channels=n_channels, subtype=self.subtype
+            kind = container_named("wav")
+        self.subtype = kind.subtypes[0] if subtype is None else subtype
+        if self.subtype.startswith("ALAC") and self.subtype in kind.subtypes:
+            kind = container_named("alac")
+        self._kind = kind
+        rate = kind.rate_for(sample_rate)
+        check_target(kind, sample_rate=rate, n_channels=n_channels, subtype=self.subtype)
+        check_quality(kind, self.subtype, bitrate=bitrate, quality=quality)
+        self._sound = Sound(
+            sample_rate=rate,
+            n_channels=n_channels,
+            subtype=self.subtype,
+            tags=tags if isinstance(tags, SongTags) else SongTags(tags or {}),
+            bitrate=bitrate,
+            quality=8.0 if quality is None else quality,
         )
-        self._tags = check_tags(tags)
         self.sample_rate = sample_rate
         self.n_channels = n_channels
-        self.n_clipped = 0
-        self.n_nonfinite = 0
         self.n_samples = 0
-        self.peak = 0.0
-        self._clip = clip
+        self._resampler = Resampler(sample_rate, rate, n_channels) if rate != sample_rate else None
+        self.name = str(target) if is_path else stream_name(cast(BinaryIO, target))
+        self._limiter = Limiter(self.name, self.subtype, clip)
         self._overwrite = overwrite
         self._draft: Draft | None = None
         self._owned: BinaryIO | None = None
@@ -114,11 +118,9 @@ class AudioWriter:
         self._state: Literal["open", "closed", "aborted"] = "open"
         try:
             if is_path:
-                self.name = str(target)
                 self._stream = self._owned = self._open_path(Path(cast("str | Path", target)))
             else:
                 self._stream = cast(BinaryIO, target)
-                self.name = stream_name(self._stream)
             self._encoder = self._open_encoder()
         except (OSError, sf.LibsndfileError) as error:
             self.abort()
@@ -150,8 +152,7 @@ class AudioWriter:
         if not block.shape[1]:
             return
         try:
-            clean = self._limit(np.asarray(block, dtype=np.float32))
-            self._encoder.write(clean)
+            self._encode(self._encoder, np.asarray(block, dtype=np.float32))
         except (OSError, sf.LibsndfileError, AssertionError) as error:
             self.abort()
             if isinstance(error, AudioError):
@@ -175,6 +176,8 @@ class AudioWriter:
                     f"{self.name}: no sample was written, and {self._kind.name} cannot hold that: "
                     "choose wav or ogg"
                 )
+            if self._resampler is not None:
+                self._encode(self._encoder, self._resampler.flush(), ready=True)
             self._encoder.finish()
             if self._spool is not None:
                 self._spool.seek(0)
@@ -203,7 +206,7 @@ class AudioWriter:
         if self._state != "open":
             return
         self._state = "aborted"
-        if isinstance(self._encoder, SoundFileEncoder):
+        if self._encoder is not None:
             self._encoder.discard()
         if self._spool is not None:
             self._spool.close()
@@ -217,17 +220,34 @@ class AudioWriter:
         if self._draft is not None:
             self._draft.discard()
 
-    def clipping_note(self) -> str | None:
-        """Say in one line what was limited or replaced; None if nothing, or if told not to.
+    @property
+    def n_clipped(self) -> int:
+        """Samples beyond [-1, 1] that the format cannot hold, and that were limited."""
+        return self._limiter.n_clipped
+
+    @property
+    def n_nonfinite(self) -> int:
+        """NaN and infinite samples that were replaced by 0."""
+        return self._limiter.n_nonfinite
+
+    @property
+    def peak(self) -> float:
+        """The largest magnitude so far of the finite samples."""
+        return self._limiter.peak
+
+    def notes(self) -> list[str]:
+        """Say, one line each, what a user should know: another sample rate, what was limited.
 
         With clip="clip" limiting is not mentioned; NaN always is.
         """
-        parts = []
-        if self.n_clipped and self._clip == "warn":
-            parts.append(clipped_text(self.n_clipped, self.peak))
-        if self.n_nonfinite:
-            parts.append(f"{self.n_nonfinite} samples were NaN or infinite and became 0")
-        return f"{self.name}: {'; '.join(parts)}" if parts else None
+        lines = []
+        if self._resampler is not None:
+            lines.append(
+                f"{self._kind.name} does not hold {self.sample_rate} Hz: encoded at "
+                f"{self._sound.sample_rate} Hz"
+            )
+        limited = self._limiter.note()
+        return lines if limited is None else [*lines, limited]
 
     def __enter__(self) -> "AudioWriter":
         """Open already; nothing to do."""
@@ -245,31 +265,12 @@ class AudioWriter:
         else:
             self.abort()
 
-    def _limit(self, block: Float32) -> Float32:
-        """Replace NaN, measure the peak, and limit as the policy says."""
-        peak = float(max(block.max(), -block.min()))  # NaN if there is one
-        if not np.isfinite(peak):
-            finite = np.isfinite(block)
-            count = int(block.size - finite.sum())
-            if self._clip == "error":
-                raise AudioError(
-                    f"{self.name}: {count} samples are NaN or infinite: find out where they come "
-                    "from, or choose another clip policy"
-                )
-            self.n_nonfinite += count
-            block = np.where(finite, block, np.float32(0))
-            peak = float(np.abs(block).max())
-        self.peak = max(self.peak, peak)
-        if peak <= 1.0 or self.subtype == "FLOAT":
-            return block
-        count = int((np.abs(block) > 1).sum())
-        if self._clip == "error":
-            raise AudioError(
-                f"{self.name}: {count} samples exceed full scale (peak {peak:.3f}), which "
-                f"{self.subtype} cannot hold: lower the level, or write 32-bit float wav"
-            )
-        self.n_clipped += count
-        return np.clip(block, -1, 1)
+    def _encode(self, encoder: Encoder, block: Float32, *, ready: bool = False) -> None:
+        """Bring a block to the rate of the file, unless it is ready, limit and encode it."""
+        if self._resampler is not None and not ready:
+            block = self._resampler.feed(block)
+        if block.shape[1]:
+            encoder.write(self._limiter.apply(block))
 
     def _open_path(self, path: Path) -> BinaryIO:
         """Open the hidden file beside the target, or the target itself if it is a device."""
@@ -287,24 +288,12 @@ class AudioWriter:
         self._seekable = can_patch(stream)
         self._start = stream.tell() if self._seekable else 0
         if self._kind.name == "wav":
-            return WavEncoder(
-                stream,
-                sample_rate=self.sample_rate,
-                n_channels=self.n_channels,
-                subtype=self.subtype,
-                tags=self._tags,
-                seekable=self._seekable,
-            )
+            return WavEncoder(stream, self._sound, seekable=self._seekable)
         if self._draft is None:
             stream = self._spool = cast(BinaryIO, tempfile.TemporaryFile())
-        return SoundFileEncoder(
-            stream,
-            self._kind,
-            sample_rate=self.sample_rate,
-            n_channels=self.n_channels,
-            subtype=self.subtype,
-            tags=self._tags,
-        )
+        if not self._kind.muxer:
+            return OggEncoder(stream, self._sound)
+        return FFmpegEncoder(stream, self._kind, self._sound)
 
 
 def write(
@@ -313,10 +302,12 @@ def write(
     sample_rate: int,
     *,
     subtype: str | None = None,
-    tags: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | SongTags | None = None,
     clip: ClipPolicy = "warn",
     overwrite: bool = False,
     container: str | None = None,
+    bitrate: int | None = None,
+    quality: float | None = None,
 ) -> str | None:
     """Write a whole signal.
 
@@ -329,9 +320,11 @@ def write(
         clip: see `AudioWriter`.
         overwrite: see `AudioWriter`.
         container: see `AudioWriter`.
+        bitrate: see `AudioWriter`.
+        quality: see `AudioWriter`.
 
     Returns:
-        The line that `AudioWriter.clipping_note` gives, or None.
+        What `AudioWriter.notes` gives, in one line, or None.
 
     Raises:
         AudioError: the file exists or cannot be written.
@@ -349,7 +342,9 @@ def write(
         clip=clip,
         overwrite=overwrite,
         container=container,
+        bitrate=bitrate,
+        quality=quality,
     ) as writer:
         for at in range(0, audio.shape[1], 65536):
             writer.write(audio[:, at : at + 65536])
-    return writer.clipping_note()
+    return "; ".join(writer.notes()) or None

@@ -223,4 +223,5 @@ def _pump(
 
 
 def _notes(writers: Iterable[AudioWriter]) -> list[str]:
-    return [note for writer in writers if (note := writer.clipping_note())]
+    """Every line once: a change of rate is the same for all stems."""
+    return list(dict.fromkeys(note for writer in writers for note in writer.notes()))

@@ -17,7 +17,7 @@ import numpy as np
 from isolde.activity import ActivityDetector, Phrase, Segment, Segmenter, SegmentRule
 from isolde.activity.phrases import faded, phrase_name
 from isolde.audio import AudioInfo, AudioWriter, subtype_for
-from isolde.audio.writer import clipped_text
+from isolde.audio.levels import clipped_text
 from isolde.core.atomic import Draft, explain
 from isolde.core.errors import AudioError
 from isolde.core.stage import Float32

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from isolde.activity import MODEL as ACTIVITY
-from isolde.audio.writer import ClipPolicy
+from isolde.audio.levels import ClipPolicy
 from isolde.core.errors import InputError
 from isolde.core.masks import readout
 from isolde.core.spectrum import SYNTHESES

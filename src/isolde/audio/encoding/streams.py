@@ -1,0 +1,78 @@
+"""The streams that encoders write to, whose errors must not be lost; writes no format."""
+
+import io
+import os
+from typing import Any, BinaryIO
+
+
+def can_patch(stream: BinaryIO) -> bool:
+    """Say whether a header can be rewritten later: not in pipes, nor in files opened to append."""
+    try:
+        import fcntl  # not on Windows
+
+        if not stream.seekable():
+            return False
+        return not fcntl.fcntl(stream.fileno(), fcntl.F_GETFL) & os.O_APPEND
+    except (ImportError, OSError, AttributeError, ValueError):
+        return bool(stream.seekable())
+
+
+def write_fully(stream: BinaryIO, data: bytes) -> None:
+    """Write all bytes, also to a raw stream that takes them in pieces."""
+    view = memoryview(data)
+    while view:
+        taken = stream.write(view)
+        view = view[len(view) if taken is None else taken :]
+
+
+class Sink(io.RawIOBase):
+    """A stream as a C library's callbacks see it: errors are kept, since they cannot be raised.
+
+    Position 0 is `base` bytes into the stream.
+    """
+
+    def __init__(self, stream: BinaryIO, base: int = 0) -> None:
+        """Wrap a stream that can seek."""
+        super().__init__()
+        self._stream = stream
+        self._base = base
+        self._error: BaseException | None = None
+
+    def check(self) -> None:
+        """Raise the first error that happened."""
+        if self._error is not None:
+            raise self._error
+
+    def writable(self) -> bool:
+        """Whether it can be written: always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Whether it can seek: always."""
+        return True
+
+    def write(self, data: Any, /) -> int:
+        """Write all bytes; 0 after an error."""
+        try:
+            write_fully(self._stream, bytes(data))
+        except BaseException as error:  # Ctrl-C too would be lost in a callback
+            self._error = self._error or error
+            return 0
+        return len(data)
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read what has been written."""
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Move to a position."""
+        try:
+            offset += self._base if whence == io.SEEK_SET else 0
+            return self._stream.seek(offset, whence) - self._base
+        except BaseException as error:  # a buffered stream writes when it seeks
+            self._error = self._error or error
+            return 0
+
+    def tell(self) -> int:
+        """Give the position."""
+        return self._stream.tell() - self._base

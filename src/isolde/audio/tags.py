@@ -1,0 +1,138 @@
+"""What a file says of its song besides the sound: tags and the cover; it decodes no sound.
+
+Names are those of Vorbis comments in lower case ("title", "tracknumber", "albumartist"...), known
+ones and others: whatever a song carries goes to its stems, but for what describes only the file.
+"""
+
+import importlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from isolde.core.errors import InputError
+
+ALIASES = {
+    "track": "tracknumber",
+    "disc": "discnumber",
+    "album_artist": "albumartist",
+    "year": "date",
+    "description": "comment",
+    "lyrics-xxx": "lyrics",
+    "lyrics-eng": "lyrics",
+    "tbpm": "bpm",
+    "tmpo": "bpm",
+    "tsrc": "isrc",
+}
+"""FFmpeg's and older names for tags, and ours."""
+
+FFMPEG_NAMES = {"tracknumber": "track", "discnumber": "disc", "albumartist": "album_artist"}
+"""Our names for tags, and what FFmpeg calls them on its way to any format."""
+
+_OF_THE_FILE = re.compile(
+    r"encoder.*|encoded_by|encoding|itun(smpb|norm|pgap).*|(replaygain|r128)_.*|gapless_playback"
+    r"|(major_brand|minor_version|compatible_brands|creation_time|handler_name|vendor_id)"
+    r"|language|duration(-\w+)?|number_of_\w+(-\w+)?|_statistics\w*(-\w+)?|bps(-\w+)?|tlen|tsse"
+    r"|accurate\w*|cuesheet|md5|metadata_block_picture|coverart\w*|id3v2_priv.*|umid|time_reference"
+    r"|timecode|software|model|model_license|waveformatextensible_channel_mask"
+)
+"""Tags that are true of one file only: its encoder, level, length, cover (which goes by itself)."""
+
+_NAME = re.compile(r"[ -<>-}]+")  # of Vorbis comments: ASCII without control characters and "="
+_KINDS = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
+
+
+@dataclass(frozen=True)
+class Cover:
+    """A picture as it lies in the file, JPEG or PNG."""
+
+    data: bytes
+
+    @property
+    def mime(self) -> str:
+        """Media type of the picture: "image/jpeg" or "image/png"."""
+        return next(mime for start, mime in _KINDS.items() if self.data.startswith(start))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        av: Any = importlib.import_module("av")
+        with av.open(BytesIO(self.data)) as picture:
+            stream = picture.streams.video[0]
+            return int(stream.width), int(stream.height)
+
+    def __post_init__(self) -> None:
+        """Refuse other kinds of picture.
+
+        Raises:
+            InputError: It is neither JPEG nor PNG.
+        """
+        if not self.data.startswith(tuple(_KINDS)):
+            raise InputError("a cover that is neither JPEG nor PNG: convert it, or leave it out")
+
+
+@dataclass(frozen=True)
+class SongTags:
+    """Tags and cover of a song.
+
+    Attributes:
+        values: Value of each tag, under its Vorbis comment name in lower case.
+        cover: Front cover; None without.
+    """
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    cover: Cover | None = None
+
+    def __post_init__(self) -> None:
+        """Leave empty tags out, and refuse names that no format takes.
+
+        Raises:
+            InputError: A name is empty, or holds "=" or anything beyond ASCII.
+        """
+        for name in self.values:
+            if not _NAME.fullmatch(name):
+                raise InputError(f"a tag '{name}': its name must be ASCII, without '='")
+        kept = {name.lower(): str(value) for name, value in self.values.items() if str(value)}
+        object.__setattr__(self, "values", kept)
+
+
+def read_tags(path: str | Path) -> SongTags:
+    """Read the tags and the cover of a file, of whatever FFmpeg opens.
+
+    Args:
+        path: Audio or video file; one that cannot be opened has no tags.
+
+    Returns:
+        All that describes the song; what describes only the file (encoder, level, length) is
+        left out.
+    """
+    av: Any = importlib.import_module("av")
+    try:
+        with av.open(str(path), metadata_errors="replace") as container:
+            streams = container.streams.audio
+            own = dict(streams[0].metadata) if len(streams) else {}
+            return SongTags(known_tags({**own, **container.metadata}), _cover(av, container))
+    except (av.FFmpegError, OSError, ValueError, UnicodeError):
+        return SongTags()
+
+
+def known_tags(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Give FFmpeg's metadata our names, without what is true of the file only."""
+    found: dict[str, str] = {}
+    for name, value in metadata.items():
+        key = ALIASES.get(name.lower(), name.lower())
+        if value and _NAME.fullmatch(key) and not _OF_THE_FILE.fullmatch(key):
+            found[key] = value
+    return found
+
+
+def _cover(av: Any, container: Any) -> Cover | None:
+    """Take the first attached picture that is JPEG or PNG."""
+    for stream in container.streams.video:
+        if stream.disposition & av.stream.Disposition.attached_pic:
+            data = next((bytes(packet) for packet in container.demux(stream) if packet.size), b"")
+            if data.startswith(tuple(_KINDS)):
+                return Cover(data)
+    return None
