@@ -6,7 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from isolde.audio import AudioWriter, subtype_for
-from isolde.audio.writer import ClipPolicy
+from isolde.audio.formats import container_named
+from isolde.audio.levels import ClipPolicy
 from isolde.core.errors import IsoldeWarning
 from isolde.core.stage import Float32
 
@@ -75,11 +76,11 @@ class Stems(Mapping[str, Float32]):
         clip: ClipPolicy = "warn",
         overwrite: bool = False,
     ) -> dict[str, Path]:
-        """Write the stems as {folder}/{stem}.{container}.
+        """Write the stems as {folder}/{stem}{suffix of the container}.
 
         Args:
             folder: Path of the folder; it is made when missing.
-            container: Format: "wav", "flac", "ogg", "opus" or "mp3".
+            container: Format: one of `isolde.audio.CONTAINERS`.
             bit_depth: "16", "24", "32" or "32f"; None for the format's usual one, as for formats
                 that have none.
             clip: Policy for samples beyond full scale (see `AudioWriter`).
@@ -97,7 +98,8 @@ class Stems(Mapping[str, Float32]):
         """
         integral = bit_depth == "32f" and container.lower() != "wav"
         subtype = subtype_for(container, bit_depth=None if integral else bit_depth)
-        paths = {stem: Path(folder) / f"{stem}.{container}" for stem in self}
+        suffix = container_named(container).suffix
+        paths = {stem: Path(folder) / f"{stem}{suffix}" for stem in self}
         for stem, path in paths.items():
             samples = self[stem] if self[stem].ndim == 2 else self[stem][None]
             with AudioWriter(
@@ -111,6 +113,6 @@ class Stems(Mapping[str, Float32]):
                 overwrite=overwrite,
             ) as writer:
                 writer.write(samples)
-            if note := writer.clipping_note():
+            for note in writer.notes():
                 warnings.warn(note, IsoldeWarning, stacklevel=2)
         return paths
