@@ -9,16 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.kinds import KINDS, LOSSY, RATE, Kind, ffmpeg_decode, make_kinds, sounds, write_dsf
+from helpers.kinds import KINDS, LOSSY, RATE, Kind, ffmpeg_decode, sounds, write_dsf
 from isolde.audio import AudioReader, info, read, subtype_for
 
 pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the program ffmpeg")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "guide" / "formats.md"
-
-
-@pytest.fixture(scope="session")
-def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return make_kinds(tmp_path_factory.mktemp("kinds"))
 
 
 def ffmpeg(*words: str | Path) -> None:

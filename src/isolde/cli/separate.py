@@ -118,6 +118,12 @@ def separate(
             show_default=False,
         ),
     ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="A damaged or cut song is an error; else what is left is separated."
+        ),
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Existing files are replaced.")
     ] = False,
@@ -173,6 +179,7 @@ def separate(
         end=end,
         layout=layout,
         name=name,
+        strict=strict,
         overwrite=overwrite,
     )
     found = songs_in((Path(song) for song in songs), settings)

@@ -116,6 +116,7 @@ def separate_file(
         start=settings.start,
         end=settings.end,
         block_samples=BLOCK_SAMPLES,
+        strict=settings.strict,
     ) as reader:
         separator, stems = _separator(reader.info, settings)
         paths = paths_of(song, settings, stems)
@@ -156,7 +157,9 @@ def separate_stream(source: BinaryIO, target: BinaryIO, settings: FileSettings) 
     """
     if settings.phrases:
         raise InputError("phrases are files, and do not fit into a stream: give a folder with -o")
-    with AudioReader(source, start=settings.start, end=settings.end) as reader:
+    with AudioReader(
+        source, start=settings.start, end=settings.end, strict=settings.strict
+    ) as reader:
         separator, stems = _separator(reader.info, settings)
         if settings.stems is None:
             stems = stems[:1]

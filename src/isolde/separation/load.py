@@ -165,7 +165,7 @@ def separate(
             separator = make_separator(
                 settings, sample_rate=info.sample_rate, n_channels=info.n_channels
             )
-            samples = separator.whole(_told(reader, reader.n_samples, progress))
+            samples = separator.whole(_told(reader, reader.about_samples, progress))
             notes = tuple(reader.notes())
         for note in notes:
             warnings.warn(note, IsoldeWarning, stacklevel=2)
@@ -191,5 +191,5 @@ def _told(
     for block in blocks:
         yield block
         n += block.shape[1]
-        if progress and n_samples and progress(n / n_samples) is False:
+        if progress and n_samples and progress(min(1.0, n / n_samples)) is False:
             raise AbortedError("the separation was ended by its progress function")

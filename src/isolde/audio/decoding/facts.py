@@ -1,5 +1,6 @@
 """What a file says of itself, beyond what FFmpeg tells plainly; decodes nothing."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,12 @@ def stated_seconds(container: Any, stream: Any, path: Path, sample_rate: int) ->
     if demuxer_of(container) == "mp3":
         return _xing_seconds(path, sample_rate)
     if stream.duration is None and container.streams.video:
-        return None  # that of the picture
+        # The container's length may be that of the picture; Matroska may have one for each stream.
+        parts = re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", stream.metadata.get("DURATION", ""))
+        if parts is None:
+            return None
+        start = float((stream.start_time or 0) * stream.time_base)
+        return 3600 * int(parts[1]) + 60 * int(parts[2]) + float(parts[3]) - max(0.0, start)
     return claimed_seconds(container, stream) if demuxer_of(container) in _STATED else None
 
 

@@ -145,7 +145,10 @@ class FrameDecoder:
             seconds = frame.samples / frame.sample_rate
             if time is not None or last is not None:
                 last = (last or 0.0) + seconds if time is None else time + seconds
-        yield from self._counted(self._converter.flush())
+        try:
+            yield from self._counted(self._converter.flush())
+        except self._errors:
+            self._broken, self._junk = True, False
         if self._broken and not self._junk and self._converter.form is not None:
             self._note_loss(0.0)
 
