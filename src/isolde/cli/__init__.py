@@ -18,6 +18,7 @@ from isolde.cli import (
     evaluate,
     live,
     look,
+    models,
     pairs,
     separate,
     studio,
@@ -40,7 +41,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (separate, studio, live, activity, look, data, pairs, evaluate, train, demo, doctor):
+for verb in (
+    separate,
+    studio,
+    live,
+    activity,
+    look,
+    models,
+    data,
+    pairs,
+    evaluate,
+    train,
+    demo,
+    doctor,
+):
     verb.register(app)
 
 

@@ -163,6 +163,7 @@ def separate(
         SeparationSettings,
         check_batch,
         check_output,
+        notices_of,
         separate_songs,
         songs_in,
     )
@@ -182,6 +183,9 @@ def separate(
         strict=strict,
         overwrite=overwrite,
     )
+    if not quiet:
+        for notice in notices_of(model):
+            terminal.say(f"isolde: {notice}")
     found = songs_in((Path(song) for song in songs), settings)
     check_batch(found, settings)
     if STDIN in songs:

@@ -12,8 +12,12 @@ from isolde.core.errors import InputError
 from isolde.core.stage import Complex64, Float32
 from isolde.models import catalogue
 from isolde.models.catalogue import Card
+from isolde.models.overview import latency_of, overview
 from isolde.separation.separator import Separator
 from isolde.separation.settings import SeparationSettings
+
+LATEST = 1.0
+"""Seconds from a sound to its stems with which one can still listen live."""
 
 
 class _Silent:
@@ -109,13 +113,19 @@ def make_plan(
         ramp: of other changes.
 
     Raises:
-        InputError: when a number is out of range, or a gate is asked for.
+        InputError: when a number is out of range, a gate is asked for, or the model is too late.
         ModelError: when there is no such model.
     """
     settings = settings or SeparationSettings()
     if settings.gate:
         raise InputError("a live session has no gate: leave it out")
     card = catalogue.find(settings.model).card
+    if latency_of(card) > LATEST:
+        quick = [row.name for row in overview() if row.stems and row.latency <= LATEST]
+        raise InputError(
+            f"model '{card.name}' answers {latency_of(card):.1f} s late, too late to listen live: "
+            f"take one of {', '.join(quick)}"
+        )
     settings = replace(settings, synthesis=settings.synthesis or card.grid.synthesis)
     separator = Separator.with_masks(
         _Silent(card), sample_rate=sample_rate, n_channels=n_channels, settings=settings

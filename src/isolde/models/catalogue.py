@@ -1,13 +1,13 @@
 """The pretrained models: graphs, their cards, checksums and licences; it never downloads.
 
-A model is two files in one folder: `{name}.onnx`, the graph, and `{name}.json`, its card.
+A model is two files in one folder: `{name}.onnx`, the graph, and `{name}.json`, its card. An
+ensemble is a card alone, that names other models. A graph without a card is asked for its form.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,12 @@ from isolde.core.config import build
 from isolde.core.errors import InputError, ModelError
 from isolde.core.features import Features
 from isolde.core.spectrum import GRID_22, Grid
-from isolde.models.graph import Graph
+from isolde.models import sources
+from isolde.models.graph import Graph, Session
+from isolde.models.window.form import Window
+from isolde.models.window.recognition import Hints, recognise, roles
 
+KINDS = ("stream", "window", "ensemble")
 DEFAULT = "vocals"
 ARTICLE = "article"
 """The article's own mask network: 25-frame windows, whose layers can be looked at."""
@@ -26,6 +30,28 @@ LOW_LATENCY = "vocals-live"
 
 
 @dataclass(frozen=True)
+class Member:
+    """A model in an ensemble.
+
+    Attributes:
+        model: name in the catalogue.
+        weight: above 0; its share is this by the sum of all.
+    """
+
+    model: str
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse a weight without a meaning.
+
+        Raises:
+            InputError: when it is not above 0.
+        """
+        if not 0 < self.weight < float("inf"):
+            raise InputError(f"weight {self.weight} of '{self.model}': give a number above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Card:
     """What a model is, where it comes from and what it may be used for.
 
@@ -45,18 +71,22 @@ class Card:
         recipe: how it was trained.
         grid: frames and bins that it was trained on, with the synthesis it is to run with: "short"
             for half the windows' latency; cards that do not say have the article's.
-        kind: form of the network, see `masker.make_masker`: "stream" for a graph with a state that
-            takes frames one by one.
+        kind: "stream" for a graph with a state that takes frames one by one, "window" for one that
+            answers for a window at once, "ensemble" for a mean of models.
+        window: form of a network of windows, its own rate and frames included.
+        members: models of an ensemble.
+        notice: what whoever uses it is told each time.
+        citation: of the work behind it.
     """
 
     name: str
     summary: str
     stems: tuple[str, ...]
     residual: str
-    look_ahead: int
-    past: int
-    features: Features
-    sha256: str
+    look_ahead: int = 0
+    past: int = 0
+    features: Features = field(default_factory=Features)
+    sha256: str = ""
     licence: str
     data: tuple[str, ...] = ()
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -64,18 +94,62 @@ class Card:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     grid: Grid = GRID_22
     kind: str = "stream"
+    window: Window | None = None
+    members: tuple[Member, ...] = ()
+    notice: str = ""
+    citation: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what no separator can do.
+
+        Raises:
+            ModelError: when the kind is unknown or lacks what belongs to it, the window has another
+                grid, or a stem is not among the outputs.
+        """
+        if self.kind not in KINDS:
+            raise ModelError(
+                f"model '{self.name}' is of the kind '{self.kind}', which this version does not "
+                "know: install a newer one"
+            )
+        if (self.kind == "window") != bool(self.window) or (self.kind == "ensemble") != bool(
+            self.members
+        ):
+            raise ModelError(
+                f"the card of '{self.name}' is of the kind '{self.kind}': a window network needs "
+                "'window' and an ensemble 'members', and nothing else has them"
+            )
+        if self.window and self.window.form == "magnitudes" and self.window.grid != self.grid:
+            raise ModelError(
+                f"the card of '{self.name}' has the grid {self.grid} and the window "
+                f"{self.window.grid}: make them equal"
+            )
+        if self.window and not set(self.stems) <= set(self.window.outputs):
+            raise ModelError(
+                f"the card of '{self.name}' has the stems {', '.join(self.stems)}, and its graph "
+                f"gives {', '.join(self.window.outputs)}: correct it"
+            )
 
     def to_json(self) -> str:
         """The card as it stands in its file."""
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+        values = asdict(self)
+        unsaid = ("window", "members", "notice", "citation")
+        kept = {k: v for k, v in values.items() if v or k not in unsaid}
+        return json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
 
 
 @dataclass(frozen=True)
 class Model:
-    """A card and where its graph lies."""
+    """A card and where its graph lies; an ensemble has its card's path, or none."""
 
     card: Card
     path: Path
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the weights, of an ensemble all of them."""
+        if self.card.members:
+            return sum(model.n_bytes for model, _ in members_of(self.card))
+        return self.path.stat().st_size
 
     def graph(self, *, threads: int = 1) -> Graph:
         """Load the graph.
@@ -83,47 +157,151 @@ class Model:
         Raises:
             ModelError: when the file is damaged or no graph.
         """
+        if self.card.kind != "stream":
+            raise ModelError(
+                f"model '{self.card.name}' is of the kind '{self.card.kind}', and this needs one "
+                f"that goes frame by frame: take another, like '{DEFAULT}'"
+            )
         data = self.path.read_bytes()
-        if hashlib.sha256(data).hexdigest() != self.card.sha256:
+        self._check(hashlib.sha256(data).hexdigest())
+        return Graph(data, threads=threads)
+
+    def session(self, *, threads: int = 1) -> Session:
+        """Load the graph of a window network.
+
+        Raises:
+            ModelError: when the file is damaged or no graph.
+        """
+        if self.card.sha256:
+            with self.path.open("rb") as file:
+                self._check(hashlib.file_digest(file, "sha256").hexdigest())
+        return Session(self.path, threads=threads)
+
+    def _check(self, sha256: str) -> None:
+        if sha256 != self.card.sha256:
             raise ModelError(
                 f"{self.path}: the checksum is not the card's: "
                 "the file is damaged or was changed; install it again"
             )
-        return Graph(data, threads=threads)
-
-
-def _shipped() -> Path:
-    return Path(str(resources.files("isolde"))) / "models"
 
 
 def names() -> list[str]:
     """The models that came with this installation, sorted."""
-    return sorted(path.stem for path in _shipped().glob("*.json"))
+    return sorted(sources.shipped())
 
 
 def find(name: str | Path) -> Model:
     """A model by its name, or by the path of its graph, card or folder.
 
     Args:
-        name: one of `names()`, or a path.
+        name: one of `names()`, of the user's folder or of an installed package, or a path.
 
     Raises:
         ModelError: when there is none, or its card cannot be read.
     """
+    known = {**sources.added(), **sources.shipped()}
+    if str(name) in known:
+        return _from_card(known[str(name)])
     path = Path(name)
-    card_path = _shipped() / f"{name}.json"
-    if str(name) not in names():
-        card_path = path / f"{path.name}.json" if path.is_dir() else path.with_suffix(".json")
-        if path.is_dir() and not card_path.is_file():
-            cards = sorted(path.glob("*.json"))
-            card_path = cards[0] if len(cards) == 1 else card_path
-    graph_path = card_path.with_suffix(".onnx")
-    if not card_path.is_file() or not graph_path.is_file():
-        raise ModelError(
-            f"model '{name}' is not known: take one of {', '.join(names()) or '(none installed)'}, "
-            "or the path of a model's .onnx file with its card beside it"
-        )
-    return Model(_read_card(card_path), graph_path)
+    if path.exists():
+        return _from_path(path)
+    others = sources.installed()
+    if str(name) in others:
+        return _from_package(*others[str(name)])
+    listed = ", ".join(sorted({*known, *others})) or "(none installed)"
+    raise ModelError(
+        f"model '{name}' is not known: take one of {listed}, or the path of an .onnx file"
+    )
+
+
+def members_of(card: Card) -> list[tuple[Model, float]]:
+    """The models of an ensemble with their weights.
+
+    Raises:
+        ModelError: when one is not known, separates nothing, or is an ensemble itself.
+    """
+    members = [(find(member.model), member.weight) for member in card.members]
+    for model, _ in members:
+        if model.card.members or not model.card.stems:
+            raise ModelError(
+                f"the ensemble '{card.name}' names '{model.card.name}', which is another ensemble "
+                "or separates nothing: name networks"
+            )
+    return members
+
+
+def every() -> list[Model]:
+    """All models that have a name: shipped, added by the user, given by packages; shipped first.
+
+    Raises:
+        ModelError: when a card cannot be read.
+    """
+    shipped = sources.shipped()
+    own = {name: path for name, path in sources.added().items() if name not in shipped}
+    others = {n: pair for n, pair in sources.installed().items() if n not in {**shipped, **own}}
+    cards = [*sorted(shipped.items()), *sorted(own.items())]
+    return [*(_from_card(p) for _, p in cards), *(_from_package(*o) for o in others.values())]
+
+
+def _from_path(path: Path) -> Model:
+    """The model of a graph, a card or a folder; a graph without a card is recognised."""
+    card_path = path / f"{path.name}.json" if path.is_dir() else path.with_suffix(".json")
+    if path.is_dir() and not card_path.is_file():
+        cards = sorted(path.glob("*.json"))
+        card_path = cards[0] if len(cards) == 1 else card_path
+    if card_path.is_file():
+        return _from_card(card_path)
+    if path.is_dir():
+        raise ModelError(f"{path}: holds no model: give a folder with a card and its .onnx file")
+    return Model(card_for(path), path)
+
+
+def _from_card(path: Path) -> Model:
+    """The model of a card in a file."""
+    card = _read_card(path)
+    graph = path.with_suffix(".onnx")
+    if card.members:
+        return Model(card, path)
+    if not graph.is_file():
+        raise ModelError(f"{path}: its graph {graph.name} is not beside it: put it there")
+    return Model(card, graph)
+
+
+def _from_package(values: Mapping[str, Any], graph: Path | None) -> Model:
+    """The model that a package gives."""
+    try:
+        card = build(Card, values, where=f"the card of '{values['name']}'")
+    except InputError as error:
+        raise ModelError(f"{error}: update the package that gives it") from None
+    if graph is None and not card.members:
+        raise ModelError(f"model '{card.name}' has no graph: update the package that gives it")
+    return Model(card, graph or Path())
+
+
+def card_for(path: Path, hints: Hints | None = None) -> Card:
+    """A card for a graph that has none, from its inputs and outputs and what its user says.
+
+    Args:
+        path: an ONNX file.
+        hints: what its user knows of it.
+
+    Raises:
+        ModelError: when it is no graph, fits no form, or a number stands nowhere.
+    """
+    found = recognise(path, hints)
+    stems, residual = roles(found.window.outputs)
+    return Card(
+        name=path.stem,
+        summary=found.summary,
+        stems=stems,
+        residual=residual,
+        licence=found.licence,
+        limits=found.limits,
+        grid=found.window.grid if found.window.form == "magnitudes" else GRID_22,
+        kind="window",
+        window=found.window,
+        notice=found.notice,
+    )
 
 
 def _read_card(path: Path) -> Card:

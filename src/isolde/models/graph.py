@@ -5,7 +5,9 @@ states out, for any n. Answer i of a stream is for frame i - look_ahead. Everyth
 is the graph's own affair, so a better network is just another file.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,13 +15,19 @@ from isolde.core.errors import ModelError
 from isolde.core.stage import Float32
 
 State = dict[str, Float32]
+Shape = Sequence[Any]
 
 FRAMES_AT_ONCE = 64
 """Frames of one call at most: keeps the maps of a call within a processor's cache."""
 
 
-class Graph:
-    """One graph, loaded; any number of streams can run through it, each with its own state."""
+class Session:
+    """A graph of any kind, loaded: named inputs and outputs, and one call.
+
+    Attributes:
+        inputs: name -> shape, a name or None where a size is free.
+        outputs: likewise.
+    """
 
     def __init__(self, model: bytes | Path, *, threads: int = 1) -> None:
         """Load a graph.
@@ -29,7 +37,7 @@ class Graph:
             threads: that one call may use.
 
         Raises:
-            ModelError: when it is no such graph.
+            ModelError: when it is no graph.
         """
         import onnxruntime as ort
 
@@ -44,8 +52,44 @@ class Graph:
         except Exception as error:  # ONNX Runtime's errors share no class of their own
             first_line = str(error).splitlines()[0]
             raise ModelError(f"the model's graph cannot be loaded ({first_line})") from None
-        inputs = {i.name: i.shape for i in self._session.get_inputs()}
-        outputs = [o.name for o in self._session.get_outputs()]
+        self.inputs: dict[str, Shape] = {i.name: i.shape for i in self._session.get_inputs()}
+        self.outputs: dict[str, Shape] = {o.name: o.shape for o in self._session.get_outputs()}
+
+    def run(
+        self, feeds: Mapping[str, Float32], outputs: Sequence[str] | None = None
+    ) -> list[Float32]:
+        """Compute.
+
+        Args:
+            feeds: an array for each input.
+            outputs: names; None: all, in their order.
+
+        Raises:
+            ModelError: when the graph refuses the arrays.
+        """
+        try:
+            values: list[Float32] = self._session.run(outputs, dict(feeds))
+        except Exception as error:  # ONNX Runtime's errors share no class of their own
+            first_line = str(error).splitlines()[0]
+            raise ModelError(f"the model's graph cannot compute ({first_line})") from None
+        return values
+
+
+class Graph:
+    """One stateful graph; any number of streams can run through it, each with its own state."""
+
+    def __init__(self, model: bytes | Path, *, threads: int = 1) -> None:
+        """Load a graph.
+
+        Args:
+            model: the file, or what it holds.
+            threads: that one call may use.
+
+        Raises:
+            ModelError: when it is no such graph.
+        """
+        self._session = Session(model, threads=threads)
+        inputs, outputs = dict(self._session.inputs), list(self._session.outputs)
         if "frames" not in inputs or outputs[:1] != ["mask"]:
             raise ModelError(
                 f"a graph with inputs {sorted(inputs)} and outputs {outputs} is not isolde's: "
@@ -76,9 +120,9 @@ class Graph:
         for start in range(0, max(1, frames.shape[1]), FRAMES_AT_ONCE):
             part = np.ascontiguousarray(frames[:, start : start + FRAMES_AT_ONCE], np.float32)
             if not part.shape[1]:
-                out = int(self._session.get_outputs()[0].shape[2])
+                out = int(self._session.outputs["mask"][2])
                 return np.zeros((frames.shape[0], 0, out), np.float32), state
-            values = self._session.run(self._outputs, {"frames": part, **state})
+            values = self._session.run({"frames": part, **state}, self._outputs)
             masks.append(values[0])
             state = dict(zip(self._states, values[1:], strict=True))
         return np.concatenate(masks, axis=1), state

@@ -7,11 +7,12 @@ from typing import Protocol
 
 import numpy as np
 
-from isolde.core.errors import InputError, ModelError
+from isolde.core.errors import InputError
 from isolde.core.spectrum import Grid
 from isolde.core.stage import Complex64, Float32
 from isolde.models.catalogue import Card, Model
 from isolde.models.graph import Graph
+from isolde.models.window.stages import WindowMasker
 
 
 class Masker(Protocol):
@@ -119,12 +120,10 @@ def make_masker(model: Model, *, n_channels: int, threads: int = 1) -> Masker:
         threads: Number of threads that run the network.
 
     Raises:
-        ModelError: The kind is unknown, or the file is damaged.
+        ModelError: The model gives no masks, or the file is damaged.
         InputError: There is no channel.
     """
-    if model.card.kind != "stream":
-        raise ModelError(
-            f"model '{model.card.name}' is of the kind '{model.card.kind}', which this version "
-            "does not know: install a newer one"
-        )
+    if model.card.window and model.card.window.form == "magnitudes":
+        session = model.session(threads=threads)
+        return WindowMasker(session, model.card, n_channels=n_channels)
     return GraphMasker(model.graph(threads=threads), model.card, n_channels=n_channels)

@@ -5,6 +5,7 @@ Here the separator, which knows no model, meets the catalogue, the rules and the
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,14 @@ from isolde.activity.detector import load_frame_detector
 from isolde.activity.gate import GatedMasker
 from isolde.audio import AudioReader
 from isolde.core.errors import AbortedError, InputError, IsoldeWarning, ModelError
+from isolde.core.spectrum import TOP_RATE
 from isolde.core.stage import Float32, blocks_of, channels_of
-from isolde.models.catalogue import DEFAULT, Model, find
+from isolde.models.catalogue import DEFAULT, Card, Model, find, members_of
 from isolde.models.masker import Masker, make_masker
+from isolde.models.window.stages import WindowEstimator
 from isolde.rules import RULES, HarmonicMasker, make_rules_masker
+from isolde.separation.ensemble import Ensemble
+from isolde.separation.estimator import Estimator, MaskEstimator
 from isolde.separation.separator import Separator
 from isolde.separation.settings import SeparationSettings
 from isolde.separation.stems import Stems
@@ -35,6 +40,22 @@ def stems_of(model: str | Path) -> tuple[str, ...]:
         return (*HarmonicMasker.stems, HarmonicMasker.residual)
     card = _found(model).card
     return (*card.stems, card.residual)
+
+
+def notices_of(model: str | Path) -> list[str]:
+    """List what whoever uses a model is told each time, like what its weights are for.
+
+    Args:
+        model: Name or path of a model.
+
+    Raises:
+        ModelError: There is no such model.
+    """
+    if model == RULES:
+        return []
+    found = _found(model)
+    models = [found, *(member for member, _ in members_of(found.card))]
+    return [f"model '{m.card.name}': {m.card.notice}" for m in models if m.card.notice]
 
 
 def _found(model: str | Path) -> Model:
@@ -59,18 +80,53 @@ def make_separator(settings: SeparationSettings, *, sample_rate: int, n_channels
         InputError: The sample rate is too low, there is no channel, or no vocals to gate.
         MissingExtraError: The model is "rules" and librosa is not installed.
     """
+    estimator = make_estimator(settings, sample_rate=sample_rate, n_channels=n_channels)
+    return Separator(estimator, sample_rate=sample_rate, n_channels=n_channels)
+
+
+def make_estimator(settings: SeparationSettings, *, sample_rate: int, n_channels: int) -> Estimator:
+    """Make the stage that estimates the stems of a model, at a sample rate of its own.
+
+    Args:
+        settings: Model, reading of its masks, gate, synthesis and threads.
+        sample_rate: Sample rate of the mixture in Hz.
+        n_channels: Number of channels of the mixture.
+
+    Raises:
+        ModelError: There is no such model, or it separates nothing.
+        InputError: There is no channel, no vocals to gate, or the model gives no masks to read.
+        MissingExtraError: The model is "rules" and librosa is not installed.
+    """
+    found = None if settings.model == RULES else _found(settings.model)
+    if found and found.card.kind == "ensemble":
+        return _make_ensemble(found.card, settings, n_channels=n_channels)
+    if found and found.card.window and found.card.window.form != "magnitudes":
+        if (settings.mask, settings.strength, settings.gate) != ("soft", 1.0, False):
+            raise InputError(
+                f"model '{found.card.name}' gives sound and no masks: leave out the binary mask, "
+                "the strength and the gate, or take another model"
+            )
+        session = found.session(threads=settings.n_threads)
+        return WindowEstimator(session, found.card, n_channels=n_channels)
     masker: Masker
-    if settings.model == RULES:
+    if found is None:
         masker = make_rules_masker(n_channels)
     else:
-        found, threads = _found(settings.model), settings.n_threads
-        masker = make_masker(found, n_channels=n_channels, threads=threads)
+        masker = make_masker(found, n_channels=n_channels, threads=settings.n_threads)
     if settings.gate:
         detector = load_frame_detector(n_channels=n_channels, threads=settings.n_threads)
         masker = GatedMasker(masker, detector)
-    return Separator.with_masks(
-        masker, sample_rate=sample_rate, n_channels=n_channels, settings=settings
-    )
+    return MaskEstimator(masker, sample_rate=sample_rate, n_channels=n_channels, settings=settings)
+
+
+def _make_ensemble(card: Card, settings: SeparationSettings, *, n_channels: int) -> Ensemble:
+    """The members of an ensemble at the rate of the song or above it, the same for all."""
+    members = []
+    for model, weight in members_of(card):
+        named = replace(settings, model=str(model.path))
+        member = make_estimator(named, sample_rate=TOP_RATE, n_channels=n_channels)
+        members.append((member, weight))
+    return Ensemble(members, stems=card.stems, residual=card.residual, n_channels=n_channels)
 
 
 def load_separator(

@@ -15,6 +15,7 @@ SEPARATION = (
     "isolde.core.spectrum",
     "isolde.core.masks",
     "isolde.core.resample",
+    "isolde.separation.ensemble",
     "isolde.separation.estimator",
     "isolde.separation.queue",
     "isolde.separation.separator",
@@ -26,8 +27,10 @@ SEPARATION = (
 NETWORK = (
     "isolde.core.features",
     "isolde.core.mel",
+    "isolde.core.windows",
     "isolde.models.masker",
     "isolde.models.graph",
+    "isolde.models.window",
 )
 RULES = ("isolde.rules",)
 GATE = ("isolde.activity", *NETWORK)

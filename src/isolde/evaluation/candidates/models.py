@@ -6,6 +6,7 @@
 (`isolde.rules`), through the same separator.
 """
 
+import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -18,6 +19,7 @@ from isolde.core.stage import Float32, blocks_of
 from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.candidates.identity import code_digest, separation_modules
 from isolde.models import catalogue
+from isolde.models.catalogue import Model
 from isolde.rules import RULES
 from isolde.separation.load import make_separator
 from isolde.separation.separator import Separator
@@ -83,7 +85,7 @@ def model(text: str) -> Candidate:
         weights, n_bytes = "", None
     else:
         found = catalogue.find(name)
-        weights, n_bytes = found.card.sha256[:16], found.path.stat().st_size
+        weights, n_bytes = _weights(found), found.n_bytes
     if settings.gate:
         weights += f" gate {catalogue.find(GATE).card.sha256[:16]}"
     modules = separation_modules(rules=name == RULES, gate=settings.gate)
@@ -96,6 +98,17 @@ def model(text: str) -> Candidate:
         latency_seconds=latency,
         model_bytes=n_bytes,
     )
+
+
+def _weights(found: Model) -> str:
+    """What tells a model's weights from others: checksums, of an ensemble with their shares."""
+    if found.card.members:
+        members = catalogue.members_of(found.card)
+        return " ".join(f"{share:g} x {_weights(model)}" for model, share in members)
+    if found.card.sha256:
+        return found.card.sha256[:16]
+    with found.path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 @lru_cache(maxsize=8)

@@ -1,0 +1,133 @@
+"""Overlapping windows of a stream, joined by crossfades; it knows not what is made of a window.
+
+A network without a state answers for a window of `size` frames (or samples) at once. Window k lies
+at [k step, k step + size), is given `margin` more on both sides, and neighbours overlap by
+size - step <= step. In an overlap of m the weights are straight lines,
+
+    up[i] = (i + 1/2) / m        of the later window
+    1 - up[i]                    of the earlier one
+
+and 1 elsewhere, so that they sum to 1 everywhere. Windows are counted from the first frame,
+whatever the blocks are. The last one ends where the stream ends, if that is longer than a window,
+and what is missing before, behind and in a short stream is silence.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isolde.core.errors import InputError
+from isolde.core.stage import Float32
+
+Array = NDArray[Any]
+Process = Callable[[Array], Float32]
+
+
+class Windows:
+    """A stage from (n_channels, n, ...) to (n_stems, n_channels, n, ...), window by window."""
+
+    def __init__(
+        self, process: Process, *, size: int, step: int, empty: Float32, margin: int = 0
+    ) -> None:
+        """Start a stream.
+
+        Args:
+            process: from (n_channels, size + 2 margin, ...) to an answer for as many frames,
+                (n_stems, n_channels, size + 2 margin, ...).
+            size: frames of a window, without its margins.
+            step: frames from one window to the next, size / 2 to size.
+            empty: an answer of no frames, (n_stems, n_channels, 0, ...).
+            margin: frames on each side of a window that are only listened to.
+
+        Raises:
+            InputError: when the windows would leave gaps, or three of them overlap.
+        """
+        if not 0 < step <= size <= 2 * step or margin < 0:
+            raise InputError(
+                f"windows of {size} every {step} with margins of {margin}: "
+                "give a step of half a window to a whole one, and no negative margin"
+            )
+        self._process, self._empty = process, empty
+        self._size, self._step, self._margin = size, step, margin
+        overlap = size - step
+        self._up = ((np.arange(overlap) + 0.5) / max(1, overlap)).astype(np.float32)
+        self._up = self._up.reshape(-1, *(1,) * (empty.ndim - 3))
+        self.reset()
+
+    @property
+    def latency(self) -> int:
+        """Frames: answer k is out once k + latency frames are in, k counted from 0."""
+        return self._size + self._margin
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self._parts: list[Array] = []  # what is held of the stream, from frame `_from` on
+        self._from = self._n = 0
+        self._next = 0  # number of the next window
+        self._tail = self._empty  # the answer of the last window, where the next one overlaps
+
+    def feed(self, block: Array, /) -> Float32:
+        """Take the next frames (n_channels, n, ...); give the answers that are ready."""
+        if block.shape[1] or not self._parts:
+            self._parts.append(block.copy())
+        self._n += block.shape[1]
+        ready = [self._empty]
+        while self._n >= self._next * self._step + self._size + self._margin:
+            ready.append(self._window(self._next * self._step, last=False))
+        return np.concatenate(ready, axis=2)
+
+    def flush(self) -> Float32:
+        """Give the answers still owed."""
+        ready = [self._empty]
+        while self._n > self._done + self._tail.shape[2]:
+            place = min(self._done, max(0, self._n - self._size))
+            ready.append(self._window(place, last=place + self._size >= self._n))
+        if self._tail.shape[2]:  # the last window reaches the end
+            ready.append(self._tail[:, :, : self._n - self._done])
+            self._next, self._tail = self._next + 1, self._empty
+        return np.concatenate(ready, axis=2)
+
+    @property
+    def _done(self) -> int:
+        """Answers given so far."""
+        return self._next * self._step
+
+    def _window(self, place: int, *, last: bool) -> Float32:
+        """The next window, from frame `place` on; give the answers that are now final."""
+        answer = self._process(self._cut(place - self._margin, place + self._size + self._margin))
+        answer = answer[:, :, self._margin + self._done - place : self._margin + self._size]
+        overlap = self._tail.shape[2]
+        if overlap:
+            up = self._up[:overlap]
+            joined = self._tail * (1 - up) + answer[:, :, :overlap] * up
+            answer = np.concatenate([joined, answer[:, :, overlap:]], axis=2)
+        if last:
+            # Nothing follows: all of it is given by `flush`, as the tail of the last window.
+            self._tail = answer
+            return self._empty
+        self._next += 1
+        self._tail = answer[:, :, self._step :]
+        self._forget(place - self._margin)
+        return answer[:, :, : self._step]
+
+    def _cut(self, start: int, end: int) -> Array:
+        """Frames [start, end) of the stream, zeros where it has none."""
+        held = self._held()
+        first, final = max(start, self._from), max(start, min(end, self._n))
+        inside = held[:, first - self._from : max(first, final) - self._from]
+        pads = [(0, 0), (first - start, end - max(first, final)), *[(0, 0)] * (held.ndim - 2)]
+        return np.pad(inside, pads)
+
+    def _held(self) -> Array:
+        """All that is held, as one array."""
+        if len(self._parts) > 1:
+            self._parts = [np.concatenate(self._parts, axis=1)]
+        return self._parts[0]
+
+    def _forget(self, start: int) -> None:
+        """Drop what lies before frame `start`: no later window looks there."""
+        drop = max(0, start - self._from)
+        self._parts = [self._held()[:, drop:].copy()]
+        self._from += drop

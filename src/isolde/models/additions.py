@@ -1,0 +1,98 @@
+"""The user's own folder of models: what is copied into it, checked and removed; never downloads."""
+
+import hashlib
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from isolde.core.atomic import Draft, write_text
+from isolde.core.errors import InputError, ModelError
+from isolde.models import sources
+from isolde.models.catalogue import Model, card_for, find, members_of
+from isolde.models.window.recognition import Hints
+from isolde.models.window.stages import check_window
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def add_model(path: Path, *, name: str | None = None, hints: Hints | None = None) -> Model:
+    """Copy a model that somebody has as a file into the user's folder, with a card.
+
+    A card beside the file is taken as it is; without one the file is asked for its form. A network
+    of windows is run once, on noise, before it is kept.
+
+    Args:
+        path: an ONNX file, or the card of an ensemble.
+        name: what it will be called; None: the file's name.
+        hints: what its user knows of it, where it has no card.
+
+    Returns:
+        the model in the user's folder.
+
+    Raises:
+        ModelError: when it is no model, fits no form, or gives something else than its card says.
+        InputError: when the name is taken or cannot be one, or hints are given for a file with a
+            card.
+        AudioError: when the folder cannot be written.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: there is no such file: give an .onnx file")
+    own = path.with_suffix(".json").is_file()
+    if own and hints not in (None, Hints()):
+        raise InputError(f"{path}: has a card beside it: change that, or give no options")
+    model = find(path) if own else Model(card_for(path, hints), path)
+    name = name or model.card.name
+    if not _NAME.fullmatch(name):
+        raise InputError(f"the name '{name}' cannot be one: take letters, digits, '.', '_' and '-'")
+    if name in {**sources.shipped(), **sources.added()}:
+        raise InputError(f"the name '{name}' is taken: give another one with --name")
+    check_model(model)
+    target = sources.user_folder() / f"{name}.json"
+    card = replace(model.card, name=name)
+    if card.kind != "ensemble":
+        with Draft(target.with_suffix(".onnx")) as draft:
+            shutil.copyfile(model.path, draft.path)
+        with model.path.open("rb") as file:
+            card = replace(card, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+    write_text(target, card.to_json())
+    return find(name)
+
+
+def check_model(model: Model) -> None:
+    """Make sure that a model loads and, where it answers for windows, gives finite sound.
+
+    Raises:
+        ModelError: when it does not.
+    """
+    if model.card.kind == "ensemble":
+        for member, _ in members_of(model.card):
+            check_model(member)
+    elif model.card.kind == "window":
+        check_window(model.session(), model.card)
+    else:
+        model.graph()
+
+
+def remove_model(name: str) -> list[Path]:
+    """Delete a model from the user's folder.
+
+    Args:
+        name: of a model that was added.
+
+    Returns:
+        the files that are gone.
+
+    Raises:
+        InputError: when there is none, or it came with isolde or another package.
+    """
+    card = sources.added().get(name)
+    if card is None:
+        shipped = name in sources.shipped()
+        said = "came with isolde" if shipped else "was not added"
+        added = ", ".join(sources.added()) or "none"
+        raise InputError(f"model '{name}' {said} and cannot be removed: added were {added}")
+    gone = [path for path in (card, card.with_suffix(".onnx")) if path.is_file()]
+    for path in gone:
+        path.unlink()
+    return gone

@@ -1,0 +1,85 @@
+"""What a user compares models by: quality, speed, latency, licence; it loads no graph."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from isolde.core.spectrum import TOP_RATE
+from isolde.models import sources
+from isolde.models.catalogue import Card, Model, every, members_of
+
+QUALITY = "vocals uSDR, dB"
+SPEED = "seconds of audio per CPU second"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model in the table.
+
+    Attributes:
+        name: in the catalogue.
+        origin: "shipped", "added" by the user, or "package".
+        kind: "stream", "window" or "ensemble".
+        stems: what it gives, the residual last; none for one that separates nothing.
+        quality: median uSDR of the vocals on the dev set in dB; None where it was not measured.
+        speed: seconds of audio per CPU second; None likewise.
+        latency: seconds from a sound to its stems, at 44.1 kHz.
+        licence: of the weights.
+        summary: one line.
+    """
+
+    name: str
+    origin: str
+    kind: str
+    stems: tuple[str, ...]
+    quality: float | None
+    speed: float | None
+    latency: float
+    licence: str
+    summary: str
+
+
+def overview() -> list[Row]:
+    """A row for each model that has a name.
+
+    Raises:
+        ModelError: when a card cannot be read.
+    """
+    shipped, added = sources.shipped(), sources.added()
+    rows = []
+    for model in every():
+        name = model.card.name
+        origin = "shipped" if name in shipped else "added" if name in added else "package"
+        rows.append(row_of(model, origin=origin))
+    return rows
+
+
+def row_of(model: Model, *, origin: str) -> Row:
+    """The row of one model."""
+    card = model.card
+    scores = card.metrics.get(QUALITY)
+    quality = scores.get("median") if isinstance(scores, Mapping) else None
+    return Row(
+        card.name,
+        origin,
+        card.kind,
+        (*card.stems, card.residual) if card.stems else (),
+        quality,
+        card.metrics.get(SPEED),
+        latency_of(card),
+        card.licence,
+        card.summary,
+    )
+
+
+def latency_of(card: Card) -> float:
+    """Seconds by which a model's stems trail, at 44.1 kHz, without blocks and devices.
+
+    Raises:
+        ModelError: when a member of an ensemble is not known.
+    """
+    if card.members:
+        return max(latency_of(model.card) for model, _ in members_of(card))
+    if card.window:
+        return card.window.latency / card.window.sample_rate
+    grid = card.grid.at(TOP_RATE)
+    return (grid.latency + card.look_ahead * grid.hop) / grid.sample_rate

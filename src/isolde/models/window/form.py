@@ -1,0 +1,106 @@
+"""What a window network's graph takes and gives, as a card says it; it loads no graph."""
+
+from dataclasses import dataclass
+
+from isolde.core.errors import InputError
+from isolde.core.spectrum import Grid
+
+FORMS = ("magnitudes", "spectra", "hybrid", "waves")
+AXES = {"ncft": (0, 1, 2, 3), "nctf": (0, 1, 3, 2), "cnft": (1, 0, 2, 3), "cntf": (1, 0, 3, 2)}
+"""Where batch n, channel c, bin f and frame t of a graph's magnitudes stand."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The form of a window network; docs/design/onnx.md draws each.
+
+    Attributes:
+        form: "magnitudes": magnitudes in, those of each stem out (Spleeter, Open-Unmix); "spectra":
+            real and imaginary parts in, those of one stem out (MDX-Net); "hybrid": waves and
+            spectra in and out, which are added (HT-Demucs); "waves": samples in and out.
+        outputs: names of the stems that the graph gives, in its order.
+        size: frames of a window ("magnitudes", "spectra") or its samples ("hybrid", "waves").
+        sample_rate: in Hz.
+        n_fft: window of the transform in samples; unused by "waves".
+        hop: samples from one frame to the next; likewise.
+        n_bins: how many of the lowest bins the graph sees; likewise.
+        overlap: share of a window that the next one covers too, 0 to 0.5.
+        axes: order of batch n, channel c, bin f and frame t, for "magnitudes".
+        compensate: factor of the estimate, for "spectra".
+        denoise: whether the mean of f(x) and -f(-x) is taken, at twice the time, for "spectra".
+    """
+
+    form: str
+    outputs: tuple[str, ...]
+    size: int
+    sample_rate: int = 44_100
+    n_fft: int = 4096
+    hop: int = 1024
+    n_bins: int = 0
+    overlap: float = 0.25
+    axes: str = "nctf"
+    compensate: float = 1.0
+    denoise: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what no stage can run.
+
+        Raises:
+            InputError: when a value is out of range.
+        """
+        if self.form not in FORMS:
+            raise InputError(f"form '{self.form}' is unknown: take one of {', '.join(FORMS)}")
+        if self.axes not in AXES:
+            raise InputError(f"axes '{self.axes}' are unknown: take one of {', '.join(AXES)}")
+        if not self.outputs:
+            raise InputError("a window network without outputs: name its stems")
+        if not 0 <= self.overlap <= 0.5:
+            raise InputError(f"an overlap of {self.overlap}: give 0 to 0.5 of a window")
+        if self.size < 2 or min(self.sample_rate, self.n_fft, self.hop) < 1:
+            raise InputError(
+                f"windows of {self.size} at {self.sample_rate} Hz with n_fft {self.n_fft} and "
+                f"hop {self.hop}: all must be above 0"
+            )
+        if self.form != "waves" and not 0 < self.n_bins <= self.n_fft // 2 + 1:
+            raise InputError(
+                f"{self.n_bins} bins of a window of {self.n_fft}: give 1 to {self.n_fft // 2 + 1}"
+            )
+        if not 0 < self.compensate < 10:
+            raise InputError(f"a compensation of {self.compensate}: give a factor near 1")
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of "magnitudes"; other forms may have windows that are no multiple of the hop.
+
+        Raises:
+            InputError: when the numbers make no grid.
+        """
+        return Grid(self.sample_rate, self.n_fft, self.hop)
+
+    @property
+    def step(self) -> int:
+        """Frames or samples from one window to the next."""
+        return self.size - int(self.overlap * self.size)
+
+    @property
+    def band(self) -> float:
+        """Highest frequency that the network sees, in Hz."""
+        nyquist = self.sample_rate / 2
+        if self.form == "waves":
+            return nyquist
+        return min(nyquist, self.n_bins * self.sample_rate / self.n_fft)
+
+    @property
+    def latency(self) -> int:
+        """Samples at `sample_rate`: a sound's stems are out once so many more are in."""
+        if self.form == "magnitudes":
+            return self.n_fft + (self.size - 1) * self.hop
+        if self.form == "spectra":
+            return self.hop * (self.size - 1) - self.n_fft // 2
+        return self.size
+
+    @property
+    def seconds(self) -> float:
+        """Length of a window in seconds."""
+        unit = self.hop if self.form in ("magnitudes", "spectra") else 1
+        return self.size * unit / self.sample_rate

@@ -1,0 +1,161 @@
+"""Window networks as stages: spectra to masks, or samples to estimates; they read no files."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from isolde.core.errors import InputError, ModelError
+from isolde.core.stage import Complex64, Float32, check_block
+from isolde.core.windows import Array, Windows
+from isolde.models.catalogue import Card
+from isolde.models.graph import Session
+from isolde.models.window.form import Window
+from isolde.models.window.networks import (
+    HybridNetwork,
+    MagnitudeNetwork,
+    Network,
+    SpectrumNetwork,
+    WaveNetwork,
+    channels_of_pairs,
+    pairs_of,
+)
+
+NETWORKS: dict[str, Callable[[Session, Window], Network]] = {
+    "spectra": SpectrumNetwork,
+    "hybrid": HybridNetwork,
+    "waves": WaveNetwork,
+}
+"""The forms that give sound; "magnitudes" give masks."""
+
+
+class WindowMasker:
+    """Masks from a network that sees magnitudes in windows; fulfils `masker.Masker`."""
+
+    def __init__(self, session: Session, card: Card, *, n_channels: int) -> None:
+        """Start a stream.
+
+        Args:
+            session: the graph.
+            card: what it is; its window has the form "magnitudes".
+            n_channels: of the mixture.
+
+        Raises:
+            InputError: when there is no channel.
+        """
+        window = _window_of(card, n_channels)
+        self.stems, self.residual = card.stems, card.residual
+        self.grid = card.grid
+        self._network = MagnitudeNetwork(session, window)
+        self._n_channels, self.n_bins = n_channels, window.n_bins
+        self._chosen = [window.outputs.index(stem) for stem in card.stems]
+        empty = np.zeros((len(card.stems), n_channels, 0, window.n_bins), np.float32)
+        self._windows = Windows(self._masks, size=window.size, step=window.step, empty=empty)
+
+    @property
+    def latency(self) -> int:
+        """Frames: mask k is out once frame k + latency is in."""
+        return self._windows.latency - 1
+
+    def reset(self) -> None:
+        """Begin a song."""
+        self._windows.reset()
+
+    def feed(self, spectra: Complex64, /) -> Float32:
+        """Take spectra (n_channels, n, n_bins); give masks (n_stems, n_channels, m, n_bins)."""
+        return self._windows.feed(spectra[:, :, : self.n_bins])
+
+    def flush(self) -> Float32:
+        """Give the masks still owed."""
+        return self._windows.flush()
+
+    def _masks(self, spectra: Array) -> Float32:
+        """Masks of one window."""
+        magnitudes = pairs_of((np.abs(spectra) / self.grid.scale).astype(np.float32))
+        masks = self._network(magnitudes)[self._chosen]
+        return channels_of_pairs(masks, self._n_channels)
+
+
+class WindowEstimator:
+    """Estimates from a network that gives sound; a stage of samples at its own rate."""
+
+    def __init__(self, session: Session, card: Card, *, n_channels: int) -> None:
+        """Start a stream.
+
+        Args:
+            session: the graph.
+            card: what it is; its window has any other form.
+            n_channels: of the mixture.
+
+        Raises:
+            InputError: when there is no channel.
+        """
+        window = _window_of(card, n_channels)
+        self.stems, self.residual, self.sample_rate = card.stems, card.residual, window.sample_rate
+        self._network = NETWORKS[window.form](session, window)
+        self._n_channels = n_channels
+        self._chosen = [window.outputs.index(stem) for stem in card.stems]
+        size = self.size = self._network.size
+        self.hop = size - int(window.overlap * size)
+        self._windows = Windows(
+            self._estimates,
+            size=size,
+            step=self.hop,
+            margin=self._network.margin,
+            empty=np.zeros((len(card.stems), n_channels, 0), np.float32),
+        )
+
+    @property
+    def latency(self) -> int:
+        """Samples: estimate k is out once k + latency samples are in."""
+        return self._windows.latency
+
+    def reset(self) -> None:
+        """Begin a song."""
+        self._windows.reset()
+
+    def feed(self, block: Float32, /) -> Float32:
+        """Take samples (n_channels, n); give the estimates (n_stems, n_channels, m) so far.
+
+        Raises:
+            InputError: when the block has another number of channels.
+        """
+        check_block(block, n_channels=self._n_channels)
+        return self._windows.feed(block)
+
+    def flush(self) -> Float32:
+        """Give the estimates still owed."""
+        return self._windows.flush()
+
+    def _estimates(self, samples: Array) -> Float32:
+        """Estimates of one window."""
+        estimates = self._network(pairs_of(samples))[self._chosen]
+        return channels_of_pairs(estimates, self._n_channels)
+
+
+def check_window(session: Session, card: Card) -> None:
+    """Run a network once, on noise.
+
+    Raises:
+        ModelError: when it fails, or gives other shapes than its card says, or NaN or infinity.
+    """
+    window = _window_of(card, 2)
+    rng = np.random.default_rng(0)
+    if window.form == "magnitudes":
+        masker = WindowMasker(session, card, n_channels=2)
+        spectra = rng.standard_normal((2, window.size, window.n_bins)).astype(np.complex64)
+        answer = np.concatenate([masker.feed(spectra), masker.flush()], axis=2)
+    else:
+        estimator = WindowEstimator(session, card, n_channels=2)
+        samples = 0.1 * rng.standard_normal((2, estimator.size)).astype(np.float32)
+        answer = np.concatenate([estimator.feed(samples), estimator.flush()], axis=2)
+    if not np.isfinite(answer).all():
+        raise ModelError(f"the network of '{card.name}' gives NaN or infinity: damaged?")
+
+
+def _window_of(card: Card, n_channels: int) -> Window:
+    """The window of a card, once it is known to have one and the mixture a channel."""
+    if n_channels < 1:
+        raise InputError(f"{n_channels} channels cannot be separated: give at least 1")
+    if card.window is None:
+        raise ModelError(f"model '{card.name}' answers for no windows: its card has none")
+    return card.window

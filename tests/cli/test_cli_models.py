@@ -1,0 +1,76 @@
+"""`isolde models`: the table, files of one's own, and what is said when one cannot be taken."""
+
+import json
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from helpers import windows
+from helpers.shell import Shell
+from helpers.sounds import noise
+from isolde.models import catalogue, sources
+
+
+@pytest.fixture
+def shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Shell:
+    monkeypatch.setenv(sources.FOLDER, str(tmp_path / "own"))
+    return Shell(monkeypatch, capsys)
+
+
+def test_the_table_has_every_model_with_its_licence(shell: Shell):
+    code, table, _ = shell("models")
+    assert code == 0 and table[0].split()[:2] == ["model", "stems"]
+    rows = {line.split()[0]: line for line in table[1:]}
+    assert set(rows) == set(catalogue.names())
+    for name, row in rows.items():
+        assert catalogue.find(name).card.licence in row
+    code, lines, _ = shell("models", "list", "--json")
+    assert [json.loads(line)["name"] for line in lines] == [line.split()[0] for line in table[1:]]
+
+
+def test_a_file_is_added_used_told_and_removed(shell: Shell, tmp_path: Path):
+    path = windows.waves(tmp_path / "net.onnx", delay=0, gain=0.5)
+    code, _, said = shell("models", "add", path)
+    assert code == 2 and "--stems" in said[0]
+    options = ("--name", "half", "--stems", "vocals", "--licence", "CC0")
+    code, printed, said = shell("models", "add", path, *options)
+    assert code == 0 and printed == [str(tmp_path / "own" / "half.onnx")]
+    assert said[-1] == "isolde: licence of its weights: CC0"
+    soundfile.write(tmp_path / "song.wav", noise(2, 9000).T, 44100, subtype="FLOAT")
+    song = tmp_path / "song.wav"
+    code, files, said = shell("separate", song, "--model", "half", "-o", tmp_path / "out")
+    assert (code, said) == (0, []) and len(files) == 2
+    vocals, _ = soundfile.read(tmp_path / "out" / "song" / "vocals.wav")
+    assert vocals.T == pytest.approx(noise(2, 9000) / 2, abs=1e-6)
+    code, printed, _ = shell("models", "info", "half")
+    assert json.loads("\n".join(printed))["licence"] == "CC0"
+    code, gone, _ = shell("models", "remove", "half")
+    assert code == 0 and len(gone) == 2
+    code, _, said = shell("models", "remove", "half")
+    assert code == 2 and "was not added" in said[0]
+
+
+def test_weights_with_a_notice_say_it_each_time(shell: Shell, tmp_path: Path):
+    path = windows.ht_demucs(tmp_path / "htdemucs.onnx")
+    song = tmp_path / "song.wav"
+    soundfile.write(song, noise(2, 9000).T, 44100, subtype="FLOAT")
+    for number in range(2):
+        output = tmp_path / f"out{number}"
+        code, files, said = shell("separate", song, "--model", path, "-o", output)
+        assert code == 0 and len(files) == 4
+        assert said == ["isolde: model 'htdemucs': weights by Meta: personal and research use only"]
+
+
+def test_a_graph_of_no_form_is_one_line(shell: Shell, tmp_path: Path):
+    path = windows.write_graph(
+        tmp_path / "n.onnx", {"a": [1, 3]}, {"b": [1, 3]}, [("Abs", ["a"], "b")]
+    )
+    song = tmp_path / "song.wav"
+    soundfile.write(song, noise(2, 900).T, 44100)
+    code, _, said = shell("separate", song, "--model", path, "-o", tmp_path / "out")
+    assert code == 2 and len(said) == 1
+    assert "inputs a (1, 3); outputs b (1, 3)" in said[0] and "onnx.md" in said[0]
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,124 @@
+"""Where models come from: the package, the user's folder, other packages, paths."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from helpers import windows
+from isolde.core.errors import InputError, ModelError
+from isolde.models import catalogue, sources
+from isolde.models.additions import add_model, remove_model
+from isolde.models.overview import latency_of, overview
+from isolde.models.window.recognition import Hints
+from isolde.separation.load import load_separator
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's folder of models that is not there yet."""
+    monkeypatch.setenv(sources.FOLDER, str(tmp_path / "own" / "models"))
+    return tmp_path / "own" / "models"
+
+
+def test_the_users_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv(sources.FOLDER)
+    monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    assert sources.user_folder() == Path("/data/isolde/models")
+    monkeypatch.delenv("XDG_DATA_HOME")
+    assert sources.user_folder() == Path.home() / ".local" / "share" / "isolde" / "models"
+
+
+def test_a_file_is_added_found_by_name_and_removed(tmp_path: Path, folder: Path):
+    path = windows.mdx_net(tmp_path / "Some_Voc_FT.onnx", n_bins=1025)
+    hints = Hints(stems=("vocals",), n_fft=2048, licence="CC BY 4.0")
+    added = add_model(path, name="voc-ft", hints=hints)
+    assert added.path == folder / "voc-ft.onnx"
+    assert added.path.read_bytes() == path.read_bytes()
+    found = catalogue.find("voc-ft")
+    assert found.card.licence == "CC BY 4.0" and found.card.window == added.card.window
+    found.session()  # verifies the checksum
+    assert [row.name for row in overview() if row.origin == "added"] == ["voc-ft"]
+    with pytest.raises(InputError, match="taken"):
+        add_model(path, name="voc-ft", hints=hints)
+    assert sorted(p.name for p in remove_model("voc-ft")) == ["voc-ft.json", "voc-ft.onnx"]
+    with pytest.raises(ModelError, match="not known"):
+        catalogue.find("voc-ft")
+
+
+def test_a_file_with_a_card_keeps_it(tmp_path: Path):
+    path = windows.spleeter(tmp_path / "mine.onnx", {"vocals": 1, "accompaniment": 1})
+    add_model(path, name="first")
+    card = sources.user_folder() / "first.json"
+    values = json.loads(card.read_text())
+    (tmp_path / "mine.json").write_text(json.dumps({**values, "limits": "none", "name": "mine"}))
+    assert add_model(path).card.limits == "none"
+    with pytest.raises(InputError, match="card beside it"):
+        add_model(path, name="third", hints=Hints(n_fft=2048))
+
+
+def test_what_cannot_be_added_leaves_nothing_behind(tmp_path: Path, folder: Path):
+    (tmp_path / "text.onnx").write_text("no graph")
+    nan = windows.write_graph(
+        tmp_path / "vocals.onnx", {"a": [1, 2, 4096]}, {"b": [1, 2, 4096]}, [("Sqrt", ["a"], "b")]
+    )
+    for path, message in ((tmp_path / "text.onnx", "loaded"), (nan, "NaN"), (tmp_path, "no such")):
+        with pytest.raises(ModelError, match=message):
+            add_model(path, name="bad")
+    good = windows.waves(tmp_path / "good" / "vocals.onnx", delay=0)
+    for name in ("vocals", "../out", "a b"):
+        with pytest.raises(InputError, match="name"):
+            add_model(good, name=name)
+    assert not folder.exists()
+
+
+def test_only_what_was_added_can_be_removed():
+    with pytest.raises(InputError, match="came with isolde"):
+        remove_model("vocals")
+    with pytest.raises(InputError, match="was not added"):
+        remove_model("nonesuch")
+
+
+def test_a_changed_file_is_refused(tmp_path: Path):
+    added = add_model(windows.waves(tmp_path / "vocals.onnx", delay=0), name="mine")
+    data = bytearray(added.path.read_bytes())
+    data[-1] ^= 1
+    added.path.write_bytes(data)
+    with pytest.raises(ModelError, match="checksum"):
+        load_separator("mine", sample_rate=44100, n_channels=2)
+
+
+def test_a_package_gives_models_through_its_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    graph = windows.waves(tmp_path / "net.onnx", delay=0)
+    card = json.loads(catalogue.card_for(graph, Hints(stems=("vocals",))).to_json())
+
+    class Entry:
+        value = "theirs:models"
+
+        @staticmethod
+        def load():
+            return lambda: [({**card, "name": "theirs"}, graph)]
+
+    monkeypatch.setattr(sources.metadata, "entry_points", lambda group: [Entry] * (group != ""))
+    assert catalogue.find("theirs").path == graph
+    assert [row.name for row in overview() if row.origin == "package"] == ["theirs"]
+
+    class Broken(Entry):
+        @staticmethod
+        def load():
+            raise ImportError("no theirs")
+
+    monkeypatch.setattr(sources.metadata, "entry_points", lambda group: [Broken])
+    assert catalogue.find("vocals").card.name == "vocals"  # asks no package
+    with pytest.raises(ModelError, match=r"theirs:models.*ImportError: no theirs"):
+        catalogue.find("theirs")
+
+
+def test_the_latency_of_the_table_is_the_separators():
+    for name in catalogue.names():
+        card = catalogue.find(name).card
+        if card.stems and card.kind == "stream":
+            separator = load_separator(name, sample_rate=44100, n_channels=2)
+            assert separator.latency == round(44100 * latency_of(card))
