@@ -88,6 +88,7 @@ def network_rates() -> dict[str, float]:
 
 def song(seconds: float) -> np.ndarray:
     """A synthetic song, stereo at 44.1 kHz."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
     from demo_song import make_song
 
     piece = sum(make_song(1, seconds=20.0).values())

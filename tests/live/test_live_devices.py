@@ -34,8 +34,8 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 from live_server import NullSinks, missing  # noqa: E402
 
-# Real time on a machine that others use too: a device may stall for once. A fault fails every try.
-pytestmark = pytest.mark.flaky(reruns=2)
+# For what needs a device to be in time on a machine that others use too. A fault fails every try.
+in_real_time = pytest.mark.flaky(reruns=2)
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +94,7 @@ def locate(piece, field):
     return int(np.argmax(np.fft.irfft(spectrum)[: field.size]))
 
 
+@in_real_time
 def test_what_comes_out_of_the_sound_card_is_the_offline_stem_at_the_declared_latency(
     server, model, tmp_path
 ):
@@ -141,6 +142,7 @@ def test_what_comes_out_of_the_sound_card_is_the_offline_stem_at_the_declared_la
         assert abs(lags[0] / RATE - declared) < tolerance(live)
 
 
+@in_real_time
 @pytest.mark.parametrize("synthesis", ["long", "short"])
 def test_an_impulse_arrives_after_the_declared_latency(server, model, synthesis):
     """The loop-back proof: a click into one device, out of the other, on one clock."""
@@ -164,6 +166,7 @@ def test_an_impulse_arrives_after_the_declared_latency(server, model, synthesis)
         assert abs(delays.pop() / RATE - declared) < tolerance(live)
 
 
+@in_real_time
 def test_a_song_starts_at_once_can_be_sought_in_and_ends_by_itself(server, model, tmp_path):
     t = np.arange(20 * RATE) / RATE
     song = np.where(t < 10, np.sin(2 * np.pi * 200 * t), np.sin(2 * np.pi * 800 * t))

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, Listener
@@ -262,6 +261,3 @@ class Engine:
     def _death(self) -> str:
         code = self._process.poll() if self._process else None
         return f"the separator's process has ended (code {code}): start again"
-
-
-EngineFactory = Callable[[Plan], Engine]
