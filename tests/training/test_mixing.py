@@ -232,3 +232,31 @@ def test_songs_that_cannot_be_mixed_are_refused():
         mixer([replace(entry(1), accompaniment=None)])
     with pytest.raises(InputError, match="chance"):
         MixSettings(mid=1.5)
+
+
+def test_packed_songs_are_what_they_were(tmp_path):
+    """Four stems accompany with the sum of three; a damaged file is named, the rest goes on."""
+    from isolde.datasets.mixing.packed import is_packed, packed_songs
+
+    quartet = entry(1, stems=QUARTET)
+    parts = np.stack([getattr(quartet, stem) for stem in QUARTET])
+    for kind, sound in (("quartet", parts), ("pair", parts[:2]), ("backing", parts[1:2])):
+        (tmp_path / kind).mkdir()
+        np.save(tmp_path / kind / "An_Artist_-_A_Song.npy", sound)
+    np.save(tmp_path / "pair" / "wrong.npy", parts[:1])
+    assert is_packed(tmp_path) and not is_packed(tmp_path / "pair")
+    entries, problems = packed_songs(tmp_path)
+    assert len(problems) == 1 and "wrong.npy" in problems[0]
+    assert [e.artist for e in entries] == ["An Artist"] * 3
+    songs = Timeline(entries, stems=PAIR)
+    assert [(s.voice, s.backing) for s in songs.songs] == [
+        (True, True),
+        (True, True),
+        (False, True),
+    ]
+    first, second, third = songs.songs
+    np.testing.assert_array_equal(songs.samples[0, :, first.start : first.end], parts[0])
+    np.testing.assert_array_equal(songs.samples[1, :, first.start : first.end], parts[1:].sum(0))
+    np.testing.assert_array_equal(songs.samples[1, :, second.start : second.end], parts[1])
+    assert songs.samples[0, :, third.start : third.end].abs().max() == 0
+    assert len(Timeline(entries, stems=QUARTET).songs) == 1

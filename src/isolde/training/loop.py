@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from isolde.core.atomic import write_text
 from isolde.core.errors import InputError
 from isolde.datasets.mixing.library import Entry
+from isolde.networks.fast_lstm.layer import use_fast_lstm
 from isolde.training.checkpoint import Checkpoint
 from isolde.training.distributed import Team
 from isolde.training.log import Log
@@ -86,6 +87,8 @@ class Run:
             recipe.task.prepare(self.network, examples)
         self.begun = self._begin(start) if start and not found else ""
         self.network.to(self.device)
+        if self.device.type == "cuda":
+            use_fast_lstm(self.network)
         if self.precision == "bfloat16":
             self.network.forward = in_precision(self.network.forward, self.device)
         own = dict(self.network.named_parameters())

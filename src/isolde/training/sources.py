@@ -9,6 +9,7 @@ from typing import Any
 from isolde.core.errors import InputError
 from isolde.datasets.manifest import manifest_in
 from isolde.datasets.mixing.library import Entry, Library
+from isolde.datasets.mixing.packed import is_packed, packed_songs
 from isolde.datasets.voicing import labelled
 from isolde.training.mixing.mixer import Mixer
 from isolde.training.mixing.timeline import Timeline
@@ -43,7 +44,8 @@ def open_songs(
     """Open the songs of a training.
 
     Args:
-        data: folders of songs, or one manifest, whose column `split` then decides.
+        data: folders of songs, or of packed ones, or one manifest, whose column `split` then
+            decides.
         recipe: its task says what must be decoded; its `hold_out` is the share of the music in
             folders that is kept for validation, by artists, when `validation` is None.
         cache: folder for decoded audio.
@@ -53,11 +55,19 @@ def open_songs(
         InputError: when there is nothing to learn from, or nothing can be held out.
     """
     parts, manifest = recipe.task.parts, manifest_in(data)
-    if manifest:
-        library = Library.from_manifest(manifest, cache, split="train", stems=parts)
-    else:
-        library = Library(data, cache, stems=parts)
-    train, problems, held = library.entries, list(library.failed), list[Entry]()
+    packed = [folder for folder in data if is_packed(folder)]
+    if packed and len(packed) < len(data):
+        raise InputError(f"{packed[0]}: holds packed songs: give such folders alone, or others")
+    train, problems, held = list[Entry](), list[str](), list[Entry]()
+    for folder in packed:
+        songs, failed = packed_songs(folder)
+        train, problems = train + songs, problems + failed
+    if not packed:
+        if manifest:
+            library = Library.from_manifest(manifest, cache, split="train", stems=parts)
+        else:
+            library = Library(data, cache, stems=parts)
+        train, problems = library.entries, list(library.failed)
     if validation:
         if manifest_in([validation]):
             other = Library.from_manifest(validation, cache, stems=parts)

@@ -82,8 +82,8 @@ class Timeline:
         """
         self.stems, self.device = tuple(stems), torch.device(device)
         whole = self.stems == QUARTET
-        kept = [e for e in entries if all(_part(e, s) is not None for s in stems) or not whole]
-        lengths = [max(p.shape[1] for s in stems if (p := _part(e, s)) is not None) for e in kept]
+        kept = [e for e in entries if all(_length(e, s) for s in stems) or not whole]
+        lengths = [max(_length(e, s) for s in stems) for e in kept]
         n = sum(lengths) + MARGIN * (len(kept) + 1)
         self.samples = torch.zeros(len(self.stems), 2, n, dtype=torch.int16, device=self.device)
         self.songs: list[Song] = []
@@ -94,7 +94,7 @@ class Timeline:
                 if part is not None:
                     there = slice(start, start + part.shape[1])
                     self.samples[stem, :, there] = torch.from_numpy(np.array(part))
-            voice, backing = (_part(entry, s) is not None for s in self.stems[:2])
+            voice, backing = (_length(entry, s) > 0 for s in self.stems[:2])
             song = Song(start, length, voice, backing, entry.top_hz, np.array(entry.activity))
             self.songs.append(song)
             start += length + MARGIN
@@ -159,5 +159,20 @@ class Timeline:
 
 
 def _part(entry: Entry, stem: str) -> Int16 | None:
+    """A stem of a song; what accompanies a voice may lie there in its parts."""
     found: Int16 | None = getattr(entry, stem)
-    return found
+    if found is not None or stem != PAIR[1]:
+        return found
+    parts = [getattr(entry, name) for name in QUARTET[1:]]
+    if any(part is None for part in parts):
+        return None
+    total = np.sum(parts, axis=0, dtype=np.int32)
+    return np.clip(total, -FULL_SCALE, FULL_SCALE).astype(np.int16)
+
+
+def _length(entry: Entry, stem: str) -> int:
+    """Samples of a stem; 0: the song has none."""
+    found: Int16 | None = getattr(entry, stem)
+    if found is None and stem == PAIR[1]:
+        return min(_length(entry, name) for name in QUARTET[1:])
+    return 0 if found is None else found.shape[1]

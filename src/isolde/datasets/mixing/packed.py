@@ -1,0 +1,67 @@
+"""Songs that are decoded already: int16 arrays at 22,050 Hz in a folder; it decodes and mixes none.
+
+A labelling for training may leave its songs in this form, without a manifest: {folder}/{kind}/
+{song}.npy of shape (n_stems, 2, n), where the kind says which stems they are. An artist is what
+stands before " - " in a song's name, or the whole name.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from isolde.core.errors import InputError
+from isolde.datasets.cache import FULL_SCALE, activity_of
+from isolde.datasets.mixing.library import Entry
+
+KINDS: dict[str, tuple[str, ...]] = {
+    "quartet": ("vocals", "drums", "bass", "other"),
+    "pair": ("vocals", "accompaniment"),
+    "solo": ("vocals",),
+    "backing": ("accompaniment",),
+}
+"""Stems of the songs in each sub-folder."""
+
+TOP_HZ = 11025.0
+
+
+def is_packed(folder: Path) -> bool:
+    """Whether a folder holds songs in this form."""
+    return any(True for kind in KINDS for _ in folder.glob(f"{kind}/*.npy"))
+
+
+def packed_songs(folder: Path) -> tuple[list[Entry], list[str]]:
+    """The songs of a folder, mapped from where they lie.
+
+    Args:
+        folder: with sub-folders named as in `KINDS`.
+
+    Returns:
+        songs sorted by kind and name, and a line for each file that is none.
+    """
+    entries, problems = [], []
+    for kind, stems in KINDS.items():
+        for path in sorted(folder.glob(f"{kind}/*.npy")):
+            try:
+                entries.append(_song(path, stems))
+            except (InputError, OSError, ValueError) as error:
+                problems.append(f"{path}: is no packed song ({error})")
+    return entries, problems
+
+
+def _song(path: Path, stems: tuple[str, ...]) -> Entry:
+    sound = np.load(path, mmap_mode="r")
+    if sound.dtype != np.int16 or sound.ndim != 3 or sound.shape[:2] != (len(stems), 2):
+        raise InputError(f"{sound.dtype} of shape {sound.shape}, not int16 ({len(stems)}, 2, n)")
+    name = path.stem.replace("_", " ")
+    parts = dict(zip(stems, sound, strict=True))
+    vocals = parts.pop("vocals", None)
+    silent = np.zeros(0, np.bool_)
+    return Entry(
+        track=f"{path.parent.name}/{path.stem}",
+        artist=name.partition(" - ")[0],
+        top_hz=TOP_HZ,
+        vocals=vocals,
+        accompaniment=parts.pop("accompaniment", None),
+        activity=silent if vocals is None else activity_of(vocals / np.float32(FULL_SCALE)),
+        **parts,
+    )
