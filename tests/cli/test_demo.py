@@ -1,5 +1,6 @@
 """The demo does the main job, and the doctor finds what is broken."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -7,8 +8,8 @@ import pytest
 
 from isolde.audio import info
 from isolde.cli import main
-from isolde.cli._demo import run_demo
-from isolde.cli._doctor import examine
+from isolde.cli.demo import run_demo
+from isolde.cli.doctor import examine
 
 
 def test_the_demo_separates_measures_and_draws(tmp_path: Path):
@@ -21,6 +22,19 @@ def test_the_demo_separates_measures_and_draws(tmp_path: Path):
     assert done.picture is not None and done.picture.read_bytes().startswith(b"\x89PNG")
     again = run_demo(tmp_path / "out")  # replaces its own files, and only those
     assert again.vocals_usdr == done.vocals_usdr
+
+
+def test_the_demo_loads_one_metric_and_nothing_else_of_the_evaluation(tmp_path: Path):
+    code = (
+        "import sys; from isolde.cli.demo import run_demo; from pathlib import Path; "
+        f"run_demo(Path({str(tmp_path)!r})); "
+        "print(sorted(m for m in sys.modules if m.startswith('isolde.evaluation'))); "
+        "print([m for m in ('torch', 'resource', 'isolde.training') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded, heavy = done.stdout.splitlines()
+    metric = ["isolde.evaluation", "isolde.evaluation.metrics", "isolde.evaluation.metrics.ratios"]
+    assert loaded == str(metric) and heavy == "[]"
 
 
 def test_the_doctor_finds_nothing_broken_here(monkeypatch, capsys):
@@ -47,7 +61,7 @@ def test_the_doctor_sees_a_damaged_model(monkeypatch, tmp_path: Path):
 
 
 def test_a_missing_extra_is_no_fault(monkeypatch):
-    from isolde.cli import _doctor as doctor
+    from isolde.cli import doctor
 
     real = doctor._version
     monkeypatch.setattr(doctor, "_version", lambda name: None if name == "pyarrow" else real(name))
@@ -57,7 +71,7 @@ def test_a_missing_extra_is_no_fault(monkeypatch):
 
 @pytest.mark.parametrize("package", ["numpy", "onnxruntime"])
 def test_a_missing_needed_package_is_a_fault(monkeypatch, package: str):
-    from isolde.cli import _doctor as doctor
+    from isolde.cli import doctor
 
     real = doctor._version
     monkeypatch.setattr(doctor, "_version", lambda name: None if name == package else real(name))

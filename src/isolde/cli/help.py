@@ -11,7 +11,7 @@ def examples(*lines: str) -> str:
     Args:
         lines: Command lines, each with what it does after a '#'.
     """
-    width = max(line.index(" #") for line in lines if " #" in line) if lines else 0
+    width = max((line.index(" #") for line in lines if " #" in line), default=0)
     rows = []
     for line in lines:
         command, _, purpose = line.partition(" #")
