@@ -4,13 +4,14 @@ import csv
 import io
 import json
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isolde.activity.files import targets_of
+from isolde.activity.files import format_of, targets_of
 from isolde.activity.finding import Activity
 from isolde.activity.formats import FORMATS, render
 from isolde.activity.segments import Segment, Segmenter, SegmentRule, find_segments, frames_of
@@ -143,18 +144,38 @@ def test_no_segments_is_legal_everywhere():
         render(none, "xml", track="x")
 
 
+@pytest.mark.parametrize(
+    ("asked", "output", "format_"),
+    [
+        (None, None, "csv"),
+        (None, "act.srt", "srt"),
+        (None, "act.TXT", "audacity"),
+        (None, "labels", "csv"),
+        ("lrc", "labels", "lrc"),
+        ("rttm", "a.rttm", "rttm"),
+    ],
+)
+def test_the_ending_decides_the_format(asked, output, format_):
+    assert format_of(asked, output and Path(output)) == format_
+
+
+@pytest.mark.parametrize(("asked", "output"), [("csv", "act.srt"), (None, "act.doc"), ("x", None)])
+def test_an_ending_of_another_format_is_refused(asked, output):
+    with pytest.raises(InputError):
+        format_of(asked, output and Path(output))
+
+
 def test_targets_are_checked_before_any_work(tmp_path):
-    song, other = tmp_path / "a.wav", tmp_path / "b.wav"
-    assert targets_of([song], None, "csv") == [(song, None)]
-    assert targets_of([song], tmp_path / "x.csv", "csv") == [(song, tmp_path / "x.csv")]
-    assert targets_of([song, other], tmp_path / "x", "lrc")[1][1] == tmp_path / "x" / "b.lrc"
+    assert targets_of(["a"], None, "csv") == [None]
+    assert targets_of(["a", "b"], None, "json") == [None, None]
+    assert targets_of(["a"], tmp_path / "x.csv", "csv") == [tmp_path / "x.csv"]
+    assert targets_of(["a", "c/b"], tmp_path / "x", "lrc")[1] == tmp_path / "x" / "c" / "b.lrc"
     write_text(tmp_path / "t.csv", "old")
-    for songs, output in (
-        ([song, other], None),
-        ([song, other], tmp_path / "x.csv"),
-        ([song, song], tmp_path),
-        ([song], tmp_path / "t.csv"),
+    for tracks, output, format_ in (
+        (["a", "b"], None, "srt"),
+        (["a", "b"], tmp_path / "x.csv", "csv"),
+        (["a"], tmp_path / "t.csv", "csv"),
     ):
         with pytest.raises(InputError):
-            targets_of(songs, output, "csv")
+            targets_of(tracks, output, format_)
     assert (tmp_path / "t.csv").read_text() == "old"

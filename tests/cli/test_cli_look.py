@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from helpers.shell import Shell
 from isolde.audio import write
 from isolde.cli import app, main
 from isolde.models.catalogue import names
@@ -34,6 +35,22 @@ def test_one_picture_goes_exactly_where_it_was_asked_for(song: Path, tmp_path: P
     assert done.exit_code == 0, done.output
     assert done.stdout.strip() == str(out)
     assert out.read_bytes().startswith(PNG)
+
+
+@needs_model
+def test_the_ending_of_the_output_decides_what_is_drawn(isolde: Shell, song: Path, tmp_path: Path):
+    low = ("--dpi", "30")
+    code, out, _ = isolde("look", song, "-o", "song.png", *low)
+    assert (code, out) == (0, ["song.png"])
+    drawn = Path("song.png").read_bytes()
+    code, out, err = isolde("look", song, "-o", "song.png", *low)
+    assert (code, out) == (2, []) and "song.png: exists already" in err[0]
+    assert isolde("look", song, "-o", "song.png", *low, "--overwrite")[0] == 0
+    assert Path("song.png").read_bytes() == drawn
+    code, out, err = isolde("look", song, "-o", "all.png", "--figure", "all")
+    assert code == 2 and "one file for 4 pictures" in err[0]
+    code, out, _ = isolde("look", song, "-o", "folder", "--figure", "activity", *low)
+    assert (code, out) == (0, [f"folder/{song.stem}-activity.png"])
 
 
 @needs_model

@@ -268,7 +268,8 @@ def test_a_rejected_pair_leaves_its_reason_and_no_song(tmp_path: Path):
     assert not report.accepted
     assert [p.name for p in out.iterdir()] == ["a.rejected.json"]
     # and an earlier success is taken away when the pair is rejected now
-    build_pair(tmp_path / "a.wav", tmp_path / "a.wav", out)
+    audio.write(tmp_path / "c.wav", voice(12, 18), RATE)
+    build_pair(tmp_path / "a.wav", tmp_path / "c.wav", out)
     assert (out / "a" / "vocals.wav").exists()
     build_pair(tmp_path / "a.wav", tmp_path / "b.wav", out)
     assert [p.name for p in out.iterdir()] == ["a.rejected.json"]
@@ -357,3 +358,17 @@ def test_the_page_is_drawn_for_accepted_and_rejected(tmp_path: Path):
         draw_page(report, tmp_path / name)
         assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG"
         assert (tmp_path / name).stat().st_size > 20_000
+
+
+def test_a_mono_mix_is_no_instrumental():
+    """What it leaves of the song is the difference of the channels, and no voice."""
+    sung = voice(20, 5)[:1]
+    backing = np.concatenate([band(20, 6)[:1], band(20, 7)[:1]])
+    mix = backing + sung
+    mono = np.repeat(mix.mean(axis=0, keepdims=True), 2, axis=0)
+    for partner, accepted in ((mono, False), (backing, True)):
+        report, arrays = pair_arrays(
+            mix, partner, mix_rate=RATE, partner_rate=RATE, kind="instrumental"
+        )
+        assert report.accepted is accepted and (arrays is None) is not accepted
+        assert ("mono mix" in report.reason) is not accepted

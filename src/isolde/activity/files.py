@@ -6,34 +6,60 @@ from pathlib import Path
 from isolde.activity.formats import FORMATS, check_format
 from isolde.core.errors import InputError
 
+STREAMED = ("csv", "json", "rttm")
+"""Formats that name the song in every line, so that several songs fit into one stream."""
 
-def targets_of(
-    songs: Sequence[Path], output: Path | None, format_: str, *, overwrite: bool = False
-) -> list[tuple[Path, Path | None]]:
-    """Each song with the file for its text; None is standard output.
+
+def format_of(format_: str | None, output: Path | None) -> str:
+    """Choose the format: the one asked for, else the one that the output's ending says.
 
     Args:
-        songs: files.
-        output: None: standard output, for one song; a file, for one song, when it has the format's
-            suffix or is one already; else a folder.
-        format_: one of `FORMATS`.
-        overwrite: whether files may be replaced.
+        format_: One of `FORMATS`, or None.
+        output: Path of the file or folder of the texts, or None.
 
     Raises:
-        InputError: when several songs would go to one place, or a file exists.
+        InputError: The format is unknown, or the ending says another one.
+    """
+    ending = "" if output is None or output.is_dir() else output.suffix.lower()
+    said = next((name for name, (suffix, _) in FORMATS.items() if suffix == ending), None)
+    if format_ is None:
+        if ending and said is None:
+            known = ", ".join(suffix for suffix, _ in FORMATS.values())
+            raise InputError(f"{output}: end the name in one of {known}, or give --format")
+        return said or "csv"
+    if said is not None and FORMATS[check_format(format_)][0] != ending:
+        raise InputError(f"{output}: is not the name of a file in the format {format_}")
+    return check_format(format_)
+
+
+def targets_of(
+    tracks: Sequence[str], output: Path | None, format_: str, *, overwrite: bool = False
+) -> list[Path | None]:
+    """Name the file of each song's text; None is standard output.
+
+    Args:
+        tracks: Names of the songs, all different.
+        output: Path of a file, for one song, when it ends as the format does or is one already;
+            else of a folder; None for standard output.
+        format_: One of `FORMATS`.
+        overwrite: Whether files may be replaced.
+
+    Raises:
+        InputError: Several songs would go to one place, or a file exists.
     """
     suffix = FORMATS[check_format(format_)][0]
     if output is None:
-        if len(songs) > 1:
-            raise InputError(f"{len(songs)} songs on standard output: give a folder with -o")
-        return [(song, None) for song in songs]
+        if len(tracks) > 1 and format_ not in STREAMED:
+            raise InputError(
+                f"{len(tracks)} songs on standard output as {format_}: give a folder with -o, or "
+                f"--format {' or '.join(STREAMED)}"
+            )
+        return [None for _ in tracks]
     is_file = output.suffix.lower() == suffix or output.is_file()
-    if is_file and len(songs) > 1:
-        raise InputError(f"{output}: one file for {len(songs)} songs: give a folder")
-    targets = [output] if is_file else [output / f"{song.stem}{suffix}" for song in songs]
-    if len(set(targets)) < len(targets):
-        raise InputError("two songs have the same name: find their activity one at a time")
+    if is_file and len(tracks) > 1:
+        raise InputError(f"{output}: one file for {len(tracks)} songs: give a folder")
+    targets = [output] if is_file else [output / f"{track}{suffix}" for track in tracks]
     for target in targets:
         if target.exists() and not overwrite:
             raise InputError(f"{target}: exists already: give another name or --overwrite")
-    return list(zip(songs, targets, strict=True))
+    return list(targets)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class Activity:
 
 
 def find_activity(
-    source: str | Path | Float32,
+    source: str | Path | BinaryIO | Float32,
     *,
     sample_rate: int | None = None,
     model: str | Path = MODEL,
@@ -49,7 +50,8 @@ def find_activity(
     """Where somebody sings in a song.
 
     Args:
-        source: a file, or samples (n_channels, n_samples) or (n_samples,) in [-1, 1].
+        source: a file, a binary stream, or samples (n_channels, n_samples) or (n_samples,) in
+            [-1, 1].
         sample_rate: of the samples in Hz; of a file it is its own.
         model: name or path of an activity model.
         rule: when singing starts and stops.
@@ -61,7 +63,7 @@ def find_activity(
         InputError: when an argument cannot be used.
         ModelError: when there is no such model.
     """
-    if isinstance(source, str | Path):
+    if not isinstance(source, np.ndarray):
         with AudioReader(source) as reader:
             detector = ActivityDetector(
                 sample_rate=reader.info.sample_rate,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from isolde.cli import terminal
+from isolde.cli.help import examples
+from isolde.core.errors import InputError
 
 if TYPE_CHECKING:
     from isolde.datasets.manifest import Row
@@ -22,10 +24,28 @@ Licence = Annotated[str, typer.Option(help="Licence of the audio, such as 'CC BY
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     group = typer.Typer(help=_HELP, no_args_is_help=True)
-    group.command("scan")(scan)
-    group.command("check")(check)
-    group.command("show")(show)
-    group.command("label")(label)
+    group.command(
+        "scan",
+        epilog=examples(
+            "isolde data scan musdb18hq -o songs.csv",
+            "isolde data scan more --add -o songs.csv # into the same manifest",
+        ),
+    )(scan)
+    group.command("check", epilog=examples("isolde data check songs.csv --workers 0"))(check)
+    group.command(
+        "show",
+        epilog=examples(
+            "isolde data show songs.csv -o songs.html",
+            "isolde data show songs.csv -o songs.png --songs 20",
+        ),
+    )(show)
+    group.command(
+        "label",
+        epilog=examples(
+            "isolde data label songs --model vocals -o labelled",
+            "isolde data label songs --teacher 'demucs -o {output} {input}' -o labelled",
+        ),
+    )(label)
     app.add_typer(group, name="data")
 
 
@@ -53,7 +73,10 @@ def scan(
         float, typer.Option(min=0, max=1, help="Share of the artists kept for validation.")
     ] = 0.1,
     add: Annotated[
-        bool, typer.Option("--add", help="Keep the manifest's rows as they are; add new songs.")
+        bool, typer.Option("--add", help="New songs are added to the manifest, whose rows stay.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="An existing manifest is replaced.")
     ] = False,
 ) -> None:
     """Find songs and write a manifest: track, artist, split, stem, path, seconds, rate, licence.
@@ -63,6 +86,11 @@ def scan(
     from isolde.datasets import layouts, manifest
 
     manifest.check_target(output)
+    if output.exists() and not (add or overwrite):
+        raise InputError(
+            f"{output}: exists already: add to it with --add, replace it with --overwrite, or "
+            "choose another with -o"
+        )
     how = layouts.Hints(
         loose=loose,
         instrumental=instrumental,
@@ -78,6 +106,11 @@ def scan(
     if rows:
         manifest.write_manifest(rows, output)
     _totals(output, rows)
+    if rows and validation > 0 and all(row.split != "validation" for row in rows):
+        terminal.say(
+            f"isolde: no song is kept for validation: there are {len({r.artist for r in rows})} "
+            f"artists, and {validation:.0%} of them is none; give a larger --validation"
+        )
     if found.problems or not rows:
         raise typer.Exit(1 if rows else 2)
 
@@ -127,15 +160,23 @@ def show(
         ),
     ] = None,
     songs: Annotated[
-        int, typer.Option(min=0, help="Draw at most so many, evenly chosen; totals are of all.")
+        int,
+        typer.Option(min=0, help="Most songs that are drawn, evenly chosen; totals are of all."),
     ] = 200,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Existing files are replaced.")
+    ] = False,
 ) -> None:
     """Draw a manifest: hours by stem, licence, split and artist, and a strip for every song.
 
     Exit code 1 when a song cannot be drawn.
     """
+    from isolde.core.atomic import exists_already
     from isolde.figures.dataset import draw_dataset
 
+    parts = [output, *output.parent.glob(f"{output.stem}-*{output.suffix}")]
+    if not overwrite and (there := next((p for p in parts if p.exists()), None)):
+        raise InputError(exists_already(str(there)))
     with _bar(songs) as advance:
         drawn = draw_dataset(path, output, cache=cache, songs=songs, report=advance)
     for note in drawn.notes:
@@ -187,7 +228,6 @@ def label(
 
     Stop it and run it again: what is done is kept. Exit code 1 when a song failed, 2 when all did.
     """
-    from isolde.core.errors import InputError
     from isolde.datasets.label.label import label_songs, songs_to_label
     from isolde.datasets.label.model import ModelTeacher
     from isolde.datasets.label.results import Journal, LabelResult

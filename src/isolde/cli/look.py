@@ -7,44 +7,65 @@ from typing import Annotated
 import typer
 
 from isolde.cli import terminal
+from isolde.cli.clock import seconds
+from isolde.cli.help import examples
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command("look")(look)
+    app.command(
+        "look",
+        epilog=examples(
+            "isolde look song.mp3 -o song.png # mixture, mask and vocals",
+            "isolde look song.mp3 -o song.html # every picture, with players",
+            "isolde look song.mp3 -o pictures --figure spectrogram --range 1:10 1:20",
+        ),
+    )(look)
 
 
 def look(
-    song: Annotated[Path, typer.Argument(help="The song.", show_default=False)],
+    song: Annotated[Path, typer.Argument(help="Song.", show_default=False)],
     output: Annotated[
         Path | None,
         typer.Option(
             "-o",
             "--output",
-            help="A .png, .svg or .html file (a report with players). "
-            "Default: SONG-FIGURE.png in the current folder.",
+            help="File: .png or .svg for one picture, .html for all with players; or folder for "
+            "SONG-FIGURE.png; else the current one.",
             show_default=False,
         ),
     ] = None,
     figure: Annotated[
-        str, typer.Option(help="spectrogram, separation, network, activity or all.")
-    ] = "all",
-    range_: Annotated[
-        tuple[float, float] | None,
+        str | None,
         typer.Option(
-            "--range", help="Only this part, in seconds.", metavar="START END", show_default=False
+            help="Picture: spectrogram, separation, network, activity or all; else separation in "
+            "a .png or .svg, all elsewhere.",
+            show_default=False,
+        ),
+    ] = None,
+    range_: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--range",
+            help="Part of the song, times like 75 or 1:15.",
+            metavar="START END",
+            show_default=False,
         ),
     ] = None,
     at: Annotated[
         float | None,
         typer.Option(
-            help="The moment, in seconds, at which the network is looked into. "
-            "Default: where the voice is loudest.",
+            parser=seconds,
+            metavar="TIME",
+            help="Moment at which the network is looked into; else where the voice is loudest.",
             show_default=False,
         ),
     ] = None,
     model: Annotated[str, typer.Option(help="Name or path of the separating model.")] = "vocals",
-    dpi: Annotated[int, typer.Option(min=30, max=600, help="Pixels per inch.")] = 110,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Existing files are replaced.")
+    ] = False,
+    dpi: Annotated[int, typer.Option(min=30, max=600, help="Resolution in pixels per inch.")] = 110,
 ) -> None:
     """Draw a song: spectrogram with pitch, mixture beside vocals, the network inside, activity."""
     from isolde.figures.gallery import draw_song
@@ -55,11 +76,12 @@ def look(
             song,
             output,
             figure=figure,
-            start=range_[0] if range_ else None,
-            end=range_[1] if range_ else None,
+            start=seconds(range_[0]) if range_ else None,
+            end=seconds(range_[1]) if range_ else None,
             at=at,
             model=model,
             dpi=dpi,
+            overwrite=overwrite,
             progress=partial(terminal.advance, bar, task),
         )
     for note in drawn.notes:

@@ -86,12 +86,20 @@ def export(
     best: Annotated[
         bool, typer.Option("--best", help="The best checkpoint by validation, not the last.")
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="A model of that name is replaced.")
+    ] = False,
     bits: Annotated[
         int, typer.Option(help="Of the stored weights: 32, 16 or 8, to 0.05 or 0.4 % of each.")
     ] = 32,
 ) -> None:
     """Turn a run into a model: `isolde separate --model FOLDER/NAME.onnx`."""
+    from isolde.core.atomic import exists_already
+    from isolde.core.errors import InputError
     from isolde.training.export import publish
 
+    for target in (output / f"{name}.onnx", output / f"{name}.json"):
+        if target.exists() and not overwrite:
+            raise InputError(exists_already(str(target)))
     model = publish(run, output, name=name, summary=summary, licence=licence, best=best, bits=bits)
     typer.echo(model.path)

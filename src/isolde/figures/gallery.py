@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isolde.audio import read
-from isolde.core.atomic import write_bytes
+from isolde.core.atomic import exists_already, write_bytes
 from isolde.core.errors import InputError, MissingExtraError, ModelError
 from isolde.figures.canvas import canvas_of
 from isolde.figures.capture import LISTEN_SECONDS, Looked, look_at
@@ -58,26 +58,28 @@ def draw_song(
     song: str | Path,
     output: str | Path | None = None,
     *,
-    figure: str = "all",
+    figure: str | None = None,
     start: float | None = None,
     end: float | None = None,
     at: float | None = None,
     model: str | Path = DEFAULT,
     dpi: int = 110,
+    overwrite: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> Drawn:
     """Draw the pictures of a song.
 
     Args:
         song: the file.
-        output: a .png, .svg or .html file; None: {song}-{figure}.png here. Several pictures get
-            their names before the ending.
-        figure: one of FIGURES, or "all".
+        output: Path of a .png or .svg file, which gets one picture, of an .html file, which gets
+            all, or of a folder, which gets {song}-{figure}.png; None for the current folder.
+        figure: One of FIGURES, or "all"; None for "separation" in a file, and all elsewhere.
         start: of the range in seconds.
         end: of the range in seconds.
         at: the moment at which the network is looked into; None: where the voice is loudest.
         model: name or path of the separator's.
         dpi: pixels per inch.
+        overwrite: Whether existing files may be replaced.
         progress: called with the share of the song that is read.
 
     Returns:
@@ -90,17 +92,15 @@ def draw_song(
         MissingExtraError: when the one picture that was asked for lacks an extra.
         ModelError: when there is no such model.
     """
-    if figure not in (*FIGURES, "all"):
-        raise InputError(f"figure '{figure}' is unknown: take {', '.join(FIGURES)} or all")
     song = Path(song)
-    target = Path(output) if output else Path(f"{song.stem}.png")
-    kind = target.suffix.lower()
-    if kind not in KINDS:
-        raise InputError(f"'{target}': end the name in .png, .svg or .html")
+    wanted, targets = _targets(song, None if output is None else Path(output), figure)
+    kind = next(iter(targets.values())).suffix.lower()
+    for target in targets.values():
+        if target.exists() and not overwrite:
+            raise InputError(exists_already(str(target)))
     require_matplotlib()
     if kind == ".html":
         require_jinja()
-    wanted = FIGURES if figure == "all" else (figure,)
     looked = look_at(
         song,
         start=start or 0.0,
@@ -123,14 +123,35 @@ def draw_song(
             continue
         pictures[name] = encode(shown, kind="svg" if kind == ".svg" else "png", dpi=dpi)
     if kind == ".html":
-        drawn.paths.append(_report(target, looked, pictures, model))
+        drawn.paths.append(_report(targets[wanted[0]], looked, pictures, model))
         return drawn
     for name, data in pictures.items():
-        alone = figure != "all" and output is not None
-        path = target if alone else target.with_name(f"{target.stem}-{name}{target.suffix}")
-        write_bytes(path, data)
-        drawn.paths.append(path)
+        write_bytes(targets[name], data)
+        drawn.paths.append(targets[name])
     return drawn
+
+
+def _targets(
+    song: Path, output: Path | None, figure: str | None
+) -> tuple[tuple[str, ...], dict[str, Path]]:
+    """Choose the figures, and the file of each: the ending of the output decides."""
+    if figure not in (*FIGURES, "all", None):
+        raise InputError(f"figure '{figure}' is unknown: take {', '.join(FIGURES)} or all")
+    kind = "" if output is None or output.is_dir() else output.suffix.lower()
+    if kind not in ("", *KINDS):
+        raise InputError(f"'{output}': end the name in .png, .svg or .html, or name a folder")
+    if figure is None:
+        figure = "separation" if kind in (".png", ".svg") else "all"
+    wanted = FIGURES if figure == "all" else (figure,)
+    if output is None or not kind:
+        folder = output or Path()
+        return wanted, {name: folder / f"{song.stem}-{name}.png" for name in wanted}
+    if len(wanted) > 1 and kind != ".html":
+        raise InputError(
+            f"{output}: one file for {len(wanted)} pictures: give a folder, an .html file, or "
+            "one --figure"
+        )
+    return wanted, dict.fromkeys(wanted, output)
 
 
 def _figure(

@@ -21,6 +21,7 @@ MAX_DENIED = 0.3  # of the partner's sound may be missing in the mix where it wo
 BASS = (30.0, 90.0)  # Hz: what an instrumental takes out of the mix and a voice does not
 REST_DB = -25.0  # a tenth of a second this far below the loud ones is a rest
 RESTS_MORE = 0.15  # a share of rests larger by this tells the voice
+SAME = 0.02  # of the mix's power, in mono, is left at most without what is the same song
 BASS_LOSS = 0.35  # of the mix's bass is left at most without an instrumental
 
 
@@ -103,7 +104,13 @@ def pair_arrays(
     used = share_used(partner, found, rate=partner_rate, duration=mix.shape[1] / mix_rate)
     apart = max(used, float((covered > 0.5).mean())) < MIN_COMMON
     good = int(heard.sum()) >= MIN_SECONDS and missing <= MAX_DENIED and not apart
-    if apart:
+    if kind == "instrumental" and _same_middle(mix, moved, fitted):
+        good = False
+        reason = (
+            "the partner is the song itself, or a mono mix of it, and no instrumental: the vocals "
+            "would be the difference of the channels"
+        )
+    elif apart:
         reason = (
             f"another part or version: only {used:.0%} of the partner falls into the mix, "
             "and most of the mix has no partner"
@@ -122,6 +129,17 @@ def pair_arrays(
         denied=missing, scores=scores, picture=_picture(found, colour, arrays, mix_rate),
     )  # fmt: skip
     return replace(report, compute_seconds=time.process_time() - began), arrays if good else None
+
+
+def _same_middle(mix: Float32, *partners: Float32) -> bool:
+    """Whether a partner, summed to mono, is the mix summed to mono: then it holds the voice too."""
+    middle = mix.mean(axis=0, dtype=np.float64)
+    for partner in partners:
+        other = partner.mean(axis=0, dtype=np.float64)
+        fit = float(other @ middle) / max(float(other @ other), 1e-12)
+        if float(np.sum((middle - fit * other) ** 2)) < SAME * float(middle @ middle):
+            return True
+    return False
 
 
 def _is_instrumental(

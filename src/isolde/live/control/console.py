@@ -62,7 +62,10 @@ def print_devices() -> None:
         MissingExtraError: without sounddevice.
         AudioError: without PortAudio.
     """
-    for d in devices.list_devices():
+    found = devices.list_devices()
+    if not found:
+        print("no devices: PortAudio sees no sound card, and no server such as PipeWire")
+    for d in found:
         default = f"  (default {d.is_default})" if d.is_default else ""
         print(
             f"{d.index:3d}  {d.name}  [{d.host}]  {d.n_inputs} in, {d.n_outputs} out, "
