@@ -55,7 +55,7 @@ def test_the_doctor_sees_a_damaged_model(monkeypatch, tmp_path: Path):
     shipped = catalogue.find("vocals")
     (tmp_path / "vocals.onnx").write_bytes(shipped.path.read_bytes()[:-10])
     (tmp_path / "vocals.json").write_text(shipped.card.to_json())
-    monkeypatch.setattr(catalogue, "_shipped", lambda: tmp_path)
+    monkeypatch.setattr(catalogue.sources, "shipped", lambda: {"vocals": tmp_path / "vocals.json"})
     states = {finding.name: finding.state for finding in examine()}
     assert states["model vocals"] == "broken"
 

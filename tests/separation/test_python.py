@@ -105,6 +105,13 @@ def test_a_stream_that_has_ended_says_so_until_it_is_reset():
     assert all(np.array_equal(first[stem], again[stem]) for stem in first)
 
 
+def test_an_unknown_model_is_answered_by_those_that_separate():
+    with pytest.raises(isolde.IsoldeError, match="rules") as told:
+        isolde.separate(noise(1, 9), sample_rate=RATE, model="nope")
+    offered = str(told.value).split("take one of ")[1].split(", or the path")[0].split(", ")
+    assert {"vocals", "stems", "open", "rules"} <= set(offered) and "activity" not in offered
+
+
 def test_the_models_are_listed():
     cards = {card.name: card for card in isolde.list_models()}
     assert cards["vocals"].stems == ("vocals",)

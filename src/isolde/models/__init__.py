@@ -14,16 +14,16 @@ __all__ = ["list_models"]
 
 
 def list_models() -> "list[Card]":
-    """List the cards of the models that came with this installation, by name.
+    """List the cards of all models that have a name: shipped, your own, of other packages.
 
     Examples:
         >>> import isolde
         >>> [card.licence for card in isolde.list_models() if card.name == "open"]
         ['CC BY 4.0']
     """
-    from isolde.models.catalogue import find, names
+    from isolde.models.catalogue import every
 
-    return [find(name).card for name in names()]
+    return [model.card for model in every()]
 
 
 class _Package(ModuleType):

@@ -16,6 +16,7 @@ from isolde.audio import AudioReader
 from isolde.core.errors import AbortedError, InputError, IsoldeWarning, ModelError
 from isolde.core.spectrum import TOP_RATE
 from isolde.core.stage import Float32, blocks_of, channels_of
+from isolde.models import list_models
 from isolde.models.catalogue import DEFAULT, Card, Model, find, members_of
 from isolde.models.masker import Masker, make_masker
 from isolde.models.window.stages import WindowEstimator
@@ -60,7 +61,17 @@ def notices_of(model: str | Path) -> list[str]:
 
 def _found(model: str | Path) -> Model:
     """Find a model that separates."""
-    found = find(model)
+    try:
+        found = find(model)
+    except ModelError:
+        cards = list_models()
+        if Path(model).exists() or any(card.name == str(model) for card in cards):
+            raise
+        offered = sorted(card.name for card in cards if card.stems or card.members)
+        raise ModelError(
+            f"model '{model}' is not known: take one of {', '.join([*offered, RULES])}, or the "
+            "path of an .onnx file"
+        ) from None
     if not found.card.stems:
         name = found.card.name
         raise ModelError(f"model '{name}' separates nothing: take another, like '{DEFAULT}'")
