@@ -36,16 +36,16 @@ _PLAIN_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 
 
 def key_of(rows: Sequence[Row]) -> str:
-    """The key of a song: it changes when its files do, or what is said of them.
+    """Return the key of a song: it changes when its files do, or what is said of them.
 
     Args:
-        rows: of one song.
+        rows: Rows of one song.
 
     Returns:
         16 hexadecimal digits.
 
     Raises:
-        AudioError: a file is missing.
+        AudioError: A file is missing.
     """
     rows = needed(rows)
     item, plain = _item(rows)
@@ -90,16 +90,16 @@ def ensure(rows: Sequence[Row], cache: Path, *, parts: Iterable[str] = ()) -> tu
     """Decode of a song what the cache does not hold yet.
 
     Args:
-        rows: of one song.
-        cache: folder of the cache.
-        parts: which of `PARTS` to hold besides vocals and accompaniment.
+        rows: Rows of one song.
+        cache: Folder of the cache.
+        parts: Which of `PARTS` to hold besides vocals and accompaniment.
 
     Returns:
-        the key, and the highest frequency that the recording holds, in Hz.
+        The key, and the highest frequency that the recording holds, in Hz.
 
     Raises:
-        AudioError: a file is missing or cannot be decoded.
-        InputError: there is nothing to learn from in these rows.
+        AudioError: A file is missing or cannot be decoded.
+        InputError: There is nothing to learn from in these rows.
     """
     check_stems(rows)
     rows = needed(rows)
@@ -121,7 +121,7 @@ def check_stems(rows: Sequence[Row]) -> None:
     """Refuse songs of which neither a voice nor a backing is known.
 
     Raises:
-        InputError: so it is.
+        InputError: Neither is known.
     """
     stems = {row.stem for row in rows}
     if not stems - {"mixture", "unsorted"}:
@@ -132,13 +132,13 @@ def check_stems(rows: Sequence[Row]) -> None:
 
 
 def has_part(rows: Sequence[Row], part: str) -> bool:
-    """Whether a song has one of `PARTS` for itself, and not hidden in the rest of it."""
+    """Tell whether a song has one of `PARTS` for itself, and not hidden in the rest of it."""
     stems = {row.stem for row in rows}
     return part in stems and not (part == "other" and stems & {"rest", "unsorted"})
 
 
 def derived_of(rows: Sequence[Row]) -> str:
-    """What of a song is the mixture less the rest: "vocals", "accompaniment" or nothing.
+    """Tell what of a song is the mixture less the rest: "vocals", "accompaniment" or nothing.
 
     The voice, where there is a mixture with its instrumental; the backing, where there is a mixture
     with a voice and stems that do not say that they are all.
@@ -153,7 +153,7 @@ def derived_of(rows: Sequence[Row]) -> str:
 
 
 def needed(rows: Sequence[Row]) -> list[Row]:
-    """The rows that take part: the mixture only where something is derived from it."""
+    """Return the rows that take part: the mixture only where something is derived from it."""
     derived = derived_of(rows)
     return [row for row in rows if derived or row.stem != "mixture"]
 

@@ -51,14 +51,14 @@ class Hints:
     """What is known of folders before they are read.
 
     Attributes:
-        loose: what loose files are, one of `LOOSE`; None: what their or their folder's name says.
-        otherwise: what they are where that says nothing; None: they are left out.
-        instrumental: whether nobody sings in what cannot be told otherwise: loose files, and the
+        loose: What loose files are, one of `LOOSE`; None: what their or their folder's name says.
+        otherwise: What they are where that says nothing; None: they are left out.
+        instrumental: Whether nobody sings in what cannot be told otherwise: loose files, and the
             `song.ogg` of a game's song that has no vocals file.
-        artist: of all songs; empty: by tags and names.
-        licence: of all songs; empty: by tags.
-        validation: share of the artists that is kept for validation.
-        without: folders that are not looked into.
+        artist: Artist of all songs; empty: by tags and names.
+        licence: Licence of all songs; empty: by tags.
+        validation: Share of the artists that is kept for validation.
+        without: Folders that are not looked into.
     """
 
     loose: str | None = None
@@ -82,9 +82,9 @@ class Found:
     """What was found.
 
     Attributes:
-        rows: one per file, `seconds` and `rate` not yet known.
-        problems: one line for each thing that was left out, with its name and the reason.
-        guessed: tracks whose artist is a guess from a name, and whether the split is by it.
+        rows: One per file, `seconds` and `rate` not yet known.
+        problems: One line for each thing that was left out, with its name and the reason.
+        guessed: Tracks whose artist is a guess from a name, and whether the split is by it.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -112,15 +112,15 @@ def find(folders: Iterable[Path], *, how: Hints | None = None) -> Found:
     """Find the songs of some folders.
 
     Args:
-        folders: searched to their bottoms; a song's own folder or file is also taken.
-        how: what is known of them.
+        folders: Folders, searched to their bottoms; a song's own folder or file is also taken.
+        how: What is known of them.
 
     Returns:
-        rows in the order of the folders and of names, every track with a name of its own: where
+        Rows in the order of the folders and of names, every track with a name of its own: where
         two folders hold a song of one name, the later one gets its folder's name before it.
 
     Raises:
-        InputError: a folder does not exist.
+        InputError: A folder does not exist.
     """
     how, found = how or Hints(), Found()
     seen: set[str] = set()
@@ -297,11 +297,11 @@ def scan(folders: Iterable[Path], *, how: Hints | None = None) -> Found:
     where nothing else does, and the artist where only a name would.
 
     Args:
-        folders: as for `find`.
-        how: what is known of them.
+        folders: Folders as for `find`.
+        how: What is known of them.
 
     Raises:
-        InputError: a folder does not exist.
+        InputError: A folder does not exist.
     """
     found = find(folders, how=how)
     rows: list[Row] = []

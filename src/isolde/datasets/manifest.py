@@ -40,16 +40,16 @@ class Row:
     """One file of one song.
 
     Attributes:
-        track: name of the song, unique in the manifest; rows of one track belong together, and
+        track: Name of the song, unique in the manifest; rows of one track belong together, and
             rows of one stem of a track are summed.
-        artist: who must not be on both sides of a split.
-        split: one of `SPLITS`, or empty.
-        stem: one of `STEMS`.
-        path: of the file; `name.mp4#3` is the fourth audio stream of name.mp4.
-        seconds: its length; 0 where nobody has looked.
-        rate: its sample rate in Hz; 0 where nobody has looked.
-        licence: of the audio.
-        origin: empty for a recording; for a separator's estimate, the separator.
+        artist: Who must not be on both sides of a split.
+        split: One of `SPLITS`, or empty.
+        stem: One of `STEMS`.
+        path: Path of the file; `name.mp4#3` is the fourth audio stream of name.mp4.
+        seconds: Its length; 0 where nobody has looked.
+        rate: Its sample rate in Hz; 0 where nobody has looked.
+        licence: Licence of the audio.
+        origin: Empty for a recording; for a separator's estimate, the separator.
     """
 
     track: str
@@ -86,14 +86,14 @@ def split_of(artist: str, *, validation: float = VALIDATION_SHARE) -> str:
     nobody, and a larger share only moves artists from train to validation.
 
     Args:
-        artist: a name; case, composed or decomposed accents and outer blanks do not matter.
-        validation: share of the artists, 0 to 1.
+        artist: A name; case, composed or decomposed accents and outer blanks do not matter.
+        validation: Share of the artists, 0 to 1.
 
     Returns:
         "train" or "validation".
 
     Raises:
-        InputError: the share is not within 0 to 1.
+        InputError: The share is not within 0 to 1.
     """
     if not 0 <= validation <= 1:
         raise InputError(f"a validation share of {validation}: choose one from 0 to 1")
@@ -115,7 +115,7 @@ def manifest_in(data: Sequence[Path]) -> Path | None:
 
 
 def by_track(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """The rows of each song, songs and rows in the order in which they come."""
+    """Return the rows of each song, songs and rows in the order in which they come."""
     songs: dict[str, list[Row]] = {}
     for row in rows:
         songs.setdefault(row.track, []).append(row)
@@ -123,7 +123,7 @@ def by_track(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def merge(old: Iterable[Row], new: Iterable[Row]) -> list[Row]:
-    """The old rows as somebody has edited them, and the new songs after them.
+    """Return the old rows as somebody has edited them, and the new songs after them.
 
     A song is known by its files: a new one of which a file is among the old rows adds nothing.
     A new one whose name is taken by other files gets a number after its name.
@@ -149,14 +149,14 @@ def read_manifest(path: str | Path) -> list[Row]:
     further ones are left alone. CSV may be separated by commas, semicolons or tabs.
 
     Args:
-        path: a .parquet file, or text.
+        path: A .parquet file, or text.
 
     Returns:
-        rows; their paths are absolute if they were so or if the manifest's is, and otherwise
+        Rows; their paths are absolute if they were so or if the manifest's is, and otherwise
         relative to the current folder.
 
     Raises:
-        InputError: no such file, or a row that cannot be understood; the message has its number.
+        InputError: No such file, or a row that cannot be understood; the message has its number.
         MissingExtraError: Parquet without pyarrow.
     """
     path = Path(path)
@@ -178,12 +178,12 @@ def write_manifest(rows: Iterable[Row], path: str | Path) -> None:
     """Write a manifest, whole or not at all.
 
     Args:
-        rows: in the order to keep.
-        path: ends in .csv or .parquet; overwritten, its folder is made.
+        rows: Rows in the order to keep.
+        path: Path of a .csv or .parquet file; overwritten, its folder is made.
 
     Raises:
-        InputError: the name ends otherwise.
-        AudioError: the file cannot be written.
+        InputError: The name ends otherwise.
+        AudioError: The file cannot be written.
         MissingExtraError: Parquet without pyarrow.
     """
     path = Path(path)
@@ -196,7 +196,7 @@ def check_target(path: Path) -> None:
     """Fail early where a manifest cannot be written.
 
     Raises:
-        InputError: the name does not end in .csv or .parquet, or is a folder's.
+        InputError: The name does not end in .csv or .parquet, or is a folder's.
         MissingExtraError: Parquet without pyarrow.
     """
     if path.suffix.lower() not in SUFFIXES or path.is_dir():

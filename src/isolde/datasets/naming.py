@@ -49,7 +49,7 @@ class Tags:
 
 
 def read_tags(folder: Path) -> dict[str, Tags]:
-    """The `tags.csv` of a folder: columns song, artist, and if there split and licence."""
+    """Return the `tags.csv` of a folder: columns song, artist, and if there split and licence."""
     path = folder / "tags.csv"
     if not path.is_file():
         return {}
@@ -79,8 +79,8 @@ def artist_by_name(name: str, *, album: str = "") -> str:
     """The artist in a song's name: `{artist} - {title}`, `{singer}_{song}_{clip}`, or all of it.
 
     Args:
-        name: of the song; a track number before it ("03 - ") says nothing.
-        album: name of the folder, which stands for the artist of a song that has only a number.
+        name: Name of the song; a track number before it ("03 - ") says nothing.
+        album: Name of the folder, which stands for the artist of a song that has only a number.
     """
     parts = name.split(" - ")
     if len(parts) > 1 and re.fullmatch(r"\d{1,2}\.?", parts[0].strip()):
@@ -106,14 +106,14 @@ def kind_by_name(path: str | Path) -> str:
 
 
 def clean_artist(text: str) -> str:
-    """A name without what people write around it: "performed by X", "X - www.x.com"."""
+    """Return a name without what people write around it: "performed by X", "X - www.x.com"."""
     text = re.sub(r"\s*[-(,]\s*(https?://|www\.)\S*$", "", text.strip(), flags=re.IGNORECASE)
     made = r"(composed|performed|written|recorded|played)"
     return re.sub(rf"^{made}(\s*(,|and|&)\s*{made})*\s+by\s+", "", text, flags=re.IGNORECASE)
 
 
 def split_by_folders(parts: tuple[str, ...]) -> str:
-    """What the names of the folders above a song say of its split; empty: nothing."""
+    """Tell what the names of the folders above a song say of its split; empty: nothing."""
     for part in reversed(parts):
         if split := SPLIT_NAMES.get(part.casefold(), ""):
             return split
@@ -121,13 +121,13 @@ def split_by_folders(parts: tuple[str, ...]) -> str:
 
 
 def game_stems(names: list[str]) -> dict[str, str]:
-    """Which stem each audio file beside a `song.ini` is.
+    """Tell which stem each audio file beside a `song.ini` is.
 
     Args:
-        names: of the files, without endings.
+        names: Names of the files, without endings.
 
     Returns:
-        name -> stem, without the files that belong to none. Where the song has no file of vocals,
+        Name -> stem, without the files that belong to none. Where the song has no file of vocals,
         `song` may hold them and is "unsorted". Where drums and bass have files, what is left for
         `song` is "other".
     """
@@ -149,13 +149,13 @@ def game_stems(names: list[str]) -> dict[str, str]:
 
 
 def read_song_ini(path: Path) -> dict[str, str]:
-    """The `key = value` lines of a game's song.ini, keys in small letters, without markup.
+    """Return the `key = value` lines of a game's song.ini, keys in small letters, without markup.
 
     Games take what no strict reader does: no header, repeated keys, percent signs, UTF-8, UTF-16
     or Latin-1.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: It cannot be read.
     """
     data = path.read_bytes()
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):

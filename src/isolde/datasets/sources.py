@@ -17,14 +17,14 @@ class Source:
     """One row's samples as blocks (n_channels, n) at their own rate; a context manager.
 
     Attributes:
-        info: what the file says of itself.
+        info: What the file says of itself.
     """
 
     def __init__(self, row: Row) -> None:
         """Open the file.
 
         Raises:
-            AudioError: the file is missing, empty, not audio, or lacks the stream.
+            AudioError: The file is missing, empty, not audio, or lacks the stream.
         """
         self._reader = AudioReader(row.file, block_samples=BLOCK, stream=row.stream, strict=True)
         self.info: AudioInfo = self._reader.info
@@ -38,12 +38,12 @@ class Source:
         """Decode.
 
         Raises:
-            AudioError: the file cannot be read any further.
+            AudioError: The file cannot be read any further.
         """
         return iter(self._reader)
 
     def notes(self) -> list[str]:
-        """What is odd about the file, a line each, as far as it has been decoded."""
+        """Tell what is odd about the file, a line each, as far as it has been decoded."""
         return self._reader.notes()
 
     def __enter__(self) -> "Source":
@@ -76,10 +76,10 @@ def samples_of(row: Row) -> tuple[Float32, int]:
 
 
 def probe(row: Row) -> tuple[Row, Mapping[str, str]]:
-    """The row with its file's length and rate, claimed, not decoded; and the file's tags.
+    """Return the row with its file's length and rate, claimed, not decoded; and the file's tags.
 
     Raises:
-        AudioError: the file cannot be opened.
+        AudioError: The file cannot be opened.
     """
     with Source(row) as source:
         told = source.info
@@ -87,17 +87,17 @@ def probe(row: Row) -> tuple[Row, Mapping[str, str]]:
 
 
 def stereo_at(row: Row, sample_rate: int) -> tuple[Float32, int]:
-    """All samples of a row at another rate, and its own rate.
+    """Return all samples of a row at another rate, and its own rate.
 
     Args:
-        row: whose file is read.
-        sample_rate: Hz.
+        row: Row whose file is read.
+        sample_rate: Sample rate in Hz.
 
     Returns:
         (2, n) float32: a mono file twice, the first two channels of more; and Hz.
 
     Raises:
-        AudioError: the file cannot be decoded to its end.
+        AudioError: The file cannot be decoded to its end.
     """
     with Source(row) as source:
         rate, n_channels = source.info.sample_rate, min(2, source.info.n_channels)

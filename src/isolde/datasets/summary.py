@@ -22,11 +22,11 @@ class Strip:
     """One song from its beginning to its end, in `COLUMNS` equal parts.
 
     Attributes:
-        track: its name.
-        seconds: its length.
-        level_db: (COLUMNS,) level (RMS) of voice and backing together, dB of full scale.
-        voice: (COLUMNS,) the voice's share of their energy, 0 to 1.
-        voiced: share of the frames in which somebody sings, 0 to 1; None without a vocals file.
+        track: Name of the song.
+        seconds: Length in seconds.
+        level_db: Level (COLUMNS,), RMS, of voice and backing together, dB of full scale.
+        voice: Share (COLUMNS,) of the voice in their energy, 0 to 1.
+        voiced: Share of the frames in which somebody sings, 0 to 1; None without a vocals file.
     """
 
     track: str
@@ -41,14 +41,14 @@ class Totals:
     """Hours and counts of a manifest; a song's length is that of its longest file.
 
     Attributes:
-        n_songs: how many.
-        n_artists: how many.
-        hours: of songs.
-        by_stem: hours of songs that have the stem.
-        by_split: hours; "" is no split.
+        n_songs: Number of songs.
+        n_artists: Number of artists.
+        hours: Hours of songs.
+        by_stem: Hours of songs that have the stem.
+        by_split: Hours; "" is no split.
         by_licence: hours.
-        by_artist: hours, the longest first.
-        by_origin: hours of songs by who made the stems; "" is recordings.
+        by_artist: Hours, the longest first.
+        by_origin: Hours of songs by who made the stems; "" is recordings.
     """
 
     n_songs: int
@@ -65,7 +65,7 @@ def totals_of(rows: Sequence[Row]) -> Totals:
     """Add up a manifest.
 
     Args:
-        rows: with their lengths; a file of unknown length counts as nothing.
+        rows: Rows with their lengths; a file of unknown length counts as nothing.
     """
     stems, splits, licences, artists, origins = (defaultdict[str, float](float) for _ in range(5))
     songs = by_track(rows)
@@ -103,13 +103,13 @@ def strips_of(
     """Strips of some songs, evenly chosen from the manifest.
 
     Args:
-        rows: of the manifest.
-        cache: folder for decoded audio.
-        songs: at most so many.
-        report: called with each track as it is done.
+        rows: Rows of the manifest.
+        cache: Folder for decoded audio.
+        songs: Greatest number of songs.
+        report: Function called with each track as it is done.
 
     Returns:
-        strips in the manifest's order, and a line for each song that has none.
+        Strips in the manifest's order, and a line for each song that has none.
     """
     files = by_track(rows)
     tracks = list(files)
@@ -125,7 +125,7 @@ def strips_of(
 
 
 def strip_of(entry: Entry) -> Strip:
-    """The strip of a song; its `activity` says where somebody sings."""
+    """Return the strip of a song; its `activity` says where somebody sings."""
     voice, backing = _energy(entry.vocals), _energy(entry.accompaniment)
     total = voice + backing
     whole = entry.vocals if entry.vocals is not None else entry.accompaniment

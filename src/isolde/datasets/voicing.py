@@ -36,11 +36,12 @@ class Labelling:
     """What counts as voice. Levels in dB, times in seconds.
 
     Attributes:
-        within_db: under the voice's loud parts.
-        beside_db: under the mixture at that moment.
-        song_db: of the voice's loud parts under the mixture's, beyond which there is no voice.
-        fill: shorter holes are voice.
-        drop: shorter blips are not.
+        within_db: Distance below the voice's loud parts.
+        beside_db: Distance below the mixture at that moment.
+        song_db: Distance of the voice's loud parts below the mixture's, beyond which there is
+            no voice.
+        fill: Shorter holes are voice.
+        drop: Shorter blips are not.
     """
 
     within_db: float = 25.0
@@ -60,12 +61,12 @@ def level_db(audio: Float32) -> Float32:
 def voice_frames(
     vocals: Float32, accompaniment: Float32 | None = None, *, rule: Labelling | None = None
 ) -> Bools:
-    """Where the voice sounds.
+    """Tell where the voice sounds.
 
     Args:
-        vocals: the clean stem (n_channels, n) at 22,050 Hz.
-        accompaniment: the rest of the mixture, of the same shape; None for a solo voice.
-        rule: what counts as voice.
+        vocals: The clean stem (n_channels, n) at 22,050 Hz.
+        accompaniment: The rest of the mixture, of the same shape; None for a solo voice.
+        rule: What counts as voice.
 
     Returns:
         (n_frames,) of `GRID_22`.
@@ -87,7 +88,7 @@ def voice_frames(
 
 
 def labelled(entries: Iterable[Entry]) -> list[Entry]:
-    """The same songs with `activity` by `voice_frames`."""
+    """Return the same songs with `activity` by `voice_frames`."""
 
     def sound(part: NDArray[np.int16]) -> Float32:
         return part.astype(np.float32) / np.float32(FULL_SCALE)

@@ -27,9 +27,9 @@ class Lag:
     """Where a stem lies.
 
     Attributes:
-        seconds: by which the mixture has it later than the stem's file.
-        inverted: whether it has the other polarity there.
-        height: of the peak, in standard deviations.
+        seconds: Seconds by which the mixture has it later than the stem's file.
+        inverted: Whether it has the other polarity there.
+        height: Height of the peak, in standard deviations.
     """
 
     seconds: float
@@ -41,12 +41,12 @@ def lag_of(stem: Float32, mixture: Float32, sample_rate: int) -> Lag | None:
     """Find a stem in its mixture.
 
     Args:
-        stem: (n_channels, n).
-        mixture: of the same shape.
-        sample_rate: Hz.
+        stem: Stem (n_channels, n).
+        mixture: Mixture of the same shape.
+        sample_rate: Sample rate in Hz.
 
     Returns:
-        where it lies; None if it cannot be told.
+        Where it lies; None if it cannot be told.
     """
     n = min(stem.shape[1], round(MAX_SECONDS * sample_rate))
     if n < sample_rate // 10:
@@ -81,8 +81,8 @@ def residual_db(mixture: Float32, stems: Float32) -> float:
     """10 log10 of the mixture's energy over that of what the stems leave, at most 120 dB.
 
     Args:
-        mixture: (n_channels, n).
-        stems: their sum, of the same shape.
+        mixture: Mixture (n_channels, n).
+        stems: Their sum, of the same shape.
     """
     energy = float(np.sum(np.square(mixture, dtype=np.float64)))
     left = float(np.sum(np.square(mixture.astype(np.float64) - stems)))

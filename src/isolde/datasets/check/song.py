@@ -32,13 +32,13 @@ class Limits:
     """When a thing is a fault.
 
     Attributes:
-        min_seconds: a shorter file.
-        min_rate: a lower rate, Hz.
-        clipped_share: more samples than this in runs of three or more at full scale.
-        silent_db: a peak below this, dB of full scale.
-        sum_db: a mixture that is not at least so far above what its stems leave of it.
-        lag_seconds: a stem that is further than this from where the mixture has it.
-        broken_off_db: an end above this, dB of full scale, where other stems go on.
+        min_seconds: Length below which a file is short, in seconds.
+        min_rate: Sample rate below which it is low, in Hz.
+        clipped_share: Share of samples in runs of three or more at full scale.
+        silent_db: Peak below which a file is silent, in dB of full scale.
+        sum_db: A mixture that is not at least so far above what its stems leave of it.
+        lag_seconds: Greatest distance in time of a stem from where the mixture has it.
+        broken_off_db: An end above this, dB of full scale, where other stems go on.
     """
 
     min_seconds: float = 1.0
@@ -55,12 +55,12 @@ class Finding:
     """One thing that was found.
 
     Attributes:
-        track: of the song.
-        file: which one; None for what concerns the song.
-        kind: one word: unreadable, nan, clipped, silent, short, rate, length, twice, misaligned,
+        track: Track of the song.
+        file: Which one; None for what concerns the song.
+        kind: One word: unreadable, nan, clipped, silent, short, rate, length, twice, misaligned,
             inverted, sum, manifest, artist, recording, voice, licence, note.
-        text: what was found, with its value.
-        is_fault: whether it spoils training.
+        text: What was found, with its value.
+        is_fault: Whether it spoils training.
     """
 
     track: str
@@ -70,7 +70,7 @@ class Finding:
     is_fault: bool = True
 
     def __str__(self) -> str:
-        """One line."""
+        """Return one line."""
         where = f"{self.file}" if self.file is not None else f"'{self.track}'"
         return f"{where}: {self.kind}: {self.text}"
 
@@ -80,10 +80,10 @@ class Checked:
     """What is known of one song after decoding it.
 
     Attributes:
-        track: its name.
-        findings: faults and notes.
-        prints: file -> SHA-1 of its sound at 22,050 Hz, silent ones left out.
-        seconds: its length.
+        track: Name of the song.
+        findings: Faults and notes.
+        prints: File -> SHA-1 of its sound at 22,050 Hz, silent ones left out.
+        seconds: Length in seconds.
     """
 
     track: str
@@ -96,8 +96,8 @@ def check_song(rows: Sequence[Row], *, limits: Limits | None = None) -> Checked:
     """Decode and judge the files of one song.
 
     Args:
-        rows: of the song.
-        limits: when a thing is a fault.
+        rows: Rows of the song.
+        limits: When a thing is a fault.
     """
     limits = limits or Limits()
     checked = Checked(rows[0].track)

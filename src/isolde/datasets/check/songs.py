@@ -46,16 +46,16 @@ def check(
     """Decode and judge every file of a manifest.
 
     Args:
-        rows: of the manifest.
-        limits: when a thing is a fault.
-        workers: processes; 0: one per core; 1: this one.
-        report: called with each song as it is done, in any order.
+        rows: Rows of the manifest.
+        limits: When a thing is a fault.
+        workers: Processes; 0: one per core; 1: this one.
+        report: Function called with each song as it is done, in any order.
 
     Returns:
-        findings in the order of the songs, those of the set at the end.
+        Findings in the order of the songs, those of the set at the end.
 
     Raises:
-        InputError: a negative number of workers.
+        InputError: A negative number of workers.
     """
     songs = by_track(rows)
     whole = Report(n_songs=len(songs), n_files=sum(len(files) for files in songs.values()))

@@ -35,11 +35,11 @@ class Confidence:
     """One value per second; the last second may be shorter.
 
     Attributes:
-        mixture_db: level (RMS) of the song, dB of full scale.
+        mixture_db: Level (RMS) of the song, dB of full scale.
         residual_db: 10 log10 of the mixture's energy over that of what the stems leave, at most
             `CAP_DB`.
-        vocals_db: level of the vocals beside the mixture, dB, at least -80.
-        correlation: of vocals with the rest, -1 to 1.
+        vocals_db: Level of the vocals beside the mixture, dB, at least -80.
+        correlation: Correlation of vocals with the rest, -1 to 1.
         confidence: min(1, residual_db / GOOD_DB), at least 0, times 1 - |correlation|; 1 where the
             mixture is silent.
     """
@@ -65,9 +65,9 @@ def confidence_of(mixture: Float32, stems: Mapping[str, Float32], sample_rate: i
     """Judge a teacher's stems by the song they came from.
 
     Args:
-        mixture: (n_channels, n) in [-1, 1].
-        stems: name -> array of the same shape; "vocals" and what else sums to the mixture.
-        sample_rate: Hz.
+        mixture: Mixture (n_channels, n) in [-1, 1].
+        stems: Name -> array of the same shape; "vocals" and what else sums to the mixture.
+        sample_rate: Sample rate in Hz.
     """
     vocals = stems["vocals"]
     rest = np.sum([a for name, a in stems.items() if name != "vocals"], axis=0)
@@ -90,10 +90,10 @@ def confidence_of(mixture: Float32, stems: Mapping[str, Float32], sample_rate: i
 
 
 def read_confidence(path: Path) -> list[dict[str, float]]:
-    """The lines of a `confidence.csv`, one per second.
+    """Return the lines of a `confidence.csv`, one per second.
 
     Raises:
-        InputError: it is none.
+        InputError: It is none.
     """
     try:
         with path.open(newline="", encoding="utf-8") as lines:

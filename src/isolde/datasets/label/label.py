@@ -39,17 +39,17 @@ MAX_LAG = 0.0005
 
 
 def songs_to_label(folder: Path, *, how: Hints | None = None) -> tuple[list[list[Row]], list[str]]:
-    """The songs of a folder that have no vocals yet.
+    """Return the songs of a folder that have no vocals yet.
 
     Args:
-        folder: in any layout; loose files are whole songs.
-        how: what is known of them.
+        folder: Folder in any layout; loose files are whole songs.
+        how: What is known of them.
 
     Returns:
-        rows of each song, and a line for each thing that was left out.
+        Rows of each song, and a line for each thing that was left out.
 
     Raises:
-        InputError: the folder does not exist, or holds no such song.
+        InputError: The folder does not exist, or holds no such song.
     """
     found = scan([folder], how=replace(how or Hints(), loose=MIXTURE))
     problems = [p for p in found.problems if ": unsorted: " not in p]
@@ -76,18 +76,18 @@ def label_songs(
     """Label songs, one after the other; what is done already is not done again.
 
     Args:
-        songs: rows of each, from `songs_to_label`.
-        output: folder, where each song gets its own.
-        teacher: the separator.
-        container: of the stems' files: wav, flac, ogg, opus or mp3.
-        report: called with each song as it is done.
+        songs: Rows of each, from `songs_to_label`.
+        output: Folder, where each song gets its own.
+        teacher: The separator.
+        container: Container of the stems' files: wav, flac, ogg, opus or mp3.
+        report: Function called with each song as it is done.
 
     Returns:
-        one result per song; one that failed costs no other.
+        One result per song; one that failed costs no other.
 
     Raises:
-        InputError: the container is unknown.
-        AudioError: the output folder cannot be made.
+        InputError: The container is unknown.
+        AudioError: The output folder cannot be made.
     """
     ending = container_named(container).name
     try:

@@ -26,12 +26,12 @@ class LabelResult:
     """What became of one song.
 
     Attributes:
-        track: its name.
-        rows: for the manifest; empty if it failed.
-        error: one line, or empty.
-        seconds: its length.
-        elapsed: wall time of the teacher, in seconds.
-        confidence: of the labels, or None.
+        track: Name of the song.
+        rows: Rows for the manifest; empty if it failed.
+        error: One line, or empty.
+        seconds: Length in seconds.
+        elapsed: Wall time of the teacher, in seconds.
+        confidence: Confidence of the labels, or None.
     """
 
     track: str
@@ -42,7 +42,7 @@ class LabelResult:
     confidence: Confidence | None = None
 
     def summary(self) -> str:
-        """One line for a terminal or a log."""
+        """Return one line for a terminal or a log."""
         if self.error:
             return f"{self.track}: {self.error}"
         if self.confidence is None:
@@ -59,18 +59,18 @@ class Journal:
     """A manifest that gets the rows of each result as it is done, edited rows staying as they are.
 
     Attributes:
-        path: of the manifest.
+        path: Path of the manifest.
     """
 
     def __init__(self, path: Path, *, split: str = "") -> None:
         """Open the manifest, or begin one.
 
         Args:
-            path: ends in .csv or .parquet.
-            split: of the new rows; empty: by artist.
+            path: Path of a .csv or .parquet file.
+            split: Split of the new rows; empty: by artist.
 
         Raises:
-            InputError: it cannot be one, or its content cannot be understood.
+            InputError: It cannot be one, or its content cannot be understood.
         """
         check_target(path)
         if split and split not in SPLITS:
@@ -85,7 +85,7 @@ class Journal:
         that the result made.
 
         Raises:
-            AudioError: it cannot be written.
+            AudioError: It cannot be written.
         """
         if not result.rows:
             return
