@@ -41,17 +41,17 @@ class Alignment:
     """How a partner lies in a mix.
 
     Attributes:
-        accepted: whether the pair can be trusted at all.
-        reason: one line: what was found, or why it is rejected.
-        drift: dimensionless; t_mix = offset + (1 + drift) * t_partner.
-        drift_error: standard error of the drift.
-        pieces: spans of the mix with their offsets; they tile the mix. Empty if rejected early.
-        rms: seconds, spread of the delays around the lines.
-        share: fraction of the windows with a sounding partner that lie on the lines.
-        hits: the coarse hits, for the picture.
-        times: (n,) seconds of the mix, centres of the fine windows.
-        delays: (n,) seconds, what is left of the delay there.
-        on_line: (n,) whether the window lies on the line.
+        accepted: Whether the pair can be trusted at all.
+        reason: One line: what was found, or why it is rejected.
+        drift: Dimensionless; t_mix = offset + (1 + drift) * t_partner.
+        drift_error: Standard error of the drift.
+        pieces: Spans of the mix with their offsets; they tile the mix. Empty if rejected early.
+        rms: Spread in seconds of the delays around the lines.
+        share: Fraction of the windows with a sounding partner that lie on the lines.
+        hits: The coarse hits, for the picture.
+        times: Times (n,) seconds of the mix, centres of the fine windows.
+        delays: Delays (n,) seconds, what is left of the delay there.
+        on_line: Whether each window (n,) lies on the line.
     """
 
     accepted: bool
@@ -72,8 +72,8 @@ class Prepared:
     """A signal made ready for the coarse search, so that folders need not do it once per pair.
 
     Attributes:
-        mono: (n,) at COARSE_RATE.
-        white: (n,) the same, whitened.
+        mono: Mono (n,) at COARSE_RATE.
+        white: Signal (n,) whitened.
     """
 
     mono: Float32
@@ -84,14 +84,14 @@ def prepare(audio: Float32, sample_rate: float) -> Prepared:
     """Mix down to COARSE_RATE and whiten.
 
     Args:
-        audio: (n_channels, n_samples).
-        sample_rate: Hz.
+        audio: Audio (n_channels, n_samples).
+        sample_rate: Sample rate in Hz.
 
     Returns:
-        the signal for `align` and `match`.
+        The signal for `align` and `match`.
 
     Raises:
-        MissingExtraError: scipy is not installed.
+        MissingExtraError: Scipy is not installed.
     """
     try:
         import scipy  # noqa: F401
@@ -111,16 +111,16 @@ def align(
     """Find offset, drift and edits of a partner in a mix.
 
     Args:
-        mix: (n_channels, n_samples).
-        partner: (n_channels, n_samples), a cappella or instrumental, any channels and rate.
-        mix_rate: Hz.
-        partner_rate: Hz.
+        mix: Mix (n_channels, n_samples).
+        partner: Partner (n_channels, n_samples), a cappella or instrumental, any channels and rate.
+        mix_rate: Mix rate in Hz.
+        partner_rate: Partner rate in Hz.
 
     Returns:
-        the alignment; `accepted` is False with a reason when the two do not belong together.
+        The alignment; `accepted` is False with a reason when the two do not belong together.
 
     Raises:
-        InputError: arrays of another shape, NaN, or impossible rates.
+        InputError: Arrays of another shape, NaN, or impossible rates.
     """
     check_audio(mix, mix_rate, "mix")
     check_audio(partner, partner_rate, "partner")

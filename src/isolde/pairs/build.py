@@ -30,10 +30,10 @@ class PairArrays:
     """A pair in one frame, the mix's.
 
     Attributes:
-        mixture: (n_channels, n_samples), the mix as it was.
-        vocals: the same shape; mixture = vocals + accompaniment.
-        accompaniment: the same shape.
-        partner: the partner as it sounds in the mix (one of the two).
+        mixture: Mixture (n_channels, n_samples), the mix as it was.
+        vocals: The same shape; mixture = vocals + accompaniment.
+        accompaniment: The same shape.
+        partner: The partner as it sounds in the mix (one of the two).
     """
 
     mixture: Float32
@@ -54,18 +54,18 @@ def pair_arrays(
     """Align, normalise and score one pair.
 
     Args:
-        mix: (n_channels, n_samples).
-        partner: (n_channels, n_samples), a cappella or instrumental, any channels and rate.
-        mix_rate: Hz.
-        partner_rate: Hz.
+        mix: Mix (n_channels, n_samples).
+        partner: Partner (n_channels, n_samples), a cappella or instrumental, any channels and rate.
+        mix_rate: Mix rate in Hz.
+        partner_rate: Partner rate in Hz.
         kind: "vocal", "instrumental" or "auto" (an instrumental takes the bass out of the mix).
-        track: name for the report.
+        track: Name for the report.
 
     Returns:
         (report, arrays); no arrays if the pair is rejected.
 
     Raises:
-        InputError: arrays of another shape, NaN, impossible rates, an unknown kind.
+        InputError: Arrays of another shape, NaN, impossible rates, an unknown kind.
     """
     if kind not in ("auto", "vocal", "instrumental"):
         raise InputError(f"kind is '{kind}': use auto, vocal or instrumental")

@@ -27,11 +27,11 @@ class Fit:
     """Straight lines of one slope through residual delays.
 
     Attributes:
-        slope: seconds per second, shared.
-        intercepts: seconds at time 0, one per group.
-        slope_error: standard error of the slope.
-        rms: seconds, spread of the inliers around their lines.
-        inliers: which points the lines explain.
+        slope: Slope in seconds per second, shared.
+        intercepts: Intercepts in seconds at time 0, one per group.
+        slope_error: Standard error of the slope.
+        rms: Spread in seconds of the inliers around their lines.
+        inliers: Which points the lines explain.
     """
 
     slope: float
@@ -56,14 +56,14 @@ def fit_lines(
     with a tolerance that follows their spread (three sigma by the median), until it settles.
 
     Args:
-        times: (n,) seconds.
-        delays: (n,) seconds.
-        weights: (n,) positive.
-        groups: (n,) group of each point, 0 ... n_groups - 1.
-        tolerance: seconds; points further off than this are outliers for sure.
+        times: Times (n,) seconds.
+        delays: Delays (n,) seconds.
+        weights: Weights (n,) positive.
+        groups: Groups (n,) group of each point, 0 ... n_groups - 1.
+        tolerance: Tolerance in seconds; points further off than this are outliers for sure.
 
     Returns:
-        the fit; a group without points has the intercept 0.
+        The fit; a group without points has the intercept 0.
     """
     group = np.asarray(groups, int)
     n_groups = int(group.max()) + 1 if len(group) else 0
@@ -150,10 +150,10 @@ def warp(audio: Float32, sample_rate: float, rate: float, drift: float) -> Float
     mix's clock, since t_mix = (1 + drift) * t_partner. One soxr resampling does both.
 
     Args:
-        audio: (n_channels, n_samples).
-        sample_rate: Hz, nominal, of `audio`.
-        rate: Hz, wanted.
-        drift: dimensionless (1e-6 = 1 ppm).
+        audio: Audio (n_channels, n_samples).
+        sample_rate: Sample rate in Hz, nominal, of `audio`.
+        rate: Sample rate in Hz, wanted.
+        drift: Dimensionless (1e-6 = 1 ppm).
 
     Returns:
         (n_channels, about n_samples * (1 + drift) * rate / sample_rate) float32.
@@ -171,9 +171,9 @@ def place(audio: Float32, start: float, n_samples: int) -> Float32:
     """Move audio by a fractional number of samples into a frame of a given length.
 
     Args:
-        audio: (n_channels, n).
-        start: samples, where audio's sample 0 falls in the frame; any real number.
-        n_samples: length of the frame.
+        audio: Audio (n_channels, n).
+        start: Start in samples, where audio's sample 0 falls in the frame; any real number.
+        n_samples: Length of the frame.
 
     Returns:
         (n_channels, n_samples) float32; zeros where `audio` has nothing to say.

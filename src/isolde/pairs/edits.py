@@ -29,10 +29,10 @@ class Piece:
     """A span of the mix that uses the partner at one offset.
 
     Attributes:
-        start: seconds of the mix.
-        end: seconds of the mix.
-        offset: seconds; t_mix = offset + (1 + drift) * t_partner.
-        seen: fraction of the windows with a sounding partner in which it was heard.
+        start: Seconds of the mix.
+        end: Seconds of the mix.
+        offset: Offset in seconds; t_mix = offset + (1 + drift) * t_partner.
+        seen: Fraction of the windows with a sounding partner in which it was heard.
     """
 
     start: float
@@ -45,10 +45,10 @@ def shifted(partner: Float32, lag: float, rate: float, n_samples: int) -> Float3
     """Move by whole samples.
 
     Args:
-        partner: (n,).
-        lag: seconds, where its sample 0 goes.
-        rate: Hz.
-        n_samples: length of the result.
+        partner: Partner (n,).
+        lag: Lag in seconds, where its sample 0 goes.
+        rate: Sample rate in Hz.
+        n_samples: Length of the result.
 
     Returns:
         (n_samples,) float32.
@@ -69,10 +69,10 @@ def line_scores(
     z = max over a few ms of |sum x v| / sqrt(sum x^2 v^2): 2 for strangers, 20 and more for kin.
 
     Args:
-        mix: (n_samples,) whitened.
-        partner: (n,) whitened, drift undone.
-        rate: Hz.
-        lag: seconds.
+        mix: Mix (n_samples,) whitened.
+        partner: Partner (n,) whitened, drift undone.
+        rate: Sample rate in Hz.
+        lag: Lag in seconds.
 
     Returns:
         (z per window, 0 where the partner is silent; power of the partner per window; best lag in
@@ -116,14 +116,14 @@ def trace(
     """Lay the partner along the mix, piece by piece.
 
     Args:
-        mix: (n_samples,) whitened.
-        partner: (n,) whitened, drift undone.
-        rate: Hz.
-        lags: seconds; the lines known so far, the best one first.
-        rounds: how often to search for what is not explained.
+        mix: Mix (n_samples,) whitened.
+        partner: Partner (n,) whitened, drift undone.
+        rate: Sample rate in Hz.
+        lags: Lags in seconds; the lines known so far, the best one first.
+        rounds: How often to search for what is not explained.
 
     Returns:
-        pieces that tile the whole mix; none if no line is heard anywhere.
+        Pieces that tile the whole mix; none if no line is heard anywhere.
     """
     lines: list[tuple[float, Float64, Float64]] = []
 
@@ -167,11 +167,11 @@ def tile(
     """Stretch the kept spans forward over the gaps, and the first one back to the start.
 
     Args:
-        kept: some of `spans`, (start, end) in seconds, in order.
-        spans: what tiled the mix.
+        kept: Some of `spans`, (start, end) in seconds, in order.
+        spans: What tiled the mix.
 
     Returns:
-        as many as `kept`; they tile the mix.
+        As many as `kept`; they tile the mix.
     """
     starts = [spans[0][0], *[a for a, _ in kept[1:]]]
     ends = [*starts[1:], spans[-1][1]]

@@ -16,9 +16,9 @@ def convolve(audio: Float32, taps: Float64, *, block: int = BLOCK) -> Float32:
     """Convolve every channel with its own filter.
 
     Args:
-        audio: (n_channels, n_samples).
-        taps: (n_channels or 1, n_taps); computed in float64.
-        block: samples at a time.
+        audio: Audio (n_channels, n_samples).
+        taps: Taps (n_channels or 1, n_taps); computed in float64.
+        block: Samples at a time.
 
     Returns:
         (n_channels, n_samples + n_taps - 1) float32, the full convolution.

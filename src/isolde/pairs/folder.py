@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from isolde.core import parallel as many
+from isolde.core import parallel
 from isolde.core.errors import InputError
 from isolde.pairs.match import Match, audio_files, match_files, two_sides
 from isolde.pairs.report import PairReport, write_csv
@@ -23,9 +23,9 @@ class FolderReport:
     """What became of a folder.
 
     Attributes:
-        pairs: one report per matched pair, accepted or not.
-        unmatched: files that belong to none of the others.
-        errors: file or track -> what went wrong with it.
+        pairs: One report per matched pair, accepted or not.
+        unmatched: Files that belong to none of the others.
+        errors: File or track -> what went wrong with it.
     """
 
     pairs: tuple[PairReport, ...]
@@ -53,22 +53,22 @@ def build_folder(
     """Find the pairs in a folder and build every one.
 
     Args:
-        folder: with two subfolders (mixes and partners), or all files in one; with `partners`, the
-            mixes.
-        output: gets a folder per accepted song, pairs.csv, and a journal for resuming.
-        partners: a folder of a cappellas or instrumentals, or None.
-        kind: see `build_pair`.
-        keep: see `build_pair`.
-        workers: see `many.run`.
-        scheduler: see `many.run`.
-        draw: draws each page; must be picklable (a function of a module).
-        report: called with a line of text for every file or pair as it is done.
+        folder: Folder with two subfolders (mixes and partners), or all files in one; with
+            `partners`, the mixes.
+        output: Folder that gets a folder per accepted song, pairs.csv, and a journal for resuming.
+        partners: A folder of a cappellas or instrumentals, or None.
+        kind: See `build_pair`.
+        keep: See `build_pair`.
+        workers: See `parallel.run`.
+        scheduler: See `parallel.run`.
+        draw: Function that draws each page; must be picklable (a function of a module).
+        report: Function called with a line of text for every file or pair as it is done.
 
     Returns:
-        the folder's report; pairs are sorted by track.
+        The folder's report; pairs are sorted by track.
 
     Raises:
-        InputError: no folder, no audio, or unknown settings.
+        InputError: No folder, no audio, or unknown settings.
     """
     one, other = (audio_files(folder), audio_files(partners)) if partners else two_sides(folder)
     if len(set(one) | set(other)) < 2 or not one or not other:
@@ -82,17 +82,17 @@ def build_folder(
     )  # fmt: skip
     tasks = {name: (m.mix, m.partner, name) for name, m in _tracks(matches).items()}
     job = partial(_build, output=str(output), kind=kind, keep=keep, draw=draw)
-    outcomes = many.run(
+    outcomes = parallel.run(
         job, tasks, journal=journal, workers=workers, scheduler=scheduler,
         stamps={
-            k: many.stamp(m, p, settings=("build 1", kind, keep, draw is not None, str(output)))
+            k: parallel.stamp(m, p, settings=("build 1", kind, keep, draw is not None, str(output)))
             for k, (m, p, _) in tasks.items()
         },
         report=lambda o: say(o.error or PairReport.from_dict(o.value).summary()),
     )  # fmt: skip
     lost = {o.key: tasks[o.key] for o in outcomes if o.resumed and not _is_there(o.value)}
     if lost:  # finished once, but someone took the songs away
-        again = many.run(job, lost, workers=workers, scheduler=scheduler)
+        again = parallel.run(job, lost, workers=workers, scheduler=scheduler)
         fresh = {o.key: o for o in again}
         outcomes = [fresh.get(o.key, o) for o in outcomes]
     errors |= {o.key: o.error for o in outcomes if o.error}
@@ -127,7 +127,7 @@ def _tracks(matches: Sequence[Match]) -> dict[str, Match]:
     return dict(sorted(names.items()))
 
 
-def _match_line(outcome: many.Outcome) -> str:
+def _match_line(outcome: parallel.Outcome) -> str:
     """What the search said of one file."""
     if outcome.error:
         return f"{outcome.key}: {outcome.error}"

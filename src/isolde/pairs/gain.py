@@ -41,10 +41,11 @@ class Colour:
     """A partner's level and colour in the mix.
 
     Attributes:
-        nodes: (n_bands,) Hz.
-        gains: (n_channels, n_bands) complex; |g| = 1: as loud in the mix as in the partner's file.
-        level_db: the gain over all, in dB, weighted by the partner's own spectrum.
-        inverted: whether the polarity is flipped.
+        nodes: Nodes (n_bands,) Hz.
+        gains: Gains (n_channels, n_bands) complex; |g| = 1: as loud in the mix as in the partner's
+            file.
+        level_db: The gain over all, in dB, weighted by the partner's own spectrum.
+        inverted: Whether the polarity is flipped.
     """
 
     nodes: Float64
@@ -60,7 +61,7 @@ def third_octaves(sample_rate: float) -> Float64:
 
 
 def triangles(frequency: NDArray[np.floating[Any]], nodes: Float64) -> Float64:
-    """The basis phi: (n_frequencies, n_bands), rows sum to 1, constant beyond the ends."""
+    """Return the basis phi: (n_frequencies, n_bands), rows sum to 1, constant beyond the ends."""
     at = np.interp(np.log(np.maximum(frequency, 1e-3)), np.log(nodes), np.arange(len(nodes)))
     away = np.abs(at[:, None] - np.arange(len(nodes)))
     return np.asarray(np.maximum(0.0, 1.0 - away), np.float64)
@@ -70,7 +71,7 @@ def match_channels(partner: Float32, n_channels: int) -> Float32:
     """Give the partner as many channels as the mix: as they are, or their mean in each.
 
     Args:
-        partner: (any number of channels, n_samples).
+        partner: Partner (any number of channels, n_samples).
         n_channels: wanted.
 
     Returns:
@@ -87,13 +88,13 @@ def estimate(
     """Find the partner's level and colour in the mix.
 
     Args:
-        mix: (n_channels, n_samples).
-        partner: (n_channels, n_samples), in its place, drift undone.
-        sample_rate: Hz.
-        use: (n_seconds,) which seconds to look at; None: all.
+        mix: Mix (n_channels, n_samples).
+        partner: Partner (n_channels, n_samples), in its place, drift undone.
+        sample_rate: Sample rate in Hz.
+        use: Whether to use each second (n_seconds,); None: all.
 
     Returns:
-        the colour.
+        The colour.
     """
     n = 2 ** round(np.log2(FRAME * sample_rate))
     hop = n // 2
@@ -181,9 +182,9 @@ def apply(partner: Float32, colour: Colour, sample_rate: float) -> Float32:
     One FIR filter per channel, centred, so nothing moves.
 
     Args:
-        partner: (n_channels, n_samples).
-        colour: from `estimate`, with as many channels.
-        sample_rate: Hz.
+        partner: Partner (n_channels, n_samples).
+        colour: Colour from `estimate`, with as many channels.
+        sample_rate: Sample rate in Hz.
 
     Returns:
         (n_channels, n_samples) float32.

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from isolde.audio.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES
-from isolde.core import parallel as many
+from isolde.core import parallel
 from isolde.core.errors import InputError
 from isolde.pairs.align import Prepared, prepare
 from isolde.pairs.drift import warp
@@ -30,10 +30,10 @@ class Match:
     """Two files that hold the same recording.
 
     Attributes:
-        mix: path of the one that holds more.
-        partner: path of the one that is contained in it.
-        z: sum of the peaks on the line.
-        windows: how many windows agree.
+        mix: Path of the one that holds more.
+        partner: Path of the one that is contained in it.
+        z: Sum of the peaks on the line.
+        windows: How many windows agree.
     """
 
     mix: str
@@ -56,8 +56,8 @@ def two_sides(folder: str | Path) -> tuple[list[Path], list[Path]]:
     """Split a folder: its two subfolders against each other, or all files against all.
 
     Args:
-        folder: with two subfolders that hold audio (mixes and partners, in any order), or else
-            any files.
+        folder: Folder with two subfolders that hold audio (mixes and partners, in any order), or
+            else any files.
 
     Returns:
         (one side, other side); the same list twice when there are not just two subfolders.
@@ -71,29 +71,29 @@ def two_sides(folder: str | Path) -> tuple[list[Path], list[Path]]:
 
 
 def line_of(mix: Haystack, partner: Prepared, *, bank: Sequence[float] = BANK) -> Line | None:
-    """The line on which a few windows of the partner lie in the mix, if there is one.
+    """Return the line on which a few windows of the partner lie in the mix, if there is one.
 
     Args:
-        mix: the whitened mix at COARSE_RATE.
-        partner: from `prepare`.
-        bank: drifts to try.
+        mix: The whitened mix at COARSE_RATE.
+        partner: Partner from `prepare`.
+        bank: Drifts to try.
 
     Returns:
-        the line if at least two windows agree on it, else None.
+        The line if at least two windows agree on it, else None.
     """
     line = consensus(coarse(mix, partner.mono, partner.white, count=WINDOWS, bank=bank))
     return line if line is not None and line.windows >= 2 else None
 
 
 def holds_more(a: Prepared, b: Prepared, line: Line) -> bool:
-    """Whether `a` is the mix and `b` the part, and not the other way round.
+    """Tell whether `a` is the mix and `b` the part, and not the other way round.
 
     Wherever the part is loud, the mix is loud; but not the reverse. With both on one clock and at
     one level per band, count the energy of each where the other has nothing (12 dB less).
 
     Args:
-        a: one signal.
-        b: the other one.
+        a: One signal.
+        b: The other one.
         line: t_a = offset + (1 + drift) * t_b.
 
     Returns:
@@ -140,15 +140,15 @@ def find_mix(partner: str, *, candidates: Sequence[str]) -> dict[str, object] | 
 
     Args:
         partner: path.
-        candidates: paths; the partner's own path is skipped.
+        candidates: Paths; the partner's own path is skipped.
 
     Returns:
         {"mix", "partner", "z", "windows"}, with the roles by content; None if there is none.
 
     Raises:
-        AudioError: a file cannot be read.
+        AudioError: A file cannot be read.
     """
-    mark = many.stamp
+    mark = parallel.stamp
     mine = _prepared(partner, mark(partner))
     name = Path(partner).stem.lower()
 
@@ -181,7 +181,7 @@ def match_files(
     workers: int = 1,
     scheduler: str | None = None,
     journal: str | Path | None = None,
-    report: Callable[[many.Outcome], None] | None = None,
+    report: Callable[[parallel.Outcome], None] | None = None,
 ) -> tuple[list[Match], list[Path], dict[str, str]]:
     """Find all pairs between two lists of files (or within one, given twice).
 
@@ -190,21 +190,21 @@ def match_files(
     Args:
         one: paths.
         other: paths.
-        workers: see `many.run`.
-        scheduler: see `many.run`.
-        journal: see `many.run`.
-        report: see `many.run`.
+        workers: See `parallel.run`.
+        scheduler: See `parallel.run`.
+        journal: See `parallel.run`.
+        report: See `parallel.run`.
 
     Returns:
         (matches, files of no match, file -> error for those that could not be read).
     """
     candidates = [str(p) for p in one]
     items = {str(p): str(p) for p in other}
-    outcomes = many.run(
+    outcomes = parallel.run(
         partial(find_mix, candidates=candidates),
         items,
         journal=journal,
-        stamps={k: many.stamp(k, *candidates, settings="match 1") for k in items},
+        stamps={k: parallel.stamp(k, *candidates, settings="match 1") for k in items},
         workers=workers,
         scheduler=scheduler,
         report=report,

@@ -31,10 +31,10 @@ class Hit:
     """A window of the partner, found in the mix.
 
     Attributes:
-        partner: seconds, centre of the window in the partner.
-        mix: seconds, centre of the window in the mix.
-        drift: at which it was tried (dimensionless, a step of the bank).
-        z: height of the peak in standard deviations of the correlation.
+        partner: Partner in seconds, centre of the window in the partner.
+        mix: Mix in seconds, centre of the window in the mix.
+        drift: Drift at which it was tried (dimensionless, a step of the bank).
+        z: Height of the peak in standard deviations of the correlation.
     """
 
     partner: float
@@ -48,10 +48,10 @@ class Line:
     """t_mix = offset + (1 + drift) * t_partner, and how many windows say so.
 
     Attributes:
-        offset: seconds.
+        offset: Offset in seconds.
         drift: dimensionless.
-        windows: number of different windows that agree.
-        z: sum of their peaks.
+        windows: Number of different windows that agree.
+        z: Sum of their peaks.
     """
 
     offset: float
@@ -67,9 +67,9 @@ class Haystack:
         """Transform the signal.
 
         Args:
-            signal: (n_samples,) whitened.
-            rate: Hz.
-            longest: seconds of the longest window that will be looked for.
+            signal: Signal (n_samples,) whitened.
+            rate: Sample rate in Hz.
+            longest: Seconds of the longest window that will be looked for.
         """
         from scipy import fft
 
@@ -91,8 +91,8 @@ class Haystack:
         """Correlate with every lag.
 
         Args:
-            needle: (n,) whitened, at the same rate.
-            peaks: how many to give, at least 10 ms apart.
+            needle: Needle (n,) whitened, at the same rate.
+            peaks: How many to give, at least 10 ms apart.
 
         Returns:
             (seconds in the haystack where the needle starts, z), highest first.
@@ -130,14 +130,14 @@ def coarse(
     """Look for loud windows of the partner anywhere in the mix.
 
     Args:
-        mix: the whitened mix at COARSE_RATE.
-        partner: (n_samples,) at COARSE_RATE, to choose windows from.
-        partner_white: (n_samples,) the same, whitened.
-        count: windows at most.
-        bank: drifts to try (dimensionless).
+        mix: The whitened mix at COARSE_RATE.
+        partner: Partner (n_samples,) at COARSE_RATE, to choose windows from.
+        partner_white: Partner (n_samples,), whitened.
+        count: Windows at most.
+        bank: Drifts to try (dimensionless).
 
     Returns:
-        hits with z >= HIT_Z, up to three per window (music repeats).
+        Hits with z >= HIT_Z, up to three per window (music repeats).
     """
     rate = mix.rate
     spacing = max(1.5, len(partner) / rate / 24)
@@ -171,11 +171,11 @@ def consensus(hits: Sequence[Hit], *, tolerance: float = 0.003) -> Line | None:
     open (350 ppm of the distance); a robust line through them then has to hold to `tolerance`.
 
     Args:
-        hits: from `coarse`.
-        tolerance: seconds.
+        hits: Hits from `coarse`.
+        tolerance: Tolerance in seconds.
 
     Returns:
-        the line with the highest sum of z over different windows; None without hits.
+        The line with the highest sum of z over different windows; None without hits.
     """
     if not hits:
         return None
@@ -219,13 +219,13 @@ def local_delays(
     """Measure what is left of the delay, window by window, between the samples.
 
     Args:
-        mix: (n_samples,) whitened.
-        partner: (n_samples,) whitened, already in its place in the mix.
-        rate: Hz.
-        spans: (start, end) seconds of the mix, each a group.
-        window: seconds.
-        hop: seconds.
-        reach: seconds, delays looked for.
+        mix: Mix (n_samples,) whitened.
+        partner: Partner (n_samples,) whitened, already in its place in the mix.
+        rate: Sample rate in Hz.
+        spans: Spans (start, end) seconds of the mix, each a group.
+        window: Window in seconds.
+        hop: Hop in seconds.
+        reach: Reach in seconds, delays looked for.
 
     Returns:
         (times, delays, z, groups): centres in seconds; seconds by which the partner comes too

@@ -33,11 +33,11 @@ def lay(
     """Put the partner on the mix's clock, at the mix's rate and channels, piece by piece.
 
     Args:
-        mix: (n_channels, n_samples); only its shape counts.
-        partner: (any channels, n_samples).
-        found: the alignment.
-        mix_rate: Hz.
-        partner_rate: Hz.
+        mix: Mix (n_channels, n_samples); only its shape counts.
+        partner: Partner (any channels, n_samples).
+        found: The alignment.
+        mix_rate: Mix rate in Hz.
+        partner_rate: Partner rate in Hz.
 
     Returns:
         (the partner, (n_channels, n_samples); the fraction of each second that its file covers).
@@ -93,16 +93,16 @@ def _sounding(partner: Float32, rate: int) -> tuple[int, int]:
 
 
 def share_used(partner: Float32, found: Alignment, *, rate: int, duration: float) -> float:
-    """How much of the partner's sound falls into the mix, whether or not the mix holds it.
+    """Tell how much of the partner's sound falls into the mix, whether or not the mix holds it.
 
     Args:
-        partner: (any channels, n_samples).
-        found: the alignment.
-        rate: Hz, of the partner.
-        duration: seconds of the mix.
+        partner: Partner (any channels, n_samples).
+        found: The alignment.
+        rate: Sample rate in Hz, of the partner.
+        duration: Seconds of the mix.
 
     Returns:
-        in [0, 1]: of its tenths of a second within 30 dB of the loud ones.
+        In [0, 1]: of its tenths of a second within 30 dB of the loud ones.
     """
     block = rate // 10
     starts = range(0, partner.shape[1] - block + 1, block)
@@ -132,14 +132,14 @@ def drop_denied(
     """Take out the pieces whose sound the mix does not hold at the level of the main piece.
 
     Args:
-        mix: (n_channels, n_samples).
-        partner: (any channels, n_samples).
-        found: the alignment.
-        mix_rate: Hz.
-        partner_rate: Hz.
+        mix: Mix (n_channels, n_samples).
+        partner: Partner (any channels, n_samples).
+        found: The alignment.
+        mix_rate: Mix rate in Hz.
+        partner_rate: Partner rate in Hz.
 
     Returns:
-        the alignment, the neighbours of a dropped piece reaching over its time.
+        The alignment, the neighbours of a dropped piece reaching over its time.
     """
     if len(found.pieces) < 2:
         return found

@@ -25,10 +25,11 @@ class Picture:
     """Arrays for the page of one pair; nothing here is rounded or styled.
 
     Attributes:
-        hits: (n, 3) partner seconds, mix seconds, z of the coarse search.
-        fine: (n, 3) mix seconds, delay left in seconds, 1 on the line / 0 off it.
-        envelope: (4, n) dB per 0.1 s: mix, partner as found in the mix, what is left, and seconds.
-        bands: (n_channels + 1, n_bands) Hz, then |gain| in dB per channel.
+        hits: Hits (n, 3) partner seconds, mix seconds, z of the coarse search.
+        fine: Fine (n, 3) mix seconds, delay left in seconds, 1 on the line / 0 off it.
+        envelope: Envelope (4, n) dB per 0.1 s: mix, partner as found in the mix, what is left, and
+            seconds.
+        bands: Bands (n_channels + 1, n_bands) Hz, then |gain| in dB per channel.
     """
 
     hits: Float64
@@ -42,32 +43,34 @@ class PairReport:
     """The outcome of one pair.
 
     Attributes:
-        track: name of the song's folder.
-        mix: path of the mix, as given.
-        partner: path of the partner, as given.
+        track: Name of the song's folder.
+        mix: Path of the mix, as given.
+        partner: Path of the partner, as given.
         kind: "vocal" or "instrumental", what the partner is.
-        accepted: whether a song was written.
-        reason: one line.
-        sample_rate: Hz, of the output (the mix's own).
-        duration: seconds of the mix.
-        offset: seconds, of the longest piece: t_mix = offset + (1 + drift_ppm / 1e6) t_partner.
-        drift_ppm: parts per million; positive: the partner's clock runs fast, it must be stretched.
-        drift_error_ppm: its standard error.
-        timing_rms_us: microseconds, spread of the windows around the line.
-        share: fraction of the partner's sounding windows on the line.
-        pieces: spans between edits.
-        gain_db: level over all.
-        inverted: whether the polarity is flipped.
-        cancellation_db: how much quieter the mix gets without the partner, over the accepted spans.
-        null_db: the same where it is deepest (median of the best tenth of the kept seconds); for an
+        accepted: Whether a song was written.
+        reason: One line.
+        sample_rate: Sample rate in Hz, of the output (the mix's own).
+        duration: Seconds of the mix.
+        offset: Offset in seconds, of the longest piece: t_mix = offset + (1 + drift_ppm / 1e6)
+            t_partner.
+        drift_ppm: Drift ppm in parts per million; positive: the partner's clock runs fast, it must
+            be stretched.
+        drift_error_ppm: Its standard error.
+        timing_rms_us: Timing rms us in microseconds, spread of the windows around the line.
+        share: Fraction of the partner's sounding windows on the line.
+        pieces: Spans between edits.
+        gain_db: Level over all.
+        inverted: Whether the polarity is flipped.
+        cancellation_db: How much quieter the mix gets without the partner, over the accepted spans.
+        null_db: The same where it is deepest (median of the best tenth of the kept seconds); for an
             instrumental, where the singer rests, this tells how clean the vocal is.
-        denied: share of the partner's sound that the mix certainly does not hold where both are.
-        accepted_seconds: length of what may be trained on.
-        spans: accepted and rejected, with reasons.
-        scores: per-second scores; None if rejected early.
-        picture: arrays for the page.
+        denied: Share of the partner's sound that the mix certainly does not hold where both are.
+        accepted_seconds: Length of what may be trained on.
+        spans: Accepted and rejected, with reasons.
+        scores: Scores per-second scores; None if rejected early.
+        picture: Arrays for the page.
         compute_seconds: CPU time spent.
-        folder: where the song was written, or None.
+        folder: Where the song was written, or None.
     """
 
     track: str
@@ -119,7 +122,7 @@ class PairReport:
         return build(cls, values, where="report of a pair", nan=True)
 
     def summary(self) -> str:
-        """One line for a terminal or a log."""
+        """Return one line for a terminal or a log."""
         if not self.accepted:
             return f"{self.track}: rejected: {self.reason}"
         edits = f", {len(self.pieces) - 1} edits" if len(self.pieces) > 1 else ""
@@ -135,8 +138,8 @@ def write_json(report: PairReport, path: Path) -> None:
     """Write one report.
 
     Args:
-        report: what to write.
-        path: of the file; its folder is made.
+        report: What to write.
+        path: Path of the file; its folder is made.
     """
     write_text(path, json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n")
 
@@ -145,8 +148,8 @@ def write_csv(reports: Sequence[PairReport], path: Path) -> None:
     """Write one line per pair, for a spreadsheet.
 
     Args:
-        reports: in any order.
-        path: of the file; its folder is made.
+        reports: Reports in any order.
+        path: Path of the file; its folder is made.
     """
     columns = (
         "track", "accepted", "reason", "mix", "partner", "kind", "duration",

@@ -31,14 +31,15 @@ class Scores:
     """Per-second scores; all arrays (n_seconds,).
 
     Attributes:
-        level_db: of the partner in the mix, dB relative to full scale (rms), -120 at least.
-        gain: what least squares still wants.
-        gain_error: its standard error.
+        level_db: Level of the partner in the mix, dB relative to full scale (rms), -120 at
+            least.
+        gain: What least squares still wants.
+        gain_error: Its standard error.
         coherence: 0 ... 1, of mix and partner, weighted towards where the backing is weak.
-        cancellation_db: how much quieter the mix gets without the partner.
+        cancellation_db: How much quieter the mix gets without the partner.
         correlation: -1 ... 1, of (mix - partner) with the partner.
-        accepted: the verdict.
-        reasons: why (also for accepted ones).
+        accepted: The verdict.
+        reasons: Why (also for accepted ones).
     """
 
     level_db: Float64
@@ -56,10 +57,10 @@ class Span:
     """A stretch of the mix with one verdict.
 
     Attributes:
-        start: seconds.
-        end: seconds.
-        accepted: whether it may be trained on.
-        reason: the reasons of its seconds, the commonest first.
+        start: Start in seconds.
+        end: End in seconds.
+        accepted: Whether it may be trained on.
+        reason: The reasons of its seconds, the commonest first.
     """
 
     start: float
@@ -79,14 +80,15 @@ def score(
     """Score every second.
 
     Args:
-        mix: (n_channels, n_samples).
-        partner: the same shape: in its place, with the level and colour of the mix.
-        sample_rate: Hz.
-        covered: (n_seconds,) fraction of each second for which the partner's file has audio.
-        cuts: seconds at which the mix was edited.
+        mix: Mix (n_channels, n_samples).
+        partner: The same shape: in its place, with the level and colour of the mix.
+        sample_rate: Sample rate in Hz.
+        covered: Covered (n_seconds,) fraction of each second for which the partner's file has
+            audio.
+        cuts: Cuts in seconds at which the mix was edited.
 
     Returns:
-        the scores; n_seconds = ceil(duration).
+        The scores; n_seconds = ceil(duration).
     """
     n_seconds = int(np.ceil(mix.shape[1] / sample_rate))
     numbers = np.zeros((6, n_seconds))
@@ -170,7 +172,7 @@ def _verdict(
 
 
 def denied(scores: Scores, covered: Float64) -> float:
-    """How much of the partner's sound the mix certainly does not hold.
+    """Tell how much of the partner's sound the mix certainly does not hold.
 
     Songs built of samples hold each other's bars to the microsecond, so that a line through some of
     them proves one recording, but not one song: what the partner sings elsewhere must be there too.
@@ -178,11 +180,11 @@ def denied(scores: Scores, covered: Float64) -> float:
     only those in which the mix lets the partner be heard.
 
     Args:
-        scores: from `score`.
-        covered: (n_seconds,) as `score` had it.
+        scores: Scores from `score`.
+        covered: Covered (n_seconds,) as `score` had it.
 
     Returns:
-        in [0, 1]; 0 if nothing can be judged.
+        In [0, 1]; 0 if nothing can be judged.
     """
     judged = (covered >= 0.9) & (scores.gain_error <= FAINT_ERROR)
     energy = 10 ** (scores.level_db / 10)
@@ -197,11 +199,11 @@ def spans(scores: Scores, duration: float) -> list[Span]:
     """Join the seconds to spans; accepted islands shorter than SHORTEST are given up.
 
     Args:
-        scores: from `score`.
-        duration: seconds of the mix.
+        scores: Scores from `score`.
+        duration: Seconds of the mix.
 
     Returns:
-        spans that tile [0, duration].
+        Spans that tile [0, duration].
     """
     good = scores.accepted.copy()
     checked = np.array([r == "heard as expected" for r in scores.reasons])

@@ -28,8 +28,8 @@ def activity(vocals: Float32, sample_rate: int) -> NDArray[np.int8]:
     """Where the vocal sounds: level over VOICE_DB of its loud moments, gaps under 0.1 s closed.
 
     Args:
-        vocals: (n_channels, n_samples).
-        sample_rate: Hz.
+        vocals: Vocals (n_channels, n_samples).
+        sample_rate: Sample rate in Hz.
 
     Returns:
         (n_frames,) 0 or 1 per ACTIVITY_HOP seconds.
@@ -53,9 +53,9 @@ def cut_out(audio: Float32, parts: Sequence[Span], sample_rate: int) -> Float32:
     """Join the accepted spans end to end; 5 ms fades keep the joins from clicking.
 
     Args:
-        audio: (n_channels, n_samples).
-        parts: spans in seconds.
-        sample_rate: Hz.
+        audio: Audio (n_channels, n_samples).
+        parts: Spans in seconds.
+        sample_rate: Sample rate in Hz.
 
     Returns:
         (n_channels, n) of the accepted spans.
@@ -92,20 +92,20 @@ def build_pair(
     (and .png) only, so that whoever trains on the output finds nothing but songs.
 
     Args:
-        mix_path: an audio file.
-        partner_path: an audio file.
-        output: folder in which the song's folder is made.
+        mix_path: An audio file.
+        partner_path: An audio file.
+        output: Folder in which the song's folder is made.
         kind: "vocal", "instrumental" or "auto" (by the files' names, else by the sound).
-        track: name of the song's folder; None: the mix's file name without its ending.
+        track: Name of the song's folder; None: the mix's file name without its ending.
         keep: "accepted" writes accepted spans only, joined; "all" writes the whole song.
-        draw: draws the page, for example `isolde.figures.pairs.draw_page`.
+        draw: Draws the page, for example `isolde.figures.pairs.draw_page`.
 
     Returns:
-        the report.
+        The report.
 
     Raises:
-        AudioError: a file cannot be read or written.
-        InputError: an unknown kind or keep.
+        AudioError: A file cannot be read or written.
+        InputError: An unknown kind or keep.
     """
     from isolde import audio
 

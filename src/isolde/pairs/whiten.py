@@ -20,12 +20,12 @@ def check_audio(audio: Float32, sample_rate: float, name: str) -> None:
     """Refuse what cannot be aligned.
 
     Args:
-        audio: (n_channels, n_samples), any finite values.
-        sample_rate: Hz.
-        name: what to call it in the message.
+        audio: Audio (n_channels, n_samples), any finite values.
+        sample_rate: Sample rate in Hz.
+        name: What to call it in the message.
 
     Raises:
-        InputError: another shape, an impossible rate, NaN or infinity.
+        InputError: Another shape, an impossible rate, NaN or infinity.
     """
     if audio.ndim != 2 or audio.shape[0] == 0:
         raise InputError(
@@ -44,9 +44,10 @@ def to_mono(audio: Float32, sample_rate: float, rate: float) -> Float32:
     twentieth of the power of the channels, the strongest channel speaks alone.
 
     Args:
-        audio: (n_channels, n_samples).
-        sample_rate: Hz, of `audio`; may be fractional (this is how a clock drift is undone).
-        rate: Hz, wanted.
+        audio: Audio (n_channels, n_samples).
+        sample_rate: Sample rate in Hz, of `audio`; may be fractional (this is how a clock drift is
+            undone).
+        rate: Sample rate in Hz, wanted.
 
     Returns:
         (n_samples * rate / sample_rate,) float32.
@@ -73,11 +74,11 @@ def whiten(
     """Give every bin of every frame the same magnitude, above a floor.
 
     Args:
-        signal: (n_samples,).
-        rate: Hz.
-        band: Hz; bins outside are dropped.
-        frame_seconds: length of the analysis frame.
-        floor: bins below floor x the signal's rms bin fade out, so that silence stays silent.
+        signal: Signal (n_samples,).
+        rate: Sample rate in Hz.
+        band: Band in Hz; bins outside are dropped.
+        frame_seconds: Length of the analysis frame.
+        floor: Bins below floor x the signal's rms bin fade out, so that silence stays silent.
 
     Returns:
         (n_samples,) float32, same timing.
@@ -133,15 +134,15 @@ def loud_windows(
     """Choose windows worth listening to: the loudest ones, but spread over the signal.
 
     Args:
-        signal: (n_samples,).
-        rate: Hz.
-        seconds: length of a window.
-        count: how many at most.
-        spacing: seconds between two of them at least.
-        range_db: windows quieter than the loudest by more than this are left out.
+        signal: Signal (n_samples,).
+        rate: Sample rate in Hz.
+        seconds: Length of a window.
+        count: Greatest number.
+        spacing: Seconds between two of them at least.
+        range_db: Windows quieter than the loudest by more than this are left out.
 
     Returns:
-        start times in seconds, loudest first; none if the signal is silent.
+        Start times in seconds, loudest first; none if the signal is silent.
     """
     centres, power = energy(signal, rate, seconds=seconds, hop=min(0.5, seconds / 4))
     if not len(power) or power.max() < 1e-10:
