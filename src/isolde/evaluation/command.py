@@ -32,9 +32,9 @@ class Evaluation:
     """What a run measured and where it put it.
 
     Attributes:
-        results: one per candidate and song.
-        summary: the table as Markdown, with the lines that say how it was made.
-        folder: where the files are.
+        results: One per candidate and song.
+        summary: The table as Markdown, with the lines that say how it was made.
+        folder: Where the files are.
         base: Name of the candidate that the paired table compares with.
         made: What a reader needs to make it again, by name.
         seed: Seed of the bootstrap.
@@ -84,31 +84,32 @@ def run(
     """Measure models, peers, floors and oracles on songs with known stems, and write the tables.
 
     Args:
-        data: folder of songs or manifest, see `songs.find_songs`.
-        models: names of the catalogue, paths of models, or "rules", see `models.model`.
-        peers: adapters or command lines, see `peers.peer`.
-        output: folder for the results; what is there already is not measured again.
-        candidates: further candidates of one's own.
-        with_floors: also mixture, silence and centre channel.
-        with_classical: also REPET-SIM and HPSS (slow).
-        with_oracles: also the oracle masks at the models' grids.
-        with_bsseval: also BSSEval v4 (extra `evaluation`), in the table and in museval's files.
-        with_costs: also time and memory of models and peers, each in a fresh process.
-        with_parquet: also `songs.parquet` (extra `parquet`).
-        against: the candidate that the paired table compares with and that the report lets hear;
+        data: Folder of songs or manifest, see `songs.find_songs`.
+        models: Names of the catalogue, paths of models, or "rules", see `models.model`.
+        peers: Adapters or command lines, see `peers.peer`.
+        output: Folder for the results; what is there already is not measured again.
+        candidates: Further candidates of one's own.
+        with_floors: Whether to add mixture, silence and centre channel.
+        with_classical: Whether to add REPET-SIM and HPSS (slow).
+        with_oracles: Whether to add the oracle masks at the models' grids.
+        with_bsseval: Whether to add BSSEval v4 (extra `evaluation`), in the table and in museval's
+            files.
+        with_costs: Whether to add time and memory of models and peers, each in a fresh process.
+        with_parquet: Whether to add `songs.parquet` (extra `parquet`).
+        against: The candidate that the paired table compares with and that the report lets hear;
             default the first one.
-        jobs: worker processes; 0 takes one per core.
-        scheduler: address of a Dask scheduler whose workers do the work.
-        limit: at most so many songs.
-        seed: of the bootstrap.
-        progress: called after every result.
-        report: called with a line for each song that is left out.
-        command: the command line to print beside the table; default that of this process.
+        jobs: Worker processes; 0 takes one per core.
+        scheduler: Address of a Dask scheduler whose workers do the work.
+        limit: Greatest number of songs.
+        seed: Seed of the bootstrap.
+        progress: Function called after every result.
+        report: Function called with a line for each song that is left out.
+        command: The command line to print beside the table; default that of this process.
 
     Raises:
         InputError: data, names or numbers that cannot be used.
-        ModelError: a model that cannot be loaded.
-        MissingExtraError: something asked for needs a package that is not installed.
+        ModelError: A model that cannot be loaded.
+        MissingExtraError: Something asked for needs a package that is not installed.
     """
     if with_parquet:
         exports.require_parquet()
@@ -174,25 +175,25 @@ def run_robustness(
     """Measure the same songs clean and changed: `robustness.measure_robustness` with names.
 
     Args:
-        data: see `run`.
-        models: see `run`.
-        peers: see `run`.
-        output: folder for the results.
-        candidates: see `run`.
-        distortions: default those of `distortions.standard`.
-        jobs: see `run`.
-        scheduler: see `run`.
-        limit: see `run`.
-        seed: see `run`.
-        progress: see `run`.
-        report: see `run`.
-        command: see `run`.
+        data: See `run`.
+        models: See `run`.
+        peers: See `run`.
+        output: Folder for the results.
+        candidates: See `run`.
+        distortions: Changes to measure; None for those of `distortions.standard`.
+        jobs: See `run`.
+        scheduler: See `run`.
+        limit: See `run`.
+        seed: See `run`.
+        progress: See `run`.
+        report: See `run`.
+        command: See `run`.
 
     Returns:
         The results of clean and changed songs and the robustness table.
 
     Raises:
-        InputError, ModelError: see `run`.
+        InputError, ModelError: See `run`.
     """
     chosen = choose(models=models, peers=peers, candidates=candidates)
     results, text = measure_robustness(
@@ -220,11 +221,11 @@ def choose(
     with_classical: bool = False,
     with_oracles: bool = False,
 ) -> list[Candidate]:
-    """The candidates of a table, in its order; arguments as in `run`.
+    """Return the candidates of a table, in its order; arguments as in `run`.
 
     Raises:
-        InputError: none is asked for, or a peer is not set up.
-        ModelError: a model that cannot be loaded.
+        InputError: None is asked for, or a peer is not set up.
+        ModelError: A model that cannot be loaded.
     """
     chosen: list[Candidate] = []
     grids: list[Grid] = []

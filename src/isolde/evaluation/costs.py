@@ -31,15 +31,15 @@ class Cost:
     """Cost of a candidate on one thread; nan where it is not known.
 
     Attributes:
-        candidate: its name.
-        audio_seconds: length of the song.
+        candidate: Name of the candidate.
+        audio_seconds: Length of the song.
         first_cpu_seconds: CPU time of the first separation, imports and weights included.
         cpu_seconds: CPU time of the second.
-        peak_megabytes: peak resident memory of the process, Python included.
-        model_megabytes: size of the weights.
-        latency_seconds: of the streaming form.
-        error: one line when it failed.
-        identity: the candidate's when it was measured.
+        peak_megabytes: Peak resident memory of the process, Python included.
+        model_megabytes: Size of the weights.
+        latency_seconds: Latency of the streaming form.
+        error: One line when it failed.
+        identity: The candidate's when it was measured.
     """
 
     candidate: str
@@ -75,8 +75,8 @@ def measure_costs(
 
     Args:
         candidates: picklable.
-        song: what they separate, repeated to SECONDS.
-        known: file of JSON lines with costs measured before; what is in it under the same identity
+        song: What they separate, repeated to SECONDS.
+        known: File of JSON lines with costs measured before; what is in it under the same identity
             is not measured again, and new costs are added.
     """
     before = {(cost.candidate, cost.identity): cost for cost in _read(known)}
@@ -92,7 +92,7 @@ def measure_costs(
 
 
 def repeated(stems: Stems, *, seconds: float = SECONDS) -> Stems:
-    """A song repeated until it is at least so long; a longer one stays whole."""
+    """Return a song repeated until it is at least so long; a longer one stays whole."""
     times = max(1, math.ceil(seconds / stems.seconds))
     mixture, vocals, accompaniment = (
         np.tile(x, (1, times)) for x in (stems.mixture, stems.vocals, stems.accompaniment)

@@ -47,15 +47,15 @@ class DistortedSong(Song):
         """Read the stems and change them.
 
         Raises:
-            AudioError: a file cannot be read.
-            InputError: the distortion cannot be applied to it.
+            AudioError: A file cannot be read.
+            InputError: The distortion cannot be applied to it.
         """
         stems = super().load()
         return stems if self.distortion is None else self.distortion.change(stems)
 
 
 def unchanged(stems: Stems) -> Stems:
-    """The song as it is."""
+    """Return the song as it is."""
     return stems
 
 
@@ -64,7 +64,7 @@ _AT = " @ "
 
 
 def distorted(songs: Sequence[Song], distortion: Distortion) -> list[Song]:
-    """The same songs, changed as they load; their tracks are named "TRACK @ DISTORTION"."""
+    """Return the same songs, changed as they load; their tracks are named "TRACK @ DISTORTION"."""
     return [
         DistortedSong(f"{song.track}{_AT}{distortion.name}", song.artist, song.rows, distortion)
         for song in songs
@@ -72,13 +72,13 @@ def distorted(songs: Sequence[Song], distortion: Distortion) -> list[Song]:
 
 
 def original(track: str) -> tuple[str, str]:
-    """The track and the distortion that a distorted song's name is made of."""
+    """Return the track and the distortion that a distorted song's name is made of."""
     name, _, distortion = track.rpartition(_AT)
     return name, distortion
 
 
 def standard() -> list[Distortion]:
-    """The distortions of the robustness table, in its order."""
+    """Return the distortions of the robustness table, in its order."""
     return [
         *(Distortion(f"mp3 {k} kbit/s", partial(mp3, kbits=k)) for k in MP3_KBITS),
         *(Distortion(f"gain {g:+d} dB", partial(gain, decibels=float(g))) for g in GAINS_DB),
@@ -105,13 +105,13 @@ def each(stems: Stems, change: Callable[[Float32], Float32], *, rate: int | None
 
 
 def gain(stems: Stems, *, decibels: float) -> Stems:
-    """A level change in float: nothing clips."""
+    """Return a level change in float: nothing clips."""
     factor = np.float32(10.0 ** (decibels / 20.0))
     return each(stems, lambda audio: audio * factor)
 
 
 def mono(stems: Stems) -> Stems:
-    """The mean of the channels, as one channel."""
+    """Return the mean of the channels, as one channel."""
     return each(stems, lambda audio: audio.mean(axis=0, keepdims=True, dtype=np.float32))
 
 
@@ -121,7 +121,7 @@ def swapped(stems: Stems) -> Stems:
 
 
 def resampled(stems: Stems, *, sample_rate: int) -> Stems:
-    """The song at another sample rate; scored at that rate."""
+    """Return the song at another sample rate; scored at that rate."""
     before = stems.sample_rate
     return each(stems, lambda audio: resample(audio, before, sample_rate), rate=sample_rate)
 
@@ -133,12 +133,12 @@ def repitched(stems: Stems, *, semitones: float) -> Stems:
 
 
 def phone(stems: Stems) -> Stems:
-    """The telephone band, 300-3400 Hz, by a zero-phase cut in the frequency domain."""
+    """Return the telephone band, 300-3400 Hz, by a zero-phase cut in the frequency domain."""
     return each(stems, partial(_band, sample_rate=stems.sample_rate))
 
 
 def reverberant(stems: Stems, *, seed: int = 0) -> Stems:
-    """A room: exponentially decaying noise after the direct sound, the same for all stems."""
+    """Give a room: exponentially decaying noise after the direct sound, the same for all stems."""
     rate = stems.sample_rate
     generator = np.random.default_rng(seed)
     times = np.arange(1, round(REVERB_SECONDS * rate)) / rate
@@ -152,7 +152,7 @@ def reverberant(stems: Stems, *, seed: int = 0) -> Stems:
 
 
 def limited(stems: Stems, *, drive_db: float = LIMITER_DRIVE_DB, ceiling: float = 0.98) -> Stems:
-    """A loud master: driven into a look-ahead limiter, whose gain all stems share.
+    """Return a loud master: driven into a look-ahead limiter, whose gain all stems share.
 
     The gain is the lowest that any sample within LIMITER_SECONDS around needs, smoothed by a mean
     over the same length, so that no sample exceeds the ceiling.
@@ -172,11 +172,11 @@ def mp3(stems: Stems, *, kbits: int) -> Stems:
     """The mixture through mp3 at a constant bit rate and back; the references stay as they are.
 
     Args:
-        stems: the song; it is brought to MP3_RATE for the coder, as music is sold, and back.
-        kbits: kbit/s, 32 to 320.
+        stems: The song; it is brought to MP3_RATE for the coder, as music is sold, and back.
+        kbits: Kbit/s, 32 to 320.
 
     Raises:
-        InputError: the coder gave another length back.
+        InputError: The coder gave another length back.
     """
     import soundfile
 

@@ -41,7 +41,7 @@ def columns_of(results: Sequence[Result]) -> dict[str, list[Any]]:
 
 
 def results_csv(results: Sequence[Result]) -> str:
-    """One line per song and candidate."""
+    """Return one line per song and candidate."""
     columns = columns_of(results)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -52,10 +52,10 @@ def results_csv(results: Sequence[Result]) -> str:
 
 
 def require_parquet() -> ModuleType:
-    """The module that writes Parquet.
+    """Import the module that writes Parquet.
 
     Raises:
-        MissingExtraError: pyarrow is not installed.
+        MissingExtraError: Pyarrow is not installed.
     """
     try:
         import pyarrow.parquet
@@ -66,10 +66,10 @@ def require_parquet() -> ModuleType:
 
 
 def write_parquet(path: str | Path, results: Sequence[Result]) -> None:
-    """The columns of the CSV as a Parquet file: text, 64-bit numbers, nulls.
+    """Write the columns of the CSV as a Parquet file: text, 64-bit numbers, nulls.
 
     Raises:
-        MissingExtraError: pyarrow is not installed.
+        MissingExtraError: Pyarrow is not installed.
     """
     arrow = require_parquet()
     columns = columns_of(results)
@@ -81,7 +81,7 @@ def write_parquet(path: str | Path, results: Sequence[Result]) -> None:
 
 
 def write_museval(folder: str | Path, results: Sequence[Result]) -> list[Path]:
-    """A JSON file of museval's for every result that BSSEval scored.
+    """Write a JSON file of museval's for every result that BSSEval scored.
 
     They lie in `{folder}/{candidate}/test/{track}.json`, as museval's own evaluation leaves them,
     so that `museval.EvalStore().add_eval_dir(folder / candidate)` reads them.
@@ -105,6 +105,6 @@ def write_museval(folder: str | Path, results: Sequence[Result]) -> list[Path]:
 
 
 def summary_json(results: Sequence[Result], *, seed: int = statistics.SEED) -> str:
-    """The summaries as JSON."""
+    """Return the summaries as JSON."""
     rows = summarise(results, seed=seed)
     return json.dumps(plain(rows), indent=1, allow_nan=False) + "\n"

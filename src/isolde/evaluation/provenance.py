@@ -13,12 +13,12 @@ from isolde.evaluation.songs import Song
 def provenance(
     data: str | Path, songs: Sequence[Song], *, command: str | None = None
 ) -> dict[str, str]:
-    """What a reader needs to make the table again: command, commit, version, data, day.
+    """Tell what a reader needs to make the table again: command, commit, version, data, day.
 
     Args:
-        data: what the songs were found in; only its own name is told.
-        songs: what was measured.
-        command: default the command line of this process.
+        data: What the songs were found in; only its own name is told.
+        songs: What was measured.
+        command: Command line to tell; None for that of this process.
     """
     return {
         "command": command or " ".join(["isolde", *sys.argv[1:]]),
@@ -31,7 +31,7 @@ def provenance(
 
 
 def as_list(made: Mapping[str, str]) -> str:
-    """The lines below a table, as a Markdown list."""
+    """Return the lines below a table, as a Markdown list."""
     return "".join(f"* {name}: `{value}`\n" for name, value in made.items())
 
 

@@ -26,7 +26,7 @@ class Rekeyed:
     """What became of one candidate.
 
     Attributes:
-        candidate: Its name.
+        candidate: Name of the candidate.
         n_results: Number of results that got the new identity.
         checked: Songs that were measured anew.
         worst: Greatest difference of a metric on them.

@@ -49,23 +49,23 @@ def measure_robustness(
     It writes `robustness.jsonl` (resumable), `robustness.md` and `robustness.json`.
 
     Args:
-        data: see `songs.find_songs`.
-        candidates: what is measured; the oracle comes by itself.
-        output: folder for the files.
-        distortions: default those of `distortions.standard`.
-        jobs: see `runner.evaluate`.
-        scheduler: see `runner.evaluate`.
-        limit: at most so many songs.
-        seed: of the bootstrap.
-        progress: see `runner.evaluate`.
-        report: called with a line for each song that is left out.
-        command: the command line to print below the table; default that of this process.
+        data: See `songs.find_songs`.
+        candidates: What is measured; the oracle comes by itself.
+        output: Folder for the files.
+        distortions: Changes to measure; None for those of `distortions.standard`.
+        jobs: See `runner.evaluate`.
+        scheduler: See `runner.evaluate`.
+        limit: Greatest number of songs.
+        seed: Seed of the bootstrap.
+        progress: See `runner.evaluate`.
+        report: Function called with a line for each song that is left out.
+        command: The command line to print below the table; default that of this process.
 
     Returns:
         The results, tracks named as by `distortions.distorted`, and the table as Markdown.
 
     Raises:
-        InputError: data or numbers that cannot be used.
+        InputError: Data or numbers that cannot be used.
     """
     songs = find_songs(data, limit=limit, report=report)
     ceiling = [c for c in oracles() if ORACLE in c.name]
@@ -99,14 +99,14 @@ def measure_robustness(
 
 
 def losses_of(results: Sequence[Result], *, seed: int = statistics.SEED) -> Losses:
-    """What each change costs each candidate, paired by song.
+    """Tell what each change costs each candidate, paired by song.
 
     Args:
-        results: of clean and changed songs, as `measure_robustness` gives them.
-        seed: of the bootstrap.
+        results: Results of clean and changed songs, as `measure_robustness` gives them.
+        seed: Seed of the bootstrap.
 
     Raises:
-        InputError: there are no clean songs to compare with.
+        InputError: There are no clean songs to compare with.
     """
     scores: dict[str, dict[str, dict[str, float]]] = {}
     for result in results:
@@ -127,7 +127,7 @@ def losses_of(results: Sequence[Result], *, seed: int = statistics.SEED) -> Loss
 
 
 def robustness_markdown(results: Sequence[Result], losses: Losses) -> str:
-    """The table: a row per change, a column per candidate."""
+    """Return the table: a row per change, a column per candidate."""
     names = list(dict.fromkeys(result.candidate for result in results))
     clean = [r for r in results if original(r.track)[1] == CLEAN.name and not r.error]
     top = ["undistorted"]

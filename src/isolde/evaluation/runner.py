@@ -1,7 +1,7 @@
 """Every candidate on every song: parallel, resumable, one bad song never stops the rest.
 
 Results go to a file of JSON lines as they come. What is in it is not measured again, unless it
-failed, the candidate's identity changed or the metrics did. The work is spread by `many`, and a
+failed, the candidate's identity changed or the metrics did. The work is spread by `parallel`, and a
 result does not depend on who did it. Prints nothing; progress is a callback.
 """
 
@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from isolde.core import parallel as many
+from isolde.core import parallel
 from isolde.core.errors import InputError, IsoldeError
 from isolde.core.journal import append_line, read_lines
 from isolde.evaluation.candidates.candidate import Candidate
@@ -27,7 +27,7 @@ def read_results(path: str | Path) -> list[Result]:
     A last line that was cut off (power, kill) is ignored.
 
     Raises:
-        InputError: another line is not a result.
+        InputError: Another line is not a result.
     """
     latest: dict[tuple[str, str], Result] = {}
     for number, line in read_lines(path):
@@ -55,23 +55,23 @@ def evaluate(
     """Measure every candidate on every song.
 
     Args:
-        songs: with unique track names, see `songs.find_songs`.
-        candidates: with unique names; picklable when other processes do the work.
-        results: file of JSON lines that is read first and then added to.
-        jobs: worker processes; 1 works in this process, 0 takes one per core.
-        scheduler: address of a Dask scheduler, whose workers then do the work; the songs' paths
+        songs: Songs with unique track names, see `songs.find_songs`.
+        candidates: Candidates with unique names; picklable when other processes do the work.
+        results: File of JSON lines that is read first and then added to.
+        jobs: Worker processes; 1 works in this process, 0 takes one per core.
+        scheduler: Address of a Dask scheduler, whose workers then do the work; the songs' paths
             must be readable for them.
-        with_bsseval: also BSSEval v4; results without it are measured anew.
-        brief: only the ratios of each stem; for a file of results of its own.
-        progress: called after every new result.
+        with_bsseval: Whether to add BSSEval v4; results without it are measured anew.
+        brief: Only the ratios of each stem; for a file of results of its own.
+        progress: Function called after every new result.
 
     Returns:
         All results of these songs and candidates, in the order of candidates, then songs; failed
         ones have `error` set.
 
     Raises:
-        InputError: names that repeat, no songs or candidates, jobs below 0, or a damaged file.
-        IsoldeError: the scheduler cannot be reached.
+        InputError: Names that repeat, no songs or candidates, jobs below 0, or a damaged file.
+        IsoldeError: The scheduler cannot be reached.
         MissingExtraError: Dask is needed and not installed.
     """
     _check_unique("song", [song.track for song in songs])
@@ -90,7 +90,7 @@ def evaluate(
             tasks[song.track] = (song, missing)
     n_todo, n_done = sum(len(missing) for _, missing in tasks.values()), 0
 
-    def take(outcome: many.Outcome) -> None:
+    def take(outcome: parallel.Outcome) -> None:
         nonlocal n_done
         for result in _results(outcome, *tasks[outcome.key]):
             append_line(path, result.to_json())
@@ -100,19 +100,19 @@ def evaluate(
                 progress(n_done, n_todo, result)
 
     job = partial(measure_song, with_bsseval=with_bsseval, brief=brief)
-    many.run(job, tasks, workers=jobs, scheduler=scheduler, report=take)
+    parallel.run(job, tasks, workers=jobs, scheduler=scheduler, report=take)
     return [known[song.track, candidate.name] for candidate in candidates for song in songs]
 
 
 def measure_song(
     task: _Task, *, with_bsseval: bool = False, brief: bool = False
 ) -> list[dict[str, Any]]:
-    """Load one song and measure candidates on it; the unit of work of `many`.
+    """Load one song and measure candidates on it; the unit of work of `parallel`.
 
     Args:
-        task: the song and its candidates.
-        with_bsseval: also BSSEval v4.
-        brief: see `scoring.score`.
+        task: The song and its candidates.
+        with_bsseval: Whether to add BSSEval v4.
+        brief: See `scoring.score`.
 
     Returns:
         A `Result.to_json` for each candidate.
@@ -126,7 +126,9 @@ def measure_song(
     return [result.to_json() for result in results]
 
 
-def _results(outcome: many.Outcome, song: Song, candidates: Sequence[Candidate]) -> list[Result]:
+def _results(
+    outcome: parallel.Outcome, song: Song, candidates: Sequence[Candidate]
+) -> list[Result]:
     """What became of a song; its own failure is every candidate's, so that the counts stay true."""
     if outcome.error is None:
         return [Result.from_json(value) for value in outcome.value]

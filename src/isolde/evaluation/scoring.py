@@ -30,19 +30,19 @@ class Result:
     """What one candidate scored on one song.
 
     Attributes:
-        track: the song.
-        artist: who it is by.
-        candidate: name of the candidate.
-        kind: its kind, see `Candidate`.
-        identity: its identity when it was measured.
-        seconds: length of the song.
-        sample_rate: of the song.
-        metrics: name -> value; nan where it has no meaning for this song.
-        frames: name -> one value per second; the two of `voicing` have one per block.
+        track: The song.
+        artist: Who it is by.
+        candidate: Name of the candidate.
+        kind: Its kind, see `Candidate`.
+        identity: Its identity when it was measured.
+        seconds: Length of the song.
+        sample_rate: Sample rate of the song.
+        metrics: Name -> value; nan where it has no meaning for this song.
+        frames: Name -> one value per second; the two of `voicing` have one per block.
         cpu_seconds: CPU time of the separation over all threads; nan when not known.
-        wall_seconds: elapsed time of the same.
-        error: one line when the song failed, and then there are no metrics.
-        scoring: the `SCORING` that it was measured with.
+        wall_seconds: Elapsed time of the same.
+        error: One line when the song failed, and then there are no metrics.
+        scoring: The `SCORING` that it was measured with.
     """
 
     track: str
@@ -71,12 +71,12 @@ class Result:
         return Voicing(labels, tuple(self.frames.get("activity_level_db", ())))
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object; nan becomes null."""
+        """Return a JSON object; nan becomes null."""
         return dict(plain(self))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Result":
-        """The inverse of `to_json`.
+        """Return the inverse of `to_json`.
 
         Raises:
             InputError: The object is not a result.
@@ -91,13 +91,13 @@ def score(
     references: References | None = None,
     brief: bool = False,
 ) -> tuple[dict[str, float], dict[str, list[float]]]:
-    """All metrics of one separated song.
+    """Return all metrics of one separated song.
 
     Args:
-        stems: the truth.
+        stems: The truth.
         estimates: "vocals", "accompaniment" and maybe parts of it, the shape of the mixture.
-        references: of these stems, see `references_of`: also BSSEval v4.
-        brief: only the ratios of each stem.
+        references: References of these stems, see `references_of`: also BSSEval v4.
+        brief: Only the ratios of each stem.
 
     Returns:
         Metrics by name, and those that come once a second. For each stem, also the parts of the
@@ -109,7 +109,7 @@ def score(
         `activity_accuracy`, `activity_precision`, `activity_recall`, `activity_f1`, `activity_auc`.
 
     Raises:
-        InputError: shapes differ or values are not finite.
+        InputError: Shapes differ or values are not finite.
     """
     rate = stems.sample_rate
     out: dict[str, float] = {}
@@ -150,11 +150,11 @@ def score(
 
 
 def references_of(stems: Stems) -> References:
-    """What BSSEval prepares once for a song.
+    """Tell what BSSEval prepares once for a song.
 
     Raises:
-        InputError: the song is shorter than a second.
-        MissingExtraError: scipy is not installed.
+        InputError: The song is shorter than a second.
+        MissingExtraError: Scipy is not installed.
     """
     return References(_truth(stems), sample_rate=stems.sample_rate)
 
@@ -193,7 +193,7 @@ def run_candidate(
 
 
 def failure(song: Song, candidate: Candidate, error: BaseException) -> Result:
-    """The result of a song that could not be measured."""
+    """Return the result of a song that could not be measured."""
     name = "" if isinstance(error, IsoldeError) else f"{type(error).__name__}: "
     line = " ".join(f"{name}{error}".split())
     return Result(

@@ -28,11 +28,11 @@ class Interval:
     """A statistic over songs with its bootstrap interval.
 
     Attributes:
-        value: the statistic itself; nan when no song counts.
-        low: lower end of the interval.
-        high: upper end.
-        n: songs that count.
-        n_excluded: songs left out because their value is nan.
+        value: The statistic itself; nan when no song counts.
+        low: Lower end of the interval.
+        high: Upper end.
+        n: Songs that count.
+        n_excluded: Songs left out because their value is nan.
     """
 
     value: float
@@ -47,12 +47,12 @@ class Comparison:
     """Candidate a against candidate b on the same songs, by differences a - b.
 
     Attributes:
-        median: median difference with its interval.
-        mean: mean difference with its interval.
-        wins: songs on which a is higher by more than the tie width.
-        losses: songs on which b is.
-        ties: the rest.
-        p_value: two-sided exact sign test: the chance of a split at least so uneven if both were
+        median: Median difference with its interval.
+        mean: Mean difference with its interval.
+        wins: Songs on which a is higher by more than the tie width.
+        losses: Songs on which b is.
+        ties: The rest.
+        p_value: Two-sided exact sign test: the chance of a split at least so uneven if both were
             equally likely to win a song; ties are left out of it.
     """
 
@@ -75,14 +75,14 @@ def bootstrap(
     """Percentile bootstrap (Efron 1979) of the median or mean over songs.
 
     Args:
-        values: (n_songs,); nan values are excluded and counted.
+        values: Values (n_songs,); nan values are excluded and counted.
         statistic: "median" or "mean".
-        level: coverage in (0, 1).
-        n_resamples: resamples of the songs, with replacement.
-        seed: of the resampling; the same seed gives the same interval.
+        level: Coverage in (0, 1).
+        n_resamples: Resamples of the songs, with replacement.
+        seed: Seed of the resampling; the same seed gives the same interval.
 
     Raises:
-        InputError: not one axis, infinite values, or a level outside (0, 1).
+        InputError: Not one axis, infinite values, or a level outside (0, 1).
     """
     x = np.asarray(values, dtype=np.float64)
     if x.ndim != 1:
@@ -117,7 +117,7 @@ def sign_test(wins: int, losses: int) -> float:
     integers, so that it is exact for any number of songs.
 
     Raises:
-        InputError: a negative count.
+        InputError: A negative count.
     """
     if wins < 0 or losses < 0:
         raise InputError(f"wins {wins}, losses {losses}: counts cannot be negative")
@@ -141,15 +141,15 @@ def compare(
     """Compare two candidates on the same songs, paired by position.
 
     Args:
-        a: (n_songs,) scores of the first candidate; higher is better.
-        b: (n_songs,) scores of the second, the same songs in the same order.
-        tie: differences up to this (absolute) count as ties.
-        level: coverage of the intervals.
-        n_resamples: bootstrap resamples.
-        seed: of the resampling.
+        a: A (n_songs,) scores of the first candidate; higher is better.
+        b: B (n_songs,) scores of the second, the same songs in the same order.
+        tie: Differences up to this (absolute) count as ties.
+        level: Coverage of the intervals.
+        n_resamples: Bootstrap resamples.
+        seed: Seed of the resampling.
 
     Raises:
-        InputError: shapes differ, or see `bootstrap`.
+        InputError: Shapes differ, or see `bootstrap`.
     """
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if x.shape != y.shape:

@@ -18,13 +18,13 @@ class Summary:
     """One candidate over all songs.
 
     Attributes:
-        candidate: its name.
-        kind: its kind.
-        n_songs: songs measured.
-        n_failed: songs on which it failed.
-        medians: metric -> median over songs with its interval.
-        means: metric -> mean over songs with its interval.
-        speed: median over songs of audio seconds per CPU second, with its interval.
+        candidate: Name of the candidate.
+        kind: Its kind.
+        n_songs: Songs measured.
+        n_failed: Songs on which it failed.
+        medians: Metric -> median over songs with its interval.
+        means: Metric -> mean over songs with its interval.
+        speed: Median over songs of audio seconds per CPU second, with its interval.
     """
 
     candidate: str
@@ -64,13 +64,13 @@ def paired(
     metric: str = "vocals_usdr",
     seed: int = statistics.SEED,
 ) -> dict[str, Comparison]:
-    """Every other candidate compared with one, on the songs that both have.
+    """Return every other candidate compared with one, on the songs that both have.
 
     Args:
-        results: of several candidates.
-        against: name of the candidate that the others are compared with.
-        metric: what is compared; higher must be better.
-        seed: of the bootstrap.
+        results: Results of several candidates.
+        against: Name of the candidate that the others are compared with.
+        metric: What is compared; higher must be better.
+        seed: Seed of the bootstrap.
 
     Returns:
         Candidate -> comparison (candidate minus `against`).

@@ -23,12 +23,12 @@ class Column:
     """A column of the summary.
 
     Attributes:
-        metric: name of the metric.
-        heading: what stands above it.
-        digits: after the point.
-        interval: whether the interval of the median is shown.
-        low: values that sit at this lower limit are shown as "≤ low".
-        high: values that sit at this upper limit are shown as "≥ high".
+        metric: Name of the metric.
+        heading: What stands above it.
+        digits: Digits after the point.
+        interval: Whether the interval of the median is shown.
+        low: Values that sit at this lower limit are shown as "≤ low".
+        high: Values that sit at this upper limit are shown as "≥ high".
     """
 
     metric: str
@@ -39,7 +39,7 @@ class Column:
     high: float = LIMIT_DB
 
     def text(self, value: float) -> str:
-        """A value of this column."""
+        """Return a value of this column."""
         return format_value(value, digits=self.digits, low=self.low, high=self.high)
 
 
@@ -62,7 +62,7 @@ BSSEVAL_COLUMNS = tuple(
 def format_value(
     value: float, *, digits: int = 2, low: float = -LIMIT_DB, high: float = LIMIT_DB
 ) -> str:
-    """A number for a table: a dash for nan, and a bound where it sits at a limit."""
+    """Return a number for a table: a dash for nan, and a bound where it sits at a limit."""
     if math.isnan(value):
         return "-"
     if value <= low:
@@ -109,14 +109,14 @@ def summary_table(
     costs: Sequence[Cost] = (),
     seed: int = statistics.SEED,
 ) -> Table:
-    """The summary table: median (mean) per metric, the first with its interval of the median.
+    """Give the summary table: median (mean) per metric, the first with its interval of the median.
 
     Args:
-        results: of one or more candidates.
-        columns: the metrics.
-        costs: of some candidates; their speed is shown instead of the median over songs, and their
-            memory, size and latency beside it.
-        seed: of the bootstrap.
+        results: Results of one or more candidates.
+        columns: The metrics.
+        costs: Costs of some candidates; their speed is shown instead of the median over songs, and
+            their memory, size and latency beside it.
+        seed: Seed of the bootstrap.
     """
     of = {cost.candidate: cost for cost in costs}
     head = ["candidate", *(column.heading for column in columns), "audio s per CPU s"]
@@ -138,7 +138,7 @@ def summary_table(
 def columns_table(
     results: Sequence[Result], *, columns: Sequence[Column], seed: int = statistics.SEED
 ) -> Table:
-    """A table of some metrics alone."""
+    """Return a table of some metrics alone."""
     rows = [
         [summary.candidate, *(_median_text(summary, column) for column in columns)]
         for summary in summarise(results, seed=seed)
@@ -174,7 +174,7 @@ def _speed_text(speed: float) -> str:
 
 
 def title_of(metric: str) -> str:
-    """What a metric is called above tables and plots."""
+    """Tell what a metric is called above tables and plots."""
     return next((c.heading for c in (*COLUMNS, *BSSEVAL_COLUMNS) if c.metric == metric), metric)
 
 
@@ -185,13 +185,13 @@ def every_table(
     costs: Sequence[Cost] = (),
     seed: int = statistics.SEED,
 ) -> list[Table]:
-    """All tables of a run, each with its heading and a sentence on what the numbers are.
+    """Return all tables of a run, each with its heading and a sentence on what the numbers are.
 
     Args:
-        results: of one or more candidates.
-        base: the candidate that the paired table compares with.
-        costs: of some candidates.
-        seed: of the bootstrap.
+        results: Results of one or more candidates.
+        base: The candidate that the paired table compares with.
+        costs: Costs of some candidates.
+        seed: Seed of the bootstrap.
     """
     out = [
         replace(
@@ -245,7 +245,7 @@ def every_table(
 
 
 def paired_table(comparisons: dict[str, Comparison], *, against: str) -> Table:
-    """The paired table: differences from one candidate, song by song."""
+    """Return the paired table: differences from one candidate, song by song."""
     head = [f"minus {against}, dB", "median", "mean", "better / worse on", "sign test p"]
     rows = []
     for name, result in comparisons.items():

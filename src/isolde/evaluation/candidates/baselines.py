@@ -17,7 +17,7 @@ HPSS_SIZE = 31  # frames and bins of the medians
 
 
 def mixture(mixture: Float32, sample_rate: int) -> dict[str, Float32]:
-    """The mixture as every stem: what doing nothing scores."""
+    """Return the mixture as every stem: what doing nothing scores."""
     return {stem: mixture.copy() for stem in (VOCALS, *PARTS)}
 
 
@@ -106,7 +106,7 @@ def hpss(mixture: Float32, sample_rate: int) -> dict[str, Float32]:
 
 
 def floors(*, classical: bool = True) -> list[Candidate]:
-    """The floors of every table; `classical` adds REPET-SIM and HPSS."""
+    """Return the floors of every table; `classical` adds REPET-SIM and HPSS."""
     identity = (
         f"code {code_digest('isolde.core.spectrum', 'isolde.evaluation.candidates.baselines')}"
     )

@@ -35,14 +35,15 @@ class Candidate:
     """One row of the table.
 
     Attributes:
-        name: unique within a table.
-        separate: from mixture and sample rate to stems; or `oracle`, exactly one of the two.
-        oracle: from the true stems to stems.
-        kind: where it stands in the table.
-        identity: what would change its numbers (weights' checksum, options); results stored under
+        name: Unique within a table.
+        separate: Separator, from mixture and sample rate to stems; or `oracle`, exactly one of the
+            two.
+        oracle: Oracle, from the true stems to stems.
+        kind: Where it stands in the table.
+        identity: What would change its numbers (weights' checksum, options); results stored under
             another identity are measured anew instead of being reused.
-        latency_seconds: of the streaming form; None where there is none.
-        model_bytes: size of the weights; None where there are none.
+        latency_seconds: Latency of the streaming form; None where there is none.
+        model_bytes: Size of the weights; None where there are none.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Candidate:
         """Refuse a candidate with both or neither callable.
 
         Raises:
-            InputError: see above.
+            InputError: See above.
         """
         if (self.separate is None) == (self.oracle is None):
             raise InputError(f"candidate '{self.name}': give `separate` or `oracle`, exactly one")
@@ -70,7 +71,7 @@ class Candidate:
             of the mixture.
 
         Raises:
-            InputError: no vocals, another shape than the mixture's, or values that are not finite.
+            InputError: No vocals, another shape than the mixture's, or values that are not finite.
         """
         if self.oracle is not None:
             given = self.oracle(stems)

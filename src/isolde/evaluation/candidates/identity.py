@@ -57,10 +57,10 @@ def code_digest(*modules: str) -> str:
     """Eight hexadecimal digits that change when the code of modules or packages does.
 
     Args:
-        modules: dotted names; a package counts with every module directly in it.
+        modules: Dotted names; a package counts with every module directly in it.
 
     Raises:
-        ModuleNotFoundError: there is no such module.
+        ModuleNotFoundError: There is no such module.
     """
     digest = hashlib.sha256()
     for name in modules:

@@ -38,8 +38,8 @@ class ModelSeparator:
         """Separate a song in blocks, with one thread.
 
         Raises:
-            ModelError: the model cannot be loaded.
-            InputError: the mixture cannot be separated.
+            ModelError: The model cannot be loaded.
+            InputError: The mixture cannot be separated.
         """
         separator = _loaded(self.settings, sample_rate, mixture.shape[0])
         separator.reset()
@@ -47,15 +47,15 @@ class ModelSeparator:
 
 
 def model(text: str) -> Candidate:
-    """A candidate from "NAME" or "NAME:OPTION,...", see the top of this module.
+    """Return a candidate from "NAME" or "NAME:OPTION,...", see the top of this module.
 
     Args:
-        text: the name of a model of the catalogue, a path, or "rules", with or without options.
+        text: The name of a model of the catalogue, a path, or "rules", with or without options.
 
     Raises:
-        ModelError: there is no such model.
-        InputError: an option is not known.
-        MissingExtraError: the rules are asked for and librosa is not installed.
+        ModelError: There is no such model.
+        InputError: An option is not known.
+        MissingExtraError: The rules are asked for and librosa is not installed.
     """
     name, _, options = text.partition(":")
     settings = SeparationSettings(name)
@@ -117,13 +117,13 @@ def _loaded(settings: SeparationSettings, sample_rate: int, n_channels: int) -> 
 
 
 def grid_of(text: str) -> Grid:
-    """The grid of a model, with the long synthesis: where its ideal masks are looked for.
+    """Return the grid of a model, with the long synthesis: where its ideal masks are looked for.
 
     Args:
-        text: as for `model`.
+        text: Text as for `model`.
 
     Raises:
-        ModelError: there is no such model.
+        ModelError: There is no such model.
     """
     name = text.partition(":")[0]
     return GRID_22 if name == RULES else replace(catalogue.find(name).card.grid, synthesis="long")

@@ -26,20 +26,20 @@ KINDS: tuple[OracleKind, ...] = ("binary", "ratio", "power ratio", "phase-sensit
 
 
 def oracle_mask(stem: Float32, mixture: Float32, *, kind: OracleKind, grid: Grid) -> Float32:
-    """The ideal mask of a stem, one per channel.
+    """Return the ideal mask of a stem, one per channel.
 
     Args:
-        stem: the truth V, (n_channels, n_samples).
-        mixture: of it and all else, X = V + A.
+        stem: The truth V, (n_channels, n_samples).
+        mixture: Mixture of it and all else, X = V + A.
         kind: "binary" (voice at least as strong), "ratio" |V| / (|V| + |A|), "power ratio"
             |V|^2 / (|V|^2 + |A|^2), "phase-sensitive" Re(V / X) within [0, 1].
-        grid: where frames and bins lie.
+        grid: Where frames and bins lie.
 
     Returns:
         (n_channels, n_frames, n_bins) in [0, 1].
 
     Raises:
-        InputError: another kind.
+        InputError: Another kind.
     """
     spectra = analyse(stem, grid)
     if kind == "phase-sensitive":
@@ -61,9 +61,9 @@ def apply_oracle(
     """Separate a song, and the parts of it that are known, by their ideal masks.
 
     Args:
-        stems: the song.
-        kind: see `oracle_mask`.
-        model_grid: grid of the model that this is the ceiling of.
+        stems: The song.
+        kind: See `oracle_mask`.
+        model_grid: Grid of the model that this is the ceiling of.
     """
     grid, n_samples = model_grid.at(stems.sample_rate), stems.mixture.shape[1]
     mixture = analyse(stems.mixture, grid)
@@ -76,10 +76,10 @@ def apply_oracle(
 
 
 def oracles(grids: Iterable[Grid] = (GRID_22,)) -> list[Candidate]:
-    """The four oracles of each grid as candidates.
+    """Return the four oracles of each grid as candidates.
 
     Args:
-        grids: grids of the models whose ceilings they are; a grid other than the article's is named
+        grids: Grids of the models whose ceilings they are; a grid other than the article's is named
             after the mask.
     """
     return [

@@ -69,10 +69,10 @@ class Subspace:
         """Correlate and factorise.
 
         Args:
-            channels: (n_signals, n_samples).
+            channels: Channels (n_signals, n_samples).
 
         Raises:
-            MissingExtraError: scipy is not installed.
+            MissingExtraError: Scipy is not installed.
         """
         try:
             from scipy.linalg import lu_factor
@@ -95,10 +95,10 @@ class Subspace:
         self._factors: Any = lu_factor(regular, overwrite_a=True, check_finite=False)
 
     def filters(self, estimate: Float64) -> Float64:
-        """The filters that come nearest to an estimate over the whole song.
+        """Return the filters that come nearest to an estimate over the whole song.
 
         Args:
-            estimate: (n_channels, n_samples).
+            estimate: Estimate (n_channels, n_samples).
 
         Returns:
             (n_signals, FILTER_TAPS, n_channels).
@@ -130,16 +130,16 @@ class References:
     """The true stems of a song, prepared once and scored against as often as there are candidates.
 
     Raises:
-        InputError: no stems, stems of different shapes, or less than a second.
-        MissingExtraError: scipy is not installed.
+        InputError: No stems, stems of different shapes, or less than a second.
+        MissingExtraError: Scipy is not installed.
     """
 
     def __init__(self, stems: Mapping[str, ArrayLike], *, sample_rate: int) -> None:
         """Prepare.
 
         Args:
-            stems: name -> (n_channels, n_samples); interference is measured against all of them.
-            sample_rate: samples per second; frames last one second, the last partial one is left
+            stems: Name -> (n_channels, n_samples); interference is measured against all of them.
+            sample_rate: Sample rate in Hz; frames last one second, the last partial one is left
                 out.
         """
         if not stems:
@@ -164,10 +164,10 @@ class References:
         """Score all stems of a separation.
 
         Args:
-            estimates: the same stems and shapes as the references.
+            estimates: The same stems and shapes as the references.
 
         Raises:
-            InputError: stems or shapes differ.
+            InputError: Stems or shapes differ.
         """
         if set(estimates) != set(self.stems):
             raise InputError(f"stems {sorted(self.stems)} and {sorted(estimates)} must be the same")
@@ -211,17 +211,17 @@ def bsseval(
 
 
 def museval_json(frames: Mapping[str, Mapping[str, ArrayLike]]) -> dict[str, object]:
-    """The song's scores in the shape of museval's JSON files.
+    """Return the song's scores in the shape of museval's JSON files.
 
     As in museval, values have five decimals, and those without meaning, or without limit, are nan,
     which its files hold as the bare word NaN.
 
     Args:
-        frames: stem -> measure ("sdr", ...) -> one value a second.
+        frames: Stem -> measure ("sdr", ...) -> one value a second.
 
     Returns:
         {"targets": [{"name", "frames": [{"time", "duration", "metrics": {"SDR", ...}}]}],
-        "museval_version"}
+        "museval_version"}.
     """
     targets = []
     for stem, rows in frames.items():

@@ -16,12 +16,12 @@ class ActivityScores:
     """Scores of frame-wise vocal activity; "positive" means that somebody sings.
 
     Attributes:
-        n_frames: frames scored.
-        accuracy: share of frames judged rightly.
-        precision: share of the frames called sung that are sung; nan when none was called so.
-        recall: share of the sung frames that were called sung; nan when none is sung.
-        f1: harmonic mean of the two, 2 TP / (2 TP + FP + FN); nan when it has no meaning.
-        auc: chance that a sung frame has a higher probability than a silent one; nan when the
+        n_frames: Frames scored.
+        accuracy: Share of frames judged rightly.
+        precision: Share of the frames called sung that are sung; nan when none was called so.
+        recall: Share of the sung frames that were called sung; nan when none is sung.
+        f1: Harmonic mean of the two, 2 TP / (2 TP + FP + FN); nan when it has no meaning.
+        auc: Chance that a sung frame has a higher probability than a silent one; nan when the
             labels hold one class only.
     """
 
@@ -37,14 +37,14 @@ def area_under_roc(labels: ArrayLike, scores: ArrayLike) -> float:
     """Area under the ROC curve by ranks (Mann-Whitney U / (n_pos n_neg)), ties counting half.
 
     Args:
-        labels: (n,) of 0/1 or bool.
-        scores: (n,) finite, any scale; only their order matters.
+        labels: Labels (n,) of 0/1 or bool.
+        scores: Scores (n,) finite, any scale; only their order matters.
 
     Returns:
         A number in [0, 1], or nan when the labels hold one class only.
 
     Raises:
-        InputError: shapes differ, labels other than 0/1, or scores that are not finite.
+        InputError: Shapes differ, labels other than 0/1, or scores that are not finite.
     """
     y, s = _checked(labels, scores)
     n_positive = int(y.sum())
@@ -64,12 +64,12 @@ def activity_scores(
     """Score frame-wise probabilities of singing against 0/1 labels.
 
     Args:
-        labels: (n_frames,) of 0/1 or bool.
-        probabilities: (n_frames,) in [0, 1].
-        threshold: a frame is called sung when its probability is at least this.
+        labels: Labels (n_frames,) of 0/1 or bool.
+        probabilities: Probabilities (n_frames,) in [0, 1].
+        threshold: A frame is called sung when its probability is at least this.
 
     Raises:
-        InputError: see `area_under_roc`.
+        InputError: See `area_under_roc`.
     """
     y, p = _checked(labels, probabilities)
     called = p >= threshold

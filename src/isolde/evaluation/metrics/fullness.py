@@ -44,8 +44,8 @@ def mel_decibels(audio: ArrayLike, *, sample_rate: int) -> Float64:
     """Mel amplitudes in dB, held to RANGE_DB below the maximum over all channels.
 
     Args:
-        audio: (n_channels, n_samples).
-        sample_rate: samples per second.
+        audio: Audio (n_channels, n_samples).
+        sample_rate: Sample rate in Hz.
 
     Returns:
         (n_channels, n_frames, n_mels); frame t is centred on sample t * hop, zeros beyond the ends.
@@ -72,12 +72,12 @@ def bleed_and_fullness(reference: ArrayLike, estimate: ArrayLike, *, sample_rate
     """Bleedless and fullness of one stem.
 
     Args:
-        reference: (n_channels, n_samples).
-        estimate: the same shape.
-        sample_rate: samples per second.
+        reference: Reference (n_channels, n_samples).
+        estimate: The same shape.
+        sample_rate: Sample rate in Hz.
 
     Raises:
-        InputError: see `metrics.as_pair`.
+        InputError: See `metrics.as_pair`.
     """
     ref, est = as_pair(reference, estimate)
     if level_dbfs(ref) < SILENT_DBFS:

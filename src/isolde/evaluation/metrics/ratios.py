@@ -30,11 +30,11 @@ def as_pair(reference: ArrayLike, estimate: ArrayLike) -> tuple[Float64, Float64
     """Check two signals of one shape and give them as float64.
 
     Args:
-        reference: (n_channels, n_samples), or (n_samples,) for one channel.
-        estimate: the same shape.
+        reference: Reference (n_channels, n_samples), or (n_samples,) for one channel.
+        estimate: The same shape.
 
     Raises:
-        InputError: shapes differ, more than two axes, no samples, or values that are not finite.
+        InputError: Shapes differ, more than two axes, no samples, or values that are not finite.
     """
     ref = np.atleast_2d(np.asarray(reference, dtype=np.float64))
     est = np.atleast_2d(np.asarray(estimate, dtype=np.float64))
@@ -77,7 +77,7 @@ def usdr(reference: ArrayLike, estimate: ArrayLike) -> float:
     silent (RMS below SILENT_DBFS).
 
     Raises:
-        InputError: see `as_pair`.
+        InputError: See `as_pair`.
     """
     ref, est = as_pair(reference, estimate)
     if level_dbfs(ref) < SILENT_DBFS:
@@ -93,7 +93,7 @@ def si_sdr(reference: ArrayLike, estimate: ArrayLike) -> float:
     the reference is silent; an estimate of zeros scores -LIMIT_DB, it is not excused.
 
     Raises:
-        InputError: see `as_pair`.
+        InputError: See `as_pair`.
     """
     ref, est = as_pair(reference, estimate)
     if level_dbfs(ref) < SILENT_DBFS:
@@ -106,8 +106,8 @@ def framed_energy(signal: ArrayLike, *, frame_samples: int) -> Float64:
     """Energy over channels in consecutive frames; a last frame shorter than half is dropped.
 
     Args:
-        signal: (n_channels, n_samples).
-        frame_samples: length of a frame in samples, >= 1.
+        signal: Signal (n_channels, n_samples).
+        frame_samples: Length of a frame in samples, >= 1.
 
     Returns:
         (n_frames,) sums of squares.
@@ -138,16 +138,16 @@ def framed_usdr(
     """`usdr` of each second; nan exactly in the frames in which the REFERENCE is silent.
 
     Args:
-        reference: (n_channels, n_samples).
-        estimate: the same shape.
-        sample_rate: samples per second.
-        frame_seconds: length of a frame.
+        reference: Reference (n_channels, n_samples).
+        estimate: The same shape.
+        sample_rate: Sample rate in Hz.
+        frame_seconds: Length of a frame.
 
     Returns:
         (n_frames,) in dB.
 
     Raises:
-        InputError: see `as_pair`.
+        InputError: See `as_pair`.
     """
     ref, est = as_pair(reference, estimate)
     size = frame_samples_of(frame_seconds, sample_rate)
@@ -163,9 +163,9 @@ class SilenceLevel:
     """How loud the vocal estimate is where nobody sings.
 
     Attributes:
-        seconds: how long the reference pauses; 0 when it never does, and then the levels are nan.
+        seconds: How long the reference pauses; 0 when it never does, and then the levels are nan.
         dbfs: RMS level of the estimate in the pauses, dBFS, >= FLOOR_DBFS.
-        relative_db: the same, relative to the mixture in the pauses; 0 means all of it leaks.
+        relative_db: The same, relative to the mixture in the pauses; 0 means all of it leaks.
     """
 
     seconds: float
@@ -188,15 +188,15 @@ def silence_level(
     Energies are pooled over all pauses of the song before the logarithm.
 
     Args:
-        reference: the true vocals (n_channels, n_samples).
-        estimate: the estimated vocals, the same shape.
-        mixture: the same shape.
-        sample_rate: samples per second.
+        reference: The true vocals (n_channels, n_samples).
+        estimate: The estimated vocals, the same shape.
+        mixture: The same shape.
+        sample_rate: Sample rate in Hz.
         pause_dbfs: RMS below which the reference counts as pausing.
-        block_seconds: length of the blocks that are judged.
+        block_seconds: Length of the blocks that are judged.
 
     Raises:
-        InputError: see `as_pair`.
+        InputError: See `as_pair`.
     """
     ref, est = as_pair(reference, estimate)
     _, mix = as_pair(reference, mixture)

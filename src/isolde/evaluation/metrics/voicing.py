@@ -34,7 +34,7 @@ class Voicing:
 
     Attributes:
         labels: 0 or 1 for each block, of the reference.
-        levels: of the estimate in each block, in dB above the rule's threshold: 0 or more is
+        levels: Levels of the estimate in each block, in dB above the rule's threshold: 0 or more is
             called sung.
     """
 
@@ -52,13 +52,13 @@ def voicing(
     """Apply the rule to a song.
 
     Args:
-        reference: the true vocals (n_channels, n_samples).
-        estimate: the estimated vocals, the same shape.
-        mixture: the same shape.
-        sample_rate: samples per second.
+        reference: The true vocals (n_channels, n_samples).
+        estimate: The estimated vocals, the same shape.
+        mixture: The same shape.
+        sample_rate: Sample rate in Hz.
 
     Raises:
-        InputError: see `metrics.as_pair`.
+        InputError: See `metrics.as_pair`.
     """
     ref, est = as_pair(reference, estimate)
     _, mix = as_pair(reference, mixture)
@@ -73,7 +73,7 @@ def pooled_scores(songs: Sequence[Voicing]) -> ActivityScores:
     """Rates over the blocks of all songs together; a song counts by its length.
 
     Raises:
-        InputError: there is no block.
+        InputError: There is no block.
     """
     labels = [label for song in songs for label in song.labels]
     levels = [level for song in songs for level in song.levels]
