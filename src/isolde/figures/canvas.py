@@ -34,8 +34,8 @@ class Columns:
         """Start empty.
 
         Args:
-            rows: values of a column.
-            columns: that the picture has room for.
+            rows: Values of a column.
+            columns: That the picture has room for.
         """
         self._columns, self.span = columns, 1
         self._done: Float32 = np.zeros((0, rows), np.float32)
@@ -71,10 +71,10 @@ class Canvas:
         """Start a picture.
 
         Args:
-            sample_rate: in Hz.
-            n_channels: of the sound.
-            rows: on the frequency axis.
-            columns: on the time axis; the picture gets between 1 and 2 times as many.
+            sample_rate: Sample rate in Hz.
+            n_channels: Number of channels of the sound.
+            rows: Rows on the frequency axis.
+            columns: Columns on the time axis; the picture gets between 1 and 2 times as many.
         """
         self.grid = looking_grid(sample_rate)
         self.low, self.high = LOWEST_HZ, min(HIGHEST_HZ, sample_rate / 2)
@@ -120,10 +120,10 @@ class Canvas:
 
 
 def canvas_of(audio: Float32, sample_rate: int, *, columns: int = COLUMNS) -> Canvas:
-    """The finished canvas of a signal (n_channels, n_samples) in [-1, 1].
+    """Return the finished canvas of a signal (n_channels, n_samples) in [-1, 1].
 
     Raises:
-        InputError: when there is no sound in the array, or it has another number of dimensions.
+        InputError: When there is no sound in the array, or it has another number of dimensions.
     """
     if audio.ndim != 2 or not audio.size:
         raise InputError(f"audio of shape {audio.shape}: give (n_channels, n_samples), not empty")
@@ -134,7 +134,7 @@ def canvas_of(audio: Float32, sample_rate: int, *, columns: int = COLUMNS) -> Ca
 
 
 def height(hertz: "Float32 | float") -> Float32:
-    """Where a frequency in Hz lies on a picture's axis: octaves above 1 Hz."""
+    """Tell where a frequency in Hz lies on a picture's axis: octaves above 1 Hz."""
     return np.log2(np.maximum(np.asarray(hertz, np.float32), np.float32(1)))
 
 
@@ -149,17 +149,17 @@ def show(
     limits: tuple[float, float],
     colours: str = LEVELS,
 ) -> "AxesImage":
-    """An image over time and logarithmic frequency.
+    """Return an image over time and logarithmic frequency.
 
     Args:
-        axes: to draw on.
-        values: (rows, columns), the lowest frequency first.
-        start: time of the left edge in seconds.
-        seconds: that the columns span.
-        low: frequency of the first row in Hz.
-        high: of the last one.
-        limits: values of the darkest and of the brightest colour.
-        colours: the colour map.
+        axes: Axes to draw on.
+        values: Values (rows, columns), the lowest frequency first.
+        start: Time of the left edge in seconds.
+        seconds: That the columns span.
+        low: Frequency of the first row in Hz.
+        high: High of the last one.
+        limits: Values of the darkest and of the brightest colour.
+        colours: The colour map.
     """
     image = axes.imshow(
         values,
@@ -180,7 +180,7 @@ def show(
 
 
 def clock(axes: "Axes", start: float, end: float) -> None:
-    """A time axis from `start` to `end` seconds, labelled in seconds or minutes:seconds."""
+    """Return a time axis from `start` to `end` seconds, labelled in seconds or minutes:seconds."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     long = end >= 60

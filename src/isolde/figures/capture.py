@@ -28,15 +28,15 @@ class Looked:
     """What one pass over a song leaves.
 
     Attributes:
-        path: of the song.
-        start: of the range in seconds.
-        sample_rate: in Hz.
-        mixture: its canvas.
-        vocals: the canvas of its vocals; None when nothing was separated.
-        probabilities: (n_frames,) that somebody sings; None when no model could say.
-        frame_seconds: from one of them to the next.
-        segments: (start, end) of singing in seconds of the range.
-        stems: the first seconds of mixture, vocals and accompaniment, where they were asked for.
+        path: Path of the song.
+        start: Start of the range in seconds.
+        sample_rate: Sample rate in Hz.
+        mixture: Its canvas.
+        vocals: The canvas of its vocals; None when nothing was separated.
+        probabilities: Probabilities (n_frames,) that somebody sings; None when no model could say.
+        frame_seconds: Frame from one of them to the next.
+        segments: Segments (start, end) of singing in seconds of the range.
+        stems: The first seconds of mixture, vocals and accompaniment, where they were asked for.
     """
 
     path: Path
@@ -55,7 +55,7 @@ class Looked:
         return self.mixture.seconds
 
     def loudest_voice(self) -> float:
-        """The time in the range, in seconds, at which the vocals are loudest."""
+        """Return the time in the range, in seconds, at which the vocals are loudest."""
         canvas = self.vocals or self.mixture
         power = canvas.power().sum(axis=0)
         at = (int(power.argmax()) + 0.5) * canvas.column_seconds
@@ -76,19 +76,19 @@ def look_at(
     """Read a song once and keep what its pictures need.
 
     Args:
-        path: of the song.
-        start: in seconds.
-        end: in seconds; None: the song's.
-        separation: whether to separate it, for the pictures that show vocals.
-        activity: whether to ask the activity model, where one is installed.
-        listening: whether to keep the first seconds of the stems.
-        model: name or path of the separator's.
-        progress: called with the share that is done, where the file tells its length.
+        path: Path of the song.
+        start: Start in seconds.
+        end: End in seconds; None: the song's.
+        separation: Whether to separate it, for the pictures that show vocals.
+        activity: Whether to ask the activity model, where one is installed.
+        listening: Whether to keep the first seconds of the stems.
+        model: Name or path of the separator's model.
+        progress: Function called with the share that is done, where the file tells its length.
 
     Raises:
-        AudioError: when the file cannot be read.
-        InputError: when the range lies outside of the song, or holds no sound.
-        ModelError: when there is no such model.
+        AudioError: When the file cannot be read.
+        InputError: When the range lies outside of the song, or holds no sound.
+        ModelError: When there is no such model.
     """
     with AudioReader(path, start=start, end=end) as reader:
         rate, n_channels = reader.info.sample_rate, reader.info.n_channels

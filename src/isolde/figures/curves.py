@@ -35,16 +35,16 @@ def draw_curves(path: str | Path, tables: Sequence[Path]) -> Path:
     """Draw each table beside the others, all with the same axis upwards.
 
     Args:
-        path: of the picture, .png or .svg.
+        path: Path of the picture, .png or .svg.
         tables: CSV files of numbers under a line of names; an empty field is a point left out.
 
     Returns:
-        the path.
+        The path.
 
     Raises:
-        AudioError: when the picture cannot be written.
-        InputError: when a table cannot be read, or the picture's name ends otherwise.
-        MissingExtraError: when matplotlib is not installed.
+        AudioError: When the picture cannot be written.
+        InputError: When a table cannot be read, or the picture's name ends otherwise.
+        MissingExtraError: When matplotlib is not installed.
     """
     path = check_picture(path)
     read = [_read(table) for table in tables]

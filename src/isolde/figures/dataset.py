@@ -54,19 +54,19 @@ def draw_dataset(
 
     Args:
         manifest: CSV or Parquet.
-        output: a .html page with everything, or .png or .svg, which give {name}-totals and
+        output: A .html page with everything, or .png or .svg, which give {name}-totals and
             {name}-songs, the latter in parts of 50.
-        cache: folder for decoded audio, kept; None: a temporary one.
-        songs: at most so many strips, evenly chosen.
-        report: called with each track as its strip is done.
+        cache: Folder for decoded audio, kept; None: a temporary one.
+        songs: Greatest number of strips, evenly chosen.
+        report: Function called with each track as its strip is done.
 
     Returns:
-        what was drawn, and a note for each song that could not be.
+        What was drawn, and a note for each song that could not be.
 
     Raises:
-        AudioError: a picture cannot be written.
-        InputError: the manifest cannot be read, or the output's name ends otherwise.
-        MissingExtraError: matplotlib is not installed, or pyarrow for Parquet.
+        AudioError: A picture cannot be written.
+        InputError: The manifest cannot be read, or the output's name ends otherwise.
+        MissingExtraError: Matplotlib is not installed, or pyarrow for Parquet.
     """
     output = Path(output)
     kind = output.suffix.lower()
@@ -149,7 +149,7 @@ def totals_figure(totals: Totals, strips: Sequence[Strip]) -> "Figure":
 
 
 def strips_figure(strips: Sequence[Strip]) -> "Figure":
-    """One strip a song, names on the left, length and share of singing on the right."""
+    """Return one strip a song, names on the left, length and share of singing on the right."""
     figure = new_figure(11, 0.7 + 0.2 * len(strips))
     ((axes,),) = new_axes(figure, 1, 1)
     image = np.ones((max(1, 5 * len(strips)), COLUMNS, 3))

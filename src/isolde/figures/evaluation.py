@@ -28,7 +28,7 @@ def check_report() -> None:
     """Fail early when a report cannot be made.
 
     Raises:
-        MissingExtraError: matplotlib or jinja2 is not installed.
+        MissingExtraError: Matplotlib or jinja2 is not installed.
     """
     require_matplotlib()
     require_jinja()
@@ -47,7 +47,7 @@ def write_evaluation_report(path: str | Path, done: Evaluation, *, metric: str =
 
     Raises:
         AudioError: A song cannot be read, or the file not written.
-        MissingExtraError: matplotlib or jinja2 is not installed.
+        MissingExtraError: Matplotlib or jinja2 is not installed.
     """
     check_report()
     names = [summary.candidate for summary in summarise(done.results, seed=done.seed)]

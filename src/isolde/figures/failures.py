@@ -25,7 +25,7 @@ HALL_SECONDS = 2.5
 
 
 def sing(notes: tuple[float, ...]) -> Float32:
-    """A voice of harmonics, vibrato on every note, (1, n) with RMS 0.1, SECONDS long."""
+    """Return a voice of harmonics, vibrato on every note, (1, n) with RMS 0.1, SECONDS long."""
     n = int(SECONDS * RATE)
     t = np.arange(n) / RATE
     note = np.minimum((t / SECONDS * len(notes)).astype(int), len(notes) - 1)
@@ -37,7 +37,7 @@ def sing(notes: tuple[float, ...]) -> Float32:
 
 
 def in_a_hall(voice: Float32) -> Float32:
-    """The voice (1, n) and its reverberation: noise that decays exponentially."""
+    """Return the voice (1, n) and its reverberation: noise that decays exponentially."""
     rng = np.random.default_rng(0)
     n = int(HALL_SECONDS * RATE)
     tail = rng.normal(size=n) * 10 ** (-3 * np.arange(n) / n)
@@ -58,8 +58,8 @@ def draw_failures(folder: str | Path) -> list[Path]:
     """Draw both pictures into a folder.
 
     Raises:
-        AudioError: when a file cannot be written.
-        MissingExtraError: when matplotlib or librosa is not installed.
+        AudioError: When a file cannot be written.
+        MissingExtraError: When matplotlib or librosa is not installed.
     """
     second = tuple(2 ** (4 / 12) * f for f in MELODY)
     scenes = {

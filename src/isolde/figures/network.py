@@ -34,11 +34,11 @@ class Glimpse:
     """What a network sees and makes of it.
 
     Attributes:
-        at: time of the window's middle frame in seconds.
-        window: (n_frames, 513) features.
-        maps: (n_maps, bins, frames) of the fourth convolution, those that lean to voice first.
-        leaning: (n_maps,) in [-1, 1], 1 for a map that only the voice moves.
-        numbers: (n_maps,) of the maps in the network, from 1.
+        at: Time of the window's middle frame in seconds.
+        window: Window (n_frames, 513) features.
+        maps: Maps (n_maps, bins, frames) of the fourth convolution, those that lean to voice first.
+        leaning: Leaning (n_maps,) in [-1, 1], 1 for a map that only the voice moves.
+        numbers: Numbers (n_maps,) of the maps in the network, from 1.
     """
 
     at: float
@@ -61,22 +61,22 @@ def draw_network(
     """Draw the input window and the maps of the fourth convolution at one moment.
 
     Args:
-        mixture: (n_channels, n_samples) in [-1, 1].
-        vocals: the same shape; the accompaniment is the rest.
-        sample_rate: of both in Hz.
-        path: of the PNG or SVG to write.
-        at: the moment in seconds.
-        model: name or path of a network with the article's windows.
-        title: above the picture.
+        mixture: Mixture (n_channels, n_samples) in [-1, 1].
+        vocals: The same shape; the accompaniment is the rest.
+        sample_rate: Sample rate of both in Hz.
+        path: Path of the PNG or SVG to write.
+        at: The moment in seconds.
+        model: Name or path of a network with the article's windows.
+        title: Title above the picture.
 
     Returns:
-        the path.
+        The path.
 
     Raises:
-        AudioError: when the file cannot be written.
-        InputError: when the path's ending is unknown, or the moment lies outside.
-        MissingExtraError: when matplotlib, torch or onnx is not installed.
-        ModelError: when there is no such model, or it is another kind of network.
+        AudioError: When the file cannot be written.
+        InputError: When the path's ending is unknown, or the moment lies outside.
+        MissingExtraError: When matplotlib, torch or onnx is not installed.
+        ModelError: When there is no such model, or it is another kind of network.
     """
     path = check_picture(path)
     glimpse = look_inside(mixture, vocals, sample_rate, at=at, model=model)
@@ -86,12 +86,12 @@ def draw_network(
 def look_inside(
     mixture: Float32, vocals: Float32, sample_rate: int, *, at: float, model: str | Path = ARTICLE
 ) -> Glimpse:
-    """The window around a moment and the maps that it gives; arguments as in `draw_network`.
+    """Return the window around a moment and the maps that it gives; arguments as in `draw_network`.
 
     Raises:
-        InputError: when the moment lies outside of the sound.
-        MissingExtraError: when torch or onnx is not installed.
-        ModelError: when there is no such model, or it is another kind of network.
+        InputError: When the moment lies outside of the sound.
+        MissingExtraError: When torch or onnx is not installed.
+        ModelError: When there is no such model, or it is another kind of network.
     """
     found = find(model)
     try:
@@ -137,7 +137,7 @@ def _window(sound: Float32, sample_rate: int, *, at: float, n: int, features: An
 def network_figure(
     glimpse: Glimpse, *, title: str | None = None, at: float | None = None
 ) -> "Figure":
-    """The figure of `draw_network`; `at` is the moment in the song, where that is another."""
+    """Give the figure of `draw_network`; `at` is the moment in the song, where that is another."""
     rows = -(-len(glimpse.maps) // ACROSS)
     figure = new_figure(12.0, 5.2)
     halves: Any = figure.subfigures(1, 2, width_ratios=[1.0, 3.4])

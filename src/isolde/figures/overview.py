@@ -31,22 +31,23 @@ def draw_activity(
     """Draw vocal activity over a song.
 
     Args:
-        mixture: (n_channels, n_samples) in [-1, 1].
-        vocals: the same shape; None leaves their level out.
-        sample_rate: of both in Hz.
-        path: of the PNG or SVG to write.
-        probabilities: (n_frames,) in [0, 1] that somebody sings; None leaves them out.
-        frame_seconds: from one of them to the next; the first is at 0 s.
-        segments: (start, end) in seconds of what counts as singing.
-        title: above the picture.
+        mixture: Mixture (n_channels, n_samples) in [-1, 1].
+        vocals: The same shape; None leaves their level out.
+        sample_rate: Sample rate of both in Hz.
+        path: Path of the PNG or SVG to write.
+        probabilities: Probabilities (n_frames,) in [0, 1] that somebody sings; None leaves them
+            out.
+        frame_seconds: Frame from one of them to the next; the first is at 0 s.
+        segments: Segments (start, end) in seconds of what counts as singing.
+        title: Title above the picture.
 
     Returns:
-        the path.
+        The path.
 
     Raises:
-        AudioError: when the file cannot be written.
-        InputError: when the path's ending is unknown or the shapes do not fit.
-        MissingExtraError: when matplotlib is not installed.
+        AudioError: When the file cannot be written.
+        InputError: When the path's ending is unknown or the shapes do not fit.
+        MissingExtraError: When matplotlib is not installed.
     """
     path = check_picture(path)
     if vocals is not None and vocals.shape != mixture.shape:
@@ -72,7 +73,7 @@ def activity_figure(
     start: float = 0.0,
     title: str | None = None,
 ) -> "Figure":
-    """The figure of `draw_activity`, from finished canvases; times count from `start`."""
+    """Return the figure of `draw_activity`, from finished canvases; times count from `start`."""
     shown = [True, vocals is not None, probabilities is not None]
     heights = [h for h, here in zip((2.2, 1.1, 1.0), shown, strict=True) if here]
     figure = new_figure(12.0, 0.6 + 1.25 * sum(heights))

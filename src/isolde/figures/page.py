@@ -19,7 +19,7 @@ def require_jinja() -> None:
     """Fail early when pages cannot be made.
 
     Raises:
-        MissingExtraError: jinja2 is not installed.
+        MissingExtraError: Jinja2 is not installed.
     """
     try:
         import jinja2  # noqa: F401
@@ -40,7 +40,7 @@ def write_page(path: str | Path, template: str, **values: Any) -> Path:
 
     Raises:
         AudioError: The file cannot be written.
-        MissingExtraError: jinja2 is not installed.
+        MissingExtraError: Jinja2 is not installed.
     """
     require_jinja()
     from jinja2 import Environment, PackageLoader, StrictUndefined

@@ -17,11 +17,11 @@ def draw_page(report: "PairReport", path: str | Path) -> None:
     """Draw where the partner lies, how straight, how loud, what is left of the mix, what is kept.
 
     Args:
-        report: a pair's report with its picture.
-        path: of the image; the ending says the format.
+        report: A pair's report with its picture.
+        path: Path of the image; the ending says the format.
 
     Raises:
-        MissingExtraError: matplotlib is not installed.
+        MissingExtraError: Matplotlib is not installed.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg

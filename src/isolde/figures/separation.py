@@ -28,22 +28,22 @@ def draw_separation(
     """Draw mixture, mask and vocals as spectrograms on one logarithmic frequency axis.
 
     Args:
-        mixture: (n_channels, n_samples) in [-1, 1].
-        vocals: the same shape, in [-1, 1].
-        mask: (..., n_frames, n_bins) in [0, 1] on `spectrum.grid_for(sample_rate)`, of which the
-            mean over the leading axes is drawn; None: the share of the mixture's magnitude that
+        mixture: Mixture (n_channels, n_samples) in [-1, 1].
+        vocals: The same shape, in [-1, 1].
+        mask: Mask (..., n_frames, n_bins) in [0, 1] on `spectrum.grid_for(sample_rate)`, of which
+            the mean over the leading axes is drawn; None: the share of the mixture's magnitude that
             the vocals have.
-        sample_rate: of both in Hz.
-        path: of the PNG or SVG to write.
-        title: above the picture.
+        sample_rate: Sample rate of both in Hz.
+        path: Path of the PNG or SVG to write.
+        title: Title above the picture.
 
     Returns:
-        the path.
+        The path.
 
     Raises:
-        InputError: when the path's ending is unknown or the shapes do not fit.
-        AudioError: when the file cannot be written.
-        MissingExtraError: when matplotlib is not installed.
+        InputError: When the path's ending is unknown or the shapes do not fit.
+        AudioError: When the file cannot be written.
+        MissingExtraError: When matplotlib is not installed.
     """
     path = check_picture(path)
     if mixture.shape != vocals.shape:
@@ -61,14 +61,14 @@ def separation_figure(
     start: float = 0.0,
     title: str | None = None,
 ) -> "Figure":
-    """The figure of `draw_separation`, from pictures that are made already.
+    """Return the figure of `draw_separation`, from pictures that are made already.
 
     Args:
         mixture: finished.
-        vocals: finished, of the same length.
-        shares: (rows, columns) in [0, 1] over the same axes; None: from the two others.
-        start: time of the left edge in seconds.
-        title: above the picture.
+        vocals: Finished, of the same length.
+        shares: Shares (rows, columns) in [0, 1] over the same axes; None: from the two others.
+        start: Time of the left edge in seconds.
+        title: Title above the picture.
     """
     figure = new_figure(12.0, 3.9)
     ((left, middle, right),) = new_axes(figure, 1, 3, sharey=True)
@@ -98,18 +98,18 @@ def separation_figure(
 
 
 def mask_columns(mask: Float32, sample_rate: int, *, columns: int = COLUMNS) -> Float32:
-    """A mask on the rows of a picture.
+    """Return a mask on the rows of a picture.
 
     Args:
-        mask: (..., n_frames, n_bins) in [0, 1] on `spectrum.grid_for(sample_rate)`.
-        sample_rate: of the sound in Hz, before it was brought to that grid.
-        columns: about how many to give.
+        mask: Mask (..., n_frames, n_bins) in [0, 1] on `spectrum.grid_for(sample_rate)`.
+        sample_rate: Sample rate of the sound in Hz, before it was brought to that grid.
+        columns: Columns about how many to give.
 
     Returns:
         (rows, columns) in [0, 1].
 
     Raises:
-        InputError: when the mask has fewer than two axes, or is empty.
+        InputError: When the mask has fewer than two axes, or is empty.
     """
     if mask.ndim < 2 or not mask.size:
         raise InputError(f"a mask of shape {mask.shape}: give (..., n_frames, n_bins), not empty")

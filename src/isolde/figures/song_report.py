@@ -32,7 +32,7 @@ def write_song_report(
 
     Raises:
         AudioError: The file cannot be written.
-        MissingExtraError: jinja2 is not installed.
+        MissingExtraError: Jinja2 is not installed.
     """
     return write_page(
         path,

@@ -29,10 +29,10 @@ class Marks:
     """What is drawn over a spectrogram.
 
     Attributes:
-        times: (n,) of the frames in seconds.
-        f0: (n,) pitch in Hz, 0 where nothing is voiced.
-        bursts: (n,) bool, frames with an unvoiced burst.
-        frame_seconds: from one frame to the next.
+        times: Times (n,) of the frames in seconds.
+        f0: F0 (n,) pitch in Hz, 0 where nothing is voiced.
+        bursts: Bursts (n,) bool, frames with an unvoiced burst.
+        frame_seconds: Frame from one frame to the next.
     """
 
     times: Float32
@@ -52,19 +52,19 @@ def draw_spectrogram(
     """Draw a spectrogram: windows of 2048 samples, 75 % overlap, logarithmic frequency.
 
     Args:
-        audio: (n_channels, n_samples) in [-1, 1].
-        sample_rate: in Hz.
-        path: of the PNG or SVG to write.
-        marks: what to draw over it; None for nothing.
-        title: above the picture.
+        audio: Audio (n_channels, n_samples) in [-1, 1].
+        sample_rate: Sample rate in Hz.
+        path: Path of the PNG or SVG to write.
+        marks: What to draw over it; None for nothing.
+        title: Title above the picture.
 
     Returns:
-        the path.
+        The path.
 
     Raises:
-        AudioError: when the file cannot be written.
-        InputError: when the path's ending is unknown or the array is no audio.
-        MissingExtraError: when matplotlib is not installed.
+        AudioError: When the file cannot be written.
+        InputError: When the path's ending is unknown or the array is no audio.
+        MissingExtraError: When matplotlib is not installed.
     """
     path = check_picture(path)
     canvas = canvas_of(audio, sample_rate)
@@ -74,13 +74,13 @@ def draw_spectrogram(
 def spectrogram_figure(
     canvas: Canvas, marks: Marks | None = None, *, start: float = 0.0, title: str | None = None
 ) -> "Figure":
-    """The figure of `draw_spectrogram`, from a finished canvas.
+    """Return the figure of `draw_spectrogram`, from a finished canvas.
 
     Args:
         canvas: finished.
-        marks: with times on the same axis.
-        start: time of the left edge in seconds.
-        title: above the picture.
+        marks: Marks with times on the same axis.
+        start: Time of the left edge in seconds.
+        title: Title above the picture.
     """
     figure = new_figure(11.0, 4.6)
     ((axes,),) = new_axes(figure, 1, 1)
@@ -107,10 +107,10 @@ def mark(axes: "Axes", marks: Marks, *, high: float, harmonics: int = SHOWN_HARM
     """Draw pitch, harmonics and bursts over a spectrogram, with a legend.
 
     Args:
-        axes: of a picture made by `canvas.show`.
-        marks: what to draw.
-        high: highest frequency of the picture in Hz.
-        harmonics: how many to draw, the fundamental included.
+        axes: Axes of a picture made by `canvas.show`.
+        marks: What to draw.
+        high: Highest frequency of the picture in Hz.
+        harmonics: Number to draw, the fundamental included.
     """
     f0 = np.where(marks.f0 > 0, marks.f0, np.nan)
     for harmonic in range(harmonics, 0, -1):
@@ -154,18 +154,19 @@ def mark(axes: "Axes", marks: Marks, *, high: float, harmonics: int = SHOWN_HARM
 
 
 def marks_of(audio: Float32, sample_rate: int, *, start: float = 0.0) -> Marks:
-    """What the rules hear in some seconds of music.
+    """Tell what the rules hear in some seconds of music.
 
     Args:
-        audio: (n_channels, n_samples) in [-1, 1]; seconds, not minutes: all of it is held at once.
-        sample_rate: in Hz.
-        start: time of the first sample in seconds.
+        audio: Audio (n_channels, n_samples) in [-1, 1]; seconds, not minutes: all of it is held at
+            once.
+        sample_rate: Sample rate in Hz.
+        start: Time of the first sample in seconds.
 
     Returns:
-        pitch and bursts on the article's grid.
+        Pitch and bursts on the article's grid.
 
     Raises:
-        MissingExtraError: when librosa is not installed.
+        MissingExtraError: When librosa is not installed.
     """
     rules = Rules()
     inward = Resampler(sample_rate, GRID_22.sample_rate, len(audio))

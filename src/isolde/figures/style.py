@@ -47,7 +47,7 @@ def require_matplotlib() -> None:
     """Fail early when pictures cannot be drawn.
 
     Raises:
-        MissingExtraError: when matplotlib is not installed.
+        MissingExtraError: When matplotlib is not installed.
     """
     try:
         import matplotlib.figure  # noqa: F401
@@ -59,11 +59,11 @@ def check_picture(path: str | Path) -> Path:
     """Fail early when a picture cannot be written there.
 
     Args:
-        path: of the file to write; its folder is made when the picture is saved.
+        path: Path of the file to write; its folder is made when the picture is saved.
 
     Raises:
-        InputError: when the name does not end in .png or .svg.
-        MissingExtraError: when matplotlib is not installed.
+        InputError: When the name does not end in .png or .svg.
+        MissingExtraError: When matplotlib is not installed.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
@@ -73,10 +73,10 @@ def check_picture(path: str | Path) -> Path:
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """An empty figure, in inches.
+    """Return an empty figure, in inches.
 
     Raises:
-        MissingExtraError: when matplotlib is not installed.
+        MissingExtraError: When matplotlib is not installed.
     """
     require_matplotlib()
     import matplotlib
@@ -90,13 +90,13 @@ def new_figure(width: float, height: float) -> "Figure":
 
 
 def new_axes(figure: "Figure", rows: int, columns: int, **layout: Any) -> "list[list[Axes]]":
-    """A table of axes, styled.
+    """Return a table of axes, styled.
 
     Args:
-        figure: from `new_figure`.
-        rows: of the table.
-        columns: of the table.
-        layout: what `Figure.subplots` takes: sharex, sharey, width_ratios, height_ratios.
+        figure: Figure from `new_figure`.
+        rows: Rows of the table.
+        columns: Columns of the table.
+        layout: What `Figure.subplots` takes: sharex, sharey, width_ratios, height_ratios.
     """
     import matplotlib
 
@@ -106,12 +106,12 @@ def new_axes(figure: "Figure", rows: int, columns: int, **layout: Any) -> "list[
 
 
 def encode(figure: "Figure", *, kind: str = "png", dpi: int = 110) -> bytes:
-    """A figure as the bytes of a file.
+    """Return a figure as the bytes of a file.
 
     Args:
-        figure: from `new_figure`.
+        figure: Figure from `new_figure`.
         kind: "png" or "svg".
-        dpi: pixels per inch, of the images in an SVG too.
+        dpi: Resolution in pixels per inch, of the images in an SVG too.
     """
     import matplotlib
 
@@ -126,16 +126,16 @@ def save(figure: "Figure", path: str | Path, *, dpi: int = 110) -> Path:
     """Write a figure as PNG or SVG, by the name's ending; its folder is made when missing.
 
     Args:
-        figure: from `new_figure`.
-        path: of the file; overwritten.
-        dpi: pixels per inch, of the images in an SVG too.
+        figure: Figure from `new_figure`.
+        path: Path of the file; overwritten.
+        dpi: Resolution in pixels per inch, of the images in an SVG too.
 
     Returns:
-        the path.
+        The path.
 
     Raises:
-        AudioError: when the file cannot be written.
-        InputError: when the name does not end in .png or .svg.
+        AudioError: When the file cannot be written.
+        InputError: When the name does not end in .png or .svg.
     """
     path = check_picture(path)
     data = encode(figure, kind=path.suffix[1:].lower(), dpi=dpi)
@@ -154,7 +154,7 @@ def _with_palette(drawn: BytesIO) -> bytes:
 
 
 def time_label(seconds: float) -> str:
-    """A time as it is read on a clock: 7.5 -> '7.5', 75 -> '1:15'."""
+    """Return a time as it is read on a clock: 7.5 -> '7.5', 75 -> '1:15'."""
     if seconds < 60:
         return f"{seconds:g}"
     whole = round(seconds)
