@@ -31,9 +31,9 @@ class FrameDetector:
         """Start a stream.
 
         Args:
-            graph: a network with one output.
-            card: what it expects.
-            n_channels: of the music.
+            graph: A network with one output.
+            card: What it expects.
+            n_channels: Number of channels of the music.
         """
         self.grid = card.grid
         self._graph, self._card = graph, card
@@ -74,15 +74,15 @@ class FrameDetector:
 def load_frame_detector(
     model: str | Path = MODEL, *, n_channels: int, threads: int = 1
 ) -> FrameDetector:
-    """The detector on spectra with one of the catalogue's models.
+    """Return the detector on spectra with one of the catalogue's models.
 
     Args:
-        model: its name or path (see `catalogue.find`).
-        n_channels: of the music.
-        threads: for the network.
+        model: Its name or path (see `catalogue.find`).
+        n_channels: Number of channels of the music.
+        threads: Threads for the network.
 
     Raises:
-        ModelError: when there is no such model, or it tells stems apart instead of activity.
+        ModelError: When there is no such model, or it tells stems apart instead of activity.
     """
     found = catalogue.find(model)
     if found.card.stems:
@@ -114,14 +114,14 @@ class ActivityDetector:
         """Start a stream.
 
         Args:
-            sample_rate: of the music in Hz.
-            n_channels: of the music.
-            model: name or path of an activity model.
-            threads: for the network.
+            sample_rate: Sample rate of the music in Hz.
+            n_channels: Number of channels of the music.
+            model: Name or path of an activity model.
+            threads: Threads for the network.
 
         Raises:
-            InputError: when rate or channels cannot be.
-            ModelError: when there is no such model.
+            InputError: When rate or channels cannot be.
+            ModelError: When there is no such model.
         """
         if sample_rate < 1000:
             raise InputError(f"a sample rate of {sample_rate} Hz is too low: give 1000 Hz or more")
@@ -152,7 +152,7 @@ class ActivityDetector:
         """Take samples (n_channels, n) in [-1, 1]; give the probabilities that are ready.
 
         Raises:
-            InputError: when the block has another number of channels, or holds NaN or infinity.
+            InputError: When the block has another number of channels, or holds NaN or infinity.
         """
         check_block(block, n_channels=self.n_channels, finite="music")
         return self._on_grid(self._resampler.feed(block))

@@ -26,7 +26,7 @@ def to_csv(activity: "Activity", track: str) -> str:
 
 
 def to_json(activity: "Activity", track: str) -> str:
-    """One object: track, seconds, frame_seconds, segments and every frame's probability."""
+    """Return one object: track, seconds, frame_seconds, segments and every frame's probability."""
     values = {
         "track": track,
         "seconds": round(activity.seconds, 6),
@@ -91,24 +91,24 @@ FORMATS: dict[str, tuple[str, Callable[["Activity", str], str]]] = {
 
 
 def render(activity: "Activity", format_: str, *, track: str) -> str:
-    """The text of an activity in one of `FORMATS`.
+    """Return the text of an activity in one of `FORMATS`.
 
     Args:
-        activity: of a song.
+        activity: Activity of a song.
         format_: "csv", "json", "audacity", "rttm", "srt" or "lrc".
-        track: the song's name.
+        track: The song's name.
 
     Raises:
-        InputError: when the format is unknown.
+        InputError: When the format is unknown.
     """
     return FORMATS[check_format(format_)][1](activity, track)
 
 
 def check_format(format_: str) -> str:
-    """The format's name.
+    """Return the format's name.
 
     Raises:
-        InputError: when it is unknown.
+        InputError: When it is unknown.
     """
     if format_ not in FORMATS:
         raise InputError(f"format '{format_}' is unknown: take one of {', '.join(FORMATS)}")

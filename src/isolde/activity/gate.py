@@ -27,12 +27,12 @@ class GateRule:
     """How the gate moves. Probabilities in [0, 1], times in seconds.
 
     Attributes:
-        floor_db: gain of a closed gate, below 0.
-        closed: probability at and below which it closes.
-        open: probability at and above which it opens.
-        ahead: it opens this much before the voice.
-        hold: it stays open this much after the voice.
-        ramp: half the length of every rise and fall.
+        floor_db: Gain of a closed gate, below 0.
+        closed: Probability at and below which it closes.
+        open: Probability at and above which it opens.
+        ahead: It opens this much before the voice.
+        hold: It stays open this much after the voice.
+        ramp: Half the length of every rise and fall.
     """
 
     floor_db: float = -30.0
@@ -130,13 +130,13 @@ class GatedMasker:
         """Start a stream.
 
         Args:
-            masker: any masker that masks `stem`.
-            detector: hears the same spectra; must not be shared with another stream.
-            rule: how the gate moves.
-            stem: the stem to gate.
+            masker: Any masker that masks `stem`.
+            detector: Hears the same spectra; must not be shared with another stream.
+            rule: How the gate moves.
+            stem: The stem to gate.
 
         Raises:
-            InputError: when the masker has no mask for the stem.
+            InputError: When the masker has no mask for the stem.
         """
         if stem not in masker.stems:
             raise InputError(

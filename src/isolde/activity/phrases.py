@@ -21,9 +21,9 @@ class Phrase:
     """One file.
 
     Attributes:
-        path: of the file.
-        start: in seconds, of the song.
-        end: in seconds, of the song.
+        path: Path of the file.
+        start: Start in seconds, of the song.
+        end: End in seconds, of the song.
     """
 
     path: Path
@@ -45,21 +45,21 @@ def cut_phrases(
     """Write each segment of a stem as `{number}_{start}-{end}{suffix}`, times in seconds.
 
     Args:
-        source: the stem, a file or samples (n_channels, n_samples) in [-1, 1].
-        segments: of the song that the stem is from, for example `Activity.segments`.
-        folder: made when missing.
-        sample_rate: of the samples in Hz; of a file it is its own.
-        suffix: that says the format.
-        subtype: how samples are stored (see `audio.subtype_for`); None: the format's first.
-        fade: seconds of raised-cosine fade at each edge; at most half a phrase.
-        overwrite: whether existing files may be replaced.
+        source: The stem, a file or samples (n_channels, n_samples) in [-1, 1].
+        segments: Segments of the song that the stem is from, for example `Activity.segments`.
+        folder: Folder, made when missing.
+        sample_rate: Sample rate of the samples in Hz; of a file it is its own.
+        suffix: That says the format.
+        subtype: How samples are stored (see `audio.subtype_for`); None: the format's first.
+        fade: Seconds of raised-cosine fade at each edge; at most half a phrase.
+        overwrite: Whether existing files may be replaced.
 
     Returns:
         The files, in order. Segments that lie behind the stem's end are left out.
 
     Raises:
-        AudioError: when the stem cannot be read or a file cannot be written.
-        InputError: when an argument cannot be used.
+        AudioError: When the stem cannot be read or a file cannot be written.
+        InputError: When an argument cannot be used.
     """
     if not 0 <= fade <= 1:
         raise InputError(f"a fade of {fade} s: give 0 to 1")
@@ -84,7 +84,7 @@ def cut_phrases(
 
 
 def phrase_name(number: int, start: float, end: float, suffix: str) -> str:
-    """The name of a phrase's file: `{number}_{start}-{end}{suffix}`, times in seconds."""
+    """Return the name of a phrase's file: `{number}_{start}-{end}{suffix}`, times in seconds."""
     return f"{number:03d}_{start:08.3f}-{end:08.3f}{suffix}"
 
 
@@ -107,7 +107,7 @@ def _piece(
 
 
 def faded(audio: Float32, n: int) -> Float32:
-    """A copy (n_channels, n_samples) that rises and falls over `n` samples at its edges."""
+    """Return a copy (n_channels, n_samples) that rises and falls over `n` samples at its edges."""
     n = min(n, audio.shape[1] // 2)
     result = audio.astype(np.float32)
     if n:

@@ -26,12 +26,12 @@ class SegmentRule:
     """When singing starts and stops. Thresholds in [0, 1], times in seconds.
 
     Attributes:
-        onset: probability at which a segment begins.
-        offset: probability below which it ends; not above `onset`.
-        min_duration_on: shorter segments are dropped.
-        min_duration_off: shorter pauses are bridged.
-        pad_onset: added before each segment.
-        pad_offset: added behind each segment.
+        onset: Probability at which a segment begins.
+        offset: Probability below which it ends; not above `onset`.
+        min_duration_on: Shorter segments are dropped.
+        min_duration_off: Shorter pauses are bridged.
+        pad_onset: Pad onset, added before each segment.
+        pad_offset: Pad offset, added behind each segment.
     """
 
     onset: float = 0.5
@@ -58,9 +58,9 @@ class Segment:
     """One stretch of singing.
 
     Attributes:
-        start: in seconds.
-        end: in seconds.
-        probability: mean over its frames.
+        start: Start in seconds.
+        end: End in seconds.
+        probability: Mean over its frames.
     """
 
     start: float
@@ -128,7 +128,7 @@ class Segmenter:
         """End the stream.
 
         Args:
-            seconds: length of the song: no segment ends behind it; None: the last frame's centre.
+            seconds: Length of the song: no segment ends behind it; None: the last frame's centre.
 
         Returns:
             The segment that was open, if any.
@@ -178,13 +178,13 @@ def find_segments(
     seconds: float | None = None,
     rule: SegmentRule | None = None,
 ) -> tuple[Segment, ...]:
-    """All segments of a song.
+    """Return all segments of a song.
 
     Args:
-        probabilities: (n_frames,) in [0, 1].
-        frame_seconds: from one frame to the next.
-        seconds: length of the song; None: up to the last frame's centre.
-        rule: when singing starts and stops.
+        probabilities: Probabilities (n_frames,) in [0, 1].
+        frame_seconds: Frame from one frame to the next.
+        seconds: Length of the song; None: up to the last frame's centre.
+        rule: When singing starts and stops.
 
     Returns:
         In order, without overlap.
@@ -196,10 +196,10 @@ def find_segments(
 def frames_of(
     segments: tuple[Segment, ...], n_frames: int, frame_seconds: float
 ) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    """Which frames' centres lie in a segment, (n_frames,) bool.
+    """Tell which frames' centres lie in a segment, (n_frames,) bool.
 
     Raises:
-        InputError: when the segments are not in order or overlap.
+        InputError: When the segments are not in order or overlap.
     """
     if any(b.start < a.end for a, b in pairwise(segments)):
         raise InputError("segments overlap or are out of order: sort and join them first")
