@@ -13,29 +13,29 @@ class Rules:
     """What the five steps go by.
 
     Attributes:
-        centre: whether to listen to the middle of the stereo image only, where voices are mixed.
-        section_db: step 1; quieter than this, relative to the block's loud parts (their 95th
+        centre: Whether to listen to the middle of the stereo image only, where voices are mixed.
+        section_db: Step 1; quieter than this, relative to the block's loud parts (their 95th
             percentile in 200-5000 Hz), nobody sings.
-        section_seconds: step 1; the level is a mean over this time, and so much around what is
+        section_seconds: Step 1; the level is a mean over this time, and so much around what is
             loud enough is kept.
-        high_pass_hz: steps 2 and 3; what lies below is not listened to: bass and bass drum.
-        f0_min: lowest pitch in Hz.
-        f0_max: highest pitch in Hz.
-        thresholds: pYIN's prior of how inexact a period may be, as a Beta distribution. Its
+        high_pass_hz: Steps 2 and 3; what lies below is not listened to: bass and bass drum.
+        f0_min: Lowest pitch in Hz.
+        f0_max: Highest pitch in Hz.
+        thresholds: PYIN's prior of how inexact a period may be, as a Beta distribution. Its
             default, (2, 18) with a mean of 0.10, is for a voice alone; music behind it makes
             periods less exact: here the mean is 0.17.
-        switching: probability per frame that voicing starts or stops; pYIN's default is 0.01.
-        pitch_step: pYIN's resolution in semitones; the pitch is refined afterwards.
-        width_hz: step 4; half width of the mask around every harmonic, in Hz: the Hann window's
+        switching: Probability per frame that voicing starts or stops; pYIN's default is 0.01.
+        pitch_step: PYIN's resolution in semitones; the pitch is refined afterwards.
+        width_hz: Step 4; half width of the mask around every harmonic, in Hz: the Hann window's
             main lobe (two bins, 43 Hz) and a little.
-        width_cents: what the half width grows by with each harmonic, in cents of its frequency:
+        width_cents: What the half width grows by with each harmonic, in cents of its frequency:
             vibrato and the pitch's own error.
-        top_hz: harmonics above are not followed.
-        burst_from_hz: step 5; unvoiced sound is looked for above.
-        burst_reach: how far from a voiced frame a consonant may be, in seconds.
-        burst_gain: how much of what bursts out is taken for a consonant, 0 to 1.
-        block_seconds: masks are made for so much at a time.
-        margin_seconds: and with so much of the song before and after in view.
+        top_hz: Harmonics above are not followed.
+        burst_from_hz: Step 5; unvoiced sound is looked for above.
+        burst_reach: How far from a voiced frame a consonant may be, in seconds.
+        burst_gain: How much of what bursts out is taken for a consonant, 0 to 1.
+        block_seconds: Masks are made for so much at a time.
+        margin_seconds: And with so much of the song before and after in view.
     """
 
     centre: bool = True

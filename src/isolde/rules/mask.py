@@ -33,11 +33,11 @@ BINS_HZ = (np.arange(GRID_22.n_bins) * BIN_HZ).astype(np.float32)
 
 
 def harmonic_comb(f0: Float32, rules: Rules) -> Float32:
-    """The comb of every frame.
+    """Return the comb of every frame.
 
     Args:
-        f0: (n,) in Hz, 0 where nothing is voiced.
-        rules: the constants.
+        f0: F0 (n,) in Hz, 0 where nothing is voiced.
+        rules: The constants.
 
     Returns:
         (n, 513) in [0, 1]; 0 where f0 is 0.
@@ -52,11 +52,11 @@ def harmonic_comb(f0: Float32, rules: Rules) -> Float32:
 
 
 def harmonic_share(magnitudes: Float32, f0: Float32) -> Float32:
-    """Which share of each harmonic's bins the voice has, from what lies between the harmonics.
+    """Tell which share of each harmonic's bins the voice has, from what lies between the harmonics.
 
     Args:
-        magnitudes: (n, 513).
-        f0: (n,) in Hz, 0 where nothing is voiced.
+        magnitudes: Magnitudes (n, 513).
+        f0: F0 (n,) in Hz, 0 where nothing is voiced.
 
     Returns:
         (n, 513) in [0, 1].
@@ -77,9 +77,9 @@ def burst_mask(magnitudes: Float32, track: Track, rules: Rules) -> Float32:
     """Step 5: what bursts out high up near the voice.
 
     Args:
-        magnitudes: (n, 513).
-        track: of the same frames.
-        rules: the constants.
+        magnitudes: Magnitudes (n, 513).
+        track: Track of the same frames.
+        rules: The constants.
 
     Returns:
         (n, 513) in [0, burst_gain].
@@ -105,7 +105,7 @@ def burst_frames(magnitudes: Float32, track: Track, rules: Rules) -> Bools:
 
 
 def usual_level(magnitudes: Float32, seconds: float = 2.0) -> Float32:
-    """The median of each bin over a time around every frame, from every fourth frame."""
+    """Return the median of each bin over a time around every frame, from every fourth frame."""
     step = 4
     thin = magnitudes[::step]
     reach = max(1, round(seconds / FRAME_SECONDS / step / 2))
@@ -119,9 +119,9 @@ def voice_mask(magnitudes: Float32, track: Track, rules: Rules) -> Float32:
     """Steps 4 and 5 together.
 
     Args:
-        magnitudes: (n, 513) of what was listened to.
-        track: of the same frames.
-        rules: the constants.
+        magnitudes: Magnitudes (n, 513) of what was listened to.
+        track: Track of the same frames.
+        rules: The constants.
 
     Returns:
         (n, 513) in [0, 1].

@@ -31,11 +31,11 @@ class HarmonicMasker:
         """Start a stream.
 
         Args:
-            rules: the constants; None: the tuned ones.
-            n_channels: of the mixture; all get the same mask.
+            rules: The constants; None: the tuned ones.
+            n_channels: Number of channels of the mixture; all get the same mask.
 
         Raises:
-            InputError: when there is no channel.
+            InputError: When there is no channel.
         """
         if n_channels < 1:
             raise InputError(f"{n_channels} channels cannot be separated: give at least 1")
@@ -60,8 +60,8 @@ class HarmonicMasker:
         """Take spectra (n_channels, n, 513); give masks (1, 1, m, 513), often none.
 
         Raises:
-            InputError: when the shape does not fit.
-            MissingExtraError: when librosa is not installed.
+            InputError: When the shape does not fit.
+            MissingExtraError: When librosa is not installed.
         """
         if spectra.ndim != 3 or spectra.shape[::2] != (self.n_channels, self.n_bins):
             raise InputError(
@@ -96,14 +96,14 @@ class HarmonicMasker:
 
 
 def heard(spectra: Complex64, rules: Rules) -> tuple[Complex64, Float32]:
-    """What the rules listen to: one channel, and how much of each of its bins.
+    """Tell what the rules listen to: one channel, and how much of each of its bins.
 
     Args:
-        spectra: (n_channels, n, 513).
-        rules: the constants.
+        spectra: Spectra (n_channels, n, 513).
+        rules: The constants.
 
     Returns:
-        the mean of the channels (n, 513), and a weight (n, 513) in [0, 1].
+        The mean of the channels (n, 513), and a weight (n, 513) in [0, 1].
     """
     mid = np.asarray(spectra.mean(axis=0), np.complex64)
     weight = centre_weight(spectra) if rules.centre else np.ones(mid.shape, np.float32)
@@ -111,18 +111,18 @@ def heard(spectra: Complex64, rules: Rules) -> tuple[Complex64, Float32]:
 
 
 def listen(mid: Complex64, weight: Float32, rules: Rules) -> tuple[Float32, Track]:
-    """All five steps on some seconds of sound.
+    """Return all five steps on some seconds of sound.
 
     Args:
-        mid: (n, 513) from `heard`.
-        weight: (n, 513), likewise.
-        rules: the constants.
+        mid: Mid (n, 513) from `heard`.
+        weight: Weight (n, 513), likewise.
+        rules: The constants.
 
     Returns:
-        the mask (n, 513) in [0, 1], and the track that it was made from.
+        The mask (n, 513) in [0, 1], and the track that it was made from.
 
     Raises:
-        MissingExtraError: when librosa is not installed.
+        MissingExtraError: When librosa is not installed.
     """
     sound = mid * weight
     track = follow(sound, rules)
@@ -130,15 +130,15 @@ def listen(mid: Complex64, weight: Float32, rules: Rules) -> tuple[Float32, Trac
 
 
 def make_rules_masker(n_channels: int, *, rules: Rules | None = None) -> HarmonicMasker:
-    """The masker behind the model name "rules"; fails at once when it could not work.
+    """Return the masker behind the model name "rules"; fails at once when it could not work.
 
     Args:
-        n_channels: of the mixture.
-        rules: the constants; None: the tuned ones.
+        n_channels: Number of channels of the mixture.
+        rules: The constants; None: the tuned ones.
 
     Raises:
-        InputError: when there is no channel.
-        MissingExtraError: when librosa is not installed.
+        InputError: When there is no channel.
+        MissingExtraError: When librosa is not installed.
     """
     from importlib.util import find_spec
 

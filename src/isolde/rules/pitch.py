@@ -30,9 +30,9 @@ class Track:
     """What is sung, frame by frame.
 
     Attributes:
-        section: (n,) whether step 1 found that somebody may be singing.
-        voiced: (n,) whether the voice has a pitch; nowhere outside of sections.
-        f0: (n,) that pitch in Hz, 0 where nothing is voiced.
+        section: Section (n,) whether step 1 found that somebody may be singing.
+        voiced: Voiced (n,) whether the voice has a pitch; nowhere outside of sections.
+        f0: F0 (n,) that pitch in Hz, 0 where nothing is voiced.
     """
 
     section: Bools
@@ -41,13 +41,13 @@ class Track:
 
 
 def centre_weight(spectra: Complex64) -> Float32:
-    """How much of each bin stands in the middle of the stereo image, where voices are mixed.
+    """Tell how much of each bin stands in the middle of the stereo image, where voices are mixed.
 
     (|M|^2 - D) / |M|^2, at least 0, where M is the mean of the channels and D the mean of
     |X_c - M|^2: 1 for what all channels have alike, 0 for what one channel has alone.
 
     Args:
-        spectra: (n_channels, n, 513).
+        spectra: Spectra (n_channels, n, 513).
 
     Returns:
         (n, 513) in [0, 1]; 1 everywhere for a mono song.
@@ -61,7 +61,7 @@ def centre_weight(spectra: Complex64) -> Float32:
 
 
 def smooth(values: Float32, seconds: float) -> Float32:
-    """A running mean over (n,) frames, edges repeated."""
+    """Return a running mean over (n,) frames, edges repeated."""
     width = 2 * max(0, round(seconds / FRAME_SECONDS / 2)) + 1
     padded = np.pad(values.astype(np.float64), width // 2, mode="edge")
     return np.asarray(np.convolve(padded, np.full(width, 1 / width), "valid"), np.float32)
@@ -83,8 +83,8 @@ def vocal_sections(sound: Complex64, rules: Rules) -> Bools:
     """Step 1, cheap and careful: leave out only what is too quiet to be sung.
 
     Args:
-        sound: (n, 513) what is listened to.
-        rules: the constants.
+        sound: Sound (n, 513) what is listened to.
+        rules: The constants.
 
     Returns:
         (n,) bool.
@@ -102,14 +102,14 @@ def follow(sound: Complex64, rules: Rules) -> Track:
     """Steps 1 to 3.
 
     Args:
-        sound: (n, 513) what is listened to.
-        rules: the constants.
+        sound: Sound (n, 513) what is listened to.
+        rules: The constants.
 
     Returns:
-        the track of all n frames.
+        The track of all n frames.
 
     Raises:
-        MissingExtraError: when librosa is not installed.
+        MissingExtraError: When librosa is not installed.
     """
     n = len(sound)
     section = vocal_sections(sound, rules)
@@ -151,7 +151,7 @@ def _pyin(sound: Complex64, rules: Rules) -> Float32:
 
 
 def refine(sound: Complex64, f0: Float32, *, reach: float) -> Float32:
-    """The pitch from how far the phases of its harmonics turn from frame to frame.
+    """Return the pitch from how far the phases of its harmonics turn from frame to frame.
 
     pYIN answers in steps. Near it, harmonic h turns by 2 pi f_h hop / sample_rate from one frame to
     the next, so its frequency f_h is known modulo sample_rate / hop = 86 Hz, and pYIN says which
@@ -159,9 +159,9 @@ def refine(sound: Complex64, f0: Float32, *, reach: float) -> Float32:
     the first harmonics up to 4 kHz, forwards and backwards in time.
 
     Args:
-        sound: (n, 513).
-        f0: (n,) in Hz, 0 where unknown.
-        reach: semitones by which the answer may differ from f0.
+        sound: Sound (n, 513).
+        f0: F0 (n,) in Hz, 0 where unknown.
+        reach: Semitones by which the answer may differ from f0.
 
     Returns:
         (n,) in Hz.
