@@ -43,15 +43,15 @@ class Plan:
 
     Attributes:
         settings: Model, its synthesis, and the reading of its masks at the start.
-        sample_rate: of the stream in Hz.
-        n_channels: of the stream.
-        block: samples between two visits to the device.
-        depth: blocks of time that the separator has for a block; 0: the device waits for it.
-        seconds: how much sound the tapes hold.
-        fade: seconds of a cross-fade to the mixture when a block is late; part of the latency.
-        ramp: seconds of every other change of level.
-        stems: names, the residual last.
-        lag: samples by which the separator trails when it is fed whole blocks.
+        sample_rate: Sample rate of the stream in Hz.
+        n_channels: Number of channels of the stream.
+        block: Block in samples between two visits to the device.
+        depth: Blocks of time that the separator has for a block; 0: the device waits for it.
+        seconds: How much sound the tapes hold.
+        fade: Seconds of a cross-fade to the mixture when a block is late; part of the latency.
+        ramp: Seconds of every other change of level.
+        stems: Names, the residual last.
+        lag: Lag in samples by which the separator trails when it is fed whole blocks.
     """
 
     settings: SeparationSettings
@@ -103,18 +103,18 @@ def make_plan(
 
     Args:
         settings: Model, its synthesis, and the reading of its masks; the default model for None.
-        sample_rate: in Hz.
+        sample_rate: Sample rate in Hz.
         n_channels: 1 or more.
-        block: samples; None for `frames`.
-        frames: frames of the model's grid in a block.
+        block: Block in samples; None for `frames`.
+        frames: Frames of the model's grid in a block.
         depth: 0, 1 or more blocks, see `Plan`.
-        seconds: of the tapes.
-        fade: of the cross-fade to the mixture.
-        ramp: of other changes.
+        seconds: Seconds of the tapes.
+        fade: Fade of the cross-fade to the mixture.
+        ramp: Ramp of other changes.
 
     Raises:
-        InputError: when a number is out of range, a gate is asked for, or the model is too late.
-        ModelError: when there is no such model.
+        InputError: When a number is out of range, a gate is asked for, or the model is too late.
+        ModelError: When there is no such model.
     """
     settings = settings or SeparationSettings()
     if settings.gate:

@@ -34,10 +34,10 @@ class Live:
     """Separate what a device captures, or a file or pipe holds, and play it. A context manager.
 
     Attributes:
-        pipeline: positions, counts and meters.
-        desk: commands by name.
-        notes: what happened, one line each, the last hundred.
-        stuck: a driver did not answer when it was closed; only ending the process frees it.
+        pipeline: Positions, counts and meters.
+        desk: Commands by name.
+        notes: What happened, one line each, the last hundred.
+        stuck: A driver did not answer when it was closed; only ending the process frees it.
     """
 
     def __init__(
@@ -56,20 +56,20 @@ class Live:
         """Prepare; `start` makes sound.
 
         Args:
-            plan: the session's numbers.
-            source: a device to capture from, a file, or a stream of wav.
-            target: the device to play to.
-            start: seconds into a file.
-            record: a folder for the stems of what is played.
-            wait_ready: whether no sound may begin before the model is loaded; None: for devices.
-            device_latency: seconds in each device's buffer, or "low" or "high"; None: "low" when
-                capturing, 0.1 for a file.
-            patience: seconds to wait for a device that has gone.
-            on_note: called with each note, from any thread.
+            plan: The session's numbers.
+            source: A device to capture from, a file, or a stream of wav.
+            target: The device to play to.
+            start: Start in seconds into a file.
+            record: A folder for the stems of what is played.
+            wait_ready: Whether no sound may begin before the model is loaded; None: for devices.
+            device_latency: Device latency in seconds in each device's buffer, or "low" or "high";
+                None: "low" when capturing, 0.1 for a file.
+            patience: Seconds to wait for a device that has gone.
+            on_note: Function called with each note, from any thread.
 
         Raises:
-            AudioError: when the source or the record cannot be opened.
-            InputError: when the source and the plan do not fit.
+            AudioError: When the source or the record cannot be opened.
+            InputError: When the source and the plan do not fit.
         """
         self.plan = plan
         self.notes: deque[str] = deque(maxlen=100)
@@ -129,8 +129,8 @@ class Live:
         """Open the devices and let it run.
 
         Raises:
-            AudioError: when a device cannot be opened.
-            ModelError: when the model must be waited for and cannot be loaded.
+            AudioError: When a device cannot be opened.
+            ModelError: When the model must be waited for and cannot be loaded.
         """
         self._loop.begin()
         try:
@@ -151,8 +151,8 @@ class Live:
         """Wait until the source ends or `stop` is called; True if that is so.
 
         Raises:
-            AudioError: when a device or the source has failed for good.
-            ModelError: when the separator has.
+            AudioError: When a device or the source has failed for good.
+            ModelError: When the separator has.
         """
         ended = self._done.wait(timeout)
         if self._error is not None:
@@ -167,7 +167,7 @@ class Live:
         """End: devices, worker and files; safe to call twice.
 
         Raises:
-            AudioError: when the record cannot be completed.
+            AudioError: When the record cannot be completed.
         """
         self._stop.set()
         self._watchdog.awake = False
@@ -200,7 +200,7 @@ class Live:
             self._done.set()
 
     def status(self) -> Status:
-        """The session now."""
+        """Return the session now."""
         pipeline, mixer, rate = self.pipeline, self.pipeline.mixer, self.plan.sample_rate
         offset = self._feeder.offset if self._feeder else 0
         state = "ended" if self._done.is_set() else "paused" if pipeline.paused else "playing"

@@ -59,8 +59,8 @@ def print_devices() -> None:
     """Print the devices, one a line.
 
     Raises:
-        MissingExtraError: without sounddevice.
-        AudioError: without PortAudio.
+        MissingExtraError: Without sounddevice.
+        AudioError: Without PortAudio.
     """
     found = devices.list_devices()
     if not found:
@@ -95,8 +95,8 @@ def run_pipe(settings: LiveSettings) -> None:
     """Standard input to standard output.
 
     Raises:
-        AudioError: when the input cannot be read.
-        InputError: when a setting does not fit.
+        AudioError: When the input cannot be read.
+        InputError: When a setting does not fit.
     """
     source, target = sys.stdin.buffer, sys.stdout.buffer
     servers: list[ControlSocket | OscServer] = []
@@ -120,12 +120,12 @@ def run_pipe(settings: LiveSettings) -> None:
 
 
 def run_devices(settings: LiveSettings) -> None:
-    """A device, a file or standard input to a device.
+    """Return a device, a file or standard input to a device.
 
     Raises:
-        AudioError: when a device or file fails.
-        InputError: when a setting does not fit.
-        ModelError: when the model does.
+        AudioError: When a device or file fails.
+        InputError: When a setting does not fit.
+        ModelError: When the model does.
     """
     target = devices.find(settings.output_name, "output")
     source: Device | Path | None = None
@@ -230,7 +230,7 @@ def _watch(session: Live, settings: LiveSettings) -> None:
 
 
 def meters(status: Status) -> str:
-    """One line for the eye."""
+    """Return one line for the eye."""
     c = status.counts
     bar = "#" * max(0, min(12, round((status.rms_db + 60) / 5)))
     parts = [
@@ -248,7 +248,7 @@ def meters(status: Status) -> str:
 
 
 def summary(status: Status) -> str:
-    """What is worth saying at the end."""
+    """Tell what is worth saying at the end."""
     c = status.counts
     return (
         f"{status.position:.1f} s, latency {status.latency_ms:.0f} ms, load p50/p95/p99 "

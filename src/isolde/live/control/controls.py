@@ -24,12 +24,12 @@ class Desk:
     """What commands act on.
 
     Attributes:
-        mixer: gains, dry/wet, mute.
-        set_strength: of the mask.
-        status: the session now.
-        stop: end the session.
-        pause: or None where the sound cannot wait.
-        seek: to seconds, or None where it cannot.
+        mixer: Gains, dry/wet, mute.
+        set_strength: Set strength of the mask.
+        status: The session now.
+        stop: End the session.
+        pause: Or None where the sound cannot wait.
+        seek: Seek to seconds, or None where it cannot.
     """
 
     mixer: Mixer
@@ -43,13 +43,13 @@ class Desk:
         """Carry out one command.
 
         Args:
-            line: see the head of this module.
+            line: See the head of this module.
 
         Returns:
-            a line to show; JSON for "status".
+            A line to show; JSON for "status".
 
         Raises:
-            InputError: when the command is not understood, or impossible here.
+            InputError: When the command is not understood, or impossible here.
         """
         word, *rest = line.split() or [""]
         match word, rest:

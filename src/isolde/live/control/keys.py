@@ -27,7 +27,7 @@ PLAIN = {
 
 
 def command_for(key: str, *, stems: tuple[str, ...], wet: float, strength: float) -> str | None:
-    """The command that a key stands for, given the present settings; None for no command."""
+    """Return the command that a key stands for, given the present settings; None for no command."""
     if key in PLAIN:
         return PLAIN[key]
     if key.isdecimal() and 1 <= int(key) <= len(stems):

@@ -66,7 +66,7 @@ def command_of(address: str, arguments: tuple[Any, ...]) -> str:
         arguments: Arguments of the message: texts, numbers and truth values.
 
     Returns:
-        the line, as "gain vocals 0.5"; the whole address where it is not below /isolde, which no
+        The line, as "gain vocals 0.5"; the whole address where it is not below /isolde, which no
         command is.
 
     Examples:

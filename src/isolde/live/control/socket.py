@@ -13,18 +13,18 @@ class ControlSocket:
     """Serves a desk on 127.0.0.1; one thread for each caller.
 
     Attributes:
-        port: where it listens.
+        port: Where it listens.
     """
 
     def __init__(self, desk: Desk, *, port: int = 0) -> None:
         """Listen.
 
         Args:
-            desk: what the commands act on.
+            desk: What the commands act on.
             port: TCP; 0 for any that is free.
 
         Raises:
-            InputError: when the port cannot be had.
+            InputError: When the port cannot be had.
         """
         self._desk, self._end = desk, threading.Event()
         try:

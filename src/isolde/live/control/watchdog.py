@@ -14,7 +14,7 @@ class Watchdog:
     """A thread that compares the clock with the last sign of life.
 
     Attributes:
-        awake: whether the devices are expected to move.
+        awake: Whether the devices are expected to move.
     """
 
     def __init__(
@@ -28,10 +28,10 @@ class Watchdog:
         """Prepare; `start` begins.
 
         Args:
-            done: set when there is nothing to watch any more.
-            beat: the time of the last sign of life, by `time.monotonic`.
-            counts: of which `suspended` is kept here.
-            note: called with what happened.
+            done: Set when there is nothing to watch any more.
+            beat: The time of the last sign of life, by `time.monotonic`.
+            counts: Counts of which `suspended` is kept here.
+            note: Function called with what happened.
         """
         self._done, self._beat, self._counts, self._note = done, beat, counts, note
         self._since = 0.0  # what lies before it does not count
@@ -42,7 +42,7 @@ class Watchdog:
         threading.Thread(target=self._run, name="isolde watch", daemon=True).start()
 
     def wake(self) -> None:
-        """The devices are expected to move from now on."""
+        """Return the devices are expected to move from now on."""
         self._since, self.awake = time.monotonic(), True
 
     def _run(self) -> None:

@@ -23,11 +23,11 @@ class Device:
 
     Attributes:
         index: PortAudio's number; it may change when devices come and go.
-        name: what to give to `--input` and `--output`; a part of it will do.
-        host: the system's sound interface ("ALSA", "Core Audio", "Windows WASAPI", ...).
-        n_inputs: channels that can be captured.
-        n_outputs: channels that can be played.
-        sample_rate: its default, in Hz.
+        name: What to give to `--input` and `--output`; a part of it will do.
+        host: The system's sound interface ("ALSA", "Core Audio", "Windows WASAPI", ...).
+        n_inputs: Channels that can be captured.
+        n_outputs: Channels that can be played.
+        sample_rate: Its default, in Hz.
         is_default: "input", "output", "both" or "".
     """
 
@@ -41,11 +41,11 @@ class Device:
 
 
 def portaudio() -> Any:
-    """The module sounddevice.
+    """Return the module sounddevice.
 
     Raises:
-        MissingExtraError: when it is not installed.
-        AudioError: when it finds no PortAudio library.
+        MissingExtraError: When it is not installed.
+        AudioError: When it finds no PortAudio library.
     """
     try:
         import sounddevice
@@ -89,11 +89,11 @@ def refresh() -> None:
 
 
 def list_devices() -> list[Device]:
-    """All devices.
+    """Return all devices.
 
     Raises:
-        MissingExtraError: without sounddevice.
-        AudioError: without PortAudio.
+        MissingExtraError: Without sounddevice.
+        AudioError: Without PortAudio.
     """
     sd = portaudio()
     hosts = sd.query_hostapis()
@@ -117,16 +117,16 @@ def list_devices() -> list[Device]:
 
 
 def find(name: str | int | None, kind: str) -> Device:
-    """One device.
+    """Return one device.
 
     Args:
-        name: its number, its name or a part of it; None for the default.
+        name: Its number, its name or a part of it; None for the default.
         kind: "input" or "output".
 
     Raises:
-        InputError: when there is none, or several.
-        MissingExtraError: without sounddevice.
-        AudioError: without PortAudio.
+        InputError: When there is none, or several.
+        MissingExtraError: Without sounddevice.
+        AudioError: Without PortAudio.
     """
     every = [d for d in list_devices() if (d.n_inputs if kind == "input" else d.n_outputs)]
     if name is None:
@@ -165,15 +165,15 @@ class Ports:
         """Open and start.
 
         Args:
-            source: to capture from, or None.
-            target: to play to, or None.
-            sample_rate: in Hz.
-            n_channels: of both.
-            block: samples of a read and a write.
-            latency: seconds of buffering in each device, or "low" or "high" for its own idea.
+            source: Source to capture from, or None.
+            target: Target to play to, or None.
+            sample_rate: Sample rate in Hz.
+            n_channels: Number of channels of both.
+            block: Samples of a read and a write.
+            latency: Seconds of buffering in each device, or "low" or "high" for its own idea.
 
         Raises:
-            AudioError: when a device cannot be opened so.
+            AudioError: When a device cannot be opened so.
         """
         sd = portaudio()
         self._error: type[Exception] = sd.PortAudioError
@@ -238,7 +238,7 @@ class Ports:
         """Wait for a block (n_channels, block); also whether sound was lost before it.
 
         Raises:
-            AudioError: when the device is gone.
+            AudioError: When the device is gone.
         """
         try:
             data, lost = self._stream.read(self.block)
@@ -250,7 +250,7 @@ class Ports:
         """Wait until a block (n_channels, n) is taken; whether there was a gap before it.
 
         Raises:
-            AudioError: when the device is gone.
+            AudioError: When the device is gone.
         """
         flat = self._flat[: block.shape[1]]
         flat[:] = block.T
@@ -286,7 +286,7 @@ def check_channels(n_channels: int, device: Device, kind: str) -> None:
     """Refuse more channels than a device has.
 
     Raises:
-        InputError: when it has fewer.
+        InputError: When it has fewer.
     """
     has = device.n_inputs if kind == "input" else device.n_outputs
     if n_channels > has:

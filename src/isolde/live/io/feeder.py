@@ -21,11 +21,11 @@ def adapt(block: Float32, n_channels: int) -> Float32:
     """Other channels: to one by the mean, from one by copies.
 
     Args:
-        block: (n, n_samples).
+        block: Block (n, n_samples).
         n_channels: wanted.
 
     Raises:
-        InputError: for other changes.
+        InputError: For other changes.
     """
     if block.shape[0] == n_channels:
         return block
@@ -44,16 +44,16 @@ class Feeder:
     """Pushes a source into a pipeline, a second ahead of the ear, and again from where one seeks.
 
     Attributes:
-        offset: what to add to the pipeline's position to get the time in the source, in samples.
-        error: what ended it, if that was an error.
+        offset: What to add to the pipeline's position to get the time in the source, in samples.
+        error: What ended it, if that was an error.
     """
 
     def __init__(self, source: str | Path | BinaryIO, pipeline: Pipeline, *, start: float) -> None:
         """Open the source and begin at `start` seconds.
 
         Raises:
-            AudioError: when the source cannot be read.
-            InputError: when it is shorter than `start`, or its channels do not fit.
+            AudioError: When the source cannot be read.
+            InputError: When it is shorter than `start`, or its channels do not fit.
         """
         self._source, self._pipeline = source, pipeline
         self.offset = 0
@@ -83,7 +83,7 @@ class Feeder:
         """Go on at another time, held within the source.
 
         Raises:
-            InputError: when the source is a pipe.
+            InputError: When the source is a pipe.
         """
         if not self.can_seek:
             raise InputError("a pipe cannot be sought in: play a file")

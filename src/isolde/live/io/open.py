@@ -18,13 +18,13 @@ def open_ports(plan: Plan, *, source: Device | None, target: Device, latency: fl
     output would starve meanwhile.
 
     Args:
-        plan: the session's numbers.
-        source: to capture from, or None.
-        target: to play to.
-        latency: seconds in each device's buffer, or "low" or "high".
+        plan: The session's numbers.
+        source: Source to capture from, or None.
+        target: Target to play to.
+        latency: Latency in seconds in each device's buffer, or "low" or "high".
 
     Raises:
-        AudioError: when a device cannot be opened so.
+        AudioError: When a device cannot be opened so.
     """
     ports = Ports(
         source=source,

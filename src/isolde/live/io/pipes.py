@@ -28,7 +28,7 @@ def raw_type(name: str) -> tuple[str, float]:
     """Numpy's type of a raw format, and its full scale.
 
     Raises:
-        InputError: when it is unknown.
+        InputError: When it is unknown.
     """
     if name not in RAW:
         raise InputError(f"raw format '{name}' is unknown: take one of {', '.join(RAW)}")
@@ -39,8 +39,8 @@ def read_raw(stream: BinaryIO, name: str, *, n_channels: int, block: int) -> Ite
     """Blocks (n_channels, n) of raw PCM, n at most `block`.
 
     Raises:
-        AudioError: when the stream ends within a sample.
-        InputError: when the format is unknown.
+        AudioError: When the stream ends within a sample.
+        InputError: When the format is unknown.
     """
     kind, scale = raw_type(name)
     width = np.dtype(kind).itemsize * n_channels
@@ -60,7 +60,7 @@ def write_raw(stream: BinaryIO, name: str, block: Float32) -> None:
     """Append a block (n_channels, n) as raw PCM; integers are limited to full scale.
 
     Raises:
-        BrokenPipeError: when nobody reads any more.
+        BrokenPipeError: When nobody reads any more.
     """
     kind, scale = raw_type(name)
     if scale == 1:
@@ -80,12 +80,12 @@ class Filter:
         """Load the model.
 
         Args:
-            plan: the numbers; its delay does not matter here.
-            record: a folder for the stems.
+            plan: The numbers; its delay does not matter here.
+            record: A folder for the stems.
 
         Raises:
-            AudioError: when a record exists already.
-            ModelError: when the model cannot be loaded.
+            AudioError: When a record exists already.
+            ModelError: When the model cannot be loaded.
         """
         self.plan = plan
         self._separator, self._masker = load(plan)
@@ -124,7 +124,7 @@ class Filter:
         return self._mix(self._separator.flush())
 
     def run(self, blocks: Iterator[Float32]) -> Iterator[Float32]:
-        """All of a stream, until it ends or `stop` is told."""
+        """Return all of a stream, until it ends or `stop` is told."""
         for block in blocks:
             yield self.feed(block)
             if self._stopped:
@@ -139,7 +139,7 @@ class Filter:
             writer.abort()
 
     def status(self) -> Status:
-        """The filter now; there are no deadlines, so no load and nothing late."""
+        """Return the filter now; there are no deadlines, so no load and nothing late."""
         return Status(
             position=self._position / self.plan.sample_rate,
             state="ended" if self._stopped else "playing",
@@ -184,13 +184,13 @@ def pipe_wav(
     """Wav in, wav of the same rate, channels and sample type out; gives the filter that did it.
 
     Args:
-        filter_for: makes the filter, given the stream's rate in Hz and its channels.
-        source: a stream that need not seek.
+        filter_for: Makes the filter, given the stream's rate in Hz and its channels.
+        source: A stream that need not seek.
         target: likewise.
-        block: samples.
+        block: Block in samples.
 
     Raises:
-        AudioError: when the input is no wav, or ends too early.
+        AudioError: When the input is no wav, or ends too early.
     """
     with AudioReader(source, block_samples=block) as reader:
         made = filter_for(reader.info.sample_rate, reader.info.n_channels)
@@ -215,8 +215,8 @@ def pipe_raw(made: Filter, source: BinaryIO, target: BinaryIO, name: str, *, blo
     """Raw PCM in, raw PCM of the same format out.
 
     Raises:
-        AudioError: when the input ends within a sample.
-        InputError: when the format is unknown.
+        AudioError: When the input ends within a sample.
+        InputError: When the format is unknown.
     """
     blocks = read_raw(source, name, n_channels=made.plan.n_channels, block=block)
     try:

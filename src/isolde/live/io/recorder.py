@@ -18,15 +18,16 @@ class Recorder:
     """A thread that copies ranges of the tapes to files, float wav, one for each stem.
 
     Attributes:
-        n_samples: written so far.
-        n_lost: of them, zeros for stems that the worker never made or the tape no longer holds.
+        n_samples: Number of samples, written so far.
+        n_lost: N lost of them, zeros for stems that the worker never made or the tape no longer
+            holds.
     """
 
     def __init__(self, folder: str | Path, pipeline: Pipeline, *, mixture: bool) -> None:
         """Open the files `{stem}.wav`, and `mixture.wav` if asked, and begin.
 
         Raises:
-            AudioError: when a file exists already or cannot be made.
+            AudioError: When a file exists already or cannot be made.
         """
         self.n_samples = self.n_lost = 0
         self._pipeline = pipeline
@@ -57,7 +58,7 @@ class Recorder:
         """Write what is owed, for `patience` seconds at most, and complete the files.
 
         Raises:
-            AudioError: when the disk is full, or another problem; nothing is left behind then.
+            AudioError: When the disk is full, or another problem; nothing is left behind then.
         """
         self._end.set()
         self._thread.join(patience)

@@ -24,8 +24,8 @@ class Backlog:
         """Begin with no look taken.
 
         Args:
-            sample_rate: in Hz.
-            block: samples of a step.
+            sample_rate: Sample rate in Hz.
+            block: Samples of a step.
         """
         self._block = block
         self._grown = max(2 * block, int(_GROWN_SECONDS * sample_rate))
@@ -70,19 +70,19 @@ class Loop:
     """The audio thread's work between two waits for the device.
 
     Attributes:
-        ports: the open devices; None while there are none.
-        beat: when the last block was handed over, by `time.monotonic`.
-        first_sound: seconds from `begin` to the first block handed to the output device.
-        first_stems: seconds from `begin` to the first block of stems.
+        ports: The open devices; None while there are none.
+        beat: When the last block was handed over, by `time.monotonic`.
+        first_sound: Seconds from `begin` to the first block handed to the output device.
+        first_stems: Seconds from `begin` to the first block of stems.
     """
 
     def __init__(self, plan: Plan, pipeline: Pipeline, *, follows: bool) -> None:
         """Prepare.
 
         Args:
-            plan: the session's numbers.
-            pipeline: what is pushed to and pulled from.
-            follows: whether the ports capture.
+            plan: The session's numbers.
+            pipeline: What is pushed to and pulled from.
+            follows: Whether the ports capture.
         """
         self._plan, self._pipeline, self._follows = plan, pipeline, follows
         self._backlog = Backlog(sample_rate=plan.sample_rate, block=plan.block)
@@ -91,7 +91,7 @@ class Loop:
         self.begin()
 
     def begin(self) -> None:
-        """The session starts now."""
+        """Return the session starts now."""
         self._began = self.beat = time.monotonic()
 
     @property
@@ -107,11 +107,11 @@ class Loop:
         return plan.delay / plan.sample_rate + plan.block_seconds + queued
 
     def step(self) -> None:
-        """One block.
+        """Return one block.
 
         Raises:
-            AudioError: when a device is gone.
-            ModelError: when the worker is.
+            AudioError: When a device is gone.
+            ModelError: When the worker is.
         """
         ports, pipeline, plan = self.ports, self._pipeline, self._plan
         assert ports is not None
@@ -139,7 +139,7 @@ class Loop:
         """Let the output play what it has: as much silence as its buffer holds.
 
         Raises:
-            AudioError: when the device is gone.
+            AudioError: When the device is gone.
         """
         assert self.ports is not None
         silence = np.zeros((self._plan.n_channels, self._plan.block), np.float32)

@@ -21,7 +21,7 @@ class Times:
         self.n += 1
 
     def percentiles(self, *, last: int | None = None) -> tuple[float, float, float]:
-        """The 50th, 95th and 99th percentile of the kept values, or of the `last` of them."""
+        """Give the 50th, 95th and 99th percentile of the kept values, or of the `last` of them."""
         kept = min(self.n, self._values.size)
         if not kept:
             return 0.0, 0.0, 0.0
@@ -64,15 +64,15 @@ class Counts:
     """What went wrong so far.
 
     Attributes:
-        late: blocks played from the mixture because their stems were not there.
-        dropouts: times that this began.
-        starved: blocks of silence because the source had nothing.
-        underruns: times that the output device had nothing to play.
-        overruns: times that the input device's sound was lost before it was read.
-        lost: times that the separator fell so far behind that mixture was overwritten.
-        slips: times that a block was left out, because the devices' queues had grown.
-        reopened: times that a device was opened again.
-        suspended: times that the process stood still.
+        late: Blocks played from the mixture because their stems were not there.
+        dropouts: Times that this began.
+        starved: Blocks of silence because the source had nothing.
+        underruns: Times that the output device had nothing to play.
+        overruns: Times that the input device's sound was lost before it was read.
+        lost: Times that the separator fell so far behind that mixture was overwritten.
+        slips: Times that a block was left out, because the devices' queues had grown.
+        reopened: Times that a device was opened again.
+        suspended: Times that the process stood still.
     """
 
     late: int = 0
@@ -91,19 +91,19 @@ class Status:
     """A session at one moment.
 
     Attributes:
-        position: seconds played; in a file, the time in it.
+        position: Position in seconds played; in a file, the time in it.
         state: "starting", "playing", "paused" or "ended".
-        on_stems: whether stems are heard, and not the mixture in place of late ones.
-        gains: of the stems.
+        on_stems: Whether stems are heard, and not the mixture in place of late ones.
+        gains: Gains of the stems.
         wet: 1 stems, 0 mixture.
-        muted: whether muted.
-        strength: of the mask.
-        peak_db: of what is heard, dB of full scale.
+        muted: Whether muted.
+        strength: Strength of the mask.
+        peak_db: Peak of what is played, in dB of full scale.
         rms_db: likewise.
-        activity: mean of the vocal mask in [0, 1].
-        load: p50, p95, p99 of the time for a block, as a share of the block's duration.
-        latency_ms: from the arrival of a sound to its playing; for a file, of a key.
-        counts: what went wrong.
+        activity: Mean of the vocal mask in [0, 1].
+        load: P50, p95, p99 of the time for a block, as a share of the block's duration.
+        latency_ms: Milliseconds from the arrival of a sound to its playing; for a file, of a key.
+        counts: What went wrong.
     """
 
     position: float

@@ -72,9 +72,9 @@ class Mixer:
         """Begin with the first stem alone.
 
         Args:
-            stems: names, the residual last.
-            n_channels: of each.
-            ramp: samples that a change takes.
+            stems: Names, the residual last.
+            n_channels: Number of channels of each.
+            ramp: Ramp in samples that a change takes.
         """
         self.stems, self._n_channels = stems, n_channels
         self._gains = Ramp([1.0] + [0.0] * (len(stems) - 1), samples=ramp)
@@ -136,7 +136,7 @@ class Mixer:
         """Fade to one stem, or to "mix", all of them.
 
         Raises:
-            InputError: when there is no such stem.
+            InputError: When there is no such stem.
         """
         if what != "mix" and what not in self.stems:
             raise InputError(f"'{what}' is no stem: take one of mix, {', '.join(self.stems)}")
@@ -146,7 +146,7 @@ class Mixer:
         """Fade some stems to new gains, 0 to 4.
 
         Raises:
-            InputError: when there is no such stem, or a gain is out of range.
+            InputError: When there is no such stem, or a gain is out of range.
         """
         wanted = self.gains
         for stem, gain in gains.items():
@@ -170,15 +170,15 @@ class Mixer:
         """Mix one block.
 
         Args:
-            stems: (n_stems * n_channels, n); 0 beyond `here`.
-            mixture: (n_channels, n) of the same time.
-            here: how many samples of the stems are there.
-            present: whether they will be there after this block too; if not, they fade out now.
-            silent: fade to nothing (pause, seek, mute does it by itself).
-            fade: samples of a fade to nothing, if it must be quicker than the ramp.
+            stems: Stems (n_stems * n_channels, n); 0 beyond `here`.
+            mixture: Mixture (n_channels, n) of the same time.
+            here: How many samples of the stems are there.
+            present: Whether they will be there after this block too; if not, they fade out now.
+            silent: Fade to nothing (pause, seek, mute does it by itself).
+            fade: Samples of a fade to nothing, if it must be quicker than the ramp.
 
         Returns:
-            (n_channels, n)
+            (n_channels, n).
         """
         n = mixture.shape[1]
         if present:

@@ -28,18 +28,18 @@ class Pipeline:
     """One stream of mixture through the separator to the ear.
 
     Attributes:
-        counts: what went wrong.
-        load: time per block as a share of the block's duration.
-        heard: the level of what was pulled.
-        activity: mean of the vocal mask, lately.
+        counts: What went wrong.
+        load: Time per block as a share of the block's duration.
+        heard: The level of what was pulled.
+        activity: Mean of the vocal mask, lately.
     """
 
     def __init__(self, plan: Plan, engine: Engine, *, follow: bool) -> None:
         """Begin at position 0.
 
         Args:
-            plan: the numbers.
-            engine: the worker.
+            plan: The numbers.
+            engine: The worker.
             follow: True when sound is pulled as it is pushed, `plan.delay` behind (devices);
                 False when it is pulled from 0 on and pushed ahead of that (files).
         """
@@ -84,13 +84,13 @@ class Pipeline:
         return max(0, at + ahead - self.engine.mixture.written)
 
     def finish(self) -> None:
-        """The mixture ends here: the rest of the stems is due."""
+        """Return the mixture ends here: the rest of the stems is due."""
         with self._push_lock:
             self._end = self.engine.mixture.written
             self.engine.order(Order.FINISH, self._end)
 
     def begin_anew(self) -> None:
-        """What is pushed next follows a seek: forget what has not been played yet."""
+        """Tell what is pushed next follows a seek: forget what has not been played yet."""
         with self._push_lock:
             at = self.engine.mixture.written
             self.engine.order(Order.RESET, at)
@@ -110,7 +110,7 @@ class Pipeline:
         """Change the strength of the soft mask.
 
         Raises:
-            InputError: when it is not above 0, or the mask is binary.
+            InputError: When it is not above 0, or the mask is binary.
         """
         if self.plan.settings.mask != "soft" or not 0 < value <= 16:
             raise InputError(f"strength {value}: give up to 16, with a soft mask; 1 is neutral")
@@ -152,7 +152,7 @@ class Pipeline:
         """Take the worker's news.
 
         Raises:
-            ModelError: when the worker is gone.
+            ModelError: When the worker is gone.
         """
         with self._collect_lock:
             for report in self.engine.news(timeout):
@@ -170,17 +170,17 @@ class Pipeline:
                 self.available = max(self.available, report.available)
 
     def pull(self, n: int, *, patience: float = 0.0) -> Float32:
-        """What is to be heard next.
+        """Tell what is to be heard next.
 
         Args:
-            n: samples, at most the plan's block.
-            patience: seconds to wait for stems that are late (with a depth of 0, and for pipes).
+            n: N in samples, at most the plan's block.
+            patience: Seconds to wait for stems that are late (with a depth of 0, and for pipes).
 
         Returns:
-            (n_channels, n)
+            (n_channels, n).
 
         Raises:
-            ModelError: when the worker is gone.
+            ModelError: When the worker is gone.
         """
         self.collect()
         at, end, jump = self._position, self._end, self._jump

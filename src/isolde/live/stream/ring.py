@@ -27,7 +27,7 @@ class SharedMemory:
         """Make `size` bytes, or map those that another process made at `path`.
 
         Raises:
-            AudioError: when there is no room.
+            AudioError: When there is no room.
         """
         self._owner = path is None
         try:
@@ -70,10 +70,11 @@ class Tape:
         """Lay a tape over shared memory.
 
         Args:
-            memory: from `SharedMemory`, at least `offset` + `size(...)` bytes.
-            offset: in bytes, a multiple of 64.
-            n_rows: channels, or stems times channels.
-            capacity: in samples; a quarter of it is kept free for a write that is under way.
+            memory: Memory from `SharedMemory`, at least `offset` + `size(...)` bytes.
+            offset: Offset in bytes, a multiple of 64.
+            n_rows: Channels, or stems times channels.
+            capacity: Capacity in samples; a quarter of it is kept free for a write that is under
+                way.
         """
         self.n_rows, self.capacity = n_rows, capacity
         self.largest_write = capacity // 4
@@ -101,7 +102,7 @@ class Tape:
         """Append (n_rows, n) samples.
 
         Raises:
-            InputError: when the block is larger than `largest_write` or has other rows.
+            InputError: When the block is larger than `largest_write` or has other rows.
         """
         n = block.shape[1]
         if block.shape[0] != self.n_rows or n > self.largest_write:

@@ -32,11 +32,11 @@ class Report:
     """One message of the worker.
 
     Attributes:
-        kind: what happened.
-        available: stems are on the tape up to this position.
-        eaten: the mixture has been separated up to this position.
-        seconds: that the last piece took.
-        activity: mean of the first mask, in [0, 1].
+        kind: What happened.
+        available: Position up to which stems are on the tape.
+        eaten: The mixture has been separated up to this position.
+        seconds: That the last piece took.
+        activity: Mean of the first mask, in [0, 1].
     """
 
     kind: News
@@ -50,21 +50,21 @@ class Engine:
     """The worker, its tapes and the messages to and from it.
 
     Attributes:
-        mixture: the tape to write the mixture to.
-        stems: the tape that the worker writes, stem after stem, channel after channel.
+        mixture: The tape to write the mixture to.
+        stems: The tape that the worker writes, stem after stem, channel after channel.
     """
 
     def __init__(self, plan: Plan, *, place: str = "process", urgent: bool = False) -> None:
         """Start the worker; it loads its model meanwhile.
 
         Args:
-            plan: the session's numbers.
+            plan: The session's numbers.
             place: "process", or "thread" for comparisons.
-            urgent: whether the process asks to go before usual programs: somebody listens.
+            urgent: Whether the process asks to go before usual programs: somebody listens.
 
         Raises:
-            AudioError: when there is no memory to share.
-            ModelError: when the process cannot be started.
+            AudioError: When there is no memory to share.
+            ModelError: When the process cannot be started.
         """
         self.plan = plan
         self._memory = SharedMemory(memory_size(plan))
@@ -103,13 +103,13 @@ class Engine:
                 self._connection.send_bytes(message)
 
     def news(self, timeout: float = 0.0) -> list[Report]:
-        """All reports since the last call.
+        """Return all reports since the last call.
 
         Args:
-            timeout: seconds to wait for the first one.
+            timeout: Seconds to wait for the first one.
 
         Raises:
-            ModelError: when the worker could not load its model, or has died.
+            ModelError: When the worker could not load its model, or has died.
         """
         connection = self._connection
         if connection is None:
@@ -139,7 +139,7 @@ class Engine:
         """Wait until the model is loaded; gives the reports that came meanwhile.
 
         Raises:
-            ModelError: when it cannot be loaded, or not in time.
+            ModelError: When it cannot be loaded, or not in time.
         """
         deadline = time.monotonic() + timeout
         reports: list[Report] = []

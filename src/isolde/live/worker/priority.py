@@ -20,7 +20,7 @@ def hasten() -> bool:
     """Let the calling thread, and what it starts from now on, go before usual programs.
 
     Returns:
-        whether it does now.
+        Whether it does now.
     """
     if sys.platform != "linux":
         return False

@@ -65,7 +65,7 @@ _CHUNK_SECONDS = 0.2
 
 
 def lay_tapes(memory: SharedMemory, plan: Plan) -> tuple[Tape, Tape]:
-    """The mixture's and the stems' tape in one piece of memory; both sides call this alike."""
+    """Give the mixture's and the stems' tape in one piece of memory; both sides call this alike."""
     n, capacity = plan.n_channels, plan.capacity
     mixture = Tape(memory, 0, n_rows=n, capacity=capacity)
     offset = Tape.size(n, capacity)
@@ -79,10 +79,10 @@ def memory_size(plan: Plan) -> int:
 
 
 def load(plan: Plan) -> tuple[Separator, TunableMasker]:
-    """The offline separator, with a masker whose strength can be turned.
+    """Return the offline separator, with a masker whose strength can be turned.
 
     Raises:
-        ModelError: when the model cannot be loaded.
+        ModelError: When the model cannot be loaded.
     """
     settings = plan.settings
     found = catalogue.find(settings.model)
@@ -193,7 +193,7 @@ class Worker:
 
 
 def main() -> None:
-    """The child process: address, key, plan and urgency come on standard input."""
+    """Return the child process: address, key, plan and urgency come on standard input."""
     told = json.load(sys.stdin)
     plan = build(Plan, told["plan"], where="the plan")
     memory = SharedMemory(memory_size(plan), Path(told["memory"]))
