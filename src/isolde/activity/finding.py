@@ -19,10 +19,10 @@ class Activity:
     """Where somebody sings in a song.
 
     Attributes:
-        probabilities: (n_frames,) in [0, 1]; frame t is centred on t * frame_seconds.
-        frame_seconds: from one frame to the next, 11.6 ms.
-        segments: stretches of singing, in order, without overlap.
-        seconds: length of the song.
+        probabilities: Probabilities (n_frames,) in [0, 1]; frame t is centred on t * frame_seconds.
+        frame_seconds: Frame from one frame to the next, 11.6 ms.
+        segments: Stretches of singing, in order, without overlap.
+        seconds: Length of the song.
     """
 
     probabilities: Float32
@@ -31,7 +31,7 @@ class Activity:
     seconds: float
 
     def with_rule(self, rule: SegmentRule) -> "Activity":
-        """The same probabilities cut into segments by another rule."""
+        """Return the same probabilities cut into segments by another rule."""
         segments = find_segments(
             self.probabilities, self.frame_seconds, seconds=self.seconds, rule=rule
         )
@@ -47,21 +47,21 @@ def find_activity(
     threads: int = 1,
     progress: Callable[[float], None] | None = None,
 ) -> Activity:
-    """Where somebody sings in a song.
+    """Tell where somebody sings in a song.
 
     Args:
-        source: a file, a binary stream, or samples (n_channels, n_samples) or (n_samples,) in
+        source: A file, a binary stream, or samples (n_channels, n_samples) or (n_samples,) in
             [-1, 1].
-        sample_rate: of the samples in Hz; of a file it is its own.
-        model: name or path of an activity model.
-        rule: when singing starts and stops.
-        threads: for the network.
-        progress: called with the share that is done, where a file tells its length.
+        sample_rate: Sample rate of the samples in Hz; of a file it is its own.
+        model: Name or path of an activity model.
+        rule: When singing starts and stops.
+        threads: Threads for the network.
+        progress: Function called with the share that is done, where a file tells its length.
 
     Raises:
-        AudioError: when the file cannot be read.
-        InputError: when an argument cannot be used.
-        ModelError: when there is no such model.
+        AudioError: When the file cannot be read.
+        InputError: When an argument cannot be used.
+        ModelError: When there is no such model.
     """
     if not isinstance(source, np.ndarray):
         with AudioReader(source) as reader:

@@ -46,8 +46,8 @@ class Drawn:
     """What was drawn.
 
     Attributes:
-        paths: files written.
-        notes: one line for each thing that was left out, and why.
+        paths: Files written.
+        notes: One line for each thing that was left out, and why.
     """
 
     paths: list[Path] = field(default_factory=list)
@@ -70,27 +70,27 @@ def draw_song(
     """Draw the pictures of a song.
 
     Args:
-        song: the file.
+        song: The file.
         output: Path of a .png or .svg file, which gets one picture, of an .html file, which gets
             all, or of a folder, which gets {song}-{figure}.png; None for the current folder.
         figure: One of FIGURES, or "all"; None for "separation" in a file, and all elsewhere.
-        start: of the range in seconds.
-        end: of the range in seconds.
-        at: the moment at which the network is looked into; None: where the voice is loudest.
-        model: name or path of the separator's.
-        dpi: pixels per inch.
+        start: Start of the range in seconds.
+        end: End of the range in seconds.
+        at: The moment at which the network is looked into; None: where the voice is loudest.
+        model: Name or path of the separator's model.
+        dpi: Resolution in pixels per inch.
         overwrite: Whether existing files may be replaced.
-        progress: called with the share of the song that is read.
+        progress: Function called with the share of the song that is read.
 
     Returns:
-        what was drawn. With "all" and in a report, pictures that lack an extra are left out with
+        What was drawn. With "all" and in a report, pictures that lack an extra are left out with
         a note.
 
     Raises:
-        AudioError: when the song cannot be read or a picture not written.
-        InputError: when an argument cannot be used.
-        MissingExtraError: when the one picture that was asked for lacks an extra.
-        ModelError: when there is no such model.
+        AudioError: When the song cannot be read or a picture not written.
+        InputError: When an argument cannot be used.
+        MissingExtraError: When the one picture that was asked for lacks an extra.
+        ModelError: When there is no such model.
     """
     song = Path(song)
     wanted, targets = _targets(song, None if output is None else Path(output), figure)
