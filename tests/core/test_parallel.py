@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from isolde.core import parallel as many
+from isolde.core import parallel
 from isolde.core.errors import InputError, IsoldeError
 
 
@@ -46,7 +46,7 @@ def die_always(x: int) -> int:
 def test_outcomes_keep_the_order_and_errors_stay_with_their_item(workers: int):
     items = {f"n{k}": k for k in (5, -1, 3)}
     seen: list[str] = []
-    outcomes = many.run(square, items, workers=workers, report=lambda o: seen.append(o.key))
+    outcomes = parallel.run(square, items, workers=workers, report=lambda o: seen.append(o.key))
     assert [(o.key, o.value) for o in outcomes] == [("n5", 25), ("n-1", None), ("n3", 9)]
     assert outcomes[1].error == "ValueError: -1 is negative"
     assert sorted(seen) == sorted(items)
@@ -55,9 +55,9 @@ def test_outcomes_keep_the_order_and_errors_stay_with_their_item(workers: int):
 def test_a_resumed_run_repeats_nothing_and_returns_the_same(tmp_path: Path):
     job = partial(note, folder=str(tmp_path))
     journal = tmp_path / "journal"
-    part = many.run(job, {"1": 1, "2": 2}, journal=journal, workers=1)
-    both = many.run(job, {"1": 1, "2": 2, "3": 3}, journal=journal, workers=1)
-    fresh = many.run(job, {"1": 1, "2": 2, "3": 3}, journal=tmp_path / "other", workers=1)
+    part = parallel.run(job, {"1": 1, "2": 2}, journal=journal, workers=1)
+    both = parallel.run(job, {"1": 1, "2": 2, "3": 3}, journal=journal, workers=1)
+    fresh = parallel.run(job, {"1": 1, "2": 2, "3": 3}, journal=tmp_path / "other", workers=1)
     assert [o.value for o in both] == [o.value for o in fresh]
     assert [o.resumed for o in part + both] == [False, False, True, True, False]
     assert len((tmp_path / "1.ran").read_text().splitlines()) == 2  # once for each journal
@@ -70,38 +70,40 @@ def test_a_changed_file_or_setting_is_done_again(tmp_path: Path):
     for text, runs in (("a", 1), ("bb", 2)):
         file.write_text(text)
         for _ in range(2):
-            many.run(job, {"1": 1}, journal=journal, stamps={"1": many.stamp(file)}, workers=1)
+            parallel.run(
+                job, {"1": 1}, journal=journal, stamps={"1": parallel.stamp(file)}, workers=1
+            )
             os.utime(file, ns=(10**18, 10**18))
         ran = len((tmp_path / "1.ran").read_text().splitlines())
         assert ran == 2 * runs  # each text at two times
-    assert many.stamp(file, settings=1) != many.stamp(file, settings=2)
-    assert many.stamp(tmp_path / "missing") == many.stamp(tmp_path / "missing")
+    assert parallel.stamp(file, settings=1) != parallel.stamp(file, settings=2)
+    assert parallel.stamp(tmp_path / "missing") == parallel.stamp(tmp_path / "missing")
 
 
 def test_a_line_cut_off_by_a_crash_is_done_again_and_healed(tmp_path: Path):
     job = partial(note, folder=str(tmp_path))
     journal = tmp_path / "journal"
-    many.run(job, {"1": 1, "2": 2}, journal=journal, workers=1)
+    parallel.run(job, {"1": 1, "2": 2}, journal=journal, workers=1)
     text = journal.read_text()
     journal.write_text(text[:-9])
-    outcomes = many.run(job, {"1": 1, "2": 2}, journal=journal, workers=1)
+    outcomes = parallel.run(job, {"1": 1, "2": 2}, journal=journal, workers=1)
     assert [o.resumed for o in outcomes] == [True, False]
     assert journal.read_text().splitlines()[-1] == text.splitlines()[-1]
     assert json.loads(journal.read_text().splitlines()[-2]) == {"key": "2", "stamp": ""}
     journal.write_text("not a journal\n" + text)
     with pytest.raises(InputError, match="line 1"):
-        many.run(job, {"1": 1}, journal=journal, workers=1)
+        parallel.run(job, {"1": 1}, journal=journal, workers=1)
 
 
 def test_errors_are_tried_again_on_the_next_run(tmp_path: Path):
-    many.run(square, {"a": -1, "b": 2}, journal=tmp_path / "j", workers=1)
+    parallel.run(square, {"a": -1, "b": 2}, journal=tmp_path / "j", workers=1)
     lines = [json.loads(line) for line in (tmp_path / "j").read_text().splitlines()]
     assert [line["key"] for line in lines if "value" in line] == ["b"]
 
 
 def test_a_killed_worker_loses_nothing(tmp_path: Path):
     items = {str(k): k for k in range(8)}
-    outcomes = many.run(
+    outcomes = parallel.run(
         partial(die_once, folder=str(tmp_path)), items, workers=2, journal=tmp_path / "j"
     )
     assert (tmp_path / "died").exists()
@@ -109,15 +111,15 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path):
 
 
 def test_an_item_that_always_kills_is_given_up_and_blamed_alone():
-    outcomes = many.run(die_always, {str(k): k for k in range(4)}, workers=2)
+    outcomes = parallel.run(die_always, {str(k): k for k in range(4)}, workers=2)
     assert [o.value for o in outcomes] == [0, None, 2, 3]
     assert outcomes[1].error is not None and "died" in outcomes[1].error
 
 
 def test_impossible_requests():
     with pytest.raises(InputError, match="-1"):
-        many.run(square, {"a": 1}, workers=-1)
-    assert many.run(square, {}) == []
+        parallel.run(square, {"a": 1}, workers=-1)
+    assert parallel.run(square, {}) == []
 
 
 # --- Dask --------------------------------------------------------------------------------------
@@ -140,7 +142,7 @@ def test_dask_gives_the_same_and_a_killed_worker_loses_nothing(tmp_path: Path):
         items = {str(k): k for k in range(12)}
         victims: list[int] = []
 
-        def kill_one(outcome: many.Outcome) -> None:
+        def kill_one(outcome: parallel.Outcome) -> None:
             if not victims:
                 pid = int((tmp_path / f"{outcome.key}.ran").read_text().split()[0])
                 victims.append(pid)
@@ -148,14 +150,16 @@ def test_dask_gives_the_same_and_a_killed_worker_loses_nothing(tmp_path: Path):
 
         job = partial(slow_note, folder=str(tmp_path))
         address = cluster.scheduler_address
-        outcomes = many.run(job, items, scheduler=address, journal=tmp_path / "j", report=kill_one)
+        outcomes = parallel.run(
+            job, items, scheduler=address, journal=tmp_path / "j", report=kill_one
+        )
         assert victims
         assert [o.error for o in outcomes] == [None] * 12
-        here = many.run(square, items, workers=1)
+        here = parallel.run(square, items, workers=1)
         assert [(o.key, o.value) for o in outcomes] == [(o.key, o.value) for o in here]
         pids = {p for f in tmp_path.glob("*.ran") for p in f.read_text().split()}
         assert len(pids) >= 2
-        errors = many.run(square, {"bad": -2}, scheduler=address)
+        errors = parallel.run(square, {"bad": -2}, scheduler=address)
         assert errors[0].error == "ValueError: -2 is negative"
 
 
@@ -163,4 +167,4 @@ def test_a_scheduler_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(many, "CONNECT_SECONDS", 0.5)
     pytest.importorskip("distributed")
     with pytest.raises(IsoldeError, match="dask scheduler"):
-        many.run(square, {"a": 1}, scheduler="tcp://127.0.0.1:9")
+        parallel.run(square, {"a": 1}, scheduler="tcp://127.0.0.1:9")
