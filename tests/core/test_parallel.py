@@ -164,7 +164,7 @@ def test_dask_gives_the_same_and_a_killed_worker_loses_nothing(tmp_path: Path):
 
 
 def test_a_scheduler_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(many, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(parallel, "CONNECT_SECONDS", 0.5)
     pytest.importorskip("distributed")
     with pytest.raises(IsoldeError, match="dask scheduler"):
         parallel.run(square, {"a": 1}, scheduler="tcp://127.0.0.1:9")
