@@ -75,14 +75,16 @@ $(VENV)/dev.stamp: $(VENV)/runtime.stamp
 	$(INSTALL) --no-build-isolation --editable '.[dev]'
 	@touch $@
 
-# The studio's page has one library, which is in the repository: nobody needs npm but for this.
+# The studio's page has one library, which is in the repository: nobody needs npm but for this. Of it
+# only the WebAssembly and its loader are taken: its own node loses samples where two buffers meet.
 VENDOR := src/isolde/studio/page/vendor
 STRETCH := signalsmith-stretch@1.3.2
 
 assets:  ## fetch the library of the studio's page again and check it (needs npm)
 	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	  (cd "$$folder" && npm pack --silent $(STRETCH) && tar -xzf ./*.tgz) && \
-	  install -m 644 "$$folder/package/SignalsmithStretch.mjs" $(VENDOR)/ && \
+	  sed '/^function registerWorkletProcessor/,$$d' "$$folder/package/SignalsmithStretch.mjs" \
+	    > $(VENDOR)/stretch.mjs && echo 'export default SignalsmithStretch;' >> $(VENDOR)/stretch.mjs && \
 	  cd $(VENDOR) && sha256sum --check SHA256SUMS
 
 clean:  ## remove .venv and everything that was made by building or testing

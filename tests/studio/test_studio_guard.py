@@ -64,7 +64,7 @@ def test_its_own_page_is_not(studio: Studio):
 
 
 def test_every_answer_forbids_what_the_page_does_not_need(studio: Studio):
-    for path in ("/", "/songs", "/nothing", "/page/vendor/SignalsmithStretch.mjs"):
+    for path in ("/", "/songs", "/nothing", "/page/vendor/stretch.mjs"):
         headers = studio.ask(path).headers
         policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy

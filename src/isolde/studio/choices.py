@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -58,14 +59,15 @@ def quality_of(card: Card) -> float | None:
 class Choices:
     """The installed models that separate, best first; a thread measures how fast they are here."""
 
-    def __init__(self, *, threads: int) -> None:
+    def __init__(self, *, threads: int, busy: Callable[[], bool]) -> None:
         """Read the cards.
 
         Args:
             threads: Number of threads that run the network.
+            busy: Whether songs are being separated, which nothing should slow down.
         """
         cards = [card for card in (find(name).card for name in names()) if card.stems]
-        self._threads, self._ended = threads, threading.Event()
+        self._threads, self._busy, self._ended = threads, busy, threading.Event()
         self._speeds: dict[str, float] = {}
         self._choices = [
             Choice(
@@ -99,6 +101,8 @@ class Choices:
         noise = np.random.default_rng(0).uniform(-0.3, 0.3, (2, _SECONDS * _RATE))
         sound: Float32 = noise.astype(np.float32)
         for choice in self._choices:
+            while self._busy() and not self._ended.wait(0.3):
+                pass
             if self._ended.is_set():
                 return
             try:

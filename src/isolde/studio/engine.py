@@ -26,6 +26,11 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="separation", daemon=True)
         self._thread.start()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a song is being separated or waits."""
+        return bool(self._queue)
+
     def put(self, song: Song) -> None:
         """Let a song wait behind the others."""
         with self._changed:

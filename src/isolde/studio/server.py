@@ -76,7 +76,7 @@ def serve(
     library = choices = None
     try:
         library = Library(keep=settings.keep)
-        choices = Choices(threads=settings.separation.n_threads)
+        choices = Choices(threads=settings.separation.n_threads, busy=lambda: library.engine.busy)
         for path in songs:
             library.add(path, name=path.name, session="", settings=settings.separation)
         studio = Studio(

@@ -384,6 +384,7 @@ listen();
 for (const name of Object.keys(steps)) $(name).textContent = steps[name].text(steps[name].value);
 showModels(about.models);
 close();
+show();
 const speeds = setInterval(async () => {
   const { models } = await api.about();
   showModels(models);

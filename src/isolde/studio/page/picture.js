@@ -40,7 +40,11 @@ export class Picture {
   #span = 20; // seconds that are shown
   #start = 0;
   #follow = true;
-  #dirty = true;
+  #dirty = true; // what is shown in detail has to be drawn anew
+  #stale = true; // and the whole song below
+  #timer = 0;
+  #loudest = 40;
+  #paint = {};
   #colours = {};
   #segments = [];
   #loop = null;
@@ -65,6 +69,7 @@ export class Picture {
     this.#song = song;
     this.#tiles.clear();
     this.#peaks.clear();
+    this.#loudest = 40;
     this.#segments = [];
     if (!same) {
       this.#follow = true;
@@ -96,8 +101,9 @@ export class Picture {
   }
 
   theme() {
-    const [ground, ink, voice, band] = ["--picture", "--ink", "--voice", "--band"].map((name) => rgb(css(name)));
-    const far = (hue) => hue.map((value, c) => value + (ink[c] - value) * 0.75);
+    for (const name of ["picture", "ink", "voice", "band", "soft", "line", "hatch"]) this.#paint[name] = css(`--${name}`);
+    const [ground, ink, voice, band] = ["picture", "ink", "voice", "band"].map((name) => rgb(this.#paint[name]));
+    const far = (hue) => hue.map((value, c) => value + (ink[c] - value) * 0.6);
     this.#colours = { band: ramp(ground, band, far(band)), voice: ramp(ground, voice, far(voice)) };
     for (const tile of this.#tiles.values()) tile.image = null;
     this.touch();
@@ -122,12 +128,12 @@ export class Picture {
   }
 
   touch() {
-    this.#dirty = true;
+    this.#dirty = this.#stale = true;
   }
 
   #move(start) {
     this.#start = Math.min(Math.max(0, start), Math.max(0, this.seconds - this.#span));
-    this.touch();
+    this.#dirty = true;
   }
 
   #listen(seek) {
@@ -177,6 +183,12 @@ export class Picture {
     return scale;
   }
 
+  /** Look again soon: what was asked for a moment ago may have grown. */
+  #later() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.touch(), 260);
+  }
+
   /** A tile's columns as far as they are ready; asks for it where it is missing or has grown. */
   async #need(layer, scale, index) {
     const key = `${layer}/${scale}/${index}`;
@@ -186,7 +198,7 @@ export class Picture {
     const due = Math.min(width, Math.floor(ready));
     const complete = tile && (tile.n >= width || (tile.final && tile.n > 0));
     if (complete || due <= 0 || (tile && tile.n >= due && this.#song.state !== "ready") || this.#asked.has(key)) return;
-    if (tile && performance.now() - tile.when < 250) return;
+    if (tile && performance.now() - tile.when < 250) return this.#later();
     this.#asked.add(key);
     const song = this.#song;
     try {
@@ -212,7 +224,8 @@ export class Picture {
     const have = this.#peaks.get(scale) ?? new Uint8Array(0);
     const due = this.#song.ready_seconds / (this.#column * this.#about.scale_step ** scale);
     const done = have.final || (have.length / 2 >= Math.floor(due) && this.#song.state !== "ready");
-    if (done || this.#asked.has(key) || performance.now() - (have.when ?? 0) < 200) return;
+    if (done || this.#asked.has(key)) return;
+    if (performance.now() - (have.when ?? -1e3) < 250) return this.#later();
     this.#asked.add(key);
     const song = this.#song;
     try {
@@ -222,6 +235,7 @@ export class Picture {
       const all = new Uint8Array(from * 2 + more.length);
       all.set(have.subarray(0, from * 2));
       all.set(more, from * 2);
+      this.#loudest = all.reduce((a, b) => Math.max(a, b), this.#loudest);
       this.#peaks.set(scale, Object.assign(all, { when: performance.now(), final: song.state === "ready" }));
       this.touch();
     } catch { /* it is asked for again */ } finally {
@@ -231,13 +245,13 @@ export class Picture {
 
   // --- drawing ---------------------------------------------------------------------------------
 
-  /** Called for every frame of the screen; draws only where something changed. */
+  /** Called for every frame of the screen; draws only what changed. */
   draw(playing) {
     if (!this.#song || !this.view.clientWidth) return;
     const now = this.#position();
     if (playing && this.#follow && this.#span < this.seconds) {
       const start = Math.min(Math.max(0, now - this.#span * 0.4), this.seconds - this.#span);
-      const pixel = this.#span / this.view.clientWidth / 2;
+      const pixel = this.#span / this.view.clientWidth;
       if (Math.abs(start - this.#start) >= pixel) this.#move(start);
     }
     const [playhead, needle, , loop, frame] = this.marks;
@@ -259,7 +273,8 @@ export class Picture {
     frame.style.width = `${(100 * this.#span) / this.seconds}%`;
     this.#drawSpectrogram();
     this.#drawWaveform();
-    this.#drawOverview();
+    if (this.#stale) this.#drawOverview();
+    this.#stale = false;
   }
 
   #fit(canvas) {
@@ -281,7 +296,7 @@ export class Picture {
     paint.beginPath();
     paint.rect(x, y, w, h);
     paint.clip();
-    paint.strokeStyle = css("--hatch");
+    paint.strokeStyle = this.#paint.hatch;
     paint.lineWidth = 1;
     paint.beginPath();
     for (let i = Math.floor((x - h) / 9) * 9; i < x + w; i += 9) {
@@ -350,12 +365,12 @@ export class Picture {
       const y = h * (1 - Math.log(hertz / low) / Math.log(top / low));
       const wide = paint.measureText(name).width + 12;
       paint.globalAlpha = 0.82;
-      paint.fillStyle = css("--picture");
+      paint.fillStyle = this.#paint.picture;
       paint.beginPath();
       paint.roundRect(w - wide - 8, y - 9, wide, 18, 5);
       paint.fill();
       paint.globalAlpha = 1;
-      paint.fillStyle = css("--soft");
+      paint.fillStyle = this.#paint.soft;
       paint.fillText(name, w - 14, y + 0.5);
     }
   }
@@ -369,11 +384,7 @@ export class Picture {
     const peaks = this.#peaks.get(scale);
     if (!peaks?.length) return;
     const column = this.#column * this.#about.scale_step ** scale;
-    let loudest = 40;
-    for (const sounds of this.#peaks.values()) {
-      for (let i = 0; i < sounds.length; i += 2) if (sounds[i] > loudest) loudest = sounds[i];
-    }
-    const [voice, band] = [css("--voice"), css("--band")];
+    const { voice, band } = this.#paint;
     for (const [sound, colour, alpha] of [[0, band, 0.38], [1, voice, 0.9]]) {
       paint.globalAlpha = alpha;
       paint.fillStyle = colour;
@@ -385,7 +396,7 @@ export class Picture {
         let peak = 0;
         for (let i = Math.max(0, a); i < b && 2 * i < peaks.length; i++) peak = Math.max(peak, peaks[2 * i + sound]);
         if (2 * a >= peaks.length) break;
-        const y = Math.max(0.5, (half * peak) / loudest);
+        const y = Math.max(0.5, (half * peak) / this.#loudest);
         paint.rect(p, middle - y, 1, 2 * y);
       }
       paint.fill();
@@ -399,10 +410,10 @@ export class Picture {
     const ready = Math.max(0, this.#x(this.#song.ready_seconds, w));
     this.#hatch(paint, ready, 0, w - ready, h - AXIS);
     this.#bars(paint, this.#scale(this.#span, w), this.#start, this.#span, w, wave / 2, wave / 2 - 6);
-    paint.fillStyle = css("--line");
+    paint.fillStyle = this.#paint.line;
     paint.fillRect(0, wave, w, 1);
     paint.fillRect(0, h - AXIS, w, 1);
-    paint.fillStyle = css("--voice");
+    paint.fillStyle = this.#paint.voice;
     for (const [a, b] of this.#segments) {
       const [x, to] = [this.#x(a, w), this.#x(b, w)];
       if (to < 0 || x > w) continue;
@@ -411,7 +422,7 @@ export class Picture {
       paint.fill();
     }
     const step = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200].find((s) => (s / this.#span) * w > 74) ?? 3600;
-    paint.fillStyle = css("--soft");
+    paint.fillStyle = this.#paint.soft;
     paint.font = "12.5px Inter, system-ui, sans-serif";
     paint.textBaseline = "middle";
     for (let t = Math.ceil(this.#start / step) * step; t <= this.#start + this.#span + 1e-6; t += step) {
@@ -426,7 +437,7 @@ export class Picture {
     const ready = (this.#song.ready_seconds / this.seconds) * w;
     this.#hatch(paint, ready, 0, w - ready, h);
     if (h > 20) this.#bars(paint, this.#scale(this.seconds, w), 0, this.seconds, w, h / 2 - 4, h / 2 - 7);
-    paint.fillStyle = css("--voice");
+    paint.fillStyle = this.#paint.voice;
     for (const [a, b] of this.#segments) {
       paint.fillRect((a / this.seconds) * w, h - 5, Math.max(1.5, ((b - a) / this.seconds) * w), 4);
     }

@@ -1,24 +1,37 @@
-// The audio thread's part: chunks of all stems, and the sample that is next; it changes no sample
-// but for the few at which playing stops, starts or jumps, which are faded so that nothing clicks.
+// The audio thread's part: chunks of all stems and the sample that is next, at the song's own tempo
+// and key or stretched. Unstretched it changes no sample but for the few at which playing stops,
+// starts or jumps, which are faded so that nothing clicks.
+
+import Stretch from "./vendor/stretch.mjs";
 
 const FADE = 256;
+const TONALITY_HZ = 8000; // above it the library transposes noise, not tones
 
 class Ring extends AudioWorkletProcessor {
   constructor({ processorOptions }) {
     super();
     this.length = processorOptions.chunk;
+    this.width = processorOptions.width;
     this.chunks = new Map();
-    this.at = 0;
+    this.at = 0; // the sample that is heard next
     this.end = Infinity;
     this.loop = null;
     this.playing = false;
+    this.jumps = 0; // how many of them are done
     this.gain = 1;
     this.target = 1;
     this.then = null; // what happens when it is faded out
     this.quiet = 0;
     this.starved = false;
+    this.tempo = 1;
+    this.key = 0;
+    this.library = null;
+    this.fresh = true; // whether the library has to be told where it is
+    this.part = 0; // of a sample that it is owed
     this.port.onmessage = ({ data }) => this[data.do](data);
   }
+
+  // --- messages --------------------------------------------------------------------------------
 
   put({ index, stems }) {
     this.chunks.set(index, stems);
@@ -42,8 +55,18 @@ class Ring extends AudioWorkletProcessor {
     this.loop = loop;
   }
 
+  async stretch({ tempo, key }) {
+    const before = this.stretching;
+    [this.tempo, this.key] = [tempo, key];
+    if (this.stretching !== before) this.fade(() => (this.fresh = true));
+    if (this.stretching) this.library ??= await this.load();
+  }
+
   play() {
-    this.then = null;
+    if (this.then) {
+      this.turn();
+      this.playing = false;
+    }
     this.target = 1;
     if (!this.playing) this.gain = this.at === 0 ? 1 : 0;
     this.playing = true;
@@ -54,94 +77,169 @@ class Ring extends AudioWorkletProcessor {
     this.fade(() => (this.playing = false));
   }
 
-  seek({ at }) {
-    this.fade(() => (this.at = at));
+  seek({ at, jump }) {
+    this.fade(() => ([this.at, this.jumps, this.fresh] = [at, jump, true]));
   }
 
   ask() {
     this.tell();
   }
 
-  fade(then) {
-    if (this.playing && !this.starved) {
-      const before = this.then;
-      this.then = before ? () => (before(), then()) : then;
-      this.target = 0;
-    } else {
-      then();
-      this.gain = 0;
-      this.target = 1;
-      this.tell();
-    }
-  }
+  // --- playing ---------------------------------------------------------------------------------
 
-  tell() {
-    this.port.postMessage({ at: this.at, time: currentTime, playing: this.playing, starved: this.starved });
+  get stretching() {
+    return this.tempo !== 1 || this.key !== 0;
   }
 
   process(_, outputs) {
     const size = outputs[0][0].length;
-    let done = 0;
-    while (this.playing && done < size) {
-      if (this.at >= this.end) {
-        this.playing = false;
-        this.at = this.end;
-        this.port.postMessage({ ended: true });
-        break;
-      }
-      const index = Math.floor(this.at / this.length);
-      const stems = this.chunks.get(index);
-      const from = this.at - index * this.length;
-      const left = stems ? stems[0][0].length - from : 0;
-      if (this.starved !== left <= 0) {
-        this.starved = left <= 0;
-        if (this.starved) this.gain = 0;
-        this.tell();
-      }
-      if (left <= 0) break;
-      let n = Math.min(size - done, left, this.end - this.at);
-      if (this.loop && this.at < this.loop[1]) n = Math.min(n, this.loop[1] - this.at);
-      const near = this.loop && this.at < this.loop[1] && this.loop[1] - this.at <= FADE + size;
-      if (this.gain === 1 && this.target === 1 && !near) {
-        outputs.forEach((output, s) => output.forEach((channel, c) => channel.set(stems[s][c].subarray(from, from + n), done)));
-      } else {
-        n = this.ramp(outputs, stems, from, done, n);
-      }
-      done += n;
-      this.at += n;
-      if (this.loop && this.at === this.loop[1]) {
-        this.at = this.loop[0];
-        this.gain = 0;
-        this.tell();
-      }
-      if (this.then && this.gain === 0) {
-        const then = this.then;
-        this.then = null;
-        then();
-        this.target = 1;
-        this.tell();
-      }
+    if (this.playing) {
+      if (this.stretching) this.playStretched(outputs.flat(), size);
+      else this.playStraight(outputs.flat(), size);
+      if (this.then && (this.gain === 0 || this.starved)) this.turn();
     }
     this.quiet += size;
-    if (this.playing && this.quiet >= 2048) {
-      this.quiet = 0;
-      this.tell();
-    }
+    if (this.playing && this.quiet >= 2048) this.tell();
     return true;
   }
 
-  /** Up to n samples with the gain on its way; fewer when it has arrived at nothing. */
-  ramp(outputs, stems, from, done, n) {
-    let i = 0;
-    for (; i < n; i++) {
-      const step = this.target > this.gain ? 1 / FADE : -1 / FADE;
-      this.gain = this.gain === this.target ? this.gain : Math.min(1, Math.max(0, this.gain + step));
-      const near = this.loop && this.at + i < this.loop[1] ? (this.loop[1] - this.at - i) / FADE : 1;
-      const gain = Math.min(this.gain, near);
-      outputs.forEach((output, s) => output.forEach((channel, c) => (channel[done + i] = stems[s][c][from + i] * gain)));
-      if (this.gain === 0 && this.target === 0) return i + 1;
+  playStraight(channels, size) {
+    for (let done = 0; done < size && !this.over(); ) {
+      const stems = this.chunks.get(Math.floor(this.at / this.length));
+      const from = this.at % this.length;
+      const left = stems ? stems[0][0].length - from : 0;
+      if (this.hungry(left <= 0)) return;
+      const looping = this.loop && this.at < this.loop[1];
+      const n = Math.min(size - done, left, this.end - this.at, looping ? this.loop[1] - this.at : size);
+      stems.flat().forEach((samples, c) => channels[c].set(samples.subarray(from, from + n), done));
+      if (looping && this.loop[1] - this.at - n < FADE) {
+        for (let i = 0; i < n; i++) {
+          const near = Math.min(1, (this.loop[1] - this.at - i) / FADE);
+          for (const channel of channels) channel[done + i] *= near;
+        }
+      }
+      this.scale(channels, done, done + n);
+      done += n;
+      this.move(n);
     }
-    return n;
+  }
+
+  playStretched(channels, size) {
+    if (this.over()) return;
+    const { library } = this;
+    const primed = library && (!this.fresh || this.prime());
+    const exact = size * this.tempo + this.part;
+    const n = Math.floor(exact);
+    const next = primed ? this.fill(this.next, n, this.loop) : null;
+    if (this.hungry(next === null)) return;
+    [this.next, this.part] = [next, exact - n];
+    library._setTransposeSemitones(this.key, TONALITY_HZ / sampleRate);
+    library._process(n, size);
+    const memory = library.HEAP8.buffer; // it may have grown
+    channels.forEach((channel, c) => channel.set(new Float32Array(memory, this.buffer + 4 * this.room * (c + channels.length), size)));
+    this.scale(channels, 0, size);
+    if (this.late > 0) this.late -= size;
+    else this.move(n);
+  }
+
+  /** Give the library what is around the place where it begins. */
+  prime() {
+    const { library } = this;
+    const ahead = this.at + library._inputLatency();
+    if (this.fill(ahead - this.room, this.room, null) === null) return false;
+    library._seek(this.room, this.tempo);
+    [this.next, this.part, this.late, this.fresh] = [ahead, 0, library._outputLatency(), false];
+    return true;
+  }
+
+  /** Copy n samples from a place on to the library, silence where there is no song; the next place. */
+  fill(at, n, loop) {
+    const memory = this.library.HEAP8.buffer;
+    const targets = Array.from({ length: this.width }, (_, c) => new Float32Array(memory, this.buffer + 4 * this.room * c, n));
+    for (let done = 0; done < n; ) {
+      const stems = this.chunks.get(Math.floor(at / this.length));
+      const from = at % this.length;
+      const looping = loop && at < loop[1];
+      let m = Math.min(n - done, looping ? loop[1] - at : n);
+      if (at < 0 || at >= this.end) {
+        m = at < 0 ? Math.min(m, -at) : m;
+        for (const target of targets) target.fill(0, done, done + m);
+      } else {
+        m = Math.min(m, stems ? stems[0][0].length - from : 0, this.end - at);
+        if (m <= 0) return null;
+        stems.flat().forEach((samples, c) => targets[c].set(samples.subarray(from, from + m), done));
+      }
+      done += m;
+      at += m;
+      if (looping && at === loop[1]) at = loop[0];
+    }
+    return at;
+  }
+
+  async load() {
+    const library = await Stretch();
+    library._main();
+    library._presetDefault(this.width, sampleRate);
+    this.room = library._inputLatency() + library._outputLatency();
+    this.buffer = library._setBuffers(this.width, this.room);
+    return library;
+  }
+
+  /** Go on by n samples, round the loop. */
+  move(n) {
+    const before = this.at;
+    this.at += n;
+    if (!this.loop || before >= this.loop[1] || this.at < this.loop[1]) return;
+    this.at += this.loop[0] - this.loop[1];
+    if (!this.stretching) this.gain = 0;
+    this.tell();
+  }
+
+  over() {
+    if (this.at < this.end) return false;
+    this.playing = false;
+    this.at = this.end;
+    this.port.postMessage({ ended: true, jumps: this.jumps });
+    return true;
+  }
+
+  hungry(now) {
+    if (now !== this.starved) {
+      this.starved = now;
+      if (now) [this.gain, this.fresh] = [0, true];
+      this.tell();
+    }
+    return now;
+  }
+
+  /** Do something when it is faded out, at once where nothing sounds. */
+  fade(then) {
+    const before = this.then;
+    this.then = before ? () => (before(), then()) : then;
+    this.target = 0;
+    if (!this.playing || this.starved) this.turn();
+  }
+
+  turn() {
+    const { then } = this;
+    this.then = null;
+    then();
+    this.gain = 0;
+    this.target = 1;
+    this.tell();
+  }
+
+  /** Bring the gain nearer to where it goes, sample by sample. */
+  scale(channels, from, to) {
+    for (let i = from; i < to && (this.gain !== 1 || this.target !== 1); i++) {
+      this.gain = Math.min(1, Math.max(0, this.gain + (this.target > this.gain ? 1 : -1) / FADE));
+      for (const channel of channels) channel[i] *= this.gain;
+    }
+  }
+
+  tell() {
+    this.quiet = 0;
+    this.port.postMessage({ at: this.at, time: currentTime, jumps: this.jumps, starved: this.starved });
   }
 }
 

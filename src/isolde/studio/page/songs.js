@@ -30,7 +30,7 @@ function line(song, on, playing) {
   const tail = on && playing ? " · playing" : "";
   if (song.state === "ready") return `${length} · ready${tail}`;
   const left = song.seconds_left === null ? "" : `, ${clock(song.seconds_left + 0.5)} left`;
-  return `${Math.round(100 * share(song))} % separated${left}${tail}`;
+  return `${Math.round(100 * share(song))} % separated${left}`;
 }
 
 export function share(song) {

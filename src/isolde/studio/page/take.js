@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { clock, make, named } from "./text.js";
 
-const LABELS = { lrc: "LRC", srt: "SRT", audacity: "Audacity", csv: "CSV" };
+const LABELS = { audacity: "Audacity", srt: "SRT", lrc: "LRC" };
 
 export class Take {
   #format = document.getElementById("format");

@@ -1,0 +1,154 @@
+"""How soon a dropped song sounds in the studio, what playing costs, and what a long song keeps.
+
+    python benchmarks/studio.py sound [SECONDS]     a song of so many seconds as mp3; needs Chromium
+    python benchmarks/studio.py memory [SECONDS]    a song of so many seconds as wav; no browser
+
+Songs are the demo song, again and again. Prints one line of JSON.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import numpy as np
+
+from isolde.audio import AudioWriter
+from isolde.audio.demo import read_demo
+
+FLAGS = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking".split()
+
+WATCH = """async () => {
+  const { player } = await import("/page/main.js");
+  const input = document.getElementById("file");
+  window.heard = new Promise((done) => input.addEventListener("change", () => {
+    const began = performance.now();
+    const look = () => player.song && player.level(0) + player.level(1) > 0.001
+      ? done(performance.now() - began) : requestAnimationFrame(look);
+    look();
+  }));
+}"""
+
+
+def write_song(path: Path, seconds: float) -> None:
+    """The demo song until so many seconds are full."""
+    stems, rate = read_demo()
+    mixture = np.sum(list(stems.values()), axis=0).astype(np.float32)
+    left = round(seconds * rate)
+    with AudioWriter(path, sample_rate=rate, n_channels=2, clip="clip") as writer:
+        while left > 0:
+            writer.write(mixture[:, :left])
+            left -= mixture.shape[1]
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process and its children have used so far."""
+    import psutil
+
+    top = psutil.Process(pid)
+    return sum(sum(process.cpu_times()[:2]) for process in [top, *top.children(recursive=True)])
+
+
+def resident(pid: int) -> float:
+    """Its memory in MB."""
+    import psutil
+
+    return float(psutil.Process(pid).memory_info().rss / 1e6)
+
+
+def sound(address: str, server: int, song: Path) -> dict[str, float]:
+    """Drop a song on the page, then let it play for ten seconds."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(address)
+        page.wait_for_timeout(8000)  # models are measured
+        page.evaluate(WATCH)
+        page.set_input_files("#file", song)
+        first = float(page.evaluate("() => window.heard")) / 1000
+        wait(page, "(await import('/page/main.js')).song().state === 'ready'")
+        page.evaluate("import('/page/main.js').then(({ player }) => player.play())")
+        browsing = [
+            p for p in children(os.getpid()) if any("chrom" in word for word in p.cmdline()[:1])
+        ]
+        before = cpu_seconds(server), sum(sum(p.cpu_times()[:2]) for p in browsing)
+        page.wait_for_timeout(10_000)
+        after = cpu_seconds(server), sum(sum(p.cpu_times()[:2]) for p in browsing)
+        browser.close()
+    return {
+        "seconds from drop to sound": round(first, 2),
+        "CPU of the server while playing, %": round(10 * (after[0] - before[0]), 1),
+        "CPU of the browser while playing, %": round(10 * (after[1] - before[1]), 1),
+    }
+
+
+def children(pid: int) -> list:
+    """All processes below one."""
+    import psutil
+
+    return list(psutil.Process(pid).children(recursive=True))
+
+
+def wait(page: object, condition: str) -> None:
+    """Until something holds on the page."""
+    while not page.evaluate(f"async () => {condition}"):  # type: ignore[attr-defined]
+        page.wait_for_timeout(200)  # type: ignore[attr-defined]
+
+
+def memory(address: str, server: int, song: Path) -> dict[str, float]:
+    """Separate a song through the API; memory after a tenth of it and the most from then on."""
+    base, _, token = address.partition("/?token=")
+    headers = {"Authorization": f"Bearer {token}"}
+    with song.open("rb") as file:
+        sent = Request(
+            f"{base}/songs?name=song.wav",
+            file,
+            {**headers, "Content-Length": str(song.stat().st_size)},
+            method="POST",
+        )
+        told = json.load(urlopen(sent))
+    early, most = 0.0, 0.0
+    while told["state"] not in ("ready", "failed"):
+        time.sleep(0.5)
+        told = json.load(urlopen(Request(f"{base}/songs/{told['id']}", headers=headers)))
+        if told["n_ready"] > told["n_samples"] / 10:
+            early = early or resident(server)
+            most = max(most, resident(server))
+    return {
+        "MB after a tenth": round(early),
+        "MB at most": round(most),
+        "real-time factor": told["real_time_factor"],
+    }
+
+
+def main(what: str, seconds: float) -> None:
+    """Measure, and print."""
+    run: Callable[[str, int, Path], dict[str, float]] = {"sound": sound, "memory": memory}[what]
+    with tempfile.TemporaryDirectory() as folder:
+        song = Path(folder) / ("song.mp3" if what == "sound" else "song.wav")
+        write_song(song, seconds)
+        server = subprocess.Popen(
+            [sys.executable, "-m", "isolde", "studio", "--no-browser"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert server.stdout is not None
+        try:
+            got = run(server.stdout.readline().strip(), server.pid, song)
+        finally:
+            server.terminate()
+            server.wait()
+    print(json.dumps({"what": what, "song, s": seconds, **got}))
+
+
+if __name__ == "__main__":
+    kind = sys.argv[1] if len(sys.argv) > 1 else "sound"
+    main(kind, float(sys.argv[2]) if len(sys.argv) > 2 else {"sound": 240, "memory": 3600}[kind])

@@ -1,0 +1,305 @@
+"""The page in a real browser: it sounds as the song, can be read and reached, and leaks nothing.
+
+Skipped where there is no Chromium (Debian: apt install chromium) or no playwright.
+"""
+
+import base64
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from studio_server import Studio, serving, start
+
+from conftest import decibel, noise
+from isolde.separation import FileSettings, Song, separate_file
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required"
+).split()
+RATE = 44_100
+SECONDS = 6.0
+PROBES = Path(__file__).with_name("probes.js").read_text("utf-8")
+TONE_HZ = 330.0
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    yield from serving(tmp_path_factory.mktemp("studio"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, studio: Studio) -> Iterator[Any]:
+    """One page for all tests; it must ask nobody but its server, and raise nothing."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    asked, raised = [], []
+    context.on("request", lambda request: asked.append(request.url))
+    opened = context.new_page()
+    opened.on("pageerror", lambda error: raised.append(str(error)))
+    opened.on("console", lambda said: raised.append(said.text) if "policy" in said.text else None)
+    opened.goto(studio.address)
+    yield opened
+    context.close()
+    origin = f"http://127.0.0.1:{studio.port}/"
+    assert len(asked) > 20
+    assert [url for url in asked if not url.startswith((origin, f"blob:{origin}"))] == []
+    assert raised == []
+
+
+@pytest.fixture(scope="module")
+def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("song") / "song.wav"
+    time = np.arange(round(SECONDS * RATE)) / RATE
+    tone = 0.3 * np.sin(2 * np.pi * TONE_HZ * time) * (np.sin(np.pi * time) > 0)
+    soundfile.write(path, (noise(2, len(time), peak=0.1) + tone).T, RATE, subtype="FLOAT")
+    return path
+
+
+@pytest.fixture(scope="module")
+def dropped(page: Any, song: Path) -> Any:
+    """The page with the song dropped on it and separated."""
+    drop(page, "song.wav", song.read_bytes())
+    until(page, "player.song && player.playing && player.position > 0.1")
+    until(page, "player.song.state === 'ready'")
+    return page
+
+
+def drop(page: Any, name: str, data: bytes) -> None:
+    probe(page, "drop", [name, base64.b64encode(data).decode()])
+
+
+def probe(page: Any, name: str, value: Any = None) -> Any:
+    """What a function of probes.js returns inside the page."""
+    return page.evaluate(f"(value) => {{ {PROBES} return {name}(value); }}", value)
+
+
+def ask(page: Any, expression: str) -> Any:
+    """A value of the page's own modules: `player`, `mixer`, `song`."""
+    return page.evaluate(
+        f'async () => {{ const {{ player, mixer, song }} = await import("/page/main.js"); '
+        f"return ({expression}); }}"
+    )
+
+
+def until(page: Any, condition: str, seconds: float = 30) -> None:
+    for _ in range(round(seconds / 0.05)):
+        if ask(page, f"Boolean({condition})"):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never: {condition}; {ask(page, 'song()')}")
+
+
+def rendered(page: Any, gains: list[float], *, tempo: float = 1, key: int = 0) -> np.ndarray:
+    """What the page's graph gives, (2, n_samples)."""
+    data = base64.b64decode(probe(page, "render", [gains, tempo, key]))
+    return np.frombuffer(data, "<f4").reshape(2, -1)
+
+
+def null(a: np.ndarray, b: np.ndarray) -> float:
+    return decibel(float(np.mean((a.astype(float) - b) ** 2)))
+
+
+def test_faders_at_one_are_the_song(dropped: Any, song: Path):
+    mixture, _ = soundfile.read(song, dtype="float32")
+    sound = rendered(dropped, [1, 1])
+    assert sound.shape == mixture.T.shape
+    assert decibel(float(np.mean(sound.astype(float) ** 2))) > -25
+    assert null(mixture.T, sound) < -90
+
+
+def test_one_fader_is_the_file_of_the_command(dropped: Any, song: Path, tmp_path: Path):
+    separate_file(Song(song, "song"), FileSettings(output=tmp_path))
+    vocals, _ = soundfile.read(tmp_path / "song" / "vocals.wav", dtype="float32")
+    band, _ = soundfile.read(tmp_path / "song" / "accompaniment.wav", dtype="float32")
+    assert null(vocals.T, rendered(dropped, [1, 0])) < -80
+    assert null(band.T, rendered(dropped, [0, 1])) < -80
+    with dropped.expect_download() as waiting:
+        dropped.click("#downloads a:has-text('Vocals')")
+    assert waiting.value.suggested_filename == "song - vocals.wav"
+    path = waiting.value.path()
+    assert Path(path).read_bytes() == (tmp_path / "song" / "vocals.wav").read_bytes()
+
+
+@pytest.mark.parametrize(("tempo", "key"), [(0.5, 0), (1.5, 0), (1, 6), (1, -6), (0.75, 3)])
+def test_tempo_and_key_change_one_without_the_other(dropped: Any, tempo: float, key: int):
+    sound = rendered(dropped, [1, 1], tempo=tempo, key=key).mean(axis=0)
+    assert len(sound) == round(SECONDS * RATE / tempo)
+
+    def part(start: float, end: float) -> np.ndarray:  # of the song, in its own seconds
+        return sound[round(start / tempo * RATE) : round(end / tempo * RATE)]
+
+    tone, rest = part(2.2, 2.8), part(3.2, 3.8)
+    spectrum = np.abs(np.fft.rfft(tone * np.hanning(len(tone))))
+    hertz = spectrum.argmax() * RATE / len(tone)
+    assert hertz == pytest.approx(TONE_HZ * 2 ** (key / 12), rel=0.01)
+    assert np.mean(tone**2) > 8 * np.mean(rest**2), "the tone is not where it was"
+
+
+def test_the_crossfade_and_the_keys_silence_stems(dropped: Any):
+    dropped.focus("#stage")
+    dropped.fill("#cross", "-1")
+    assert ask(dropped, "mixer.gains") == [0, 1]
+    dropped.keyboard.press("m")
+    assert dropped.get_attribute("[title='Mute Vocals']", "aria-pressed") == "true"
+    dropped.keyboard.press("0")
+    assert ask(dropped, "mixer.gains") == [1, 1]
+    dropped.keyboard.press("2")
+    assert ask(dropped, "mixer.gains") == [0, 1]
+    dropped.keyboard.press("Shift+Digit2")
+    dropped.keyboard.press("0")
+    assert ask(dropped, "mixer.neutral") is True
+
+
+def test_a_muted_stem_is_silent_to_the_ear(dropped: Any):
+    ask(dropped, "(player.setLoop([2, 5.9]), player.seek(2.2), await player.play())")
+    until(dropped, "player.level(1) > 0.02")
+    ask(dropped, "mixer.mute(1)")
+    dropped.wait_for_timeout(150)
+    assert ask(dropped, "player.level(1)") == 0
+    assert ask(dropped, "player.playing") is True
+    ask(dropped, "mixer.reset()")
+    until(dropped, "player.level(1) > 0.02")
+
+
+def test_a_loop_stays_inside_and_a_jump_lands(dropped: Any):
+    dropped.focus("#stage")
+    ask(dropped, "(player.setLoop([3, 3.4]), player.seek(3), await player.play())")
+    places = []
+    for _ in range(12):
+        places.append(ask(dropped, "player.position"))
+        dropped.wait_for_timeout(70)
+    assert 2.99 <= min(places) and max(places) <= 3.45
+    ask(dropped, "(player.setLoop(null), player.pause())")
+    dropped.keyboard.press("ArrowLeft")
+    assert ask(dropped, "player.position") == 0
+    dropped.keyboard.press("ArrowRight")
+    assert ask(dropped, "player.position") == pytest.approx(5, abs=0.01)
+    dropped.keyboard.press("ArrowRight")
+    assert ask(dropped, "player.position") == pytest.approx(SECONDS, abs=0.01)
+
+
+@pytest.mark.parametrize(("presses", "tempo"), [("-" * 10, 0.5), ("+" * 10, 1.5)])
+def test_tempo_changes_the_clock_and_still_sounds(dropped: Any, presses: str, tempo: float):
+    ask(dropped, "(player.seek(0.5), await player.play())")
+    for key in presses:
+        dropped.keyboard.press(key)
+    until(dropped, "player.tempo !== 1 && !player.starved && player.level(1) > 0.01")
+    assert ask(dropped, "player.tempo") == tempo
+    first = ask(dropped, "[player.position, performance.now()]")
+    dropped.wait_for_timeout(900)
+    second = ask(dropped, "[player.position, performance.now()]")
+    speed = 1000 * (second[0] - first[0]) / (second[1] - first[1])
+    assert speed == pytest.approx(tempo, rel=0.1)
+    dropped.keyboard.press("0")
+    until(dropped, "player.tempo === 1 && player.level(1) > 0.01")
+    ask(dropped, "player.pause()")
+
+
+def test_the_picture_is_drawn_in_both_colours(dropped: Any):
+    seen = {}
+    for layer in ("mixture", "vocals", "mask", "both"):
+        dropped.check(f"[name=layer][value={layer}]", force=True)
+        dropped.wait_for_timeout(200)
+        seen[layer] = probe(dropped, "colours")
+    assert seen["mixture"][1] > 3 > seen["mixture"][0]
+    assert seen["vocals"][0] > seen["vocals"][1]
+    assert seen["mask"][0] > seen["mask"][1]
+    assert seen["both"][0] > seen["mixture"][0]
+
+
+def test_what_is_no_audio_says_so_in_its_place(dropped: Any):
+    drop(dropped, "notes.pdf", b"%PDF-1.7 no sound" * 99)
+    row = dropped.locator(".song.bad")
+    row.wait_for()
+    assert "notes.pdf" in row.inner_text()
+    assert "not audio" in row.inner_text()
+    row.locator(".away").click()
+    assert dropped.locator(".song.bad").count() == 0
+    assert ask(dropped, "song().name") == "song.wav"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 500, 1100, 1440, 1920])
+def test_it_is_readable_at_every_width(dropped: Any, width: int, scheme: str):
+    dropped.emulate_media(color_scheme=scheme)
+    dropped.set_viewport_size({"width": width, "height": 900})
+    until(dropped, f"document.documentElement.dataset.theme === '{scheme}'")
+    assert dropped.evaluate("document.documentElement.scrollWidth") <= width
+    assert probe(dropped, "contrast") == []
+    assert probe(dropped, "nameless") == []
+
+
+def test_everything_is_reached_by_tab(dropped: Any):
+    dropped.set_viewport_size({"width": 1440, "height": 900})
+    dropped.evaluate("document.activeElement.blur()")
+    reached = set()
+    for _ in range(60):
+        dropped.keyboard.press("Tab")
+        reached.add(dropped.evaluate("document.activeElement.id || document.activeElement.title"))
+    assert {"file", "play", "seek", "cross", "loop-button", "next", "theme", "format"} <= reached
+    assert {"Mute Vocals", "Only Accompaniment"} <= reached
+
+
+def test_two_tabs_a_reload_and_a_closed_tab(dropped: Any, studio: Studio, song: Path):
+    other = dropped.context.new_page()
+    other.goto(studio.address.partition("?")[0])
+    other.locator(".song").wait_for()
+    drop(other, "second.wav", song.read_bytes())
+    until(other, "song().name === 'second.wav'")
+    other.close()
+    dropped.locator(".song:has-text('second')").wait_for()
+    dropped.reload()
+    until(dropped, "song()?.name === 'song.wav'")
+    ready = (
+        "[...document.querySelectorAll('.song small')].filter((s) => /ready/.test(s.textContent))"
+    )
+    until(dropped, f"{ready}.length === 2")
+    dropped.locator(".song:has-text('second') .away").click(force=True)
+    dropped.wait_for_timeout(200)
+    assert dropped.locator(".song").count() == 1
+
+
+def test_ten_songs_leave_no_memory(dropped: Any, song: Path, studio: Studio):
+    session = dropped.context.new_cdp_session(dropped)
+    session.send("HeapProfiler.enable")
+    sound, rate = soundfile.read(song, frames=RATE // 2)
+    short = song.with_name("short.wav")
+    soundfile.write(short, sound, rate)
+    used = []
+    for number in range(10):
+        drop(dropped, f"short-{number}.wav", short.read_bytes())
+        until(dropped, f"song()?.name === 'short-{number}.wav' && song().state === 'ready'")
+        dropped.locator(".song.on .away").click()
+        until(dropped, "!song()")
+        session.send("HeapProfiler.collectGarbage")
+        used.append(dropped.evaluate("performance.memory.usedJSHeapSize"))
+    assert used[9] - used[2] < 2_000_000, used
+    assert len(list(studio.folder.rglob("*.f32"))) == 2, "of the first song"
+
+
+def test_a_server_that_is_gone_is_told(browser: Any, tmp_path: Path):
+    running = start(tmp_path)
+    page = browser.new_page()
+    page.goto(running.address)
+    page.locator("#demo-large").wait_for()
+    running.end(signal.SIGKILL)
+    page.locator("#trouble:not([hidden])").wait_for(timeout=10_000)
+    assert "start `isolde studio` again" in page.inner_text("#trouble")
+    page.close()
