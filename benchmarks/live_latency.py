@@ -69,7 +69,7 @@ def measure(
         target=find("isolde_out", "output"),
         device_latency=device_latency,
     )
-    live.desk.do("mix")
+    live.controls.do("mix")
     live.pipeline.mixer.settle()
     with live:
         bus = server.record()

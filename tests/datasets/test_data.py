@@ -19,7 +19,7 @@ from isolde.core.errors import AudioError, InputError, IsoldeError, MissingExtra
 from isolde.core.stage import Float32
 from isolde.datasets.check.alignment import lag_of, residual_db
 from isolde.datasets.check.song import clipped_samples
-from isolde.datasets.check.songs import Report, check
+from isolde.datasets.check.songs import CheckReport, check
 from isolde.datasets.layouts import scan
 from isolde.datasets.manifest import (
     COLUMNS,
@@ -49,11 +49,11 @@ def with_mixture(song: dict[str, Float32]) -> dict[str, Float32]:
     return {**song, "mixture": np.sum(list(song.values()), axis=0)}
 
 
-def checked(root: Path) -> Report:
+def checked(root: Path) -> CheckReport:
     return check(scan([root]).rows)
 
 
-def kinds(report: Report) -> list[tuple[str, str]]:
+def kinds(report: CheckReport) -> list[tuple[str, str]]:
     return [(f.kind, f.file.name if f.file else f.track) for f in report.faults]
 
 

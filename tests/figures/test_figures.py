@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from isolde.core.errors import InputError, MissingExtraError
-from isolde.core.log_frequency import log_rows, looking_grid
+from isolde.core.log_frequency import log_rows, picture_grid
 from isolde.figures.canvas import Canvas, Columns, canvas_of, height
 from isolde.figures.overview import draw_activity, thinned
 from isolde.figures.separation import draw_separation, mask_columns, separation_figure
@@ -91,7 +91,7 @@ def test_a_long_song_is_held_in_few_columns():
 
 @pytest.mark.parametrize("rate", [8000, 44_100, 48_000, 96_000, 192_000])
 def test_the_window_is_2048_samples_and_longer_only_above_48_khz(rate: int):
-    grid = looking_grid(rate)
+    grid = picture_grid(rate)
     assert grid.n_fft == 4 * grid.hop
     assert grid.n_fft == 2048 * max(1, round(rate / 48_000))
 

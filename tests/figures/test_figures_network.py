@@ -62,7 +62,7 @@ def test_another_graph_is_refused(tmp_path: Path):
 
 def test_a_map_that_only_the_voice_moves_leans_to_the_voice():
     """The shipped model, if there is one, at a moment where the band is silent."""
-    from isolde.figures.network import look_inside
+    from isolde.figures.network import capture_network
     from isolde.models.catalogue import names
 
     if "vocals" not in names():
@@ -70,7 +70,7 @@ def test_a_map_that_only_the_voice_moves_leans_to_the_voice():
     t = np.arange(44_100) / 44_100
     voice = sum(np.sin(2 * np.pi * 220 * h * t) / h for h in range(1, 9))
     voice = (0.1 * voice).astype(np.float32)[None]
-    glimpse = look_inside(voice, voice, 44_100, at=0.5)
+    glimpse = capture_network(voice, voice, 44_100, at=0.5)
     assert glimpse.window.shape == (25, 513)
     assert glimpse.maps.shape == (16, 171, 8)
     assert np.allclose(glimpse.leaning, 1, atol=1e-3)

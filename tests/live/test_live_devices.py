@@ -26,7 +26,7 @@ from isolde.live.io import devices
 from isolde.live.io.devices import find
 from isolde.live.plan import make_plan
 from isolde.live.session import Live
-from isolde.live.worker.priority import NICE, hastened
+from isolde.live.worker.priority import NICE, high_priority
 from isolde.separation.load import separate
 from isolde.separation.settings import SeparationSettings
 
@@ -149,7 +149,7 @@ def test_an_impulse_arrives_after_the_declared_latency(server, model, synthesis)
     clicks = np.zeros((2, 4 * RATE), np.float32)
     clicks[:, RATE // 2 :: RATE // 2] = 0.5
     live = duplex(model, synthesis=synthesis)
-    live.desk.do("mix")
+    live.controls.do("mix")
     with live:
         bus = server.record()
         server.play(clicks).wait(60)
@@ -174,12 +174,12 @@ def test_a_song_starts_at_once_can_be_sought_in_and_ends_by_itself(server, model
     write(path, np.stack([0.4 * song] * 2).astype(np.float32), RATE, subtype="FLOAT")
     plan = make_plan(SeparationSettings(model), sample_rate=RATE, n_channels=2, block=2048)
     live = Live(plan, source=path, target=find("isolde_out", "output"))
-    live.desk.do("mix")
+    live.controls.do("mix")
     bus = server.record()
     with live:
         assert not live.wait(2.0)
         assert live.status().state in ("starting", "playing") and live.status().position > 0.5
-        live.desk.do("seek 18")
+        live.controls.do("seek 18")
         time.sleep(0.3)
         assert live.wait(30)  # it ends 2 s later, not 18
         assert live.status().position == pytest.approx(20, abs=0.1)
@@ -202,7 +202,7 @@ def test_what_must_not_be_late_goes_first(server, model):
 
     here = threading.get_native_id()
     before, usual = set(os.listdir("/proc/self/task")), nice(here)
-    with hastened():
+    with high_priority():
         granted = nice(here)
     assert granted in (min(NICE, usual), usual)
     with duplex(model) as live:

@@ -20,7 +20,7 @@ CODE = """
 import gc, json, sys
 from pathlib import Path
 import numpy as np
-from isolde.live.worker.engine import Report
+from isolde.live.worker.engine import WorkerReport
 from isolde.live.stream.loop import Loop
 from isolde.live.stream.pipeline import Pipeline
 from isolde.live.plan import make_plan
@@ -34,7 +34,7 @@ class Engine:
     def __init__(self, plan):
         self.plan = plan
         self.mixture, self.stems = lay_tapes(SharedMemory(memory_size(plan)), plan)
-        self.reports = [Report(News.READY, 0, 0, 0.0, 0.0)]
+        self.reports = [WorkerReport(News.READY, 0, 0, 0.0, 0.0)]
         self.block = np.zeros((self.mixture.n_rows, plan.block), np.float32)
 
     def order(self, kind, number):
@@ -44,7 +44,7 @@ class Engine:
             start = self.stems.written
             self.mixture.read(start, self.block)
             self.stems.write(np.concatenate([self.block] * len(self.plan.stems)))
-        self.reports.append(Report(News.DONE, self.stems.written, end, 0.001, 0.5))
+        self.reports.append(WorkerReport(News.DONE, self.stems.written, end, 0.001, 0.5))
 
     def news(self, timeout=0.0):
         reports, self.reports = self.reports, []

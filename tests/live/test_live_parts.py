@@ -14,16 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isolde.core.errors import AudioError, InputError
-from isolde.live.control.controls import Desk
+from isolde.core.spectrum import GRID_22
+from isolde.live.control.controls import Controls
 from isolde.live.control.keys import command_for
 from isolde.live.control.socket import ControlSocket
 from isolde.live.io.feeder import adapt
 from isolde.live.io.pipes import read_raw, write_raw
 from isolde.live.stream.meters import Counts, Level, Status, Times
-from isolde.live.stream.mixer import Mixer, Ramp
+from isolde.live.stream.mixer import LiveMixer, Ramp
 from isolde.live.stream.ring import SharedMemory, Tape
 from isolde.live.worker.monitor import TunableMasker
-from isolde.live.worker.priority import NICE, hasten, hastened
+from isolde.live.worker.priority import NICE, high_priority, raise_priority
 
 RATE = 44100
 
@@ -118,7 +119,7 @@ def two_stems(n=4000):
 def test_settled_gains_give_each_stem_exactly_and_mix_is_the_mixture():
     stems = two_stems()
     for what, wanted in (("v", stems[:1]), ("a", stems[1:]), ("mix", stems.sum(0)[None])):
-        mixer = Mixer(("v", "a"), 1, ramp=100)
+        mixer = LiveMixer(("v", "a"), 1, ramp=100)
         mixer.begin()
         mixer.solo(what)
         mixer.settle()
@@ -141,7 +142,7 @@ def test_no_switch_clicks(actions):
     """Whatever is switched, the output never steps by more than the ramps and the signals do."""
     block, ramp, fade = 512, 882, 133
     stems = two_stems(block * len(actions))
-    mixer = Mixer(("v", "a"), 1, ramp=ramp)
+    mixer = LiveMixer(("v", "a"), 1, ramp=ramp)
     out, present = [], True
     for k, action in enumerate(actions):
         if action in ("late", "there"):
@@ -165,7 +166,7 @@ def test_no_switch_clicks(actions):
 
 
 def test_mixer_refuses_what_it_does_not_have():
-    mixer = Mixer(("v", "a"), 1, ramp=10)
+    mixer = LiveMixer(("v", "a"), 1, ramp=10)
     with pytest.raises(InputError, match="mix, v, a"):
         mixer.solo("drums")
     with pytest.raises(InputError, match="gain of 5"):
@@ -176,6 +177,7 @@ def test_mixer_refuses_what_it_does_not_have():
 
 class Flat:
     stems, residual, latency = ("v",), "a", 0
+    grid, n_bins = GRID_22, 513
 
     def feed(self, spectra):
         return np.full((1, 1, spectra.shape[1], 513), 0.25, np.float32)
@@ -215,9 +217,9 @@ def test_meters_measure_a_sine_and_percentiles():
     assert times.percentiles(last=1) == (249, 249, 249)
 
 
-def desk(**more):
+def controls(**more):
     told = []
-    mixer = Mixer(("vocals", "drums"), 1, ramp=1)
+    mixer = LiveMixer(("vocals", "drums"), 1, ramp=1)
     status = Status(
         position=10.0,
         state="playing",
@@ -233,7 +235,7 @@ def desk(**more):
         latency_ms=1.0,
         counts=Counts(),
     )
-    made = Desk(
+    made = Controls(
         mixer=mixer,
         set_strength=lambda v: told.append(("strength", v)),
         status=lambda: status,
@@ -244,7 +246,7 @@ def desk(**more):
 
 
 def test_commands_reach_what_they_name():
-    d, told = desk(seek=1, pause=1)
+    d, told = controls(seek=1, pause=1)
     for line in ("drums", "wet 0.5", "strength 2", "mute", "seek +5", "seek 3", "pause", "stop"):
         assert d.do(line) == "ok"
     assert d.mixer.gains == {"vocals": 0.0, "drums": 1.0}
@@ -256,13 +258,13 @@ def test_commands_reach_what_they_name():
 
 
 def test_a_device_cannot_be_sought_in():
-    d, _ = desk()
+    d, _ = controls()
     with pytest.raises(InputError, match="does not come from a file"):
         d.do("seek 5")
 
 
 def test_keys_stand_for_commands_that_the_desk_knows():
-    d, _ = desk(seek=1, pause=1)
+    d, _ = controls(seek=1, pause=1)
     for key in "vm12x ,.q[]+-":
         line = command_for(key, stems=d.mixer.stems, wet=1.0, strength=1.0)
         assert d.do(line) == "ok", key
@@ -270,7 +272,7 @@ def test_keys_stand_for_commands_that_the_desk_knows():
 
 
 def test_the_control_socket_answers_lines_and_hangs_up_on_strangers():
-    d, told = desk(seek=1)
+    d, told = controls(seek=1)
     control = ControlSocket(d)
     with socket.create_connection(("127.0.0.1", control.port), 5) as caller:
         lines = caller.makefile("rw")
@@ -342,7 +344,7 @@ def test_only_the_thread_that_asks_goes_first_and_what_it_starts():
         thread.join()
 
     def ask(name, child):
-        found["granted"] = hasten()
+        found["granted"] = raise_priority()
         note(name)
         inside(child)
 
@@ -350,7 +352,7 @@ def test_only_the_thread_that_asks_goes_first_and_what_it_starts():
     inside("thread", "child")
     urgent = min(NICE, before) if found["granted"] else before
     assert found["thread"] == found["child"] == urgent
-    with hastened():
+    with high_priority():
         assert nice() == urgent
         inside("started meanwhile")
     assert found["started meanwhile"] == urgent

@@ -230,7 +230,7 @@ def label(
     """
     from isolde.datasets.label.label import label_songs, songs_to_label
     from isolde.datasets.label.model import ModelTeacher
-    from isolde.datasets.label.results import Journal, LabelResult
+    from isolde.datasets.label.results import LabelJournal, LabelResult
     from isolde.datasets.layouts import Hints
     from isolde.separation.external import ExternalSeparator
 
@@ -243,7 +243,7 @@ def label(
     songs, problems = songs_to_label(folder, how=how)
     for problem in problems:
         terminal.say(f"isolde: {problem}")
-    journal = Journal(manifest or output / "manifest.csv", split=split)
+    journal = LabelJournal(manifest or output / "manifest.csv", split=split)
     with _bar(len(songs)) as advance:
 
         def tell(result: LabelResult) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from isolde.core.errors import InputError
-from isolde.core.log_frequency import HIGHEST_HZ, LOWEST_HZ, log_rows, looking_grid
+from isolde.core.log_frequency import HIGHEST_HZ, LOWEST_HZ, log_rows, picture_grid
 from isolde.core.spectrum import Analysis
 from isolde.core.stage import Float32
 from isolde.figures.style import LEVELS, time_label
@@ -76,7 +76,7 @@ class Canvas:
             rows: Rows on the frequency axis.
             columns: Columns on the time axis; the picture gets between 1 and 2 times as many.
         """
-        self.grid = looking_grid(sample_rate)
+        self.grid = picture_grid(sample_rate)
         self.low, self.high = LOWEST_HZ, min(HIGHEST_HZ, sample_rate / 2)
         self._analysis = Analysis(self.grid, n_channels)
         self._rows = log_rows(

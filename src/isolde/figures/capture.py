@@ -24,7 +24,7 @@ LISTEN_SECONDS = 45.0
 
 
 @dataclass
-class Looked:
+class Capture:
     """What one pass over a song leaves.
 
     Attributes:
@@ -62,7 +62,7 @@ class Looked:
         return float(min(max(at, 0.0), canvas.seconds))
 
 
-def look_at(
+def capture_song(
     path: str | Path,
     *,
     start: float = 0.0,
@@ -72,7 +72,7 @@ def look_at(
     listening: bool = False,
     model: str | Path = DEFAULT,
     progress: Callable[[float], None] | None = None,
-) -> Looked:
+) -> Capture:
     """Read a song once and keep what its pictures need.
 
     Args:
@@ -140,21 +140,21 @@ class _Pass:
         if self._detector:
             self._probabilities.append(self._detector.feed(block))
 
-    def finish(self, path: Path, start: float) -> Looked:
+    def finish(self, path: Path, start: float) -> Capture:
         self._mixture.flush()
         if self._separator and self._vocals:
             self._split(self._separator.flush())
             self._vocals.flush()
-        looked = Looked(path, start, self._rate, self._mixture, self._vocals)
+        capture = Capture(path, start, self._rate, self._mixture, self._vocals)
         if self._detector:
-            looked.probabilities = np.concatenate([*self._probabilities, self._detector.flush()])
-            looked.frame_seconds = self._detector.frame_seconds
+            capture.probabilities = np.concatenate([*self._probabilities, self._detector.flush()])
+            capture.frame_seconds = self._detector.frame_seconds
             found = find_segments(
-                looked.probabilities, looked.frame_seconds, seconds=self._n / self._rate
+                capture.probabilities, capture.frame_seconds, seconds=self._n / self._rate
             )
-            looked.segments = [(s.start, s.end) for s in found]
-        looked.stems = {k: np.concatenate(parts, axis=1) for k, parts in self._heard.items()}
-        return looked
+            capture.segments = [(s.start, s.end) for s in found]
+        capture.stems = {k: np.concatenate(parts, axis=1) for k, parts in self._heard.items()}
+        return capture
 
     def _split(self, stems: dict[str, Float32]) -> None:
         if self._vocals is None or self._separator is None:

@@ -9,8 +9,8 @@ from isolde.audio import read
 from isolde.core.atomic import exists_already, write_bytes
 from isolde.core.errors import InputError, MissingExtraError, ModelError
 from isolde.figures.canvas import canvas_of
-from isolde.figures.capture import LISTEN_SECONDS, Looked, look_at
-from isolde.figures.network import look_inside, network_figure
+from isolde.figures.capture import LISTEN_SECONDS, Capture, capture_song
+from isolde.figures.network import capture_network, network_figure
 from isolde.figures.overview import activity_figure
 from isolde.figures.page import require_jinja
 from isolde.figures.separation import separation_figure
@@ -101,7 +101,7 @@ def draw_song(
     require_matplotlib()
     if kind == ".html":
         require_jinja()
-    looked = look_at(
+    capture = capture_song(
         song,
         start=start or 0.0,
         end=end,
@@ -115,7 +115,7 @@ def draw_song(
     whole = start is None and end is None
     for name in wanted:
         try:
-            shown = _figure(name, looked, drawn, whole=whole, at=at, model=model)
+            shown = _figure(name, capture, drawn, whole=whole, at=at, model=model)
         except (MissingExtraError, ModelError) as error:
             if len(wanted) == 1:
                 raise
@@ -123,7 +123,7 @@ def draw_song(
             continue
         pictures[name] = encode(shown, kind="svg" if kind == ".svg" else "png", dpi=dpi)
     if kind == ".html":
-        drawn.paths.append(_report(targets[wanted[0]], looked, pictures, model))
+        drawn.paths.append(_report(targets[wanted[0]], capture, pictures, model))
         return drawn
     for name, data in pictures.items():
         write_bytes(targets[name], data)
@@ -155,37 +155,37 @@ def _targets(
 
 
 def _figure(
-    name: str, looked: Looked, drawn: Drawn, *, whole: bool, at: float | None, model: str | Path
+    name: str, capture: Capture, drawn: Drawn, *, whole: bool, at: float | None, model: str | Path
 ) -> "Figure":
     """One picture."""
-    title = looked.path.name
-    if name == "separation" and looked.vocals is not None:
-        return separation_figure(looked.mixture, looked.vocals, start=looked.start, title=title)
+    title = capture.path.name
+    if name == "separation" and capture.vocals is not None:
+        return separation_figure(capture.mixture, capture.vocals, start=capture.start, title=title)
     if name == "activity":
         return activity_figure(
-            looked.mixture,
-            looked.vocals,
-            looked.probabilities,
-            frame_seconds=looked.frame_seconds,
-            segments=looked.segments,
-            start=looked.start,
+            capture.mixture,
+            capture.vocals,
+            capture.probabilities,
+            frame_seconds=capture.frame_seconds,
+            segments=capture.segments,
+            start=capture.start,
             title=title,
         )
     if name == "network":
-        moment = looked.start + looked.loudest_voice() if at is None else at
+        moment = capture.start + capture.loudest_voice() if at is None else at
         begin = max(0.0, moment - AROUND)
-        audio, rate = read(looked.path, start=begin, end=moment + AROUND)
+        audio, rate = read(capture.path, start=begin, end=moment + AROUND)
         vocals = separate(audio, sample_rate=rate, model=model)["vocals"]
         windows = ARTICLE if model == DEFAULT else model  # the default has no window to look into
-        glimpse = look_inside(audio, vocals, rate, at=moment - begin, model=windows)
+        glimpse = capture_network(audio, vocals, rate, at=moment - begin, model=windows)
         return network_figure(glimpse, title=title, at=moment)
-    return _spectrogram(looked, drawn, whole=whole)
+    return _spectrogram(capture, drawn, whole=whole)
 
 
-def _spectrogram(looked: Looked, drawn: Drawn, *, whole: bool) -> "Figure":
+def _spectrogram(capture: Capture, drawn: Drawn, *, whole: bool) -> "Figure":
     """With marks where it is short enough to read them; of a whole long song, an excerpt."""
-    start, seconds, canvas = looked.start, looked.seconds, looked.mixture
-    title = looked.path.name
+    start, seconds, canvas = capture.start, capture.seconds, capture.mixture
+    title = capture.path.name
     if seconds > MARKED_SECONDS and not whole:
         drawn.notes.append(
             f"no pitch is marked in a spectrogram of {seconds:.0f} s: "
@@ -193,14 +193,14 @@ def _spectrogram(looked: Looked, drawn: Drawn, *, whole: bool) -> "Figure":
         )
         return spectrogram_figure(canvas, start=start, title=title)
     if seconds > MARKED_SECONDS:
-        start = max(0.0, (looked.loudest_voice() if looked.vocals else seconds / 2) - 5)
+        start = max(0.0, (capture.loudest_voice() if capture.vocals else seconds / 2) - 5)
         start = float(int(min(start, seconds - EXCERPT_SECONDS)))
         seconds = EXCERPT_SECONDS
         drawn.notes.append(
             f"the spectrogram shows {time_label(start)} to {time_label(start + seconds)}: "
             "give a --range for another part"
         )
-    audio, rate = read(looked.path, start=start, end=start + seconds)
+    audio, rate = read(capture.path, start=start, end=start + seconds)
     canvas = canvas_of(audio, rate)
     try:
         marks = marks_of(audio, rate, start=start)
@@ -210,19 +210,19 @@ def _spectrogram(looked: Looked, drawn: Drawn, *, whole: bool) -> "Figure":
     return spectrogram_figure(canvas, marks, start=start, title=title)
 
 
-def _report(target: Path, looked: Looked, pictures: dict[str, bytes], model: str | Path) -> Path:
-    heard = min(looked.seconds, LISTEN_SECONDS)
-    end = looked.start + looked.seconds
+def _report(target: Path, capture: Capture, pictures: dict[str, bytes], model: str | Path) -> Path:
+    heard = min(capture.seconds, LISTEN_SECONDS)
+    end = capture.start + capture.seconds
     summary = (
-        f"{time_label(looked.start)} to {time_label(end)} of the song, "
-        f"{looked.sample_rate} Hz, separated by the model '{model}'. "
+        f"{time_label(capture.start)} to {time_label(end)} of the song, "
+        f"{capture.sample_rate} Hz, separated by the model '{model}'. "
         f"To listen to: the first {heard:.0f} s; a player goes on where another one was."
     )
     return write_song_report(
         target,
-        title=looked.path.name,
+        title=capture.path.name,
         summary=summary,
         pictures=[(name, TEXTS[name], data) for name, data in pictures.items()],
-        stems=looked.stems,
-        sample_rate=looked.sample_rate,
+        stems=capture.stems,
+        sample_rate=capture.sample_rate,
     )

@@ -79,11 +79,11 @@ def draw_network(
         ModelError: When there is no such model, or it is another kind of network.
     """
     path = check_picture(path)
-    glimpse = look_inside(mixture, vocals, sample_rate, at=at, model=model)
+    glimpse = capture_network(mixture, vocals, sample_rate, at=at, model=model)
     return save(network_figure(glimpse, title=title), path)
 
 
-def look_inside(
+def capture_network(
     mixture: Float32, vocals: Float32, sample_rate: int, *, at: float, model: str | Path = ARTICLE
 ) -> Glimpse:
     """Return the window around a moment and the maps that it gives; arguments as in `draw_network`.

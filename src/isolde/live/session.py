@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from isolde.core.errors import AudioError, IsoldeError
-from isolde.live.control.controls import Desk
+from isolde.live.control.controls import Controls
 from isolde.live.control.watchdog import STALL_SECONDS, Watchdog
 from isolde.live.io import devices
 from isolde.live.io.devices import Device
@@ -25,7 +25,7 @@ from isolde.live.stream.loop import Loop
 from isolde.live.stream.meters import Status
 from isolde.live.stream.pipeline import Pipeline
 from isolde.live.worker.engine import Engine
-from isolde.live.worker.priority import hasten, hastened
+from isolde.live.worker.priority import high_priority, raise_priority
 
 _REOPEN_SECONDS = 0.5
 
@@ -35,7 +35,7 @@ class Live:
 
     Attributes:
         pipeline: Positions, counts and meters.
-        desk: Commands by name.
+        controls: Commands by name.
         notes: What happened, one line each, the last hundred.
         stuck: A driver did not answer when it was closed; only ending the process frees it.
     """
@@ -101,7 +101,7 @@ class Live:
             note=self._note,
         )
         files = self._feeder is not None
-        self.desk = Desk(
+        self.controls = Controls(
             mixer=self.pipeline.mixer,
             set_strength=self.pipeline.set_strength,
             status=self.status,
@@ -251,13 +251,13 @@ class Live:
         self.pipeline.paused = on
 
     def _open(self) -> None:
-        with hastened():  # for the threads that the sound server's library starts
+        with high_priority():  # for the threads that the sound server's library starts
             self._loop.ports = open_ports(
                 self.plan, source=self._source, target=self._target, latency=self._device_latency
             )
 
     def _run(self) -> None:
-        hasten()
+        raise_priority()
         try:
             while not self._stop.is_set() and not self.pipeline.ended:
                 try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from isolde.core.errors import InputError
-from isolde.core.log_frequency import HIGHEST_HZ, LOWEST_HZ, log_rows, looking_grid
+from isolde.core.log_frequency import HIGHEST_HZ, LOWEST_HZ, log_rows, picture_grid
 from isolde.core.spectrum import Analysis
 from isolde.core.stage import Float32
 from isolde.studio.spool import Spool
@@ -30,7 +30,7 @@ _POWERS = (10 ** (np.linspace(LOWEST_DB, HIGHEST_DB, 256) / 10)).astype(np.float
 
 def column_samples(sample_rate: int) -> int:
     """Samples that a column of scale 0 spans."""
-    return FRAMES * looking_grid(sample_rate).hop
+    return FRAMES * picture_grid(sample_rate).hop
 
 
 def check_scale(scale: int) -> int:
@@ -62,7 +62,7 @@ class LevelColumns:
             sample_rate: of the sound in Hz.
             n_channels: of the sound.
         """
-        grid = looking_grid(sample_rate)
+        grid = picture_grid(sample_rate)
         self._analysis = Analysis(grid, n_channels)
         top = min(HIGHEST_HZ, sample_rate / 2)
         self._rows = log_rows(sample_rate / grid.n_fft, grid.n_bins, LOWEST_HZ, top, ROWS)

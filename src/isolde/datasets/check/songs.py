@@ -13,11 +13,11 @@ from isolde.core.parallel import run
 from isolde.datasets.check.song import Checked, Finding, Limits, check_song
 from isolde.datasets.manifest import Row, by_track
 
-__all__ = ["Checked", "Finding", "Limits", "Report", "check", "check_song"]
+__all__ = ["CheckReport", "Checked", "Finding", "Limits", "check", "check_song"]
 
 
 @dataclass
-class Report:
+class CheckReport:
     """What is known of all songs."""
 
     findings: list[Finding] = field(default_factory=list)
@@ -42,7 +42,7 @@ def check(
     limits: Limits | None = None,
     workers: int = 1,
     report: Callable[[Checked], None] | None = None,
-) -> Report:
+) -> CheckReport:
     """Decode and judge every file of a manifest.
 
     Args:
@@ -58,7 +58,7 @@ def check(
         InputError: A negative number of workers.
     """
     songs = by_track(rows)
-    whole = Report(n_songs=len(songs), n_files=sum(len(files) for files in songs.values()))
+    whole = CheckReport(n_songs=len(songs), n_files=sum(len(files) for files in songs.values()))
     results: dict[str, Checked] = {}
 
     def take(track: str, checked: Checked | None, error: str | None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from isolde.audio import info
 from isolde.core.spectrum import TOP_RATE
 from isolde.live.control import keys
-from isolde.live.control.controls import Desk
+from isolde.live.control.controls import Controls
 from isolde.live.control.osc import OscServer
 from isolde.live.control.socket import ControlSocket
 from isolde.live.io import devices
@@ -84,11 +84,11 @@ def _plan(settings: LiveSettings, *, sample_rate: int, n_channels: int, frames: 
     )
 
 
-def _set(desk: Desk, settings: LiveSettings) -> None:
+def _set(controls: Controls, settings: LiveSettings) -> None:
     """The mixer as asked, from the first sample."""
-    desk.mixer.solo(settings.play)
-    desk.mixer.wet = settings.wet
-    desk.mixer.settle()
+    controls.mixer.solo(settings.play)
+    controls.mixer.wet = settings.wet
+    controls.mixer.settle()
 
 
 def run_pipe(settings: LiveSettings) -> None:
@@ -104,8 +104,8 @@ def run_pipe(settings: LiveSettings) -> None:
     def make(sample_rate: int, n_channels: int) -> Filter:
         plan = _plan(settings, sample_rate=sample_rate, n_channels=n_channels, frames=1)
         made = Filter(plan, record=settings.record)
-        _set(made.desk, settings)
-        servers.extend(_servers(made.desk, settings))
+        _set(made.controls, settings)
+        servers.extend(_servers(made.controls, settings))
         return made
 
     try:
@@ -154,11 +154,11 @@ def run_devices(settings: LiveSettings) -> None:
         device_latency=settings.device_latency,
         on_note=lambda text: print(f"\nisolde: {text}", file=sys.stderr),
     )
-    _set(session.desk, settings)
-    terminal = keys.Keys(lambda key: _press(session.desk, key))
+    _set(session.controls, settings)
+    terminal = keys.Keys(lambda key: _press(session.controls, key))
     servers: list[ControlSocket | OscServer] = []
     try:
-        servers += _servers(session.desk, settings)
+        servers += _servers(session.controls, settings)
         session.start()
         if not settings.quiet:
             _announce(session, terminal.active)
@@ -177,14 +177,14 @@ def run_devices(settings: LiveSettings) -> None:
             os._exit(2)
 
 
-def _servers(desk: Desk, settings: LiveSettings) -> list[ControlSocket | OscServer]:
+def _servers(controls: Controls, settings: LiveSettings) -> list[ControlSocket | OscServer]:
     """What takes commands from other programs, each announced in a line."""
     servers: list[ControlSocket | OscServer] = []
     if settings.control is not None:
-        servers.append(ControlSocket(desk, port=settings.control))
+        servers.append(ControlSocket(controls, port=settings.control))
         _say(f"control: 127.0.0.1 port {servers[-1].port}")
     if settings.osc is not None:
-        servers.append(OscServer(desk.answer, port=settings.osc))
+        servers.append(OscServer(controls.answer, port=settings.osc))
         _say(f"OSC: 127.0.0.1 UDP port {servers[-1].port}")
     return servers
 
@@ -193,13 +193,13 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _press(desk: Desk, key: str) -> None:
-    status = desk.status()
+def _press(controls: Controls, key: str) -> None:
+    status = controls.status()
     line = keys.command_for(
-        key, stems=desk.mixer.stems, wet=desk.mixer.wet, strength=status.strength
+        key, stems=controls.mixer.stems, wet=controls.mixer.wet, strength=status.strength
     )
     if line is not None:
-        answer = desk.answer(line)
+        answer = controls.answer(line)
         if answer != "ok":
             print(f"\n{answer}", file=sys.stderr)
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 from isolde.core.errors import InputError, IsoldeError
 from isolde.live.stream.meters import Status
-from isolde.live.stream.mixer import Mixer
+from isolde.live.stream.mixer import LiveMixer
 
 HELP = (
     "vocals, accompaniment, mix, (a stem), gain STEM X, wet X, strength X, mute [on|off], "
@@ -20,7 +20,7 @@ HELP = (
 
 
 @dataclass
-class Desk:
+class Controls:
     """What commands act on.
 
     Attributes:
@@ -32,7 +32,7 @@ class Desk:
         seek: Seek to seconds, or None where it cannot.
     """
 
-    mixer: Mixer
+    mixer: LiveMixer
     set_strength: Callable[[float], None]
     status: Callable[[], Status]
     stop: Callable[[], None]

@@ -4,29 +4,29 @@ import socket
 import threading
 
 from isolde.core.errors import InputError
-from isolde.live.control.controls import Desk
+from isolde.live.control.controls import Controls
 
 _LONGEST = 1000
 
 
 class ControlSocket:
-    """Serves a desk on 127.0.0.1; one thread for each caller.
+    """Serves a controls on 127.0.0.1; one thread for each caller.
 
     Attributes:
         port: Where it listens.
     """
 
-    def __init__(self, desk: Desk, *, port: int = 0) -> None:
+    def __init__(self, controls: Controls, *, port: int = 0) -> None:
         """Listen.
 
         Args:
-            desk: What the commands act on.
+            controls: What the commands act on.
             port: TCP; 0 for any that is free.
 
         Raises:
             InputError: When the port cannot be had.
         """
-        self._desk, self._end = desk, threading.Event()
+        self._controls, self._end = controls, threading.Event()
         try:
             self._socket = socket.create_server(("127.0.0.1", port))
         except (OSError, OverflowError) as error:
@@ -59,7 +59,7 @@ class ControlSocket:
                     line = lines.readline(_LONGEST)
                     if not line:
                         return
-                    answer = self._desk.answer(line.decode("utf-8", "replace").strip())
+                    answer = self._controls.answer(line.decode("utf-8", "replace").strip())
                     lines.write(answer.encode() + b"\n")
                     lines.flush()
                     if first and answer.startswith("error"):

@@ -14,10 +14,10 @@ import numpy as np
 from isolde.audio import AudioReader, AudioWriter, subtype_for
 from isolde.core.errors import AudioError, InputError
 from isolde.core.stage import Float32
-from isolde.live.control.controls import Desk
+from isolde.live.control.controls import Controls
 from isolde.live.plan import Plan
 from isolde.live.stream.meters import Counts, Level, Status, Times
-from isolde.live.stream.mixer import Mixer
+from isolde.live.stream.mixer import LiveMixer
 from isolde.live.worker.process import load
 
 RAW = {"s16le": ("<i2", 32768.0), "s32le": ("<i4", 2147483648.0), "f32le": ("<f4", 1.0)}
@@ -89,7 +89,7 @@ class Filter:
         """
         self.plan = plan
         self._separator, self._masker = load(plan)
-        self.mixer = Mixer(plan.stems, plan.n_channels, ramp=int(plan.ramp * plan.sample_rate))
+        self.mixer = LiveMixer(plan.stems, plan.n_channels, ramp=int(plan.ramp * plan.sample_rate))
         self.mixer.begin()
         self._level, self._position, self._stopped = Level(plan.sample_rate), 0, False
         self._files = ExitStack()
@@ -108,7 +108,7 @@ class Filter:
                 for stem in plan.stems
             ]
         )
-        self.desk = Desk(
+        self.controls = Controls(
             mixer=self.mixer,
             set_strength=self._set_strength,
             status=self.status,

@@ -65,7 +65,7 @@ class Ramp:
         return line.astype(np.float32)
 
 
-class Mixer:
+class LiveMixer:
     """Gains of the stems, dry/wet, mute and the fall-back to the mixture."""
 
     def __init__(self, stems: tuple[str, ...], n_channels: int, *, ramp: int) -> None:

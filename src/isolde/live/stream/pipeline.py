@@ -19,7 +19,7 @@ from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 from isolde.live.plan import Plan
 from isolde.live.stream.meters import Counts, Level, Times
-from isolde.live.stream.mixer import Mixer
+from isolde.live.stream.mixer import LiveMixer
 from isolde.live.worker.engine import Engine
 from isolde.live.worker.process import News, Order
 
@@ -44,7 +44,7 @@ class Pipeline:
                 False when it is pulled from 0 on and pushed ahead of that (files).
         """
         self.plan, self.engine = plan, engine
-        self.mixer = Mixer(plan.stems, plan.n_channels, ramp=int(plan.ramp * plan.sample_rate))
+        self.mixer = LiveMixer(plan.stems, plan.n_channels, ramp=int(plan.ramp * plan.sample_rate))
         self.counts, self.load, self.heard = Counts(), Times(), Level(plan.sample_rate)
         self.activity, self.strength = 0.0, plan.settings.strength
         self.paused = False

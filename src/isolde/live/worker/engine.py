@@ -28,7 +28,7 @@ _UNREAD_ORDERS = 64
 
 
 @dataclass(frozen=True)
-class Report:
+class WorkerReport:
     """One message of the worker.
 
     Attributes:
@@ -102,7 +102,7 @@ class Engine:
             with contextlib.suppress(OSError):  # a worker that is gone is noticed by `news`
                 self._connection.send_bytes(message)
 
-    def news(self, timeout: float = 0.0) -> list[Report]:
+    def news(self, timeout: float = 0.0) -> list[WorkerReport]:
         """Return all reports since the last call.
 
         Args:
@@ -118,7 +118,7 @@ class Engine:
             connection = self._connection
         if connection is None:
             raise ModelError(self._error or "the separator has been closed")
-        reports: list[Report] = []
+        reports: list[WorkerReport] = []
         try:
             while connection.poll(0.0 if reports else timeout):
                 message = connection.recv_bytes()
@@ -126,7 +126,7 @@ class Engine:
                     raise ModelError(message.decode())
                 kind, *values = NEWS.unpack(message)
                 if kind:
-                    reports.append(Report(News(kind), *values))
+                    reports.append(WorkerReport(News(kind), *values))
         except (EOFError, OSError) as error:
             if isinstance(error, IsoldeError):
                 raise
@@ -135,14 +135,14 @@ class Engine:
             self._unread = 0
         return reports
 
-    def wait_ready(self, timeout: float = _START_SECONDS) -> list[Report]:
+    def wait_ready(self, timeout: float = _START_SECONDS) -> list[WorkerReport]:
         """Wait until the model is loaded; gives the reports that came meanwhile.
 
         Raises:
             ModelError: When it cannot be loaded, or not in time.
         """
         deadline = time.monotonic() + timeout
-        reports: list[Report] = []
+        reports: list[WorkerReport] = []
         while not any(r.kind is News.READY for r in reports):
             left = deadline - time.monotonic()
             if left <= 0:

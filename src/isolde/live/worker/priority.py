@@ -16,7 +16,7 @@ NICE = -11
 """What sound servers run at, and what desktops grant to sound programs."""
 
 
-def hasten() -> bool:
+def raise_priority() -> bool:
     """Let the calling thread, and what it starts from now on, go before usual programs.
 
     Returns:
@@ -33,14 +33,14 @@ def hasten() -> bool:
 
 
 @contextlib.contextmanager
-def hastened() -> Iterator[None]:
-    """`hasten` for a while: the threads that are started meanwhile stay so, the caller does not."""
+def high_priority() -> Iterator[None]:
+    """Raise the priority of the caller for a while; threads that it starts meanwhile keep it."""
     if sys.platform != "linux":
         yield
         return
     thread = threading.get_native_id()
     before = _nice(thread)
-    hasten()
+    raise_priority()
     try:
         yield
     finally:

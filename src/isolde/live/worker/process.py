@@ -23,7 +23,7 @@ from isolde.core.stage import Float32
 from isolde.live.plan import Plan
 from isolde.live.stream.ring import SharedMemory, Tape
 from isolde.live.worker.monitor import TunableMasker
-from isolde.live.worker.priority import hasten
+from isolde.live.worker.priority import raise_priority
 from isolde.models import catalogue
 from isolde.models.masker import make_masker
 from isolde.separation.separator import Separator
@@ -207,7 +207,7 @@ def main() -> None:
         gc.collect()
         gc.freeze()
         if told["urgent"]:
-            hasten()  # not before: loading may take its time
+            raise_priority()  # not before: loading may take its time
         worker.serve()
 
 
