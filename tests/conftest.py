@@ -4,7 +4,6 @@ import pytest
 
 from helpers.maskers import Shelf
 from helpers.shell import Shell
-from helpers.sounds import decibel, noise, null_depth  # noqa: F401
 
 
 @pytest.fixture

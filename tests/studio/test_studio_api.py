@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from studio_server import Studio, serving
 
-from conftest import noise
+from helpers.sounds import noise
 from isolde.activity import find_activity, render
 from isolde.separation import FileSettings, Song, separate_file
 

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from studio_server import Studio, serving, start
 
-from conftest import decibel, noise
+from helpers.sounds import decibel, noise
 from isolde.separation import FileSettings, Song, separate_file
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

@@ -84,7 +84,12 @@ def cut_phrases(
 
 
 def phrase_name(number: int, start: float, end: float, suffix: str) -> str:
-    """Return the name of a phrase's file: `{number}_{start}-{end}{suffix}`, times in seconds."""
+    """Return the name of a phrase's file: `{number}_{start}-{end}{suffix}`, times in seconds.
+
+    Examples:
+        >>> phrase_name(3, 61.5, 64.0, ".wav")
+        '003_0061.500-0064.000.wav'
+    """
     return f"{number:03d}_{start:08.3f}-{end:08.3f}{suffix}"
 
 

@@ -28,10 +28,10 @@ class SegmentRule:
     Attributes:
         onset: Probability at which a segment begins.
         offset: Probability below which it ends; not above `onset`.
-        min_duration_on: Shorter segments are dropped.
-        min_duration_off: Shorter pauses are bridged.
-        pad_onset: Pad onset, added before each segment.
-        pad_offset: Pad offset, added behind each segment.
+        min_duration_on: Length below which a segment is dropped.
+        min_duration_off: Length below which a pause is bridged.
+        pad_onset: Time added before each segment.
+        pad_offset: Time added after each segment.
     """
 
     onset: float = 0.5
@@ -188,6 +188,12 @@ def find_segments(
 
     Returns:
         In order, without overlap.
+
+    Examples:
+        >>> probabilities = np.repeat(np.float32([0.1, 0.9, 0.1]), 100)
+        >>> [found] = find_segments(probabilities, 0.01, seconds=3.0)
+        >>> round(found.start, 1), round(found.end, 1)
+        (1.0, 2.0)
     """
     stage = Segmenter(frame_seconds, rule=rule)
     return (*stage.feed(probabilities), *stage.flush(seconds))

@@ -1,1 +1,31 @@
-"""Songs with known stems: where they lie, how they are read, and how they are mixed anew."""
+"""Songs with known stems: found, listed, checked, labelled and decoded; nothing is learnt here."""
+
+from isolde.datasets.layouts import Found, Hints, find, rows_of, scan
+from isolde.datasets.manifest import (
+    COLUMNS,
+    SPLITS,
+    STEMS,
+    Row,
+    by_track,
+    merge,
+    read_manifest,
+    split_of,
+    write_manifest,
+)
+
+__all__ = [
+    "COLUMNS",
+    "SPLITS",
+    "STEMS",
+    "Found",
+    "Hints",
+    "Row",
+    "by_track",
+    "find",
+    "merge",
+    "read_manifest",
+    "rows_of",
+    "scan",
+    "split_of",
+    "write_manifest",
+]

@@ -94,6 +94,10 @@ def split_of(artist: str, *, validation: float = VALIDATION_SHARE) -> str:
 
     Raises:
         InputError: The share is not within 0 to 1.
+
+    Examples:
+        >>> split_of("Nina"), split_of("Nina", validation=1.0)
+        ('train', 'validation')
     """
     if not 0 <= validation <= 1:
         raise InputError(f"a validation share of {validation}: choose one from 0 to 1")

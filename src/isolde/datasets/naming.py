@@ -81,6 +81,10 @@ def artist_by_name(name: str, *, album: str = "") -> str:
     Args:
         name: Name of the song; a track number before it ("03 - ") says nothing.
         album: Name of the folder, which stands for the artist of a song that has only a number.
+
+    Examples:
+        >>> artist_by_name("03 - Nina - Blue"), artist_by_name("singer_4_05")
+        ('Nina', 'singer')
     """
     parts = name.split(" - ")
     if len(parts) > 1 and re.fullmatch(r"\d{1,2}\.?", parts[0].strip()):
@@ -106,14 +110,24 @@ def kind_by_name(path: str | Path) -> str:
 
 
 def clean_artist(text: str) -> str:
-    """Return a name without what people write around it: "performed by X", "X - www.x.com"."""
+    """Return a name without what people write around it: "performed by X", "X - www.x.com".
+
+    Examples:
+        >>> clean_artist("Performed by Nina - www.nina.com")
+        'Nina'
+    """
     text = re.sub(r"\s*[-(,]\s*(https?://|www\.)\S*$", "", text.strip(), flags=re.IGNORECASE)
     made = r"(composed|performed|written|recorded|played)"
     return re.sub(rf"^{made}(\s*(,|and|&)\s*{made})*\s+by\s+", "", text, flags=re.IGNORECASE)
 
 
 def split_by_folders(parts: tuple[str, ...]) -> str:
-    """Tell what the names of the folders above a song say of its split; empty: nothing."""
+    """Tell what the names of the folders above a song say of its split; empty: nothing.
+
+    Examples:
+        >>> split_by_folders(("musdb18", "test"))
+        'test'
+    """
     for part in reversed(parts):
         if split := SPLIT_NAMES.get(part.casefold(), ""):
             return split
@@ -130,6 +144,10 @@ def game_stems(names: list[str]) -> dict[str, str]:
         Name -> stem, without the files that belong to none. Where the song has no file of vocals,
         `song` may hold them and is "unsorted". Where drums and bass have files, what is left for
         `song` is "other".
+
+    Examples:
+        >>> game_stems(["vocals", "drums_1", "drums_2", "song", "preview"])
+        {'vocals': 'vocals', 'drums_1': 'drums', 'drums_2': 'drums', 'song': 'rest'}
     """
     found = {}
     for name in names:

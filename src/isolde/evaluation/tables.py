@@ -62,7 +62,12 @@ BSSEVAL_COLUMNS = tuple(
 def format_value(
     value: float, *, digits: int = 2, low: float = -LIMIT_DB, high: float = LIMIT_DB
 ) -> str:
-    """Return a number for a table: a dash for nan, and a bound where it sits at a limit."""
+    """Return a number for a table: a dash for nan, and a bound where it sits at a limit.
+
+    Examples:
+        >>> format_value(5.216), format_value(float("nan"))
+        ('5.22', '-')
+    """
     if math.isnan(value):
         return "-"
     if value <= low:
@@ -89,7 +94,14 @@ class Table:
     note: str = ""
 
     def markdown(self) -> str:
-        """Give head and rows as Markdown."""
+        """Give head and rows as Markdown.
+
+        Examples:
+            >>> print(markdown(["model", "dB"], [["vocals", "5.22"]]), end="")
+            | model | dB |
+            |---|---|
+            | vocals | 5.22 |
+        """
         return markdown(self.head, self.rows)
 
 

@@ -154,7 +154,12 @@ def _with_palette(drawn: BytesIO) -> bytes:
 
 
 def time_label(seconds: float) -> str:
-    """Return a time as it is read on a clock: 7.5 -> '7.5', 75 -> '1:15'."""
+    """Return a time as it is read on a clock: 7.5 -> '7.5', 75 -> '1:15'.
+
+    Examples:
+        >>> [time_label(seconds) for seconds in (7.5, 75, 600)]
+        ['7.5', '1:15', '10:00']
+    """
     if seconds < 60:
         return f"{seconds:g}"
     whole = round(seconds)

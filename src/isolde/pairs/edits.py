@@ -52,6 +52,10 @@ def shifted(partner: Float32, lag: float, rate: float, n_samples: int) -> Float3
 
     Returns:
         (n_samples,) float32.
+
+    Examples:
+        >>> shifted(np.ones(3, np.float32), 0.5, 4, 6).tolist()
+        [0.0, 0.0, 1.0, 1.0, 1.0, 0.0]
     """
     out = np.zeros(n_samples, np.float32)
     at = round(lag * rate)

@@ -45,6 +45,10 @@ def area_under_roc(labels: ArrayLike, scores: ArrayLike) -> float:
 
     Raises:
         InputError: Shapes differ, labels other than 0/1, or scores that are not finite.
+
+    Examples:
+        >>> area_under_roc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+        0.75
     """
     y, s = _checked(labels, scores)
     n_positive = int(y.sum())

@@ -63,7 +63,12 @@ def ratio_db(signal_energy: ArrayLike, error_energy: ArrayLike) -> Float64:
 
 
 def level_dbfs(signal: ArrayLike) -> float:
-    """RMS level over all channels, in dB relative to a full-scale square wave, >= FLOOR_DBFS."""
+    """RMS level over all channels, in dB relative to a full-scale square wave, >= FLOOR_DBFS.
+
+    Examples:
+        >>> print(f"{level_dbfs(np.full((2, 10), 0.1)):.1f} dB")
+        -20.0 dB
+    """
     samples = np.asarray(signal, dtype=np.float64)
     power = float(np.mean(np.square(samples))) if samples.size else 0.0
     return max(FLOOR_DBFS, 10.0 * np.log10(power)) if power > 0 else FLOOR_DBFS
@@ -78,6 +83,13 @@ def usdr(reference: ArrayLike, estimate: ArrayLike) -> float:
 
     Raises:
         InputError: See `as_pair`.
+
+    Examples:
+        >>> vocals = np.ones((1, 100))
+        >>> round(usdr(vocals, 0.9 * vocals), 3)
+        20.0
+        >>> usdr(vocals, 0 * vocals)
+        0.0
     """
     ref, est = as_pair(reference, estimate)
     if level_dbfs(ref) < SILENT_DBFS:
@@ -94,6 +106,12 @@ def si_sdr(reference: ArrayLike, estimate: ArrayLike) -> float:
 
     Raises:
         InputError: See `as_pair`.
+
+    Examples:
+        >>> vocals = np.array([[1.0, -1.0, 1.0, -1.0]])
+        >>> error = np.array([[0.1, 0.1, 0.1, 0.1]])
+        >>> round(si_sdr(vocals, 5 * (vocals + error)), 3)
+        20.0
     """
     ref, est = as_pair(reference, estimate)
     if level_dbfs(ref) < SILENT_DBFS:

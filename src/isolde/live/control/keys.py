@@ -27,7 +27,12 @@ PLAIN = {
 
 
 def command_for(key: str, *, stems: tuple[str, ...], wet: float, strength: float) -> str | None:
-    """Return the command that a key stands for, given the present settings; None for no command."""
+    """Return the command that a key stands for, given the present settings; None for no command.
+
+    Examples:
+        >>> command_for("m", stems=("vocals", "accompaniment"), wet=1.0, strength=1.0)
+        'mix'
+    """
     if key in PLAIN:
         return PLAIN[key]
     if key.isdecimal() and 1 <= int(key) <= len(stems):
