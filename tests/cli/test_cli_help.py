@@ -6,6 +6,7 @@ import typer
 from rich.text import Text
 
 from isolde.cli import app
+from isolde.cli.help import command_of
 
 
 def texts(command) -> Iterator[str]:
@@ -23,3 +24,29 @@ def test_no_bracket_of_a_help_text_vanishes():
     assert len(every) > 80 and len(with_brackets) > 8
     for text in with_brackets:
         assert Text.from_markup(text).plain == text.replace("\\[", "["), text
+
+
+def commands(command, name: str = "isolde") -> Iterator[tuple[str, object]]:
+    """A command and all its verbs, by their whole names."""
+    yield name, command
+    for verb, below in getattr(command, "commands", {}).items():
+        yield from commands(below, f"{name} {verb}")
+
+
+def test_every_help_ends_with_examples_of_its_own_command():
+    every = dict(commands(command_of(app)))
+    assert len(every) > 15
+    for name, command in every.items():
+        first, *lines = (command.epilog or "").splitlines()
+        assert first == "Examples:" and 1 <= len(lines) <= 3, name
+        assert all(line.strip().startswith("isolde") for line in lines), name
+        assert all(line.strip().startswith(name) for line in lines), name
+
+
+def test_help_shows_no_type_behind_a_flag_and_says_what_an_option_is():
+    for name, command in commands(command_of(app)):
+        for parameter in command.params:
+            text = getattr(parameter, "help", None) or "?"
+            assert not text.startswith(("Of ", "In ", "At ", "For ", "Only ")), (name, text)
+            if getattr(parameter, "is_flag", False):
+                assert parameter.metavar == "", (name, parameter.name)

@@ -9,6 +9,7 @@ import typer.main
 
 import isolde
 from isolde.cli import app
+from isolde.cli.habits import translate
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
@@ -39,6 +40,7 @@ def fault_of(command: str) -> str | None:
     words = shlex.split(command.split(" > ")[0])[1:]
     words = [word.removesuffix("...") for word in words if word != "..."]
     verb, name = typer.main.get_command(app), "isolde"
+    words = translate(words, verbs=verb.commands)
     while hasattr(verb, "commands") and words and not words[0].startswith("-"):
         name, *words = words
         if name not in verb.commands:
@@ -51,9 +53,9 @@ def fault_of(command: str) -> str | None:
         if kind in ("Exit", "MissingParameter") or "does not exist" in str(error):
             return None  # --help; a verb that is only named; a file of the reader's
         return str(error) or kind
-    recipe = context.params.get("recipe")
-    if recipe and recipe not in RECIPES and not recipe.endswith((".toml", ".json")):
-        return f"'{recipe}' is no recipe"
+    for recipe in context.params.get("recipe") or ():
+        if recipe not in RECIPES and not recipe.endswith((".toml", ".json")):
+            return f"'{recipe}' is no recipe"
     return None
 
 

@@ -16,6 +16,7 @@ from isolde.cli import (
     demo,
     doctor,
     evaluate,
+    karaoke,
     live,
     look,
     models,
@@ -26,7 +27,7 @@ from isolde.cli import (
     train,
 )
 from isolde.cli.habits import translate
-from isolde.cli.help import command_of
+from isolde.cli.help import command_of, examples
 from isolde.core import parallel
 from isolde.core.atomic import explain
 from isolde.core.errors import IsoldeError
@@ -37,12 +38,18 @@ app = typer.Typer(
     name="isolde",
     help="isolde isolates the voice, and every other stem, from stereo music.",
     no_args_is_help=True,
+    epilog=examples(
+        "isolde song.mp3 # vocals and accompaniment, in a folder of the song's name",
+        "isolde karaoke song.mp3 # the song without its voice",
+        "isolde studio # a page that plays, fades and saves stems",
+    ),
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for verb in (
     separate,
+    karaoke,
     studio,
     live,
     activity,

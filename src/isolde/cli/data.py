@@ -23,7 +23,11 @@ Licence = Annotated[str, typer.Option(help="Licence of the audio, such as 'CC BY
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
-    group = typer.Typer(help=_HELP, no_args_is_help=True)
+    group = typer.Typer(
+        help=_HELP,
+        no_args_is_help=True,
+        epilog=examples("isolde data scan musdb18hq -o songs.csv", "isolde data check songs.csv"),
+    )
     group.command(
         "scan",
         epilog=examples(
@@ -221,7 +225,7 @@ def label(
         str, typer.Option(help="What the manifest calls the teacher \\[the program's name].")
     ] = "",
     format_: Annotated[
-        str, typer.Option("--format", help="Of the stems: wav, flac, ogg, opus or mp3.")
+        str, typer.Option("--format", help="Format of the stems: wav, flac, ogg, opus or mp3.")
     ] = "flac",
 ) -> None:
     """Label songs with another separator: {track}/{stem}.flac, confidence.csv, manifest rows.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from isolde.cli import terminal
+from isolde.cli.help import examples
 
 if TYPE_CHECKING:
     from isolde.evaluation import Evaluation
@@ -13,7 +14,14 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command("evaluate")(evaluate)
+    app.command(
+        "evaluate",
+        epilog=examples(
+            "isolde evaluate --data musdb18hq/test -o results",
+            "isolde evaluate --data songs.csv --models vocals,open,vocals:gate --jobs 0",
+            "isolde evaluate --data songs.csv --robustness # mp3, level, rooms",
+        ),
+    )(evaluate)
 
 
 def evaluate(
@@ -33,12 +41,12 @@ def evaluate(
     ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder.")] = Path("evaluation"),
     classical: Annotated[
-        bool, typer.Option("--classical", help="Also REPET-SIM and HPSS (slow).")
+        bool, typer.Option("--classical", help="REPET-SIM and HPSS as well (slow).")
     ] = False,
     bsseval: Annotated[
-        bool, typer.Option("--bsseval", help="Also BSSEval v4, with museval's files.")
+        bool, typer.Option("--bsseval", help="BSSEval v4 as well, with the files of museval.")
     ] = False,
-    parquet: Annotated[bool, typer.Option("--parquet", help="Also songs.parquet.")] = False,
+    parquet: Annotated[bool, typer.Option("--parquet", help="songs.parquet as well.")] = False,
     robustness: Annotated[
         bool,
         typer.Option("--robustness", help="Instead: what mp3, gain, reverb and so on cost in dB."),
@@ -47,8 +55,8 @@ def evaluate(
     scheduler: Annotated[
         str | None, typer.Option(help="tcp://... of a Dask scheduler, for many machines.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many songs.")] = None,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the table.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Largest number of songs.")] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="The table alone.")] = False,
 ) -> None:
     """Measure models beside floors, oracles and peers, and write tables and a report.
 

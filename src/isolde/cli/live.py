@@ -5,10 +5,20 @@ from typing import Annotated
 
 import typer
 
+from isolde.cli.clock import seconds
+from isolde.cli.help import examples
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command("live")(live)
+    app.command(
+        "live",
+        epilog=examples(
+            "isolde live song.mp3 # a song, keys fade its stems",
+            "isolde live --low-latency # from a device to a device",
+            "isolde live - --play accompaniment < song.wav > rest.wav # a filter",
+        ),
+    )(live)
 
 
 def live(
@@ -37,9 +47,11 @@ def live(
     ] = None,
     play: Annotated[str, typer.Option(help="A stem, or mix.")] = "vocals",
     wet: Annotated[float, typer.Option(help="1: the stem; 0: the mixture.")] = 1.0,
-    mask: Annotated[str, typer.Option(help="soft or binary.")] = "soft",
-    threshold: Annotated[float, typer.Option(help="Of the binary mask.")] = 0.5,
-    strength: Annotated[float, typer.Option(help="Of the soft mask; 2 takes more away.")] = 1.0,
+    mask: Annotated[str, typer.Option(help="Reading of the mask: soft or binary.")] = "soft",
+    threshold: Annotated[float, typer.Option(help="Threshold of the binary mask, 0 to 1.")] = 0.5,
+    strength: Annotated[
+        float, typer.Option(help="Strength of the soft mask: 2 removes more, 0.5 leaves more.")
+    ] = 1.0,
     rate: Annotated[
         int | None, typer.Option(help="Hz; default: the song's, or the input device's.")
     ] = None,
@@ -57,8 +69,16 @@ def live(
     device_latency: Annotated[
         float | None, typer.Option(help="Seconds of buffer in each device; default: its own.")
     ] = None,
-    start: Annotated[float, typer.Option(help="Seconds into the song.")] = 0.0,
-    stop_after: Annotated[float | None, typer.Option(help="End after so many seconds.")] = None,
+    start: Annotated[
+        float,
+        typer.Option(parser=seconds, metavar="TIME", help="Start in the song, like 75 or 1:15."),
+    ] = 0.0,
+    stop_after: Annotated[
+        float | None,
+        typer.Option(
+            parser=seconds, metavar="TIME", help="Time after which it ends, like 75 or 1:15."
+        ),
+    ] = None,
     raw: Annotated[
         str | None, typer.Option(help="The pipe is raw PCM: s16le, s32le or f32le.")
     ] = None,

@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from isolde.cli import terminal
+from isolde.cli.help import examples
 
 if TYPE_CHECKING:
     from isolde.models.overview import Row
 
-models = typer.Typer(no_args_is_help=False, invoke_without_command=True)
+models = typer.Typer(
+    no_args_is_help=False,
+    invoke_without_command=True,
+    epilog=examples(
+        "isolde models # quality, speed, latency, licence",
+        "isolde models add UVR-MDX-NET-Voc_FT.onnx",
+        "isolde models info spleeter",
+    ),
+)
 
 Name = Annotated[str, typer.Argument(help="Name, or path of a file.", show_default=False)]
 
@@ -28,17 +37,13 @@ def models_(
 ) -> None:
     """List the models; add files of your own, tell what they are, remove them.
 
-    isolde models                          a table: quality, speed, latency, licence
-
-    isolde models add UVR-MDX-NET-Voc_FT.onnx
-
-    isolde models info spleeter
+    Without a command: a table of stems, quality, speed, latency and licence.
     """
     if context.invoked_subcommand is None:
         show(as_json=as_json)
 
 
-@models.command("list")
+@models.command("list", epilog=examples("isolde models list --json # for programs"))
 def show(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
@@ -72,7 +77,7 @@ def _cells(row: "Row") -> tuple[str, ...]:
     )
 
 
-@models.command()
+@models.command(epilog=examples("isolde models add UVR-MDX-NET-Voc_FT.onnx --name mdx"))
 def add(
     file: Annotated[Path, typer.Argument(help="An .onnx file.", show_default=False)],
     *,
@@ -82,7 +87,7 @@ def add(
     ] = None,
     n_fft: Annotated[int | None, typer.Option(help="Samples of its transform's window.")] = None,
     compensate: Annotated[float | None, typer.Option(help="Factor of its estimate.")] = None,
-    overlap: Annotated[float | None, typer.Option(help="Of its windows, 0 to 0.5.")] = None,
+    overlap: Annotated[float | None, typer.Option(help="Overlap of its windows, 0 to 0.5.")] = None,
     denoise: Annotated[
         bool, typer.Option("--denoise", help="Less noise in twice the time (MDX-Net).")
     ] = False,
@@ -105,7 +110,7 @@ def add(
     print(model.path)
 
 
-@models.command()
+@models.command(epilog=examples("isolde models info spleeter"))
 def info(name: Name) -> None:
     """Print a model's card, and where it lies."""
     from isolde.models.catalogue import find
@@ -117,7 +122,7 @@ def info(name: Name) -> None:
     print(json.dumps({**found, **values}, indent=1, ensure_ascii=False))
 
 
-@models.command()
+@models.command(epilog=examples("isolde models remove mdx"))
 def remove(name: Annotated[str, typer.Argument(help="A model that was added.")]) -> None:
     """Delete a model that was added."""
     from isolde.models.additions import remove_model

@@ -6,11 +6,18 @@ from typing import Annotated
 import typer
 
 from isolde.cli import terminal
+from isolde.cli.help import examples
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command("pairs")(pairs)
+    app.command(
+        "pairs",
+        epilog=examples(
+            "isolde pairs song.mp3 song-instrumental.mp3 -o pairs",
+            "isolde pairs mixes acappellas -o pairs --kind vocal # folders, matched by sound",
+        ),
+    )(pairs)
 
 
 def pairs(

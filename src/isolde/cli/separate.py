@@ -102,6 +102,10 @@ def separate(
         float | None,
         typer.Option(parser=seconds, metavar="TIME", help="End, likewise; else the song's."),
     ] = None,
+    preview: Annotated[
+        bool,
+        typer.Option("--preview", help="The 30 seconds with the most singing, and no more."),
+    ] = False,
     layout: Annotated[
         str,
         typer.Option(
@@ -180,6 +184,7 @@ def separate(
         end=end,
         layout=layout,
         name=name,
+        preview=preview,
         strict=strict,
         overwrite=overwrite,
     )

@@ -6,21 +6,30 @@ from typing import Annotated
 import typer
 
 from isolde.cli import terminal
+from isolde.cli.help import examples
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command("studio")(studio)
+    app.command(
+        "studio",
+        epilog=examples(
+            "isolde studio # opens the page in the browser",
+            "isolde studio song.mp3 --no-browser --port 8000",
+        ),
+    )(studio)
 
 
 def studio(
     songs: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[SONG...]", help="To begin with.", show_default=False),
+        typer.Argument(
+            metavar="[SONG...]", help="Songs that are open from the beginning.", show_default=False
+        ),
     ] = None,
     model: Annotated[str, typer.Option(help="Name or path of the model to begin with.")] = "vocals",
     strength: Annotated[
-        float, typer.Option(help="Of the mask: 1 is neutral, 2 takes more away.")
+        float, typer.Option(help="Strength of the mask: 1 is neutral, 2 removes more.")
     ] = 1.0,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")

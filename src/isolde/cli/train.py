@@ -5,11 +5,25 @@ from typing import Annotated
 
 import typer
 
+from isolde.cli.help import examples
+
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
-    app.command("train")(train)
-    app.command("export")(export)
+    app.command(
+        "train",
+        epilog=examples(
+            "isolde train vocals --data songs.csv --out run",
+            "isolde train --out run --data songs.csv --resume # a stopped run goes on",
+        ),
+    )(train)
+    app.command(
+        "export",
+        epilog=examples(
+            "isolde export run -o models --name mine --licence 'CC BY 4.0'",
+            "isolde export run -o models --best --bits 8 # small",
+        ),
+    )(export)
 
 
 def train(
@@ -82,7 +96,7 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the model.")],
     name: Annotated[str, typer.Option(help="Name of the model.")] = "custom",
     summary: Annotated[str, typer.Option(help="One line for its card.")] = "",
-    licence: Annotated[str, typer.Option(help="Of the weights.")] = "unstated",
+    licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "unstated",
     best: Annotated[
         bool, typer.Option("--best", help="The best checkpoint by validation, not the last.")
     ] = False,
@@ -90,7 +104,7 @@ def export(
         bool, typer.Option("--overwrite", help="A model of that name is replaced.")
     ] = False,
     bits: Annotated[
-        int, typer.Option(help="Of the stored weights: 32, 16 or 8, to 0.05 or 0.4 % of each.")
+        int, typer.Option(help="Bits of a stored weight: 32, 16 or 8, to 0.05 or 0.4 % of each.")
     ] = 32,
 ) -> None:
     """Turn a run into a model: `isolde separate --model FOLDER/NAME.onnx`."""

@@ -162,7 +162,7 @@ def _settle(
 def _complete(song: Song, settings: FileSettings, stems: Sequence[str]) -> bool:
     """Whether all stems of a song are there, not older than it, and of its rate and length."""
     paths = paths_of(song, settings, stems)
-    if settings.phrases or not all(path.is_file() for path in paths.values()):
+    if settings.phrases or settings.preview or not all(path.is_file() for path in paths.values()):
         return False
     try:
         source = info(song.path)

@@ -16,6 +16,7 @@ from isolde.core.errors import InputError
 from isolde.core.stems import VOCALS
 from isolde.separation.load import make_separator
 from isolde.separation.phrases import PhraseSink
+from isolde.separation.preview import preview_of
 from isolde.separation.separator import Separator
 from isolde.separation.settings import FileSettings
 from isolde.separation.songs import Song, paths_of
@@ -111,6 +112,10 @@ def separate_file(
         ModelError: There is no such model.
     """
     began = time.perf_counter()
+    if settings.preview:
+        if source is not None:
+            raise InputError("a preview needs a file, which is read twice: not standard input")
+        settings = preview_of(song.path, settings)
     with AudioReader(
         song.path if source is None else source,
         start=settings.start,
@@ -155,6 +160,8 @@ def separate_stream(source: BinaryIO, target: BinaryIO, settings: FileSettings) 
         AudioError: The source cannot be read, or the target not written.
         InputError: A setting cannot be used.
     """
+    if settings.preview:
+        raise InputError("a preview needs a file, which is read twice: not standard input")
     if settings.phrases:
         raise InputError("phrases are files, and do not fit into a stream: give a folder with -o")
     with AudioReader(

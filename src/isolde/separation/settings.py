@@ -83,6 +83,7 @@ class FileSettings:
         end: Time after the last sample in seconds; None for the end of the song.
         layout: Layout of the files below `output`, one of `names.LAYOUTS`.
         name: Template of the files' paths below `output`, instead of the layout's; None for that.
+        preview: Whether only the 30 seconds with the most singing are separated.
         strict: Whether a damaged or cut song is an error; else what can be decoded is separated.
         overwrite: Whether existing files may be replaced.
     """
@@ -99,6 +100,7 @@ class FileSettings:
     end: float | None = None
     layout: str = USUAL
     name: str | None = None
+    preview: bool = False
     strict: bool = False
     overwrite: bool = False
 

@@ -56,7 +56,10 @@ def songs_in(sources: Iterable[Path], settings: FileSettings | None = None) -> l
             songs += _below(source, settings or FileSettings())
         else:
             songs.append(Song(source, safe_track(source.stem)))
-    return _told_apart(songs)
+    told = _told_apart(songs)
+    if settings is not None and settings.preview:
+        return [replace(song, track=f"{song.track} (preview)") for song in told]
+    return told
 
 
 def _below(source: Path, settings: FileSettings) -> list[Song]:

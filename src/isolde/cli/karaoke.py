@@ -1,0 +1,99 @@
+"""`isolde karaoke`: songs without their voice, a file each; it measures and draws nothing."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from isolde.cli import terminal
+from isolde.cli.help import examples
+from isolde.core.errors import InputError, IsoldeError
+
+NAME = "{track} (karaoke).{ext}"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command(
+        "karaoke",
+        epilog=examples(
+            "isolde karaoke song.mp3 # writes 'song (karaoke).mp3'",
+            "isolde karaoke music -o party --format flac # a folder",
+        ),
+    )(karaoke)
+
+
+def karaoke(
+    songs: Annotated[
+        list[Path], typer.Argument(metavar="SONG...", help="Files and folders of songs.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Folder of the results; else the current one."),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Format of the files; else the song's own, or flac where it cannot be written.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[str, typer.Option(help="Name or path of a model; see isolde models.")] = (
+        "vocals"
+    ),
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Existing files are replaced.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")] = False,
+) -> None:
+    """Take the voice out of songs: one file each, in the song's format, with its tags and cover."""
+    from isolde.audio.formats import container_for
+    from isolde.core.stems import ACCOMPANIMENT
+    from isolde.separation import (
+        FileSettings,
+        SeparationSettings,
+        check_batch,
+        check_output,
+        separate_file,
+        songs_in,
+    )
+
+    usual = FileSettings(
+        output=output,
+        stems=(ACCOMPANIMENT,),
+        separation=SeparationSettings(model, threads=0),
+        container=format_.lower().lstrip(".") if format_ else "flac",
+        name=NAME,
+        overwrite=overwrite,
+    )
+    found = songs_in(songs, usual)
+    check_batch(found, usual)
+    check_output(usual)
+    n_failed = 0
+    with terminal.bars(quiet=quiet) as bars:
+        for song in found:
+            settings = usual
+            if format_ is None:
+                try:
+                    settings = replace(usual, container=container_for(song.path).name)
+                except InputError:
+                    settings = usual
+            task = bars.add_task(terminal.printable(song.track), total=1.0)
+            try:
+                done = separate_file(song, settings, progress=partial(terminal.advance, bars, task))
+            except IsoldeError as error:
+                n_failed += 1
+                terminal.say(f"isolde: {error}")
+                continue
+            finally:
+                bars.remove_task(task)
+            if not quiet:
+                for warning in done.warnings:
+                    terminal.say(f"isolde: warning: {warning}")
+                for path in done.files:
+                    print(path, flush=True)
+    if n_failed:
+        raise typer.Exit(2)
