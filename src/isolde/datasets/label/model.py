@@ -41,12 +41,14 @@ class ModelTeacher:
         name: Of the model.
         model: Name or path by which it is found.
         command: The model and the checksum of its weights.
+        licence: Of its weights.
         threads: Number of threads that run it; 0 for one per core, up to 4.
     """
 
     name: str
     model: str
     command: tuple[str, ...]
+    licence: str = ""
     threads: int = 0
 
     @classmethod
@@ -63,7 +65,7 @@ class ModelTeacher:
         if VOCALS not in stems_of(model):
             raise ModelError(f"model '{model}' gives no vocals: take one that does")
         card = find(model).card
-        return cls(card.name, model, ("isolde", card.name, card.sha256), threads)
+        return cls(card.name, model, ("isolde", card.name, card.sha256), card.licence, threads)
 
     def run(self, song: Path, folder: Path, /) -> None:
         """Separate a file into files below a folder.
