@@ -11,8 +11,8 @@ from isolde.core.errors import InputError, MissingExtraError
 from isolde.core.log_frequency import log_rows, picture_grid
 from isolde.figures.canvas import Canvas, Columns, canvas_of, height
 from isolde.figures.overview import draw_activity, thinned
+from isolde.figures.reports.song import write_song_report
 from isolde.figures.separation import draw_separation, mask_columns, separation_figure
-from isolde.figures.song_report import write_song_report
 from isolde.figures.spectrogram import Marks, mark
 from isolde.figures.style import check_picture, new_axes, new_figure, time_label
 

@@ -19,8 +19,8 @@ from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.metrics.ratios import usdr
 from isolde.evaluation.scoring import Result
 from isolde.evaluation.songs import Song, Stems
-from isolde.figures.evaluation import box_plot, ranked, write_evaluation_report
-from isolde.figures.page import sound_source
+from isolde.figures.reports.evaluation import box_plot, ranked, write_evaluation_report
+from isolde.figures.reports.page import sound_source
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")

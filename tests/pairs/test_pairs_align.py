@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from helpers.sounds import PAIR_RATE as RATE
 from helpers.sounds import band, voice
 from isolde.core.errors import InputError
-from isolde.pairs.align import align
-from isolde.pairs.drift import fit_lines, place, warp
-from isolde.pairs.offset import Haystack, Hit, consensus
+from isolde.pairs.timing.align import align
+from isolde.pairs.timing.drift import fit_lines, place, warp
+from isolde.pairs.timing.offset import Haystack, Hit, consensus
 from isolde.pairs.whiten import loud_windows, to_mono, whiten
 
 

@@ -14,15 +14,15 @@ from isolde import audio
 from isolde.core.errors import InputError, MissingExtraError
 from isolde.datasets.naming import kind_by_name
 from isolde.pairs import build_folder, build_pair, pair_arrays
-from isolde.pairs.align import align, prepare
-from isolde.pairs.drift import warp
 from isolde.pairs.fir import convolve
 from isolde.pairs.gain import apply, estimate, match_channels, third_octaves, triangles
 from isolde.pairs.match import holds_more, line_of, two_sides
-from isolde.pairs.offset import COARSE_RATE, Haystack
 from isolde.pairs.report import PairReport
 from isolde.pairs.score import score, spans
 from isolde.pairs.song import activity, cut_out
+from isolde.pairs.timing.align import align, prepare
+from isolde.pairs.timing.drift import warp
+from isolde.pairs.timing.offset import COARSE_RATE, Haystack
 
 
 def sdr(truth: np.ndarray, guess: np.ndarray) -> float:

@@ -102,7 +102,7 @@ def evaluate(
 def _write_report(done: "Evaluation") -> None:
     """Write the page beside the tables, where what it needs is installed."""
     from isolde.core.errors import MissingExtraError
-    from isolde.figures.evaluation import write_evaluation_report
+    from isolde.figures.reports.evaluation import write_evaluation_report
 
     try:
         write_evaluation_report(done.folder / "report.html", done)

@@ -18,8 +18,8 @@ from isolde.core.stage import Float32
 from isolde.datasets.manifest import read_manifest
 from isolde.datasets.summary import COLUMNS, Strip, Totals, strips_of, totals_of
 from isolde.figures.gallery import KINDS, Drawn
-from isolde.figures.page import require_jinja
-from isolde.figures.song_report import write_song_report
+from isolde.figures.reports.page import require_jinja
+from isolde.figures.reports.song import write_song_report
 from isolde.figures.style import (
     BLUE,
     GREEN,

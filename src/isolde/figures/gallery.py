@@ -12,9 +12,9 @@ from isolde.figures.canvas import canvas_of
 from isolde.figures.capture import LISTEN_SECONDS, Capture, capture_song
 from isolde.figures.network import capture_network, network_figure
 from isolde.figures.overview import activity_figure
-from isolde.figures.page import require_jinja
+from isolde.figures.reports.page import require_jinja
+from isolde.figures.reports.song import write_song_report
 from isolde.figures.separation import separation_figure
-from isolde.figures.song_report import write_song_report
 from isolde.figures.spectrogram import marks_of, spectrogram_figure
 from isolde.figures.style import encode, require_matplotlib, time_label
 from isolde.models.catalogue import ARTICLE, DEFAULT

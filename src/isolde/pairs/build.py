@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 from isolde.pairs import gain as colours
-from isolde.pairs.align import Alignment, align
-from isolde.pairs.placement import drop_denied, heard_seconds, lay, share_used
 from isolde.pairs.report import PairReport, Picture
 from isolde.pairs.score import Scores, denied, score, spans
+from isolde.pairs.timing.align import Alignment, align
+from isolde.pairs.timing.placement import drop_denied, heard_seconds, lay, share_used
 from isolde.pairs.whiten import Float64
 
 MIN_SECONDS = 3.0  # of accepted audio in which the partner was heard

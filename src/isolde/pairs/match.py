@@ -16,10 +16,10 @@ import numpy as np
 from isolde.audio.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from isolde.core import parallel
 from isolde.core.errors import InputError
-from isolde.pairs.align import Prepared, prepare
-from isolde.pairs.drift import warp
-from isolde.pairs.edits import shifted
-from isolde.pairs.offset import BANK, COARSE_RATE, Haystack, Line, coarse, consensus
+from isolde.pairs.timing.align import Prepared, prepare
+from isolde.pairs.timing.drift import warp
+from isolde.pairs.timing.edits import shifted
+from isolde.pairs.timing.offset import BANK, COARSE_RATE, Haystack, Line, coarse, consensus
 
 WINDOWS = 5  # of a partner that are looked for
 SURE = 90.0  # sum of z over windows on one line: no need to look into other mixes

@@ -13,8 +13,8 @@ from typing import Any
 
 from isolde.core.atomic import write_text
 from isolde.core.config import build, plain
-from isolde.pairs.edits import Piece
 from isolde.pairs.score import Scores, Span
+from isolde.pairs.timing.edits import Piece
 from isolde.pairs.whiten import Float64
 
 ACTIVITY_HOP = 0.02  # seconds per line of activity.txt

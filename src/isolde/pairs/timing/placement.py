@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from isolde.core.stage import Float32
 from isolde.pairs import gain as colours
-from isolde.pairs.align import Alignment
-from isolde.pairs.drift import place, warp
-from isolde.pairs.edits import Piece, tile
 from isolde.pairs.score import Scores, denied, score
+from isolde.pairs.timing.align import Alignment
+from isolde.pairs.timing.drift import place, warp
+from isolde.pairs.timing.edits import Piece, tile
 from isolde.pairs.whiten import Float64
 
 EDGE = 2.0  # seconds of silence believed before the first and after the last sound

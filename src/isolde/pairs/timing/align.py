@@ -14,9 +14,9 @@ import numpy as np
 
 from isolde.core.errors import MissingExtraError
 from isolde.core.stage import Float32
-from isolde.pairs.drift import LIMIT_PPM, fit_lines, place, warp
-from isolde.pairs.edits import Piece, tile, trace
-from isolde.pairs.offset import (
+from isolde.pairs.timing.drift import LIMIT_PPM, fit_lines, place, warp
+from isolde.pairs.timing.edits import Piece, tile, trace
+from isolde.pairs.timing.offset import (
     COARSE_RATE,
     Haystack,
     Hit,

@@ -46,7 +46,7 @@ def write_page(path: str | Path, template: str, **values: Any) -> Path:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     pages = Environment(
-        loader=PackageLoader("isolde.figures"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader("isolde.figures.reports"), autoescape=True, undefined=StrictUndefined
     )
     write_text(path, pages.get_template(template).render(**values))
     return Path(path)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isolde.core.stage import Float32
-from isolde.pairs.offset import HIT_Z, WINDOW, Haystack
+from isolde.pairs.timing.offset import HIT_Z, WINDOW, Haystack
 from isolde.pairs.whiten import Float64, loud_windows
 
 SPAN, HOP = 2.0, 0.5  # seconds: window and step of the scores along the mix

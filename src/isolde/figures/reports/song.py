@@ -5,7 +5,7 @@ from pathlib import Path
 
 from isolde import __version__
 from isolde.core.stage import Float32
-from isolde.figures.page import picture_source, sound_source, write_page
+from isolde.figures.reports.page import picture_source, sound_source, write_page
 
 
 def write_song_report(

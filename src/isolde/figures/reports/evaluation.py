@@ -16,7 +16,7 @@ from isolde.evaluation.scoring import Result
 from isolde.evaluation.summaries import summarise
 from isolde.evaluation.tables import every_table, title_of
 from isolde.figures.canvas import canvas_of
-from isolde.figures.page import picture_source, require_jinja, sound_source, write_page
+from isolde.figures.reports.page import picture_source, require_jinja, sound_source, write_page
 from isolde.figures.spectrogram import spectrogram_figure
 from isolde.figures.style import BLUE, ORANGE, encode, new_axes, new_figure, require_matplotlib
 

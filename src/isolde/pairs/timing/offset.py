@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isolde.core.stage import Float32
-from isolde.pairs.drift import LIMIT_PPM, fit_lines, warp
+from isolde.pairs.timing.drift import LIMIT_PPM, fit_lines, warp
 from isolde.pairs.whiten import Float64, loud_windows
 
 COARSE_RATE = 4000.0  # Hz
