@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from isolde.activity import Gate, GatedMasker, GateRule, Segment, cut_phrases
 from isolde.audio import read, write
 from isolde.core.errors import InputError
-from isolde.core.spectrum import GRID_22
+from isolde.core.spectrum import GRID_22, Grid
 from isolde.separation.separator import Separator
 
 FRAME = GRID_22.frame_seconds
@@ -20,6 +20,7 @@ class Delayed:
     def __init__(self, answer, latency, axis):
         self.answer, self.latency, self.axis = answer, latency, axis
         self.stems, self.residual = ("vocals",), "accompaniment"
+        self.grid, self.n_bins = GRID_22, GRID_22.n_bins
         self.reset()
 
     def reset(self):
@@ -145,6 +146,13 @@ def test_a_masker_without_the_stem_is_refused():
     other = masker()
     other.stems = ("drums",)
     with pytest.raises(InputError, match="vocals"):
+        GatedMasker(other, detector())
+
+
+def test_a_masker_of_other_frames_is_refused():
+    other = masker()
+    other.grid = Grid(sample_rate=44100, n_fft=4096, hop=1024)
+    with pytest.raises(InputError, match=r"frames of 11\.6 ms and this model others of 23\.2 ms"):
         GatedMasker(other, detector())
 
 

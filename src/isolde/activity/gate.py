@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from isolde.activity.detector import FrameDetector
 from isolde.core.errors import InputError
-from isolde.core.spectrum import GRID_22
+from isolde.core.spectrum import GRID_22, TOP_RATE
 from isolde.core.stage import Complex64, Float32
 from isolde.models.masker import Masker
 
@@ -136,12 +136,18 @@ class GatedMasker:
             stem: The stem to gate.
 
         Raises:
-            InputError: When the masker has no mask for the stem.
+            InputError: When the masker has no mask for the stem, or other frames than the detector.
         """
         if stem not in masker.stems:
             raise InputError(
                 f"the gate needs a mask for '{stem}', and this model has "
                 f"{', '.join(masker.stems) or 'none'}: leave the gate out or take another model"
+            )
+        own, wanted = (stage.grid.at(TOP_RATE) for stage in (masker, detector))
+        if (own.n_fft, own.hop) != (wanted.n_fft, wanted.hop):
+            raise InputError(
+                f"the gate hears frames of {1000 * wanted.frame_seconds:.1f} ms and this model "
+                f"others of {1000 * own.frame_seconds:.1f} ms: leave the gate out, or take another"
             )
         self.stems, self.residual = masker.stems, masker.residual
         self.grid, self.n_bins = masker.grid, masker.n_bins
