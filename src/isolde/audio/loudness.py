@@ -1,0 +1,161 @@
+"""Loudness as ITU-R BS.1770-4 and EBU R 128 measure it, and gains from it; changes no sound.
+
+FFmpeg's filter `ebur128` does the arithmetic.
+"""
+
+import importlib
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isolde.audio.encoding.ffmpeg import LAYOUTS
+from isolde.audio.reader import AudioReader
+from isolde.core.errors import InputError
+from isolde.core.stage import Float32
+
+REPLAYGAIN = -18.0
+"""Loudness in LUFS that ReplayGain 2.0 brings sound to."""
+
+SILENCE = -70.0
+"""Loudness in LUFS at and below which nothing is counted: the absolute gate."""
+
+
+@dataclass(frozen=True)
+class Loudness:
+    """What was measured of a sound.
+
+    Attributes:
+        integrated: Integrated loudness in LUFS; -70 for silence.
+        peak: Largest magnitude of a sample.
+    """
+
+    integrated: float
+    peak: float
+
+    def gain_to(self, target: float, *, ceiling: float | None = 1.0) -> float:
+        """Give the factor that brings the sound to a loudness; 1 for silence.
+
+        Args:
+            target: Loudness in LUFS.
+            ceiling: Largest magnitude that a sample may get; None for any.
+        """
+        if self.integrated <= SILENCE:
+            return 1.0
+        gain = 10 ** ((target - self.integrated) / 20)
+        if ceiling is not None and self.peak * gain > ceiling:
+            return ceiling / self.peak
+        return float(gain)
+
+    def after(self, gain: float) -> "Loudness":
+        """Give what the sound measures times a gain."""
+        return Loudness(self.integrated + 20 * math.log10(gain), self.peak * gain)
+
+
+class LoudnessMeter:
+    """Measures blocks as they come; memory does not grow.
+
+    Examples:
+        >>> import numpy as np
+        >>> tone = np.sin(2 * np.pi * 1000 * np.arange(5 * 48000) / 48000)
+        >>> meter = LoudnessMeter(48000, 2)
+        >>> meter.feed((0.1 * np.stack([tone, tone])).astype(np.float32))
+        >>> round(meter.finish().integrated, 1)
+        -20.0
+    """
+
+    def __init__(self, sample_rate: int, n_channels: int) -> None:
+        """Begin a sound.
+
+        Args:
+            sample_rate: Sample rate in Hz.
+            n_channels: Number of channels, 1 to 8, in the order of wav.
+
+        Raises:
+            InputError: There are more channels.
+        """
+        if n_channels not in LAYOUTS:
+            raise InputError(f"loudness of {n_channels} channels is not defined: take 1 to 8")
+        av: Any = importlib.import_module("av")
+        self._av, self._rate, self._layout = av, sample_rate, LAYOUTS[n_channels]
+        self._graph = av.filter.Graph()
+        self._source = self._graph.add(
+            "abuffer",
+            f"sample_rate={sample_rate}:sample_fmt=flt:channel_layout={self._layout}"
+            f":time_base=1/{sample_rate}",
+        )
+        meter = self._graph.add("ebur128", "metadata=1:framelog=quiet")
+        self._sink = self._graph.add("abuffersink")
+        self._source.link_to(meter)
+        meter.link_to(self._sink)
+        self._graph.configure()
+        self._at, self._peak, self._integrated = 0, 0.0, SILENCE
+
+    def feed(self, block: Float32, /) -> None:
+        """Take the next block (n_channels, n), finite, nominally in [-1, 1]."""
+        if not block.shape[1]:
+            return
+        self._peak = max(self._peak, float(np.abs(block).max()))
+        samples = np.ascontiguousarray(block.T.reshape(1, -1), np.float32)
+        frame = self._av.AudioFrame.from_ndarray(samples, format="flt", layout=self._layout)
+        frame.sample_rate, frame.pts = self._rate, self._at
+        frame.time_base = Fraction(1, self._rate)
+        self._at += block.shape[1]
+        self._source.push(frame)
+        self._pull()
+
+    def finish(self) -> Loudness:
+        """End the sound, and give its loudness."""
+        self._source.push(None)
+        self._pull()
+        return Loudness(max(SILENCE, self._integrated), self._peak)
+
+    def _pull(self) -> None:
+        """Read what the filter has found so far."""
+        while True:
+            try:
+                found = self._sink.pull().metadata.get("lavfi.r128.I")
+            except (self._av.error.BlockingIOError, self._av.error.EOFError):
+                return
+            if found is not None and math.isfinite(float(found)):
+                self._integrated = float(found)
+
+
+def measure_loudness(path: str | Path, *, start: float = 0.0, end: float | None = None) -> Loudness:
+    """Measure the loudness of a file, or of a range of it.
+
+    Args:
+        path: Audio file.
+        start: Time of the first sample in seconds.
+        end: Time after the last sample in seconds; None for the end of the file.
+
+    Raises:
+        AudioError: It cannot be read.
+        InputError: The range is empty or outside of the file, or it has more than 8 channels.
+    """
+    with AudioReader(path, start=start, end=end) as reader:
+        meter = LoudnessMeter(reader.info.sample_rate, reader.info.n_channels)
+        for block in reader:
+            meter.feed(block)
+    return meter.finish()
+
+
+def replaygain_tags(song: Loudness) -> dict[str, str]:
+    """Write the ReplayGain tags of all stems of a song: those of the song as a whole.
+
+    Players that turn each file to one loudness would else turn the stems apart, and they would not
+    sum to the song any more.
+
+    Args:
+        song: Loudness of the song, after any gain that its stems got.
+    """
+    gain = f"{REPLAYGAIN - song.integrated:.2f} dB"
+    return {
+        "replaygain_track_gain": gain,
+        "replaygain_album_gain": gain,
+        "replaygain_album_peak": f"{song.peak:.6f}",
+        "replaygain_reference_loudness": f"{REPLAYGAIN:.2f} LUFS",
+    }

@@ -1,0 +1,184 @@
+"""Files that hold several sounds side by side, whole or not at all; knows no use of them."""
+
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Literal, cast
+
+import numpy as np
+
+from isolde.audio.encoding.base import Sound
+from isolde.audio.encoding.ffmpeg import Track, stream_faults
+from isolde.audio.encoding.streams import Sink
+from isolde.audio.levels import ClipPolicy, Limiter
+from isolde.core.atomic import Draft, explain
+from isolde.core.errors import AudioError, InputError
+from isolde.core.resample import Resampler
+from isolde.core.stage import Float32
+
+
+class TrackFile:
+    """A container to which tracks are written in step; a context manager.
+
+    Leaving the `with` block normally completes the file; leaving it by any exception removes it.
+
+    Attributes:
+        container: PyAV's container, for tags and for streams that are copied.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        muxer: str,
+        options: Mapping[str, str],
+        clip: ClipPolicy = "warn",
+        overwrite: bool = False,
+    ) -> None:
+        """Open the hidden file beside the target.
+
+        Args:
+            path: Path of the file; folders are made.
+            muxer: FFmpeg's name of the container.
+            options: Options of FFmpeg's writer.
+            clip: Policy for samples beyond full scale (see `AudioWriter`).
+            overwrite: Whether an existing file may be replaced.
+
+        Raises:
+            AudioError: The file exists, or cannot be made.
+        """
+        av: Any = importlib.import_module("av")
+        self._name, self._clip = str(path), clip
+        self._draft = Draft(path, overwrite=overwrite)
+        self._tracks: dict[str, tuple[Track, Limiter, Resampler | None]] = {}
+        self._state: Literal["open", "closed", "aborted"] = "open"
+        self.container: Any = None
+        try:
+            self._stream = cast(BinaryIO, self._draft.path.open("x+b"))
+            self._sink = Sink(self._stream)
+            with stream_faults(self._sink):
+                self.container = av.open(self._sink, "w", format=muxer, options=dict(options))
+        except BaseException as error:
+            self._draft.discard()
+            if isinstance(error, OSError) and not isinstance(error, AudioError):
+                raise AudioError(explain(self._name, error)) from error
+            raise
+
+    def add(self, name: str, sound: Sound, *, rate: int | None = None, start: float = 0.0) -> Any:
+        """Add a track.
+
+        Args:
+            name: Name of the track, by which it is written; its title in the file.
+            sound: What is written.
+            rate: Sample rate in Hz of the blocks that come; None for the sound's own.
+            start: Time of the first sample in seconds.
+
+        Returns:
+            PyAV's stream.
+        """
+        resampler = None
+        if rate is not None and rate != sound.sample_rate:
+            resampler = Resampler(rate, sound.sample_rate, sound.n_channels)
+        with stream_faults(self._sink):
+            track = Track(self.container, sound, start=start)
+        track.stream.metadata["title"] = track.stream.metadata["handler_name"] = name
+        limiter = Limiter(f"{self._name}: {name}", sound.subtype, self._clip)
+        self._tracks[name] = (track, limiter, resampler)
+        return track.stream
+
+    def write(self, blocks: Mapping[str, Float32]) -> None:
+        """Write the next samples of every track.
+
+        Args:
+            blocks: (n_channels, n) by name of the track; n the same for all.
+
+        Raises:
+            AudioError: The disk is full, or samples cannot be held; nothing is left behind then.
+            InputError: A track is missing, or the file is closed.
+        """
+        if self._state != "open":
+            raise InputError(f"{self._name}: cannot be written to any more: it was {self._state}")
+        if missing := [name for name in self._tracks if name not in blocks]:
+            raise InputError(f"{self._name}: without samples for {', '.join(missing)}: give all")
+        with self._kept_whole():
+            for name, (track, limiter, resampler) in self._tracks.items():
+                block = np.asarray(blocks[name], np.float32)
+                block = block if resampler is None else resampler.feed(block)
+                if block.shape[1]:
+                    track.write(limiter.apply(block))
+
+    def copy(self, packet: Any) -> None:
+        """Write a packet of another file, whose stream is one of this container's."""
+        with self._kept_whole():
+            self.container.mux(packet)
+
+    def close(self, finish: Callable[[BinaryIO], None] | None = None) -> None:
+        """Complete the file and give it its name; nothing happens the second time.
+
+        Args:
+            finish: Function that puts the last touches to the file.
+
+        Raises:
+            AudioError: The file cannot be completed; nothing is left behind then.
+        """
+        if self._state != "open":
+            return
+        with self._kept_whole():
+            for track, limiter, resampler in self._tracks.values():
+                rest = None if resampler is None else resampler.flush()
+                if rest is not None and rest.shape[1]:
+                    track.write(limiter.apply(rest))
+                track.finish()
+            self.container.close()
+            self._sink.check()
+            if finish is not None:
+                finish(self._stream)
+            self._stream.close()
+            self._draft.publish()
+        self._state = "closed"
+
+    def abort(self) -> None:
+        """Remove everything that was written; nothing happens after `close`."""
+        if self._state != "open":
+            return
+        self._state = "aborted"
+        with contextlib.suppress(Exception):  # whatever it is, the result is thrown away
+            self.container.close()
+        with contextlib.suppress(OSError):
+            self._stream.close()
+        self._draft.discard()
+
+    def notes(self) -> list[str]:
+        """Say in one line each which tracks were limited."""
+        notes = [limiter.note() for _, limiter, _ in self._tracks.values()]
+        return [note for note in notes if note is not None]
+
+    @contextlib.contextmanager
+    def _kept_whole(self) -> Iterator[None]:
+        """Remove the file if anything is raised, and say what the system's errors mean."""
+        try:
+            with stream_faults(self._sink):
+                yield
+        except BaseException as error:
+            self.abort()
+            if isinstance(error, OSError) and not isinstance(error, AudioError):
+                raise AudioError(explain(self._name, error)) from error
+            raise
+
+    def __enter__(self) -> "TrackFile":
+        """Open already; nothing to do."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Complete the file, or remove it if anything was raised."""
+        if kind is None:
+            self.close()
+        else:
+            self.abort()

@@ -1,0 +1,205 @@
+"""A film with another sound: packets of picture and subtitles are copied, never decoded.
+
+The new sound stands where the old one stood, to the sample; it replaces the track that was
+separated, or stands beside all that there are.
+"""
+
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from isolde.audio.encoding.base import Sound
+from isolde.audio.formats import AudioInfo
+from isolde.audio.levels import ClipPolicy
+from isolde.audio.multitrack import TrackFile
+from isolde.audio.tags import SongTags
+from isolde.core.errors import InputError
+from isolde.core.stage import Float32
+
+FilmMode = Literal["replace", "add"]
+
+_MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+_SUBTYPES = {"mp4": "AAC", "mov": "AAC", "matroska": "PCM_16", "webm": "OPUS"}
+"""How the sound is stored: in matroska, whose times are milliseconds, as flac, which needs no
+priming samples."""
+_OPUS_RATE = 48000
+_AAC_RATE = 48000
+_COPIED = ("video", "audio", "subtitle")
+
+
+def film_suffix(path: Path) -> str:
+    """Give the suffix of films that can be written.
+
+    Raises:
+        InputError: Films of that kind are not written.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in _MUXERS:
+        raise InputError(
+            f"{path}: the sound of a film is replaced in {', '.join(_MUXERS)}: convert it to one, "
+            "or leave --remux out"
+        )
+    return suffix
+
+
+class FilmWriter:
+    """Takes blocks of the new sounds and writes the film with them; a context manager.
+
+    Leaving the `with` block normally completes the film; leaving it by any exception removes it.
+    """
+
+    def __init__(
+        self,
+        film: Path,
+        path: Path,
+        *,
+        info: AudioInfo,
+        titles: Sequence[str],
+        mode: FilmMode = "replace",
+        bitrate: int | None = None,
+        quality: float = 8.0,
+        clip: ClipPolicy = "warn",
+        overwrite: bool = False,
+    ) -> None:
+        """Open both films.
+
+        Args:
+            film: Film whose packets are copied.
+            path: Path of the new film.
+            info: What the reader says of the film's sound; blocks are of its rate and channels.
+            titles: Names of the new sounds, by which they are written.
+            mode: "replace" for the track that was separated, "add" for further tracks.
+            bitrate: Bit rate in bits per second; None for what `quality` says.
+            quality: Quality, from 0 to 10.
+            clip: Policy for samples beyond full scale (see `AudioWriter`).
+            overwrite: Whether an existing file may be replaced.
+
+        Raises:
+            AudioError: The new film exists, or cannot be made.
+            InputError: Films of that kind are not written, or not with such sound.
+        """
+        muxer = _MUXERS[film_suffix(path)]
+        av: Any = importlib.import_module("av")
+        rate, subtype = info.sample_rate, _SUBTYPES[muxer]
+        if subtype == "OPUS" and info.n_channels in (5, 7):
+            raise InputError(f"{film}: webm with {info.n_channels} channels of sound: take mkv")
+        if info.n_channels > 8:
+            raise InputError(f"{film}: {info.n_channels} channels of sound, at most 8: write wav")
+        if subtype == "PCM_16" and info.bit_depth not in (None, "16"):
+            subtype = "PCM_24"
+        rate = {"OPUS": _OPUS_RATE, "AAC": min(rate, _AAC_RATE)}.get(subtype, rate)
+        sound = Sound(
+            sample_rate=rate,
+            n_channels=info.n_channels,
+            subtype=subtype,
+            tags=SongTags(),
+            bitrate=bitrate,
+            quality=quality,
+        )
+        self.skipped: list[str] = []
+        self._rate, self._written = info.sample_rate, 0
+        self._source: Any = av.open(str(film), metadata_errors="replace")
+        try:
+            options = {"movie_timescale": str(rate)} if muxer in ("mp4", "mov") else {}
+            self._file = TrackFile(
+                path, muxer=muxer, options=options, clip=clip, overwrite=overwrite
+            )
+        except BaseException:
+            self._source.close()
+            raise
+        try:
+            old = self._source.streams.best("audio")
+            start = 0.0
+            if old is not None and old.start_time is not None:
+                start = float(old.start_time * old.time_base)
+            self._start = start - info.late_samples / info.sample_rate
+            self._copies = self._copy_streams(old if mode == "replace" else None)
+            for title in titles:
+                stream = self._file.add(title, sound, rate=info.sample_rate, start=self._start)
+                if old is not None and (language := old.language):
+                    stream.metadata["language"] = language
+                if mode == "replace":
+                    stream.disposition = av.stream.Disposition.default
+            self._file.container.start_encoding()
+            self._packets = self._demux()
+            self._next = next(self._packets, None)
+        except BaseException:
+            self.abort()
+            raise
+
+    def write(self, blocks: Mapping[str, Float32]) -> None:
+        """Write the next samples (n_channels, n) of every new sound, and the picture up to there.
+
+        Raises:
+            AudioError: The disk is full, or samples cannot be held; nothing is left behind then.
+        """
+        self._file.write(blocks)
+        self._written += next(iter(blocks.values())).shape[1]
+        self._copy_until(self._start + self._written / self._rate)
+
+    def close(self) -> None:
+        """Copy the rest of the picture, complete the film and give it its name."""
+        self._copy_until(float("inf"))
+        self._file.close()
+        self._source.close()
+
+    def abort(self) -> None:
+        """Remove everything that was written."""
+        self._file.abort()
+        self._source.close()
+
+    def notes(self) -> list[str]:
+        """Say, one line each, what was limited and what was left out."""
+        left_out = [f"{self._source.name}: left out: {what}" for what in self.skipped]
+        return [*self._file.notes(), *left_out]
+
+    def _copy_streams(self, old: Any) -> dict[int, Any]:
+        """Add a stream for each that is copied; by its index."""
+        copies: dict[int, Any] = {}
+        target = self._file.container
+        for stream in self._source.streams:
+            if old is not None and stream.index == old.index:
+                continue
+            try:
+                if stream.type not in _COPIED:
+                    raise ValueError(stream.type)
+                copy = target.add_stream_from_template(stream)
+            except ValueError:
+                self.skipped.append(f"a {stream.type} stream that the file cannot hold")
+                continue
+            copy.metadata.update(stream.metadata)
+            copy.disposition = stream.disposition
+            copies[stream.index] = copy
+        target.metadata.update(self._source.metadata)
+        if chapters := self._source.chapters():
+            target.set_chapters(chapters)
+        return copies
+
+    def _demux(self) -> Iterator[Any]:
+        """Give the packets that are copied, in the film's order."""
+        streams = [stream for stream in self._source.streams if stream.index in self._copies]
+        for packet in self._source.demux(streams) if streams else ():
+            if packet.dts is not None and packet.size:
+                yield packet
+
+    def _copy_until(self, seconds: float) -> None:
+        """Copy packets up to a time."""
+        while self._next is not None:
+            packet = self._next
+            if float(packet.dts * packet.time_base) > seconds:
+                return
+            packet.stream = self._copies[packet.stream.index]
+            self._file.copy(packet)
+            self._next = next(self._packets, None)
+
+    def __enter__(self) -> "FilmWriter":
+        """Open already; nothing to do."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *others: object) -> None:
+        """Complete the film, or remove it if anything was raised."""
+        if kind is None:
+            self.close()
+        else:
+            self.abort()

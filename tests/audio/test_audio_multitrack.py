@@ -1,0 +1,194 @@
+"""Stem files and films: what other programs find in them, and that nothing else is touched."""
+
+import json
+import shutil
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from tests.audio.test_audio_writing import lag, picture
+
+from isolde.audio import AudioReader, Cover, SongTags, read_tags
+from isolde.audio.encoding import mp4
+from isolde.audio.encoding.base import Sound
+from isolde.audio.remux import FilmWriter
+from isolde.audio.stemfile import StemFileWriter
+from isolde.core.errors import AudioError, InputError
+
+needs_ffmpeg = pytest.mark.skipif(
+    shutil.which("ffmpeg") is None, reason="ffmpeg is not installed: apt-get install ffmpeg"
+)
+STEMS = ("vocals", "drums", "bass", "other")
+
+
+def stems_of(n: int) -> dict[str, np.ndarray]:
+    """Tones of their own, so that no encoder mixes them up."""
+    t = np.arange(n) / 44100
+    return {
+        stem: np.stack([0.1 * np.sin(2 * np.pi * f * t), 0.1 * np.cos(2 * np.pi * f * t)]).astype(
+            np.float32
+        )
+        for stem, f in zip(STEMS, (440, 550, 660, 770), strict=True)
+    }
+
+
+def write_stems(path: Path, subtype: str, stems: dict[str, np.ndarray], **tags) -> None:
+    sound = Sound(44100, 2, subtype, SongTags(tags, Cover(picture())))
+    with StemFileWriter(path, stems=list(stems), sound=sound) as writer:
+        for at in range(0, 60_000, 7_000):
+            writer.write({stem: audio[:, at : at + 7_000] for stem, audio in stems.items()})
+
+
+def index_of(path: Path) -> list[tuple[bytes, bytes]]:
+    boxes = dict(mp4.children(path.read_bytes()))
+    return mp4.children(boxes[b"moov"])
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize(
+    ("suffix", "subtype"),
+    [(".stem.mp4", "AAC"), (".stem.m4a", "ALAC_16"), (".stem.mp4", "ALAC_24")],
+)
+def test_stempeg_reads_the_mix_and_four_stems(tmp_path, suffix, subtype):
+    stempeg = pytest.importorskip("stempeg", reason="pip install '.[dev]'")
+    path, stems = tmp_path / f"x{suffix}", stems_of(60_000)
+    write_stems(path, subtype, stems, title="T")
+    found, rate = stempeg.read_stems(str(path))
+    order = ["drums", "bass", "other", "vocals"]
+    wanted = [sum(stems.values()), *(stems[stem] for stem in order)]
+    assert rate == 44100 and found.shape[0] == 5 and 60_000 <= found.shape[1] < 61_024
+    tolerance = {"AAC": 0.03, "ALAC_16": 2**-16, "ALAC_24": 2**-23}[subtype]
+    for audio, back in zip(wanted, found, strict=True):
+        assert np.abs(back[1000:59_000].T - audio[:, 1000:59_000]).max() <= tolerance
+    assert stempeg.Info(str(path)).title_streams == ["mix", *order]
+
+
+def test_the_stem_box_names_and_colours_the_stems(tmp_path):
+    path = tmp_path / "x.stem.mp4"
+    write_stems(path, "AAC", stems_of(60_000), title="T", model="stems", artist="A")
+    index = index_of(path)
+    udta = dict(mp4.children(dict(index)[b"udta"]))
+    box = json.loads(udta[b"stem"])
+    assert box["version"] == 1
+    assert [stem["name"] for stem in box["stems"]] == ["drums", "bass", "other", "vocals"]
+    assert len({stem["color"] for stem in box["stems"]}) == 4
+    assert all(len(stem["color"]) == 7 and stem["color"][0] == "#" for stem in box["stems"])
+    assert not box["mastering_dsp"]["compressor"]["enabled"]
+    assert not box["mastering_dsp"]["limiter"]["enabled"]
+    tracks = [dict(mp4.children(body)) for name, body in index if name == b"trak"]
+    enabled = [track[b"tkhd"][3] & 1 for track in tracks]  # ISO/IEC 14496-12, 8.3.2
+    assert enabled == [1, 0, 0, 0, 0]
+    tags = read_tags(path)
+    assert dict(tags.values) == {"title": "T", "artist": "A"} and tags.cover == Cover(picture())
+
+
+def test_stem_files_hold_four_stereo_stems_or_nothing(tmp_path):
+    path, sound = tmp_path / "x.stem.mp4", Sound(44100, 2, "AAC", SongTags())
+    with pytest.raises(InputError, match="four stems, not 2"):
+        StemFileWriter(path, stems=["vocals", "accompaniment"], sound=sound)
+    with pytest.raises(InputError, match="is stereo, not of 1"):
+        StemFileWriter(path, stems=STEMS, sound=Sound(44100, 1, "AAC", SongTags()))
+    with pytest.raises(KeyboardInterrupt), StemFileWriter(path, stems=STEMS, sound=sound) as writer:
+        writer.write(stems_of(5000))
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+    path.touch()
+    with pytest.raises(AudioError, match="exists already"):
+        StemFileWriter(path, stems=STEMS, sound=sound)
+
+
+def make_film(path: Path, *, codec: str, sound: np.ndarray, rate: int, late: float = 0.0) -> None:
+    """A film of 2 s with a click in its sound, and subtitles."""
+    with av.open(str(path), "w") as film:
+        video = film.add_stream(codec, rate=25)
+        video.width = video.height = 64
+        video.pix_fmt = "yuv420p"
+        track = film.add_stream("libopus" if path.suffix == ".webm" else "aac", rate=rate)
+        track.codec_context.layout = "stereo"
+        track.metadata["language"] = "deu"
+        film.metadata["title"] = "Film"
+        rng = np.random.default_rng(0)
+        for i in range(50):
+            image = av.VideoFrame.from_ndarray(rng.integers(0, 255, (64, 64, 3), np.uint8))
+            image.pts, image.time_base = i, Fraction(1, 25)
+            film.mux(video.encode(image))
+        film.mux(video.encode(None))
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(sound.T.reshape(1, -1)), format="flt", layout="stereo"
+        )
+        frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
+        frame.pts = round(late * rate)
+        film.mux(track.encode(frame))
+        film.mux(track.encode(None))
+
+
+def packets(path: Path, kind: str) -> list[tuple[bytes, float]]:
+    with av.open(str(path)) as film:
+        stream = next(s for s in film.streams if s.type == kind)
+        return [(bytes(p), float(p.pts * p.time_base)) for p in film.demux(stream) if p.size]
+
+
+def sound_of(path: Path, stream: int = 0) -> tuple[np.ndarray, float]:
+    """Samples of an audio stream, and the time of the first."""
+    with av.open(str(path)) as film:
+        track = film.streams.audio[stream]
+        frames = list(film.decode(track))
+    resampler = av.AudioResampler(format="fltp", layout="stereo")
+    audio = [f.to_ndarray() for frame in frames for f in resampler.resample(frame)]
+    return np.concatenate(audio, axis=1), float(frames[0].pts * frames[0].time_base)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "rate", "late"),
+    [
+        ("x.mp4", "mpeg4", 44100, 0.0),
+        ("x.mp4", "mpeg4", 48000, 0.5),
+        ("x.mov", "mpeg4", 48000, 0.0),
+        ("x.mkv", "mpeg4", 44100, 0.0),
+        ("x.webm", "libvpx", 48000, 0.0),
+    ],
+)
+def test_the_picture_of_a_film_is_untouched_and_its_sound_in_time(
+    tmp_path, name, codec, rate, late
+):
+    n = 2 * rate
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, n)).astype(np.float32)
+    film, target = tmp_path / name, tmp_path / f"new{Path(name).suffix}"
+    make_film(film, codec=codec, sound=noise, rate=rate, late=late)
+    with AudioReader(film) as reader:
+        with FilmWriter(film, target, info=reader.info, titles=["vocals"]) as writer:
+            for block in reader:
+                writer.write({"vocals": -block})
+    assert packets(target, "video") == packets(film, "video")
+    (old, old_start), (new, new_start) = sound_of(film), sound_of(target)
+    moved = round((new_start - old_start) * rate)  # silence before late sound is sound now
+    n = min(old.shape[1], new.shape[1] + moved) - 4000
+    assert abs(lag(old[0, :n], -new[0, -moved if moved < 0 else 0 :][:n])) <= 1
+    with av.open(str(target)) as container:
+        assert len(container.streams.audio) == 1
+        assert container.metadata["title"] == "Film"
+        if Path(name).suffix != ".mov":  # whose languages are numbers
+            assert container.streams.audio[0].metadata["language"] in ("deu", "ger")
+
+
+def test_stems_stand_beside_the_sound_that_was_there(tmp_path):
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 96000)).astype(np.float32)
+    film, target = tmp_path / "x.mp4", tmp_path / "new.mp4"
+    make_film(film, codec="mpeg4", sound=noise, rate=48000)
+    with AudioReader(film) as reader:
+        titles = ["vocals", "accompaniment"]
+        with FilmWriter(film, target, info=reader.info, titles=titles, mode="add") as writer:
+            for block in reader:
+                writer.write({"vocals": block * 0.5, "accompaniment": -block})
+    assert packets(target, "video") == packets(film, "video")
+    assert packets(target, "audio") == packets(film, "audio")
+    with av.open(str(target)) as container:
+        names = [track.metadata["handler_name"] for track in container.streams.audio]
+    assert names[1:] == titles
+    assert lag(sound_of(film)[0][0], -sound_of(target, 2)[0][0]) == 0
+    with pytest.raises(AudioError, match="exists already"):
+        FilmWriter(film, target, info=reader.info, titles=titles)
+    with pytest.raises(InputError, match=r"is replaced in \.mp4"):
+        FilmWriter(film, tmp_path / "new.avi", info=reader.info, titles=titles)
