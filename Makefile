@@ -67,6 +67,7 @@ $(BIN)/python:
 
 # The build tool comes first and pinned, so that nothing is built with an unpinned one.
 $(VENV)/runtime.stamp: $(SETUP_FILES) | $(BIN)/python
+	@echo "installing isolde and what it needs into $(VENV), once: some minutes on a slow line"
 	$(INSTALL) setuptools
 	$(INSTALL) --no-build-isolation --editable '.[figures]'
 	@touch $@

@@ -332,3 +332,27 @@ def test_several_recipes_are_runs_of_their_own(folder: Path, recipe: Path, tmp_p
     assert f"other: begun with {tmp_path / 'runs' / 'other' / STATE}" in said
     with pytest.raises(InputError, match="given twice"):
         train_songs([recipe, recipe], data, out=tmp_path / "x", options=options)
+
+
+def test_a_run_that_goes_on_knows_its_songs_and_recipe(
+    folder: Path, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Also one that was stopped while its songs were being decoded, before any checkpoint."""
+    out, options = tmp_path / "run", Options(cache=folder / "cache", steps=2)
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("isolde.training.train._Shared", stopped)
+        train_songs(recipe, [folder / "data"], out=out, options=options, say=str)
+    assert not (out / STATE).exists()
+    train_songs(None, [], out=out, options=options, resume=True, say=str)
+    train(recipe, folder, tmp_path / "whole", steps=2)
+    same(out, tmp_path / "whole")
+    with pytest.raises(InputError, match="--data"):
+        train_songs(recipe, [], out=tmp_path / "new", options=options, resume=True, say=str)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError):
+        train_songs(recipe, [tmp_path / "empty"], out=tmp_path / "new", options=options, say=str)
+    assert not (tmp_path / "new").exists()

@@ -1,18 +1,20 @@
 """What `isolde train` does, step by step, told to whoever watches; it holds no loop and no loss."""
 
+import contextlib
+import json
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
 import torch
 
 from isolde.core.atomic import write_text
-from isolde.core.errors import InputError
+from isolde.core.errors import InputError, IsoldeError
 from isolde.datasets.mixing.library import Entry
 from isolde.training.distributed import Team, team
 from isolde.training.loop import BEST, RECIPE, STATE, Run
@@ -24,6 +26,7 @@ from isolde.training.sources import Songs, examples_of, open_songs
 from isolde.training.tensorboard import Board
 
 DIGEST = "songs.txt"
+SONGS = "songs.json"
 SMOOTH = 0.95
 """Share that the loss and the speed that are shown keep at each step."""
 
@@ -96,7 +99,7 @@ def train_songs(
     Args:
         recipe: a name or a path; None: the run's own. Of several each is run in a folder of its
             own in `out`, named by the recipe.
-        data: folders of songs, or one manifest.
+        data: folders of songs, or one manifest; none for those that a run which goes on had.
         out: folder of the run.
         options: what is not the recipe's.
         resume: go on with the run in `out`, if there is one.
@@ -111,6 +114,9 @@ def train_songs(
     """
     runs = _runs(recipe, out)
     chosen = [_recipe(wanted, folder, resume) for wanted, _, folder in runs]
+    if resume and not data:
+        data, validation = _recall(out)
+        options = replace(options, validation=options.validation or validation)
     for path in [*data, *([options.validation] if options.validation else [])]:
         if not path.exists():
             raise InputError(f"{path}: no such folder or manifest: give where the songs are")
@@ -124,11 +130,24 @@ def train_songs(
     with team(options.device) as us:
         device = f"cuda:{us.local}" if options.device == "cuda" else options.device
         tell = say if us.leads else _nothing
-        shared = _Shared(data, options, us, torch.device(device), tell)
+        begun = [out / SONGS, *(folder / RECIPE for _, _, folder in runs)]
+        begun = [path for path in begun if us.leads and not path.exists()]
+        if us.leads:  # before the songs are decoded, which may take long and be stopped
+            _remember(out, data, options.validation)
+            for (_, _, folder), one in zip(runs, chosen, strict=True):
+                write_text(folder / RECIPE, json.dumps(one.to_dict(), indent=1) + "\n")
         courses = []
-        for (_, name, folder), one in zip(runs, chosen, strict=True):
-            begins = _checkpoint(start, name) if start else None
-            courses.append(shared.course(name, folder, one, begins))
+        try:
+            shared = _Shared(data, options, us, torch.device(device), tell)
+            for (_, name, folder), one in zip(runs, chosen, strict=True):
+                begins = _checkpoint(start, name) if start else None
+                courses.append(shared.course(name, folder, one, begins))
+        except IsoldeError:  # no run has begun: nothing of it stays
+            for path in begun:
+                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    path.parent.rmdir()
+            raise
         with interruptions() as stopped:
             if device.startswith("cuda") and len(courses) > 1:
                 _side_by_side(courses, options, tell, progress, stopped)
@@ -138,6 +157,24 @@ def train_songs(
             if stopped() and any(not _at_end(course.run, options) for course in courses):
                 tell("stopped and saved: --resume goes on")
                 raise KeyboardInterrupt
+
+
+def _remember(out: Path, data: Sequence[Path], validation: Path | None) -> None:
+    """Note where a run's songs are, for when it goes on."""
+    told = {
+        "data": [str(path.absolute()) for path in data],
+        "validation": None if validation is None else str(validation.absolute()),
+    }
+    write_text(out / SONGS, json.dumps(told, indent=1) + "\n")
+
+
+def _recall(out: Path) -> tuple[list[Path], Path | None]:
+    """Find where the songs of a run are that goes on: data and validation; none if it is new."""
+    if not (out / SONGS).is_file():
+        return [], None
+    told = json.loads((out / SONGS).read_text("utf-8"))
+    validation = told["validation"]
+    return [Path(path) for path in told["data"]], None if validation is None else Path(validation)
 
 
 def _runs(
