@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 
 import numpy as np
@@ -217,3 +218,16 @@ def test_named_pipes_are_read_and_written_not_replaced(tmp_path):
     job.join(10)
     assert np.array_equal(back, audio)
     assert fifo.is_fifo()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="open files can be unlinked on POSIX only")
+def test_the_copy_of_a_stream_leaves_no_name_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    pipe = Pipe()
+    with AudioWriter(pipe, sample_rate=44100, n_channels=2, container="mp3") as writer:
+        writer.write(noise(30000))
+    with AudioReader(Pipe(bytes(pipe.data)), block_samples=1000) as reader:
+        assert reader.read_block().shape == (2, 1000)
+        assert list(tmp_path.iterdir()) == []
+        assert sum(block.shape[1] for block in reader) == 29000
+        assert reader.notes() == []

@@ -83,7 +83,10 @@ def _open_stream(source: BinaryIO) -> Decoder:
                 shutil.copyfileobj(source, spool)
         except OSError as error:
             raise AudioError(_no_room(name, error)) from error
-        return _open_file(path, name)
+        decoder = _open_file(path, name)
+        if os.name == "posix" and isinstance(decoder, FFmpegDecoder):
+            path.unlink()  # it is open: so nothing stays behind, however this process ends
+        return decoder
 
     return _closing(copy_and_open, lambda: path.unlink(missing_ok=True))
 

@@ -43,10 +43,8 @@ def choose_stream(container: Any, number: int | None) -> Any:
     return next((each for each in usable if each.disposition & 1), usable[0])
 
 
-def stated_seconds(container: Any, stream: Any, path: Path, sample_rate: int) -> float | None:
+def stated_seconds(container: Any, stream: Any) -> float | None:
     """Give the length that the file itself states, None where FFmpeg would only guess it."""
-    if demuxer_of(container) == "mp3":
-        return _xing_seconds(path, sample_rate)
     if stream.duration is None and container.streams.video:
         # The container's length may be that of the picture; Matroska may have one for each stream.
         parts = re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", stream.metadata.get("DURATION", ""))
@@ -115,8 +113,8 @@ def ogg_is_ended(path: Path) -> bool:
     return page >= 0 and len(tail) > page + 5 and bool(tail[page + 5] & 4)
 
 
-def _xing_seconds(path: Path, sample_rate: int) -> float | None:
-    """Give the length that an mp3 file states in its first frame (Xing's header), if it does."""
+def xing_samples(path: Path) -> int:
+    """Give the length that an mp3 file states in its first frame (Xing's header); 0 if in none."""
     with path.open("rb") as file:
         head = file.read(10)
         if head[:3] == b"ID3" and len(head) == 10:
@@ -125,6 +123,7 @@ def _xing_seconds(path: Path, sample_rate: int) -> float | None:
         head += file.read(1024)
     at = max(head.find(b"Xing"), head.find(b"Info"))
     if at < 0 or len(head) < at + 12 or not head[at + 7] & 1:
-        return None
-    n_samples = int.from_bytes(head[at + 8 : at + 12]) * (1152 if sample_rate >= 32000 else 576)
-    return n_samples / sample_rate or None
+        return 0
+    sync = head.rfind(b"\xff", 0, at)
+    is_mpeg1 = head[sync + 1] & 0x18 == 0x18  # ISO 11172-3 2.4.1.3; 13818-3 has half the samples
+    return int.from_bytes(head[at + 8 : at + 12]) * (1152 if is_mpeg1 else 576)

@@ -42,6 +42,8 @@ class FFmpegDecoder:
             self.close()
             if kind == "LookupError":
                 raise AudioError(_without_stream(name, int(answer["detail"]), stream))
+            if kind in ("ImportError", "ModuleNotFoundError"):
+                raise AudioError(f"{name}: needs the package 'av' ({answer['detail']}): install it")
             raise AudioError(f"{name}: {NO_SAMPLES if kind == 'EOFError' else NOT_AUDIO}")
         self._take_remarks(answer)
         self.info = AudioInfo(

@@ -63,7 +63,6 @@ class FrameDecoder:
         self._skip_manual: Any = av.codec.context.Flags2.skip_manual
         self.losses: list[Loss] = []
         self.notes: list[str] = []
-        self._path = path
         self._file = path.open("rb")
         self._container: Any = av.open(self._file, metadata_errors="replace", buffer_size=1 << 17)
         self._stream = facts.choose_stream(self._container, stream)
@@ -71,6 +70,8 @@ class FrameDecoder:
         if codec.name in facts.LOSSLESS:
             codec.options = {"err_detect": "crccheck+explode"}  # else damaged frames are noise
         self._demuxer = facts.demuxer_of(self._container)
+        self._is_ended_ogg = self._demuxer != "ogg" or facts.ogg_is_ended(path)
+        self._stated_samples = facts.xing_samples(path) if self._demuxer == "mp3" else 0
         self._converter = SampleConverter()
         self._failed = 0.0  # seconds in packets that failed since the last good frame
         self._broken = False  # whether anything failed since then
@@ -276,7 +277,7 @@ class FrameDecoder:
             if self.losses and self.losses[-1].start >= self._seconds():
                 self.losses.pop()  # the error at the end is this one
             self.losses.append(Loss(self._seconds(), stated + late, cut=True))
-        elif self._demuxer == "ogg" and not facts.ogg_is_ended(self._path):
+        elif not self._is_ended_ogg:
             self.notes.append("the ogg stream has no end mark, it was probably cut short")
 
     def _describe(self, first: Float32) -> dict[str, Any]:
@@ -314,4 +315,6 @@ class FrameDecoder:
         """Give the length that the file itself states, where that is one length."""
         if self._chained:
             return None
-        return facts.stated_seconds(self._container, self._stream, self._path, self._form.rate)
+        if self._demuxer == "mp3":
+            return self._stated_samples / self._form.rate or None
+        return facts.stated_seconds(self._container, self._stream)
