@@ -97,6 +97,9 @@ def test_the_wheel_holds_the_package_its_models_and_its_song(wheel: Path):
         names = set(archive.namelist())
     assert {f"isolde/audio/demo_song/{stem}.ogg" for stem in STEMS} <= names
     assert "isolde/py.typed" in names
+    page = ROOT / "src" / "isolde" / "studio" / "page"
+    parts = {p.relative_to(ROOT / "src").as_posix() for p in page.rglob("*") if p.is_file()}
+    assert len(parts) > 10 and parts <= names
     for folder in ("models", "data"):
         here = ROOT / "src" / "isolde" / folder
         files = [p for p in here.rglob("*") if p.suffix in (".onnx", ".json", ".ogg")]

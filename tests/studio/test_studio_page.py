@@ -224,6 +224,36 @@ def test_the_picture_is_drawn_in_both_colours(dropped: Any):
     assert seen["both"][0] > seen["mixture"][0]
 
 
+def test_a_jump_ahead_says_how_long_and_then_sounds(dropped: Any):
+    dropped.click("#demo")
+    until(dropped, "song()?.name === 'isolde demo.wav' && player.song?.id === song().id")
+    ask(dropped, "(player.seek(18), await player.play())")
+    told = set()
+    for _ in range(600):
+        told.add(dropped.inner_text("#status-text"))
+        if ask(dropped, "player.position > 18.2"):
+            break
+        dropped.wait_for_timeout(50)
+    assert ask(dropped, "player.position > 18.2 && player.level(1) >= 0")
+    assert any(text.startswith("sounds in ") for text in told), told
+
+
+def test_another_strength_goes_on_where_the_song_is(dropped: Any):
+    until(dropped, "song().state === 'ready'")
+    first = ask(dropped, "song().id")
+    ask(dropped, "(player.setLoop([4, 5]), player.seek(4), await player.play())")
+    dropped.click("[aria-label='Take more away']")
+    until(dropped, f"song().id !== '{first}' && player.playing && player.level(1) > 0.001")
+    assert ask(dropped, "song().strength") == 1.25
+    assert 4 <= ask(dropped, "player.position") <= 5
+    dropped.wait_for_timeout(200)
+    assert dropped.locator(".song").count() == 2
+    dropped.locator(".song.on .away").click()
+    dropped.locator(".song:has-text('song') .pick").click()
+    until(dropped, "song()?.name === 'song.wav' && player.song?.id === song().id")
+    assert dropped.inner_text("#strength") == "1.0"
+
+
 def test_what_is_no_audio_says_so_in_its_place(dropped: Any):
     drop(dropped, "notes.pdf", b"%PDF-1.7 no sound" * 99)
     row = dropped.locator(".song.bad")
@@ -285,7 +315,10 @@ def test_ten_songs_leave_no_memory(dropped: Any, song: Path, studio: Studio):
     used = []
     for number in range(10):
         drop(dropped, f"short-{number}.wav", short.read_bytes())
-        until(dropped, f"song()?.name === 'short-{number}.wav' && song().state === 'ready'")
+        until(
+            dropped,
+            f"song()?.name === 'short-{number}.wav' && song().state === 'ready' && player.song",
+        )
         dropped.locator(".song.on .away").click()
         until(dropped, "!song()")
         session.send("HeapProfiler.collectGarbage")

@@ -18,6 +18,7 @@ EXTRAS = {
     "matplotlib": ("figures", "pictures"),
     "sounddevice": ("live", "live separation through sound devices"),
     "python-osc": ("osc", "control of live separation by Open Sound Control"),
+    "starlette": ("studio", "the page of the studio"),
     "librosa": ("rules", "the rule-based separator"),
     "scipy": ("data", "training pairs"),
     "pyarrow": ("parquet", "manifests in Parquet"),

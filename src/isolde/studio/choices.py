@@ -11,7 +11,7 @@ import numpy as np
 
 from isolde.core.errors import IsoldeError
 from isolde.core.stage import Float32, blocks_of
-from isolde.models.catalogue import Card, find, names
+from isolde.models.catalogue import Card, every
 from isolde.separation.load import load_separator
 
 _RATE, _SECONDS = 44_100, 2
@@ -66,7 +66,7 @@ class Choices:
             threads: Number of threads that run the network.
             busy: Whether songs are being separated, which nothing should slow down.
         """
-        cards = [card for card in (find(name).card for name in names()) if card.stems]
+        cards = [model.card for model in every() if model.card.stems]
         self._threads, self._busy, self._ended = threads, busy, threading.Event()
         self._speeds: dict[str, float] = {}
         self._choices = [

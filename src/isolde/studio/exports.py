@@ -51,17 +51,17 @@ def file_of(song: Song, what: str, container: str, gains: Mapping[str, float]) -
         raise InputError(f"format '{container}' is unknown: take one of {', '.join(CONTAINERS)}")
     if what not in (*song.stems, "mix", "stems", "phrases"):
         raise InputError(f"there is no '{what}': take {', '.join(song.stems)}, mix, stems, phrases")
-    suffix = "zip" if what in ("stems", "phrases") else container
+    suffix = ".zip" if what in ("stems", "phrases") else CONTAINERS[container].suffix
     faded = sorted(gains.items()) if what == "mix" else ()
     key = f"{what}.{container}.{faded}"
     with song.lock:
         if key not in song.files:
             while len(song.files) >= MAX_FILES:
                 song.files.pop(next(iter(song.files))).unlink(missing_ok=True)
-            path = song.folder / f"{secrets.token_hex(4)}.{suffix}"
+            path = song.folder / f"{secrets.token_hex(4)}{suffix}"
             _make(song, what, container, dict(gains), path)
             song.files[key] = path
-    return song.files[key], f"{song.track} - {what}.{suffix}"
+    return song.files[key], f"{song.track} - {what}{suffix}"
 
 
 def gains_of(song: Song, values: Mapping[str, str]) -> dict[str, float]:
@@ -120,11 +120,12 @@ def _make(song: Song, what: str, container: str, gains: dict[str, float], path: 
     if what == "mix":
         _write(song, path, container, gains)
     elif what == "stems":
+        suffix = CONTAINERS[container].suffix
         with _packed(path) as pack:
             for stem in song.stems:
-                file = path.with_name(f"packed.{container}")
+                file = path.with_name(f"packed{suffix}")
                 _write(song, file, container, {stem: 1.0})
-                pack.write(file, f"{song.track}/{stem}.{container}")
+                pack.write(file, f"{song.track}/{stem}{suffix}")
                 file.unlink()
     elif what == "phrases":
         _write_phrases(song, container, path)
@@ -174,7 +175,7 @@ def _write_phrases(song: Song, container: str, path: Path) -> None:
         voice,
         segments,
         folder,
-        suffix=f".{container}",
+        suffix=CONTAINERS[container].suffix,
         subtype=subtype_for(container, like=song.info),
         fade=FADE,
         overwrite=True,

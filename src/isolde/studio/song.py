@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from isolde.activity import FRAME_SECONDS, Activity, Segment, SegmentRule, find_segments
-from isolde.audio import AudioInfo
+from isolde.audio import CONTAINERS, AudioInfo, subtype_for
+from isolde.audio.formats import check_target
+from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 from isolde.separation import SeparationSettings
 from isolde.studio.picture import LevelColumns, PeakColumns
@@ -98,6 +100,23 @@ class Song:
         """Seconds of audio for each second of work."""
         return self.n_ready / self.info.sample_rate / self.elapsed if self.elapsed else 0.0
 
+    @property
+    def formats(self) -> list[str]:
+        """Formats of files that can hold it."""
+        fitting = []
+        for name, kind in CONTAINERS.items():
+            try:
+                check_target(
+                    kind,
+                    sample_rate=self.info.sample_rate,
+                    n_channels=self.info.n_channels,
+                    subtype=subtype_for(name, like=self.info),
+                )
+            except InputError:
+                continue
+            fitting.append(name)
+        return fitting
+
     def hear(self, probabilities: Float32) -> None:
         """Append probabilities (n_frames,) that somebody sings."""
         self._probabilities.append(probabilities)
@@ -141,6 +160,7 @@ class Song:
             "real_time_factor": round(factor, 2),
             "seconds_left": None if left is None else round(max(0.0, left), 1),
             "n_segments": len(self.segments),
+            "formats": self.formats,
             "warnings": self.warnings,
         }
 

@@ -19,6 +19,7 @@ let coming = null; // id of the same song with another model or strength, until 
 let segments = [];
 let loopFrom = null;
 let wantsPlay = false;
+let models = about.models;
 
 export const mixer = new Mixer((gains) => player.setGains(gains));
 const picture = new Picture(about, { position: () => player.position, seek });
@@ -44,6 +45,9 @@ async function open(id, { play: start = true } = {}) {
   show();
   picture.open(next);
   mixer.open(next.stems);
+  Object.assign(choice, { model: next.model, strength: next.strength });
+  step("strength", next.strength - steps.strength.value);
+  showModels(models);
   take.list([]);
   await player.open(next);
   mixer.open(next.stems);
@@ -98,8 +102,8 @@ async function addDemo() {
 
 /** The same song with another model or strength; what plays goes on until it has caught up. */
 async function separateAgain() {
-  if (!current) return;
   const from = current;
+  if (!from || (song().model === choice.model && song().strength === choice.strength)) return;
   try {
     const made = await api.again(from, choice);
     if (coming) api.remove(coming).catch(trouble);
@@ -284,7 +288,8 @@ function modelLine({ quality, speed, licence }) {
   return [quality === null ? "" : `${quality.toFixed(1)} dB`, speed ? times(speed) : "", licence].filter(Boolean).join(" · ");
 }
 
-function showModels(models) {
+function showModels(news) {
+  models = news;
   $("model-list").replaceChildren(...models.map((model) => {
     const radio = make("input", { type: "radio", name: "model", value: model.name, checked: model.name === choice.model });
     radio.onchange = () => {
@@ -386,8 +391,7 @@ showModels(about.models);
 close();
 show();
 const speeds = setInterval(async () => {
-  const { models } = await api.about();
-  showModels(models);
+  showModels((await api.about()).models);
   if (models.every(({ speed }) => speed)) clearInterval(speeds);
 }, 2000);
 api.listen(heard, (id) => {

@@ -43,6 +43,7 @@ export class Picture {
   #dirty = true; // what is shown in detail has to be drawn anew
   #stale = true; // and the whole song below
   #timer = 0;
+  #calm = matchMedia("(prefers-reduced-motion: reduce)"); // then it turns pages instead of scrolling
   #loudest = 40;
   #paint = {};
   #colours = {};
@@ -250,9 +251,10 @@ export class Picture {
     if (!this.#song || !this.view.clientWidth) return;
     const now = this.#position();
     if (playing && this.#follow && this.#span < this.seconds) {
-      const start = Math.min(Math.max(0, now - this.#span * 0.4), this.seconds - this.#span);
+      const still = this.#calm.matches && now > this.#start && now < this.#start + this.#span * 0.95;
+      const start = Math.min(Math.max(0, now - this.#span * (this.#calm.matches ? 0.05 : 0.4)), this.seconds - this.#span);
       const pixel = this.#span / this.view.clientWidth;
-      if (Math.abs(start - this.#start) >= pixel) this.#move(start);
+      if (!still && Math.abs(start - this.#start) >= pixel) this.#move(start);
     }
     const [playhead, needle, , loop, frame] = this.marks;
     const width = this.view.clientWidth;

@@ -38,6 +38,7 @@ export class Player extends EventTarget {
   #opening = null;
   #context = null;
   #wired = null;
+  #shape = ""; // of the song that it is for
   #jumps = 0; // seeks that the ring was told
   #wanted = []; // the gain of each stem
   #at = 0; // sample at the context's time #time
@@ -87,17 +88,18 @@ export class Player extends EventTarget {
 
   async #open(song, { at = 0, play = false }) {
     const turn = ++this.#turn;
-    const same = this.#context && this.song.sample_rate === song.sample_rate &&
-      this.song.stems.join() === song.stems.join() && this.song.n_channels === song.n_channels;
+    const shape = [song.sample_rate, song.n_channels, ...song.stems].join();
+    const same = this.#shape === shape;
     this.song = song;
     this.#forget();
     this.#at = Math.round(at * song.sample_rate);
     if (!same) {
+      this.#shape = "";
       await this.#context?.close();
       this.#context = new AudioContext({ sampleRate: song.sample_rate, latencyHint: "interactive" });
       const wired = await wire(this.#context, song);
       if (turn !== this.#turn) return;
-      this.#wired = wired;
+      [this.#wired, this.#shape] = [wired, shape];
       this.#wired.ring.port.onmessage = ({ data }) => this.#heard(data);
     }
     this.#apply(0);

@@ -11,11 +11,11 @@ export class Take {
   #phrases = document.getElementById("phrases");
   #song = null;
   #shown = "";
+  #kinds = "";
   #rows = [];
 
   constructor(about, { mix, jump, loop }) {
     this.act = { mix, jump, loop };
-    this.#format.append(...about.containers.map((name) => make("option", { value: name, textContent: name.toUpperCase() })));
     this.#format.onchange = () => this.show(this.#song, true);
     this.formats = about.labels.filter((name) => name in LABELS);
   }
@@ -25,6 +25,12 @@ export class Take {
     this.#song = song;
     if (state === this.#shown && !anew) return;
     this.#shown = state;
+    if (this.#kinds !== song.formats.join()) {
+      const before = this.#format.value;
+      this.#kinds = song.formats.join();
+      this.#format.replaceChildren(...song.formats.map((name) => make("option", { value: name, textContent: name.toUpperCase() })));
+      if (song.formats.includes(before)) this.#format.value = before;
+    }
     const ready = song.state === "ready";
     const [kind, how] = [this.#format.value, this.#format.value.toUpperCase()];
     const link = (text, note, href, first) => {
