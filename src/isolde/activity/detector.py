@@ -19,6 +19,7 @@ from isolde.core.stage import Complex64, Float32, check_block
 from isolde.models import catalogue
 from isolde.models.catalogue import Card
 from isolde.models.graph import Graph
+from isolde.models.stream import GraphStream
 
 MODEL = "activity"
 FRAME_SECONDS = GRID_22.frame_seconds
@@ -36,38 +37,34 @@ class FrameDetector:
             n_channels: Number of channels of the music.
         """
         self.grid = card.grid
-        self._graph, self._card = graph, card
-        self._level = Leveller(card.grid.frame_seconds)
-        self._streams = card.features.streams(n_channels)
-        silence = np.zeros((self._streams, card.past, graph.n_bins), np.float32)
-        _, self._begin = graph(silence, graph.state(self._streams))
-        self.reset()
+        self._features, self._level = card.features, Leveller(card.grid.frame_seconds)
+        self._stream = GraphStream(
+            graph,
+            streams=card.features.streams(n_channels),
+            look_ahead=card.look_ahead,
+            past=card.past,
+        )
 
     @property
     def latency(self) -> int:
         """Frames: probability k is out once frame k + latency is in."""
-        return self._card.look_ahead
+        return self._stream.latency
 
     def reset(self) -> None:
         """Begin a song."""
         self._level.reset()
-        self._state = self._begin
-        self._early = self._card.look_ahead
+        self._stream.reset()
 
     def feed(self, spectra: Complex64, /) -> Float32:
         """Take frames (n_channels, n, n_bins); give the probabilities that are ready."""
-        return self._answer(self._card.features(self._level.feed(spectra)))
+        return self._mean(self._stream.feed(self._features(self._level.feed(spectra))))
 
     def flush(self) -> Float32:
         """Give the last probabilities, with silence after the song."""
-        ahead = self._card.look_ahead
-        return self._answer(np.zeros((self._streams, ahead, self._graph.n_bins), np.float32))
+        return self._mean(self._stream.flush())
 
-    def _answer(self, frames: Float32) -> Float32:
-        answers, self._state = self._graph(frames, self._state)
-        skip = min(self._early, answers.shape[1])
-        self._early -= skip
-        mean: Float32 = answers[:, skip:, 0].mean(axis=0)  # over the pairs of channels
+    def _mean(self, answers: Float32) -> Float32:
+        mean: Float32 = answers[:, :, 0].mean(axis=0)  # over the pairs of channels
         return mean
 
 

@@ -92,7 +92,7 @@ def train(
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or a network's .safetensors.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the model.")],
     name: Annotated[str, typer.Option(help="Name of the model.")] = "custom",
     summary: Annotated[str, typer.Option(help="One line for its card.")] = "",

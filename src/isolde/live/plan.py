@@ -24,7 +24,7 @@ class _Silent:
     """A masker of the shape of a model, to ask a separator for its latency without a network."""
 
     def __init__(self, card: Card) -> None:
-        self.stems, self.residual, self.latency = card.stems, card.residual, card.look_ahead
+        self.stems, self.residual, self.latency = card.stems, card.residual, card.latency
         self.grid, self.n_bins = card.grid, card.grid.n_bins
 
     def feed(self, spectra: Complex64, /) -> Float32:

@@ -71,6 +71,8 @@ class Card:
         recipe: how it was trained.
         grid: frames and bins that it was trained on, with the synthesis it is to run with: "short"
             for half the windows' latency; cards that do not say have the article's.
+        step: frames that a graph with a state takes at once; the first of them waits for the last.
+        presence: whether the graph also tells the probability that somebody sings.
         kind: "stream" for a graph with a state that takes frames one by one, "window" for one that
             answers for a window at once, "ensemble" for a mean of models.
         window: form of a network of windows, its own rate and frames included.
@@ -93,6 +95,8 @@ class Card:
     limits: str = ""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     grid: Grid = GRID_22
+    step: int = 1
+    presence: bool = False
     kind: str = "stream"
     window: Window | None = None
     members: tuple[Member, ...] = ()
@@ -104,8 +108,13 @@ class Card:
 
         Raises:
             ModelError: when the kind is unknown or lacks what belongs to it, the window has another
-                grid, or a stem is not among the outputs.
+                grid, a stem is not among the outputs, or a number of frames is out of range.
         """
+        if min(self.look_ahead, self.past) < 0 or self.step < 1:
+            raise ModelError(
+                f"the card of '{self.name}' has look_ahead {self.look_ahead}, past {self.past} and "
+                f"step {self.step}: give frames, 0 or more, and a step of 1 or more"
+            )
         if self.kind not in KINDS:
             raise ModelError(
                 f"model '{self.name}' is of the kind '{self.kind}', which this version does not "
@@ -129,11 +138,23 @@ class Card:
                 f"gives {', '.join(self.window.outputs)}: correct it"
             )
 
+    @property
+    def latency(self) -> int:
+        """Frames: a graph's answer for frame k is out once frame k + latency is in."""
+        return self.look_ahead + self.step - 1
+
     def to_json(self) -> str:
         """The card as it stands in its file."""
         values = asdict(self)
-        unsaid = ("window", "members", "notice", "citation")
-        kept = {k: v for k, v in values.items() if v or k not in unsaid}
+        unsaid = {
+            "window": None,
+            "members": (),
+            "notice": "",
+            "citation": "",
+            "step": 1,
+            "presence": False,
+        }
+        kept = {k: v for k, v in values.items() if k not in unsaid or v != unsaid[k]}
         return json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -151,8 +172,12 @@ class Model:
             return sum(model.n_bytes for model, _ in members_of(self.card))
         return self.path.stat().st_size
 
-    def graph(self, *, threads: int = 1) -> Graph:
+    def graph(self, *, threads: int = 1, answer: str = "mask") -> Graph:
         """Load the graph.
+
+        Args:
+            threads: Number of threads that run it.
+            answer: Output that its calls give: "mask" or "presence".
 
         Raises:
             ModelError: when the file is damaged or no graph.
@@ -164,7 +189,7 @@ class Model:
             )
         data = self.path.read_bytes()
         self._check(hashlib.sha256(data).hexdigest())
-        return Graph(data, threads=threads)
+        return Graph(data, threads=threads, step=self.card.step, answer=answer)
 
     def session(self, *, threads: int = 1) -> Session:
         """Load the graph of a window network.

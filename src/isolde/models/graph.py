@@ -1,8 +1,9 @@
 """A stateful network graph run by ONNX Runtime; it knows neither audio nor layers.
 
-The contract: `frames` (batch, n, n_bins) and the states in, `mask` (batch, n, outputs) and the next
-states out, for any n. Answer i of a stream is for frame i - look_ahead. Everything else in the file
-is the graph's own affair, so a better network is just another file.
+The contract: `frames` (batch, n, width) and the states in, `mask` (batch, n, outputs) and the next
+states out, for any n that is a multiple of the graph's step. Answer i of a stream is for frame
+i - look_ahead. A graph may also have `presence` (batch, n, 1), the probability that somebody sings.
+Everything else in the file is the graph's own affair, so a better network is just another file.
 """
 
 from collections.abc import Mapping, Sequence
@@ -76,28 +77,39 @@ class Session:
 
 
 class Graph:
-    """One stateful graph; any number of streams can run through it, each with its own state."""
+    """One stateful graph; any number of streams can run through it, each with its own state.
 
-    def __init__(self, model: bytes | Path, *, threads: int = 1) -> None:
+    Attributes:
+        width: Numbers of a frame.
+        step: Frames that it takes at once: a call's number of frames is a multiple.
+    """
+
+    def __init__(
+        self, model: bytes | Path, *, threads: int = 1, step: int = 1, answer: str = "mask"
+    ) -> None:
         """Load a graph.
 
         Args:
             model: the file, or what it holds.
             threads: that one call may use.
+            step: Frames that the graph takes at once.
+            answer: Output that calls give: "mask" or "presence". What only others need is not
+                computed.
 
         Raises:
             ModelError: when it is no such graph.
         """
         self._session = Session(model, threads=threads)
         inputs, outputs = dict(self._session.inputs), list(self._session.outputs)
-        if "frames" not in inputs or outputs[:1] != ["mask"]:
+        if "frames" not in inputs or answer not in outputs:
             raise ModelError(
                 f"a graph with inputs {sorted(inputs)} and outputs {outputs} is not isolde's: "
-                "it needs 'frames' in and 'mask' out"
+                f"it needs 'frames' in and '{answer}' out"
             )
-        self.n_bins = int(inputs.pop("frames")[2])
+        self.width, self.step = int(inputs.pop("frames")[2]), step
+        self._n_outputs = int(self._session.outputs[answer][2])
         self._states = inputs
-        self._outputs = ["mask", *(f"next_{name}" for name in inputs)]
+        self._outputs = [answer, *(f"next_{name}" for name in inputs)]
 
     def state(self, batch: int) -> State:
         """Zeros to begin a stream with; feed real padding frames before the first of a song."""
@@ -110,19 +122,17 @@ class Graph:
         """Answer for the next frames of a stream.
 
         Args:
-            frames: (batch, n, n_bins) features.
+            frames: (batch, n, width) features; n is a multiple of the step.
             state: from `state` or the call before; not changed.
 
         Returns:
-            the mask (batch, n, outputs) and the state for the next call.
+            the answer (batch, n, outputs) and the state for the next call.
         """
-        masks = []
-        for start in range(0, max(1, frames.shape[1]), FRAMES_AT_ONCE):
-            part = np.ascontiguousarray(frames[:, start : start + FRAMES_AT_ONCE], np.float32)
-            if not part.shape[1]:
-                out = int(self._session.outputs["mask"][2])
-                return np.zeros((frames.shape[0], 0, out), np.float32), state
+        answers = [np.zeros((frames.shape[0], 0, self._n_outputs), np.float32)]
+        at_once = max(FRAMES_AT_ONCE - FRAMES_AT_ONCE % self.step, self.step)
+        for start in range(0, frames.shape[1], at_once):
+            part = np.ascontiguousarray(frames[:, start : start + at_once], np.float32)
             values = self._session.run({"frames": part, **state}, self._outputs)
-            masks.append(values[0])
+            answers.append(values[0])
             state = dict(zip(self._states, values[1:], strict=True))
-        return np.concatenate(masks, axis=1), state
+        return np.concatenate(answers, axis=1), state

@@ -5,13 +5,12 @@ A masker knows spectra and masks; it never sees samples, files or the stems' sou
 
 from typing import Protocol
 
-import numpy as np
-
 from isolde.core.errors import InputError
 from isolde.core.spectrum import Grid
 from isolde.core.stage import Complex64, Float32
 from isolde.models.catalogue import Card, Model
 from isolde.models.graph import Graph
+from isolde.models.stream import GraphStream
 from isolde.models.window.stages import WindowMasker
 
 
@@ -72,43 +71,38 @@ class GraphMasker:
             raise InputError(f"{n_channels} channels cannot be separated: give at least 1")
         self.stems, self.residual = card.stems, card.residual
         self.grid, self.n_bins = card.grid, card.grid.n_bins
-        self._graph, self._card = graph, card
-        self._n_channels, self._batch = n_channels, card.features.streams(n_channels)
-        # What comes before a song is silence, not a state of zeros: biases make those differ.
-        silence = np.zeros((self._batch, card.past, graph.n_bins), np.float32)
-        _, self._begin = graph(silence, graph.state(self._batch))
-        self.reset()
+        self._features, self._n_channels = card.features, n_channels
+        self._stream = GraphStream(
+            graph,
+            streams=card.features.streams(n_channels),
+            look_ahead=card.look_ahead,
+            past=card.past,
+        )
 
     @property
     def latency(self) -> int:
-        """Frames: the network's look-ahead."""
-        return self._card.look_ahead
+        """Frames: the network's look-ahead, and its step."""
+        return self._stream.latency
 
     def reset(self) -> None:
         """Begin a song."""
-        self._state = self._begin
-        self._early = self._card.look_ahead  # answers for frames before the first
+        self._stream.reset()
 
     def feed(self, spectra: Complex64, /) -> Float32:
         """Take (n_channels, n, n_bins); give masks (n_stems, n_channels or 1, m, n_bins)."""
-        return self._answer(self._card.features(spectra))
+        return self._masks(self._stream.feed(self._features(spectra)))
 
     def flush(self) -> Float32:
         """Give the last masks, with silence after the song."""
-        silence = np.zeros((self._batch, self._card.look_ahead, self._graph.n_bins), np.float32)
-        return self._answer(silence)
+        return self._masks(self._stream.flush())
 
-    def _answer(self, frames: Float32) -> Float32:
-        answers, self._state = self._graph(frames, self._state)
-        skip = min(self._early, answers.shape[1])
-        self._early -= skip
-        answers = answers[:, skip:]
+    def _masks(self, answers: Float32) -> Float32:
         streams, n, outputs = answers.shape
         sides = outputs // (len(self.stems) * self.n_bins)  # channels that a stream answers for
         stacked = answers.reshape(streams, n, len(self.stems), sides, self.n_bins)
         masks = stacked.transpose(2, 0, 3, 1, 4)
         masks = masks.reshape(len(self.stems), streams * sides, n, self.n_bins)
-        return self._card.features.on_bins(masks[:, : self._n_channels])
+        return self._features.on_bins(masks[:, : self._n_channels])
 
 
 def make_masker(model: Model, *, n_channels: int, threads: int = 1) -> Masker:

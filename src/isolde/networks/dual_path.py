@@ -14,17 +14,22 @@ makes masks of the features, left and right, and one layer on their mean over th
 whether somebody sings. With `stack` 2 the blocks see two frames at once: half the steps for as many
 answers.
 
+It is written once, as a stream with a state: training begins with a state of zeros and takes the
+whole example in one call.
+
 Band splitting: Luo and Yu, "Music source separation with band-split RNN", 2022. Two paths: Luo,
 Chen and Yoshioka, "Dual-path RNN", 2020. Delayed reading of a memory: Graves and Schmidhuber, 2005.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from isolde.core.errors import InputError
+from isolde.core.spectrum import Grid
 from isolde.networks.article import SLOPE
 from isolde.networks.bands import SIGNALS, BandLinear
 
@@ -34,6 +39,10 @@ CUTS = {
     "fine": ((4, 16), (8, 8), (16, 8), (32, 8)),
 }
 """(bins in a band, bands) from 0 Hz up: 1024 bins of 10.8 Hz in 64 or 58 bands, 512 in 40."""
+
+
+State = dict[str, Tensor]
+"""What a stream remembers, by name; the first axis is that of the streams."""
 
 
 @dataclass(frozen=True)
@@ -86,33 +95,63 @@ class DualPathShape:
 
     @property
     def look_ahead(self) -> int:
-        """Frames after the one that an answer is for."""
+        """Frames after the one that an answer is for; the last of its stack may be heard too."""
         return sum(self.delays) * self.stack
+
+    @property
+    def grid(self) -> Grid:
+        """The grid at 22,050 Hz that has these bins, with windows of four hops."""
+        return Grid(sample_rate=22050, n_fft=2 * self.n_bins, hop=self.n_bins // 2)
+
+    @property
+    def outputs(self) -> int:
+        """Numbers of a graph's answer: (masks but the residual's, channels, bins)."""
+        return max(1, self.masks - 1) * 2 * (self.n_bins + 1)
 
 
 class DualPathBlock(nn.Module):
     """A memory along time, read late, then one across the bands; both add to what is there."""
 
-    def __init__(self, shape: DualPathShape, delay: int) -> None:
+    def __init__(self, shape: DualPathShape, delay: int, *, lstm: Any = nn.LSTM) -> None:
         """Make a block that answers `delay` steps late."""
         super().__init__()
         self.delay = delay
         self.time_norm = nn.LayerNorm(shape.features)
-        self.time = nn.LSTM(shape.features, shape.features)
+        self.time = lstm(shape.features, shape.features)
         self.bands_norm = nn.LayerNorm(shape.features)
-        self.bands = nn.LSTM(shape.features, shape.across, bidirectional=True)
+        self.bands = lstm(shape.features, shape.across, bidirectional=True)
         self.merge = nn.Linear(2 * shape.across, shape.features)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(n_steps, n, n_bands, features) to as many; answer i is for step i - delay."""
+    def forward(
+        self, x: Tensor, hidden: Tensor, cell: Tensor, held: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Take the next steps of a stream.
+
+        Args:
+            x: (n_steps, n, n_bands, features).
+            hidden: Of the memory along time, (n, n_bands, features).
+            cell: The same.
+            held: The last `delay` steps before, (n, delay, n_bands, features); None without delay.
+
+        Returns:
+            As many steps, answer i for step i - delay, and the state after them.
+        """
         steps, n, bands, features = x.shape
-        said = self.time(self.time_norm(x).reshape(steps, n * bands, features))[0]
-        late = functional.pad(x, (0, 0, 0, 0, 0, 0, self.delay, 0))[:steps]
+        rows = (1, n * bands, features)
+        said, (hidden, cell) = self.time(
+            self.time_norm(x).reshape(steps, n * bands, features),
+            (hidden.reshape(rows), cell.reshape(rows)),
+        )
+        late = x
+        if held is not None:
+            whole = torch.cat([held.transpose(0, 1), x])
+            late, held = whole[: -self.delay], whole[-self.delay :].transpose(0, 1)
         x = late + said.view(steps, n, bands, features)
         frames = self.bands_norm(x).reshape(steps * n, bands, features).transpose(0, 1)
         across = self.merge(self.bands(frames.contiguous())[0])
-        out: Tensor = x + across.transpose(0, 1).reshape(steps, n, bands, features)
-        return out
+        x = x + across.transpose(0, 1).reshape(steps, n, bands, features)
+        after = (n, bands, features)
+        return x, hidden.reshape(after), cell.reshape(after), held
 
 
 class DualPathNetwork(nn.Module):
@@ -121,8 +160,13 @@ class DualPathNetwork(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, shape: DualPathShape) -> None:
-        """Make a network with random weights."""
+    def __init__(self, shape: DualPathShape, *, lstm: Any = nn.LSTM) -> None:
+        """Make a network with random weights.
+
+        Args:
+            shape: Its sizes.
+            lstm: Class of its memories, called as `nn.LSTM` is.
+        """
         super().__init__()
         self.shape = shape
         widths, bands = shape.widths, shape.n_bands
@@ -132,7 +176,9 @@ class DualPathNetwork(nn.Module):
             BandLinear(count, width * SIGNALS * shape.stack, shape.features)
             for width, count in widths
         )
-        self.blocks = nn.ModuleList(DualPathBlock(shape, delay) for delay in shape.delays)
+        self.blocks = nn.ModuleList(
+            DualPathBlock(shape, delay, lstm=lstm) for delay in shape.delays
+        )
         self.norm = nn.LayerNorm(shape.features)
         self.hidden = BandLinear(bands, shape.features, shape.hidden)
         self.outward = nn.ModuleList(
@@ -152,15 +198,50 @@ class DualPathNetwork(nn.Module):
         """
         shape = self.shape
         length = frames.shape[1] - shape.look_ahead
-        x = self.embedded(functional.pad(frames, (0, 0, 0, -frames.shape[1] % shape.stack)))
-        for block in self.blocks:
-            x = block(x)
-        x = self.norm(x[shape.look_ahead // shape.stack :])
-        presence = self.presence(x.mean(2))[..., 0].transpose(0, 1)
-        return (
-            self.answered(x)[:, :length],
-            presence.repeat_interleave(shape.stack, 1)[:, :length],
-        )
+        padded = functional.pad(frames, (0, 0, 0, -frames.shape[1] % shape.stack))
+        x, _ = self._blocks(padded, self.state(len(frames)))
+        raw, presence = self._answers(x[shape.look_ahead // shape.stack :])
+        return raw[:, :length], presence[:, :length]
+
+    def state(self, n: int = 1) -> State:
+        """The state of zeros with which n streams begin, on the network's device."""
+        size = (n, self.shape.n_bands, self.shape.features)
+        made = {}
+        for i, delay in enumerate(self.shape.delays):
+            made[f"hidden_{i}"], made[f"cell_{i}"] = (self.mean.new_zeros(size) for _ in range(2))
+            if delay:
+                made[f"held_{i}"] = self.mean.new_zeros((n, delay, *size[1:]))
+        return made
+
+    def stream(self, frames: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """Answer for the next frames of a stream.
+
+        Args:
+            frames: (n, n_frames, n_bins * 4); n_frames is a multiple of the stack.
+            state: From `state` or the call before; not changed.
+
+        Returns:
+            Raw masks (n, n_frames, masks * 2, n_bins + 1) and logits of presence (n, n_frames),
+            answer i of the stream for frame i - look_ahead, and the state after these frames.
+        """
+        x, after = self._blocks(frames, state)
+        return (*self._answers(x), after)
+
+    def _blocks(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
+        """Frames to what the last block says, (n_steps, n, n_bands, features), and the state."""
+        x, after = self.embedded(frames), dict(state)
+        for i, block in enumerate(self.blocks):
+            before = (state[f"hidden_{i}"], state[f"cell_{i}"], state.get(f"held_{i}"))
+            x, after[f"hidden_{i}"], after[f"cell_{i}"], held = block(x, *before)
+            if held is not None:
+                after[f"held_{i}"] = held
+        return x, after
+
+    def _answers(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(n_steps, n, n_bands, features) to raw masks and logits of presence, frame by frame."""
+        x = self.norm(x)
+        presence = self.presence(x.mean(2)).transpose(0, 1)
+        return self.answered(x), presence.repeat_interleave(self.shape.stack, 1).squeeze(-1)
 
     def embedded(self, frames: Tensor) -> Tensor:
         """(n, n_frames, n_bins * 4) -> (n_frames / stack, n, n_bands, features)."""

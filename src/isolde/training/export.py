@@ -8,12 +8,13 @@ from typing import Any
 from torch import nn
 
 from isolde.core.errors import InputError
-from isolde.core.spectrum import GRID_22, grid_for
 from isolde.models.catalogue import Card, Model, save
 from isolde.networks.onnx.packing import packed
+from isolde.networks.publish import publish_network
 from isolde.training.checkpoint import Checkpoint
 from isolde.training.loop import BEST, RECIPE, STATE
 from isolde.training.recipe import Recipe
+from isolde.training.tasks.dual_path import DualPathTask
 
 
 def trained(run: Path, *, best: bool = False) -> tuple[nn.Module, Recipe, int]:
@@ -54,7 +55,7 @@ def publish(
     """Write the model of a run.
 
     Args:
-        run: folder of the run.
+        run: folder of the run, or a network's file (see `networks.weights`).
         folder: for the model's two files.
         name: of the model.
         summary: one line.
@@ -68,6 +69,18 @@ def publish(
     Raises:
         InputError: when the folder holds no run, or one of a kind that no separator can use.
     """
+    if run.is_file():
+        return publish_network(
+            run,
+            folder,
+            name=name,
+            summary=summary,
+            licence=licence,
+            data=data,
+            metrics=metrics,
+            limits=limits,
+            bits=bits,
+        )
     network, recipe, step = trained(run, best=best)
     task = recipe.task
     card = Card(
@@ -84,7 +97,9 @@ def publish(
         metrics=dict(metrics or {}),
         limits=limits,
         recipe={**recipe.to_dict(), "steps_done": step},
-        grid=grid_for(GRID_22.sample_rate, task.synthesis),
+        grid=task.grid,
+        step=task.shape.stack if isinstance(task, DualPathTask) else 1,
+        presence=isinstance(task, DualPathTask) and task.presence > 0,
     )
     graph = task.graph(network)
     return save(folder, card, packed(graph, bits=bits))

@@ -19,14 +19,12 @@ from isolde.core.spectrum import Grid
 from isolde.core.stage import Complex64, Float32
 from isolde.datasets.mixing.library import Entry
 from isolde.networks.dual_path import DualPathNetwork, DualPathShape
+from isolde.networks.onnx.dual_path import SETTLING, dual_path_graph
 from isolde.training.mixing.timeline import PAIR, QUARTET
 from isolde.training.tasks.base import STATISTICS_FIRST, Examples
 from isolde.training.tasks.validation import usdr
 
 SAMPLE_RATE = 22050
-SETTLING = 8
-"""Frames at the beginning of an example whose answers do not count: the memories fill."""
-
 STATISTICS_EXAMPLES = 96
 STATISTICS_FRAMES = 40
 
@@ -205,6 +203,10 @@ class DualPathTask:
         loudest = power.amax(1, keepdim=True)
         sounds = power > loudest * 10 ** (BESIDE_LOUDEST_DB / 10)
         return (sounds & (power > whole * 10 ** (BESIDE_MIXTURE_DB / 10))).float()
+
+    def graph(self, network: DualPathNetwork) -> bytes:
+        """The ONNX graph."""
+        return dual_path_graph(network, presence=self.presence > 0)
 
     def validate(
         self, network: DualPathNetwork, songs: Sequence[Entry], *, step: int

@@ -1,0 +1,254 @@
+"""The dual-path network: one form for training, streams and graphs; its file becomes a model."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.sounds import noise
+from isolde.core.errors import InputError
+from isolde.core.features import Features
+from isolde.core.spectrum import analyse, synthesise
+from isolde.models import catalogue
+from isolde.models.catalogue import Model
+from isolde.separation.load import load_separator
+
+torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+pytest.importorskip("onnxscript", reason="needs the extra 'train'")
+
+from isolde.networks.dual_path import CUTS, DualPathNetwork, DualPathShape  # noqa: E402
+from isolde.networks.onnx.dual_path import SETTLING, Streaming  # noqa: E402
+from isolde.networks.onnx.packing import packed  # noqa: E402
+from isolde.networks.weights import NetworkFile, read_network, write_network  # noqa: E402
+from isolde.training.export import publish  # noqa: E402
+
+torch.set_num_threads(1)  # these networks are too small for two
+CUTS["tiny"] = ((2, 4), (4, 2))  # 16 bins, windows of 32 samples: an export in seconds
+TINY = DualPathShape(cut="tiny", features=6, across=4, hidden=5, delays=(1, 0, 1), stack=2)
+
+
+def network_of(shape: DualPathShape = TINY, *, seed: int = 0) -> DualPathNetwork:
+    torch.manual_seed(seed)
+    network = DualPathNetwork(shape).eval()
+    with torch.no_grad():  # far from the zeros that biases and norms begin with
+        for weights in network.parameters():
+            weights.add_(0.3 * torch.randn_like(weights))
+    network.mean.uniform_(0, 1)
+    network.std.uniform_(0.5, 2)
+    return network
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Model:
+    """The tiny network as a file, and that file as a model."""
+    folder = tmp_path_factory.mktemp("dualpath")
+    network = network_of()
+    network.load_state_dict({k: v.half().float() for k, v in network.state_dict().items()})
+    about = {"kind": "vocals", "hours": "1.500", "run": '{"seed": 3}'}
+    write_network(folder / "tiny.safetensors", NetworkFile(network, about=about))
+    return publish(
+        folder / "tiny.safetensors", folder / "made", name="tiny", summary="", licence="CC0"
+    )
+
+
+def network_in(model: Model) -> DualPathNetwork:
+    return read_network(model.path.parent.parent / "tiny.safetensors").network
+
+
+SHAPES = [
+    TINY,
+    replace(TINY, stack=1, delays=(2, 1)),
+    replace(TINY, masks=4, delays=(0,), stack=3),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@settings(max_examples=5, deadline=None)
+@given(cuts=st.lists(st.integers(0, 4), min_size=1, max_size=6))
+def test_a_stream_in_any_pieces_is_the_whole(shape: DualPathShape, cuts: list[int]):
+    network, n = network_of(shape), shape.stack * sum(cuts)
+    frames = torch.rand(2, n, shape.n_bins * 4)
+    state, at, parts, logits = network.state(2), 0, [], []
+    with torch.no_grad():
+        for steps in cuts:
+            if steps:
+                raw, present, state = network.stream(
+                    frames[:, at : at + steps * shape.stack], state
+                )
+                parts.append(raw)
+                logits.append(present)
+            at += steps * shape.stack
+        if n <= shape.look_ahead:
+            return
+        whole, presence = network(frames)
+    ahead = shape.look_ahead
+    assert whole.shape == (2, n - ahead, shape.masks * 2, shape.n_bins + 1)
+    torch.testing.assert_close(torch.cat(parts, 1)[:, ahead:], whole, atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.cat(logits, 1)[:, ahead:], presence, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_answer_hears_its_look_ahead_and_not_a_frame_more(shape: DualPathShape):
+    """The first frame of a stack waits for the last one too."""
+    network, first = network_of(shape), 3 * shape.stack
+    frames = torch.rand(1, 12 * shape.stack, shape.n_bins * 4)
+    reach = shape.look_ahead + shape.stack - 1
+    with torch.no_grad():
+        before, present = (x[:, first] for x in network(frames))
+        for distance, changes in ((reach, True), (reach + 1, False)):
+            other = frames.clone()
+            other[:, first + distance] += 1
+            after, presence = (x[:, first] for x in network(other))
+            assert bool((after != before).any()) is changes
+            assert bool((presence != present).any()) is changes
+
+
+def test_every_bin_of_a_band_hears_every_other_band():
+    network, frames = network_of(), torch.rand(1, 12, TINY.n_bins * 4)
+    other = frames.clone()
+    other[:, 4, -1] += 5  # the side of the highest bin
+    with torch.no_grad():
+        changed = (network(frames)[0] != network(other)[0])[0, 4]
+    assert bool(changed.any(dim=0).all())
+
+
+def test_any_number_of_frames_trains_and_gradients_reach_every_weight():
+    network = network_of()
+    raw, logits = network(torch.rand(1, 15, TINY.n_bins * 4))  # no multiple of the stack
+    assert raw.shape[1] == logits.shape[1] == 15 - TINY.look_ahead
+    (network.read(raw).sum() + logits.sum()).backward()
+    assert all(weights.grad is not None for weights in network.parameters())
+    assert float(network.blocks[0].time.weight_hh_l0.grad.abs().sum()) > 0
+
+
+def test_masks_of_four_stems_sum_to_one_and_the_residuals_stays_at_home():
+    shape = replace(TINY, masks=4)
+    network, frames = network_of(shape), torch.rand(2, 8, shape.n_bins * 4)
+    streaming = Streaming(network, presence=True)
+    with torch.no_grad():
+        masks = network.read(network.stream(frames, network.state(2))[0])
+        given, presence, *after = streaming(frames, list(network.state(2).values()))
+    torch.testing.assert_close(masks.sum(dim=2), torch.ones(2, 8, 2, 17))
+    torch.testing.assert_close(given, masks[:, :, :3].flatten(2))
+    assert given.shape[2] == shape.outputs and presence.shape == (2, 8, 1)
+    assert len(after) == len(network.state())
+    assert 0 < float(presence.min()) and float(presence.max()) < 1
+
+
+@pytest.mark.parametrize("answer", ["mask", "presence"])
+def test_the_graph_is_the_network_at_any_number_of_frames_a_call(model: Model, answer: str):
+    network, graph = network_in(model), model.graph(answer=answer)
+    frames = np.random.default_rng(1).random((3, 30, 64), np.float32)
+    with torch.no_grad():
+        raw, logits, _ = network.stream(torch.from_numpy(frames), network.state(3))
+        both = {"mask": network.read(raw).flatten(2), "presence": torch.sigmoid(logits)[..., None]}
+    for cuts in ([30], [2, 2, 10, 16], [28, 2]):
+        state, at, parts = graph.state(3), 0, []
+        for n in cuts:
+            part, state = graph(frames[:, at : at + n], state)
+            parts.append(part)
+            at += n
+        np.testing.assert_allclose(
+            np.concatenate(parts, 1), both[answer].numpy(), atol=1e-5, err_msg=str(cuts)
+        )
+
+
+def test_the_separator_does_what_the_network_says(model: Model):
+    """From samples to samples, against the same by hand, whatever the blocks."""
+    network, card = network_in(model), model.card
+    audio = noise(2, 3001)
+    spectra = analyse(audio, card.grid)
+    seen = np.pad(spectra, ((0, 0), (SETTLING, card.look_ahead), (0, 0)))
+    features = Features(signal="stereo")(seen)
+    with torch.no_grad():
+        masks = network.read(network(torch.from_numpy(features))[0])[0, SETTLING:, 0].numpy()
+    expected = synthesise(spectra * masks.transpose(1, 0, 2), card.grid, audio.shape[1])
+    for sizes in ([3001], [7, 333, 40]):
+        separator = load_separator(model.path, sample_rate=22050, n_channels=2)
+        at, i, parts = 0, 0, []
+        while at < audio.shape[1]:
+            parts.append(separator.feed(audio[:, at : at + sizes[i % len(sizes)]])["vocals"])
+            at, i = at + sizes[i % len(sizes)], i + 1
+        vocals = np.concatenate([*parts, separator.flush()["vocals"]], axis=1)
+        np.testing.assert_allclose(vocals, expected, atol=1e-5)
+
+
+def test_the_latency_holds_the_wait_for_a_whole_stack(model: Model):
+    """Sample k is out when k + latency are in, and for one k not earlier."""
+    separator = load_separator(model.path, sample_rate=22050, n_channels=1)
+    n_fed, worst = 0, 0
+    n_out = separator.feed(noise(1, 640))["vocals"].shape[1]
+    for n_fed in range(641, 641 + 4 * TINY.grid.hop):
+        worst = max(worst, n_fed - n_out)
+        n_out += separator.feed(np.zeros((1, 1), np.float32))["vocals"].shape[1]
+    assert worst == separator.latency
+    assert separator.latency == TINY.grid.latency + (TINY.look_ahead + 1) * TINY.grid.hop
+
+
+def test_the_card_says_what_the_file_told(model: Model):
+    card = model.card
+    assert (card.stems, card.residual) == (("vocals",), "accompaniment")
+    assert (card.step, card.presence, card.look_ahead) == (2, True, 4)
+    assert card.grid == TINY.grid and card.grid.n_fft == 32
+    assert card.recipe["hours"] == 1.5 and card.recipe["run"] == {"seed": 3}
+    assert card.recipe["net"]["delays"] == [1, 0, 1]
+
+
+@pytest.mark.parametrize(("bits", "least", "most"), [(16, 0.0, 0.0), (8, 1e-5, 0.1)])
+def test_fewer_bits_move_the_masks_little(
+    model: Model, bits: int, least: float, most: float, tmp_path: Path, monkeypatch
+):
+    """Weights that come from a file are float16 already: 16 bits lose nothing."""
+    monkeypatch.setattr("isolde.networks.onnx.packing.LEAST", 32)
+    monkeypatch.setattr("isolde.networks.onnx.packing.MANY", 64)
+    data = packed(model.path.read_bytes(), bits=bits)
+    small = catalogue.save(tmp_path, replace(model.card, name="small"), data).graph()
+    frames = np.random.default_rng(1).random((1, 20, 64), np.float32)
+    full = model.graph()
+    a, b = (g(frames, g.state(1))[0] for g in (full, small))
+    assert least <= np.abs(a - b).max() <= most
+
+
+@pytest.mark.parametrize("name", ["middle", "lean", "fine"])
+def test_the_divisions_have_the_bins_of_a_grid(name: str):
+    shape = DualPathShape(cut=name)
+    assert shape.n_bins == (512 if name == "fine" else 1024)
+    assert shape.grid.n_bins == shape.n_bins + 1 and shape.grid.n_fft == 4 * shape.grid.hop
+
+
+def test_a_network_without_presence_says_so(tmp_path: Path):
+    path = tmp_path / "mute.safetensors"
+    write_network(path, NetworkFile(network_of(), presence=False, synthesis="short"))
+    file = read_network(path)
+    assert not file.presence and file.grid == replace(TINY.grid, synthesis="short")
+
+
+def test_files_that_hold_no_such_network_are_refused(tmp_path: Path):
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    path = tmp_path / "net.safetensors"
+    write_network(path, NetworkFile(network_of()))
+    with safe_open(str(path), "pt") as file:
+        about, weights = file.metadata(), {k: file.get_tensor(k) for k in file.keys()}
+    net = json.loads(about["net"])
+    lost = {k: v for k, v in weights.items() if k != "norm.weight"}
+    for message, state, told in (
+        ("lacks the weights", lost, about),
+        ("do not fit", weights, {**about, "net": json.dumps({**net, "hidden": 9})}),
+        ("'depth' is unknown", weights, {**about, "net": json.dumps({**net, "depth": 9})}),
+        ("windows of 2048", weights, {**about, "n_fft": "2048"}),
+        ("holds no network", weights, {}),
+        ("cut 'broad' is unknown", weights, {"net": json.dumps({**net, "cut": "broad"})}),
+    ):
+        save_file(state, path, metadata=told)
+        with pytest.raises(InputError, match=message) as caught:
+            read_network(path)
+        assert "\n" not in str(caught.value)
+    (tmp_path / "text").write_text("no weights")
+    with pytest.raises(InputError, match="holds no network"):
+        read_network(tmp_path / "text")
