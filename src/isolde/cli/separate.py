@@ -69,11 +69,42 @@ def separate(
         ),
     ] = "vocals",
     format_: Annotated[
-        str, typer.Option("--format", help="Format of the files: wav, flac, ogg, opus or mp3.")
+        str,
+        typer.Option(
+            "--format",
+            help="Format of the files: wav, flac, alac, ogg, opus, mp3 or m4a; stem.mp4 or "
+            "stem.m4a for a DJ's stem file, with --model stems.",
+        ),
     ] = "wav",
     bit_depth: Annotated[
         str | None,
         typer.Option(help="Bits of a sample: 16, 24, 32 or 32f (float); else the song's own."),
+    ] = None,
+    bitrate: Annotated[
+        int | None,
+        typer.Option(help="Bit rate of lossy formats in kbit/s, like 192.", show_default=False),
+    ] = None,
+    quality: Annotated[
+        float | None,
+        typer.Option(
+            help="Quality of lossy formats, 0 (smallest) to 10 (best); else 8.", show_default=False
+        ),
+    ] = None,
+    loudness: Annotated[
+        float | None,
+        typer.Option(
+            help="Loudness of the song in LUFS, like -14: one gain for all its stems, and "
+            "ReplayGain tags.",
+            show_default=False,
+        ),
+    ] = None,
+    remux: Annotated[
+        str | None,
+        typer.Option(
+            metavar="replace|add",
+            help="Film with a stem instead of its sound, or with the stems beside it.",
+            show_default=False,
+        ),
     ] = None,
     clip: Annotated[
         Clip, typer.Option(help="Samples beyond full scale: limit and warn, limit, or fail.")
@@ -179,6 +210,10 @@ def separate(
         phrases=only_vocal_parts,
         container=format_.lower().lstrip("."),
         bit_depth=bit_depth,
+        bitrate=None if bitrate is None else 1000 * bitrate,
+        quality=quality,
+        loudness=loudness,
+        remux=remux,  # type: ignore[arg-type]  # checked by FileSettings
         clip=clip.value,
         start=start,
         end=end,

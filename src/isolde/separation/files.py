@@ -4,17 +4,21 @@ A song that fails leaves nothing behind.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from isolde.activity import Phrase
 from isolde.audio import AudioInfo, AudioReader, AudioWriter, subtype_for
+from isolde.audio.loudness import Loudness, measure_loudness
 from isolde.core.errors import InputError
 from isolde.core.stems import VOCALS
 from isolde.separation.load import make_separator
+from isolde.separation.outputs import Output, Stems, open_outputs, tags_of
 from isolde.separation.phrases import PhraseSink
 from isolde.separation.preview import preview_of
 from isolde.separation.separator import Separator
@@ -55,7 +59,7 @@ class Separated:
         whole = {stem: [path] for stem, path in self.paths.items()}
         if self.phrases is not None:
             whole[VOCALS] = [phrase.path for phrase in self.phrases]
-        return [path for paths in whole.values() for path in paths]
+        return list(dict.fromkeys(path for paths in whole.values() for path in paths))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
@@ -116,6 +120,11 @@ def separate_file(
         if source is not None:
             raise InputError("a preview needs a file, which is read twice: not standard input")
         settings = preview_of(song.path, settings)
+    gain, loudness, warnings = 1.0, None, list[str]()
+    if settings.loudness is not None:
+        if source is not None:
+            raise InputError("a loudness needs a file, which is read twice: not standard input")
+        gain, loudness, warnings = _level(song, settings)
     with AudioReader(
         song.path if source is None else source,
         start=settings.start,
@@ -129,17 +138,26 @@ def separate_file(
             if source is None and path.exists() and path.samefile(song.path):
                 raise InputError(f"{path}: is the song itself: choose another folder with -o")
         with ExitStack() as open_files:
+            tags = tags_of(
+                song.path if source is None else None,
+                reader.info,
+                settings.separation.model,
+                loudness=loudness,
+            )
             sink = None
             if settings.phrases:
-                sink = PhraseSink(paths[VOCALS], reader.info, settings)
+                sink = PhraseSink(paths[VOCALS], reader.info, settings, tags)
                 open_files.enter_context(sink)
-            writers = {
-                stem: open_files.enter_context(_writer(path, reader.info, settings))
-                for stem, path in paths.items()
-                if sink is None or stem != VOCALS
-            }
-            n_samples = _pump(reader, separator, writers, progress, sink)
-        warnings = [*reader.notes(), *_notes(writers.values()), *(sink.notes() if sink else ())]
+            outputs = open_outputs(
+                open_files,
+                {stem: path for stem, path in paths.items() if sink is None or stem != VOCALS},
+                source=song.path,
+                info=reader.info,
+                settings=settings,
+                tags=tags,
+            )
+            n_samples = _pump(reader, separator, outputs, progress, sink, gain=gain)
+        warnings += [*reader.notes(), *_notes(outputs), *(sink.notes() if sink else ())]
     seconds, phrases = n_samples / separator.sample_rate, sink.phrases if sink else None
     return Separated(song, paths, seconds, time.perf_counter() - began, warnings, phrases)
 
@@ -164,6 +182,8 @@ def separate_stream(source: BinaryIO, target: BinaryIO, settings: FileSettings) 
         raise InputError("a preview needs a file, which is read twice: not standard input")
     if settings.phrases:
         raise InputError("phrases are files, and do not fit into a stream: give a folder with -o")
+    if settings.in_one_file or settings.remux or settings.loudness is not None:
+        raise InputError("stem files, films and a loudness need files: give the song's path")
     with AudioReader(
         source, start=settings.start, end=settings.end, strict=settings.strict
     ) as reader:
@@ -177,12 +197,34 @@ def separate_stream(source: BinaryIO, target: BinaryIO, settings: FileSettings) 
             sample_rate=reader.info.sample_rate,
             n_channels=reader.info.n_channels,
             subtype=subtype_for(settings.container, like=reader.info, bit_depth=settings.bit_depth),
-            tags=reader.info.tags,
+            tags=tags_of(None, reader.info, settings.separation.model),
             clip=settings.clip,
             container=settings.container,
+            bitrate=settings.bitrate,
+            quality=settings.quality,
         ) as writer:
-            _pump(reader, separator, {stems[0]: writer}, None)
-        return [*reader.notes(), *_notes([writer])]
+            output = Output(lambda blocks: writer.write(blocks[stems[0]]), writer)
+            _pump(reader, separator, [output], None)
+        return [*reader.notes(), *_notes([output])]
+
+
+def _level(song: Song, settings: FileSettings) -> tuple[float, Loudness, list[str]]:
+    """Measure a song; its gain, its loudness afterwards, and a warning where it stays quieter."""
+    assert settings.loudness is not None
+    measured = measure_loudness(song.path, start=settings.start, end=settings.end)
+    ceiling = None if settings.bit_depth == "32f" else 1.0
+    gain = measured.gain_to(settings.loudness, ceiling=ceiling)
+    after = measured.after(gain)
+    if gain == 1.0 or after.integrated > settings.loudness - 0.05:
+        return gain, after, []
+    return (
+        gain,
+        after,
+        [
+            f"{song.path}: brought to {after.integrated:.1f} LUFS, not {settings.loudness:g}: "
+            "louder would clip"
+        ],
+    )
 
 
 def _separator(info: AudioInfo, settings: FileSettings) -> tuple[Separator, tuple[str, ...]]:
@@ -192,46 +234,37 @@ def _separator(info: AudioInfo, settings: FileSettings) -> tuple[Separator, tupl
     return separator, settings.chosen(separator.stems)
 
 
-def _writer(path: Path, info: AudioInfo, settings: FileSettings) -> AudioWriter:
-    return AudioWriter(
-        path,
-        sample_rate=info.sample_rate,
-        n_channels=info.n_channels,
-        subtype=subtype_for(settings.container, like=info, bit_depth=settings.bit_depth),
-        tags=info.tags,
-        clip=settings.clip,
-        overwrite=settings.overwrite,
-        container=settings.container,
-    )
-
-
 def _pump(
     reader: AudioReader,
     separator: Separator,
-    writers: dict[str, AudioWriter],
+    outputs: Sequence[Output],
     progress: Callable[[float], None] | None,
     sink: PhraseSink | None = None,
+    *,
+    gain: float = 1.0,
 ) -> int:
-    """Everything from the reader through the separator to the writers; samples read."""
-    targets: dict[str, AudioWriter | PhraseSink] = {**writers}
-    if sink is not None:
-        targets[VOCALS] = sink
+    """Everything from the reader through the separator to the outputs; samples read."""
+
+    def write(stems: Stems) -> None:
+        if gain != 1.0:
+            stems = {stem: audio * np.float32(gain) for stem, audio in stems.items()}
+        for output in outputs:
+            output.write(stems)
+        if sink is not None:
+            sink.write(stems[VOCALS])
+
     n_samples = 0
     for block in reader:
         n_samples += block.shape[1]
         if sink is not None:
             sink.hear(block)
-        stems = separator.feed(block)
-        for stem, writer in targets.items():
-            writer.write(stems[stem])
+        write(separator.feed(block))
         if progress and reader.about_samples:
             progress(min(1.0, n_samples / reader.about_samples))
-    stems = separator.flush()
-    for stem, writer in targets.items():
-        writer.write(stems[stem])
+    write(separator.flush())
     return n_samples
 
 
-def _notes(writers: Iterable[AudioWriter]) -> list[str]:
+def _notes(outputs: Iterable[Output]) -> list[str]:
     """Every line once: a change of rate is the same for all stems."""
-    return list(dict.fromkeys(note for writer in writers for note in writer.notes()))
+    return list(dict.fromkeys(note for output in outputs for note in output.writer.notes()))

@@ -16,7 +16,8 @@ import numpy as np
 
 from isolde.activity import ActivityDetector, Phrase, Segment, Segmenter, SegmentRule
 from isolde.activity.phrases import faded, phrase_name
-from isolde.audio import AudioInfo, AudioWriter, subtype_for
+from isolde.audio import AudioInfo, AudioWriter, SongTags, subtype_for
+from isolde.audio.formats import container_named
 from isolde.audio.levels import clipped_text
 from isolde.core.atomic import Draft, explain
 from isolde.core.errors import AudioError
@@ -56,13 +57,20 @@ class PhraseSink:
         phrases: what has been written, after `close`.
     """
 
-    def __init__(self, folder: Path, info: AudioInfo, settings: FileSettings) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        info: AudioInfo,
+        settings: FileSettings,
+        tags: SongTags | None = None,
+    ) -> None:
         """Make sure of the folder, and start listening.
 
         Args:
             folder: of the phrases; made if there is one.
             info: of the song.
             settings: see `FileSettings`.
+            tags: of the files; None for those of the song.
 
         Raises:
             AudioError: the folder holds something and may not be replaced, or cannot be made.
@@ -71,6 +79,7 @@ class PhraseSink:
             raise AudioError(f"{folder}: is a file: choose another folder with -o")
         self._draft = Draft(folder, overwrite=settings.overwrite)
         self.folder, self.phrases = folder, list[Phrase]()
+        self._tags = SongTags(info.tags) if tags is None else tags
         self._info, self._settings, self._rate = info, settings, info.sample_rate
         self._detector = ActivityDetector(
             sample_rate=info.sample_rate, n_channels=info.n_channels, model=settings.activity
@@ -187,15 +196,20 @@ class PhraseSink:
     def _writer(self, start: float) -> _Open:
         """Open the file of a phrase that begins at `start` seconds of the range."""
         settings = self._settings
-        path = self._draft.path / f"{len(self.phrases) + 1:03d}.{settings.container}"
+        path = (
+            self._draft.path
+            / f"{len(self.phrases) + 1:03d}{container_named(settings.container).suffix}"
+        )
         writer = AudioWriter(
             path,
             sample_rate=self._rate,
             n_channels=self._info.n_channels,
             subtype=subtype_for(settings.container, like=self._info, bit_depth=settings.bit_depth),
-            tags=self._info.tags,
+            tags=self._tags,
             clip=settings.clip,
             container=settings.container,
+            bitrate=settings.bitrate,
+            quality=settings.quality,
         )
         return _Open(start, self._sample(start), writer, path)
 

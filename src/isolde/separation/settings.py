@@ -9,7 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from isolde.activity import MODEL as ACTIVITY
+from isolde.audio.formats import container_named
 from isolde.audio.levels import ClipPolicy
+from isolde.audio.remux import FilmMode, film_suffix
+from isolde.audio.stemfile import SUFFIXES as STEM_SUFFIXES
 from isolde.core.errors import InputError
 from isolde.core.masks import readout
 from isolde.core.spectrum import SYNTHESES
@@ -76,8 +79,15 @@ class FileSettings:
         phrases: Whether the vocals are cut into phrases, a file each, in a folder of the stem's
             name; other stems are then written only if `stems` asks for them, and whole.
         activity: Name or path of the model that finds the phrases.
-        container: Format of the files: "wav", "flac", "ogg", "opus" or "mp3".
+        container: Format of the files: one of `isolde.audio.CONTAINERS`; or "stem.mp4" or
+            "stem.m4a" for one file with the mix and four stems.
         bit_depth: "16", "24", "32", "32f"; None for the song's own where it has one.
+        bitrate: Bit rate of lossy formats in bits per second; None for what `quality` says.
+        quality: Quality of lossy formats, from 0 (smallest) to 10 (best); None for 8.
+        loudness: Loudness of the song in LUFS that all stems are brought to by one gain; None for
+            the song's own.
+        remux: "replace" for films with a stem instead of their sound, "add" for a film with the
+            stems beside it; None for files of sound.
         clip: Policy for samples beyond full scale (see `AudioWriter`).
         start: Time of the first sample in seconds.
         end: Time after the last sample in seconds; None for the end of the song.
@@ -95,6 +105,10 @@ class FileSettings:
     activity: str = ACTIVITY
     container: str = "wav"
     bit_depth: str | None = None
+    bitrate: int | None = None
+    quality: float | None = None
+    loudness: float | None = None
+    remux: FilmMode | None = None
     clip: ClipPolicy = "warn"
     start: float = 0.0
     end: float | None = None
@@ -103,6 +117,43 @@ class FileSettings:
     preview: bool = False
     strict: bool = False
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what does not go together.
+
+        Raises:
+            InputError: A setting is out of range, or another one excludes it.
+        """
+        if self.loudness is not None and not -60 <= self.loudness <= 0:
+            raise InputError(f"a loudness of {self.loudness:g} LUFS: give -60 to 0, like -14")
+        if self.phrases and (self.remux or self.is_stem_file):
+            raise InputError("phrases are files of their own: leave out the film or the stem file")
+        if self.remux and (self.start or self.end is not None or self.preview):
+            raise InputError("a film keeps its length: leave out the start, the end, the preview")
+        if self.remux not in (None, "replace", "add"):
+            raise InputError(f"remux '{self.remux}' is unknown: take replace or add")
+
+    @property
+    def is_stem_file(self) -> bool:
+        """Whether all stems go into one stem file for DJs."""
+        return f".{self.container}" in STEM_SUFFIXES
+
+    @property
+    def in_one_file(self) -> bool:
+        """Whether all stems of a song go into one file."""
+        return self.is_stem_file or self.remux == "add"
+
+    def extension(self, song: Path) -> str:
+        """Ending of the files of a song, without the dot.
+
+        Raises:
+            InputError: The format is unknown, or films of that kind are not written.
+        """
+        if self.remux:
+            return film_suffix(song).lstrip(".")
+        if self.is_stem_file:
+            return self.container
+        return container_named(self.container).suffix.lstrip(".")
 
     def chosen(self, given: Sequence[str]) -> tuple[str, ...]:
         """Choose the stems to write among those that the model gives.

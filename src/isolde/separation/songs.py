@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from isolde.audio import subtype_for
-from isolde.audio.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from isolde.audio.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES, check_quality, container_named
 from isolde.core.errors import AudioError, InputError
 from isolde.core.stems import ACCOMPANIMENT, PARTS, VOCALS
 from isolde.separation.load import stems_of
@@ -131,6 +131,10 @@ def _longer(songs: Sequence[Song]) -> list[str]:
     return names
 
 
+ONE_FILE = "{track}.{ext}"
+"""Names of files that hold all stems of a song."""
+
+
 def paths_of(song: Song, settings: FileSettings, stems: Sequence[str]) -> dict[str, Path]:
     """Name the files of a song's stems, and for phrases a folder.
 
@@ -145,7 +149,9 @@ def paths_of(song: Song, settings: FileSettings, stems: Sequence[str]) -> dict[s
     """
     layout = layout_named(settings.layout)
     template = layout.template if settings.name is None else settings.name
-    check_template(template, n_stems=len(stems))
+    if settings.in_one_file and settings.name is None:
+        template = ONE_FILE
+    check_template(template, n_stems=1 if settings.in_one_file else len(stems))
     parent = song.path.absolute().parent.name if song.path != STDIN else ""
     model = Path(settings.separation.model).stem
     folder = settings.output or Path()
@@ -153,10 +159,10 @@ def paths_of(song: Song, settings: FileSettings, stems: Sequence[str]) -> dict[s
         stem: folder
         / fill_template(
             template,
-            ext=settings.container,
+            ext=settings.extension(song.path),
             as_folder=settings.phrases and stem == VOCALS,
             track=song.track,
-            stem=layout.stems.get(stem, stem),
+            stem="stems" if settings.in_one_file else layout.stems.get(stem, stem),
             folder=safe_track(parent) if parent else "stdin",
             model=model,
         )
@@ -176,7 +182,10 @@ def check_batch(songs: Sequence[Song], settings: FileSettings) -> None:
         ModelError: There is no such model.
     """
     stems = settings.chosen(stems_of(settings.separation.model))
-    subtype_for(settings.container, bit_depth=settings.bit_depth)
+    kind = container_named("m4a" if settings.is_stem_file else settings.container)
+    subtype = subtype_for(kind.name, bit_depth=settings.bit_depth)
+    if settings.remux is None:
+        check_quality(kind, subtype, bitrate=settings.bitrate, quality=settings.quality)
     seen: dict[Path, Song] = {}
     for song in songs:
         for path in paths_of(song, settings, stems).values():
