@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import isolde
+from isolde import __version__
 from isolde.audio import AudioInfo, AudioWriter, SongTags, read_tags, subtype_for
 from isolde.audio.encoding.base import Sound
 from isolde.audio.formats import container_named
@@ -54,7 +54,7 @@ def tags_of(
         loudness: Loudness of the sum of the stems, for ReplayGain; None without.
     """
     found = SongTags() if path is None else read_tags(path)
-    made = {"software": f"isolde {isolde.__version__}", "model": Path(model).stem}
+    made = {"software": f"isolde {__version__}", "model": Path(model).stem}
     try:
         made["model_license"] = find(model).card.licence
     except ModelError:  # the rules, which have no weights
