@@ -234,8 +234,8 @@ def test_an_output_that_cannot_be_made_is_an_error_before_any_work(world):
     found, _ = songs_to_label(world["todo"])
     with pytest.raises(AudioError, match="cannot be made"):
         label_songs(found, world["script"] / "below a file", parse(line_of(world)))
-    with pytest.raises(InputError, match="kind 'm4a'"):
-        label_songs(found, world["out"], parse(line_of(world)), container="m4a")
+    with pytest.raises(InputError, match="kind 'wma'"):
+        label_songs(found, world["out"], parse(line_of(world)), container="wma")
     assert not (world["truth"] / "asked.txt").exists()
 
 
