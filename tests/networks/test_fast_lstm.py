@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 from torch import nn  # noqa: E402
 
+from isolde.networks.dual_path import DualPathNetwork, DualPathShape  # noqa: E402
 from isolde.networks.fast_lstm import layer as fast  # noqa: E402
 
 SOURCE = str(Path(__file__).resolve().parents[2] / "src")
@@ -75,3 +76,24 @@ def test_kernels_that_fail_or_are_wrong_are_not_taken(monkeypatch):
     asked = []
     monkeypatch.setattr(fast, "_choose", lambda *_: asked.append(1) or found)
     assert fast.choice_for(layer, x) == fast.choice_for(layer, x) == found and len(asked) == 1
+
+
+def test_a_network_in_training_gives_its_memories_no_state():
+    """The kernels start from zero, so all its LSTMs may run as one; the stream says the same."""
+    stateless = []
+
+    class Told(nn.LSTM):
+        def forward(self, x, hx=None):
+            stateless.append(hx is None)
+            return super().forward(x, hx)
+
+    torch.manual_seed(0)
+    shape = DualPathShape("fine", features=8, across=4, hidden=6, delays=(1, 0))
+    network = DualPathNetwork(shape, lstm=Told).eval()
+    frames = torch.rand(2, 9, 4 * shape.n_bins)
+    with torch.no_grad():
+        raw, presence = network(frames)
+        assert stateless == [True] * 4
+        streamed, present, _ = network.stream(frames, network.state(2))
+    assert torch.allclose(streamed[:, shape.look_ahead :], raw, atol=1e-5)
+    assert torch.allclose(present[:, shape.look_ahead :], presence, atol=1e-5)

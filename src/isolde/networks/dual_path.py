@@ -146,12 +146,30 @@ class DualPathBlock(nn.Module):
         if held is not None:
             whole = torch.cat([held.transpose(0, 1), x])
             late, held = whole[: -self.delay], whole[-self.delay :].transpose(0, 1)
-        x = late + said.view(steps, n, bands, features)
-        frames = self.bands_norm(x).reshape(steps * n, bands, features).transpose(0, 1)
-        across = self.merge(self.bands(frames.contiguous())[0])
-        x = x + across.transpose(0, 1).reshape(steps, n, bands, features)
+        x = self._across(late + said.view(steps, n, bands, features))
         after = (n, bands, features)
         return x, hidden.reshape(after), cell.reshape(after), held
+
+    def whole(self, x: Tensor) -> Tensor:
+        """Take all steps of streams that begin here; no state goes in, so that fused LSTMs may run.
+
+        Args:
+            x: (n_steps, n, n_bands, features).
+
+        Returns:
+            As many steps, answer i for step i - delay.
+        """
+        steps, n, bands, features = x.shape
+        said = self.time(self.time_norm(x).reshape(steps, n * bands, features))[0]
+        late = functional.pad(x, (0, 0, 0, 0, 0, 0, self.delay, 0))[:steps]
+        return self._across(late + said.view(steps, n, bands, features))
+
+    def _across(self, x: Tensor) -> Tensor:
+        """Add what the memory across the bands says of each step."""
+        steps, n, bands, features = x.shape
+        frames = self.bands_norm(x).reshape(steps * n, bands, features).transpose(0, 1)
+        across: Tensor = self.merge(self.bands(frames.contiguous())[0])
+        return x + across.transpose(0, 1).reshape(steps, n, bands, features)
 
 
 class DualPathNetwork(nn.Module):
@@ -199,7 +217,10 @@ class DualPathNetwork(nn.Module):
         shape = self.shape
         length = frames.shape[1] - shape.look_ahead
         padded = functional.pad(frames, (0, 0, 0, -frames.shape[1] % shape.stack))
-        x, _ = self._blocks(padded, self.state(len(frames)))
+        x = self.embedded(padded)
+        for block in self.blocks:
+            assert isinstance(block, DualPathBlock)
+            x = block.whole(x)
         raw, presence = self._answers(x[shape.look_ahead // shape.stack :])
         return raw[:, :length], presence[:, :length]
 
