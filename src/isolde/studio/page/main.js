@@ -130,6 +130,7 @@ async function catchUp() {
   picture.open(next);
   await player.open(next, { at, play: was });
   mixer.open(next.stems);
+  hearSegments(next.id);
   if (loop) setLoop(loop);
   show();
   api.remove(old.id).catch(trouble);
