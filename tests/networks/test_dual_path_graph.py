@@ -9,13 +9,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import demo_song as songs
 from helpers.sounds import noise
-from isolde.core.errors import InputError
+from isolde.activity import (
+    FrameDetector,
+    GatedMasker,
+    RegriddedDetector,
+    activity_model,
+    detector_on,
+    find_activity,
+    load_frame_detector,
+)
+from isolde.core.errors import InputError, ModelError
 from isolde.core.features import Features
-from isolde.core.spectrum import analyse, synthesise
+from isolde.core.spectrum import GRID_22, Grid, analyse, synthesise
 from isolde.models import catalogue
 from isolde.models.catalogue import Model
+from isolde.models.masker import make_masker
 from isolde.separation.load import load_separator
+from isolde.separation.separator import Separator
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 pytest.importorskip("onnxscript", reason="needs the extra 'train'")
@@ -252,3 +264,69 @@ def test_files_that_hold_no_such_network_are_refused(tmp_path: Path):
     (tmp_path / "text").write_text("no weights")
     with pytest.raises(InputError, match="holds no network"):
         read_network(tmp_path / "text")
+
+
+# --- presence
+
+
+def test_activity_reads_the_presence_of_a_model_that_tells_it(model: Model, tmp_path: Path):
+    """Its own grid, the music at its own level, one probability for each of its frames."""
+    network, card, audio = network_in(model), model.card, noise(2, 3000)
+    found = find_activity(audio, sample_rate=22050, model=model.path)
+    assert found.frame_seconds == card.grid.frame_seconds
+    seen = np.pad(analyse(audio, card.grid), ((0, 0), (SETTLING, card.look_ahead), (0, 0)))
+    with torch.no_grad():
+        logits = network(torch.from_numpy(Features(signal="stereo")(seen)))[1][0, SETTLING:]
+    np.testing.assert_allclose(found.probabilities, torch.sigmoid(logits).numpy(), atol=1e-5)
+    assert activity_model(model.path) == str(model.path)
+    silent = replace(card, name="silent", presence=False)
+    without = catalogue.save(tmp_path, silent, model.path.read_bytes())
+    assert activity_model(without.path) == activity_model("rules") == "activity"
+    with pytest.raises(ModelError, match="separates vocals"):
+        load_frame_detector(without.path, n_channels=2)
+
+
+@pytest.mark.parametrize("name", ["activity", None])
+def test_a_gate_and_its_masker_may_live_on_different_grids(model: Model, name: str | None):
+    """Stems sum, blocks change nothing, the latency holds; the gain is at most 1."""
+    card = replace(model.card, presence=name is None)
+    gated = GatedMasker(
+        make_masker(model, n_channels=1),
+        detector_on(card.grid, name or model.path, n_channels=1),
+    )
+    separator = Separator.with_masks(gated, sample_rate=22050, n_channels=1)
+    audio = noise(1, 9000)
+    results = []
+    for size in (9000, 700):
+        separator.reset()
+        blocks = [separator.feed(audio[:, s : s + size]) for s in range(0, 9000, size)]
+        blocks.append(separator.flush())
+        stems = {k: np.concatenate([b[k] for b in blocks], 1) for k in separator.stems}
+        assert np.abs(sum(stems.values()) - audio).max() < 2e-7
+        results.append(stems["vocals"])
+    np.testing.assert_allclose(results[0], results[1], atol=1e-6)
+    separator.reset()
+    n_fed = n_out = 0
+    for _ in range(60):
+        n_out += separator.feed(noise(1, 500))["vocals"].shape[1]
+        n_fed += 500
+        assert n_out >= n_fed - separator.latency
+
+
+def test_a_detector_on_another_grid_says_the_same_at_the_same_times():
+    """The article's frames, and frames twice as long, on one song."""
+    song = sum(songs.make_song(3, seconds=6.0, sample_rate=22050).values())
+    fine, own = Grid(22050, 2048, 512), GRID_22
+    expected = load_frame_detector(n_channels=2)
+    parts = [expected.feed(analyse(song, own)), expected.flush()]
+    truth = np.concatenate(parts)[::2]
+    detector = detector_on(fine, n_channels=2)
+    spectra = analyse(song, fine)
+    pieces = [detector.feed(spectra[:, s : s + 7]) for s in range(0, spectra.shape[1], 7)]
+    pieces.append(detector.flush())
+    found = np.concatenate(pieces)
+    assert len(found) == spectra.shape[1]
+    inner = slice(0, len(found) - 12)  # the song's end falls elsewhere in a longer frame
+    np.testing.assert_allclose(found[inner], truth[: len(found)][inner], atol=2e-3)
+    assert isinstance(detector, RegriddedDetector)
+    assert isinstance(detector_on(own, n_channels=2), FrameDetector)

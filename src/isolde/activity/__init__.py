@@ -5,12 +5,14 @@ from isolde.activity.detector import (
     MODEL,
     ActivityDetector,
     FrameDetector,
+    activity_model,
     load_frame_detector,
 )
 from isolde.activity.finding import Activity, find_activity
 from isolde.activity.formats import FORMATS, render
 from isolde.activity.gate import Gate, GatedMasker, GateRule
 from isolde.activity.phrases import Phrase, cut_phrases
+from isolde.activity.regrid import RegriddedDetector, detector_on
 from isolde.activity.segments import Segment, Segmenter, SegmentRule, find_segments
 
 __all__ = [
@@ -24,10 +26,13 @@ __all__ = [
     "GateRule",
     "GatedMasker",
     "Phrase",
+    "RegriddedDetector",
     "Segment",
     "SegmentRule",
     "Segmenter",
+    "activity_model",
     "cut_phrases",
+    "detector_on",
     "find_activity",
     "find_segments",
     "load_frame_detector",

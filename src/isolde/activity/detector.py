@@ -32,12 +32,14 @@ class FrameDetector:
         """Start a stream.
 
         Args:
-            graph: A network with one output.
-            card: What it expects.
+            graph: A network that answers with one probability a frame.
+            card: What it expects. A network that also separates hears the music as it is, one that
+                was made for activity at an even level.
             n_channels: Number of channels of the music.
         """
         self.grid = card.grid
-        self._features, self._level = card.features, Leveller(card.grid.frame_seconds)
+        self._features = card.features
+        self._level = None if card.stems else Leveller(card.grid.frame_seconds)
         self._stream = GraphStream(
             graph,
             streams=card.features.streams(n_channels),
@@ -52,12 +54,14 @@ class FrameDetector:
 
     def reset(self) -> None:
         """Begin a song."""
-        self._level.reset()
+        if self._level:
+            self._level.reset()
         self._stream.reset()
 
     def feed(self, spectra: Complex64, /) -> Float32:
         """Take frames (n_channels, n, n_bins); give the probabilities that are ready."""
-        return self._mean(self._stream.feed(self._features(self._level.feed(spectra))))
+        levelled = self._level.feed(spectra) if self._level else spectra
+        return self._mean(self._stream.feed(self._features(levelled)))
 
     def flush(self) -> Float32:
         """Give the last probabilities, with silence after the song."""
@@ -79,15 +83,30 @@ def load_frame_detector(
         threads: Threads for the network.
 
     Raises:
-        ModelError: When there is no such model, or it tells stems apart instead of activity.
+        ModelError: When there is no such model, or it tells stems apart and no activity.
     """
     found = catalogue.find(model)
-    if found.card.stems:
+    if found.card.stems and not found.card.presence:
         raise ModelError(
             f"model '{found.card.name}' separates {', '.join(found.card.stems)}: "
             f"take '{MODEL}' or another activity model"
         )
-    return FrameDetector(found.graph(threads=threads), found.card, n_channels=n_channels)
+    graph = found.graph(threads=threads, answer="presence" if found.card.presence else "mask")
+    return FrameDetector(graph, found.card, n_channels=n_channels)
+
+
+def activity_model(separating: str | Path) -> str:
+    """Name the model that tells where somebody sings, beside one that separates.
+
+    Args:
+        separating: Name or path of a model that separates.
+
+    Returns:
+        The same model where its card says that it tells the presence of a voice, else `MODEL`.
+    """
+    if separating == "rules":
+        return MODEL
+    return str(separating) if catalogue.find(separating).card.presence else MODEL
 
 
 class ActivityDetector:

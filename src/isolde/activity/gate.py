@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from isolde.activity.detector import FrameDetector
+from isolde.activity.regrid import RegriddedDetector
 from isolde.core.errors import InputError
 from isolde.core.spectrum import GRID_22, TOP_RATE
 from isolde.core.stage import Complex64, Float32
@@ -122,7 +123,7 @@ class GatedMasker:
     def __init__(
         self,
         masker: Masker,
-        detector: FrameDetector,
+        detector: FrameDetector | RegriddedDetector,
         *,
         rule: GateRule | None = None,
         stem: str = "vocals",
@@ -151,7 +152,8 @@ class GatedMasker:
             )
         self.stems, self.residual = masker.stems, masker.residual
         self.grid, self.n_bins = masker.grid, masker.n_bins
-        self._masker, self._detector, self._gate = masker, detector, Gate(rule)
+        self._masker, self._detector = masker, detector
+        self._gate = Gate(rule, frame_seconds=masker.grid.frame_seconds)
         self._stem = masker.stems.index(stem)
         self._start()
 

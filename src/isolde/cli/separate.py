@@ -63,9 +63,9 @@ def separate(
     model: Annotated[
         str,
         typer.Option(
-            help="Model: vocals is the best for vocals, vocals-live has the least delay, stems "
-            "gives four stems, open is free for companies, article and rules are the article's; "
-            "or a path. See isolde models."
+            help="Model: fast, good or best for who knows no names; vocals is the best for "
+            "vocals, vocals-live has the least delay, stems gives four stems, open is "
+            "free for companies, article and rules are the article's; or a path. See isolde models."
         ),
     ] = "vocals",
     format_: Annotated[
@@ -193,6 +193,7 @@ def separate(
 
     The stems have the song's sample rate, channels and length, and sum to it.
     """
+    from isolde.models.catalogue import chosen_model
     from isolde.separation import (
         FileSettings,
         SeparationSettings,
@@ -203,6 +204,9 @@ def separate(
         songs_in,
     )
 
+    if (asked := chosen_model(model)) != model and not quiet:
+        terminal.say(f"isolde: quality {model}: model '{asked}'")
+    model = asked
     settings = FileSettings(
         output=output,
         stems=tuple(stem) if stem else None,

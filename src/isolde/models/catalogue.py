@@ -29,6 +29,14 @@ LOW_LATENCY = "vocals-live"
 """The shipped model with the least delay between a sound and its stems."""
 
 
+QUALITIES: dict[str, tuple[str, ...]] = {
+    "fast": ("vocals-fast", "vocals"),
+    "good": (DEFAULT,),
+    "best": ("vocals-large", "spleeter", "vocals"),
+}
+"""For who knows no names: models by quality, of which the first that is installed is taken."""
+
+
 @dataclass(frozen=True)
 class Member:
     """A model in an ensemble.
@@ -357,3 +365,42 @@ def save(folder: Path, card: Card, graph: bytes) -> Model:
     write_bytes(path, graph)
     write_text(path.with_suffix(".json"), signed.to_json())
     return Model(signed, path)
+
+
+def of_quality(quality: str) -> str:
+    """Name the model of a quality.
+
+    Args:
+        quality: One of `QUALITIES`: "fast" for the least time, "good" for the default, "best" for
+            the cleanest vocals at any price.
+
+    Raises:
+        InputError: The quality is unknown.
+        ModelError: None of its models is installed.
+
+    Examples:
+        >>> of_quality("good")
+        'vocals'
+    """
+    if quality not in QUALITIES:
+        raise InputError(f"quality '{quality}' is unknown: take {', '.join(QUALITIES)}")
+    there = names()
+    for name in QUALITIES[quality]:
+        if name in there:
+            return name
+    raise ModelError(
+        f"no model of the quality '{quality}' is installed ({', '.join(QUALITIES[quality])}): "
+        "install isolde again, or name a model"
+    )
+
+
+def chosen_model(asked: str) -> str:
+    """Name the model that somebody asked for, by its name, its path or a quality.
+
+    Args:
+        asked: Name or path of a model, or one of `QUALITIES`.
+
+    Raises:
+        ModelError: No model of the quality is installed.
+    """
+    return of_quality(asked) if asked in QUALITIES else asked

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde.activity.detector import load_frame_detector
+from isolde.activity import activity_model, detector_on
 from isolde.activity.gate import GatedMasker
 from isolde.audio import AudioReader
 from isolde.core.errors import AbortedError, InputError, IsoldeWarning, ModelError
@@ -125,7 +125,12 @@ def make_estimator(settings: SeparationSettings, *, sample_rate: int, n_channels
     else:
         masker = make_masker(found, n_channels=n_channels, threads=settings.n_threads)
     if settings.gate:
-        detector = load_frame_detector(n_channels=n_channels, threads=settings.n_threads)
+        detector = detector_on(
+            masker.grid,
+            activity_model(settings.model),
+            n_channels=n_channels,
+            threads=settings.n_threads,
+        )
         masker = GatedMasker(masker, detector)
     return MaskEstimator(masker, sample_rate=sample_rate, n_channels=n_channels, settings=settings)
 

@@ -82,7 +82,7 @@ class PhraseSink:
         self._tags = SongTags(info.tags) if tags is None else tags
         self._info, self._settings, self._rate = info, settings, info.sample_rate
         self._detector = ActivityDetector(
-            sample_rate=info.sample_rate, n_channels=info.n_channels, model=settings.activity
+            sample_rate=info.sample_rate, n_channels=info.n_channels, model=settings.phrase_model
         )
         self._segmenter = Segmenter(self._detector.frame_seconds, rule=RULE)
         self._done: deque[Segment] = deque()

@@ -53,6 +53,6 @@ def preview_of(path: Path, settings: FileSettings) -> FileSettings:
     if settings.start or settings.end is not None:
         raise InputError("a preview chooses its part itself: leave out --start and --end")
     threads = settings.separation.n_threads
-    found = find_activity(path, model=settings.activity, threads=threads)
+    found = find_activity(path, model=settings.phrase_model, threads=threads)
     start, end = fullest_part(found.probabilities, found.frame_seconds)
     return replace(settings, preview=False, start=start, end=min(end, found.seconds))
