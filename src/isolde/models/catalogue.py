@@ -70,6 +70,7 @@ class Card:
         residual: the stem that is the mixture less all others.
         look_ahead: frames after the one that an answer is for.
         past: frames of silence to feed before a song's first.
+        level_db: RMS at which it hears loud frames, in dB of full scale.
         features: what the graph is fed with.
         sha256: of the graph file.
         licence: of the weights.
@@ -95,6 +96,7 @@ class Card:
     residual: str
     look_ahead: int = 0
     past: int = 0
+    level_db: float = -20.0
     features: Features = field(default_factory=Features)
     sha256: str = ""
     licence: str

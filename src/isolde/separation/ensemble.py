@@ -70,6 +70,10 @@ class Ensemble:
             member.reset()
         self._start()
 
+    def notes(self) -> list[str]:
+        """What the members found about the mixture, each line once."""
+        return list(dict.fromkeys(note for member in self._members for note in member.notes()))
+
     def _start(self) -> None:
         self._queues = [Queue(2) for _ in self._members]
 

@@ -12,7 +12,9 @@ import numpy as np
 from isolde.core.masks import extend_treble, readout
 from isolde.core.spectrum import Analysis, Synthesis
 from isolde.core.stage import Complex64, Float32
+from isolde.core.stems import VOCALS
 from isolde.models.masker import Masker
+from isolde.separation.conditioning import LEVEL_DB, Conditioner, lowest_bin
 from isolde.separation.queue import Queue
 from isolde.separation.settings import SeparationSettings
 
@@ -46,9 +48,16 @@ class Estimator(Protocol):
         """Forget the stream."""
         ...
 
+    def notes(self) -> list[str]:
+        """What was found about the mixture, one line each."""
+        ...
+
 
 class MaskEstimator:
     """Stems that a masker cuts out of the mixture's spectra.
+
+    The masker hears conditioned spectra (see `conditioning`), its masks are for the mixture's own;
+    what lies below every voice is no voice.
 
     Attributes:
         grid: Frames and bins in which the mixture is analysed: the masker's own, or the same frames
@@ -62,6 +71,7 @@ class MaskEstimator:
         sample_rate: int,
         n_channels: int,
         settings: SeparationSettings | None = None,
+        level_db: float = LEVEL_DB,
     ) -> None:
         """Start a stream.
 
@@ -70,12 +80,15 @@ class MaskEstimator:
             sample_rate: Sample rate of the song in Hz, for which the grid is chosen.
             n_channels: Number of channels of the mixture.
             settings: Reading of the masks, and the synthesis where it is not the masker's own.
+            level_db: RMS at which the masker hears loud frames, in dB of full scale.
         """
         self._settings = settings or SeparationSettings()
         self._masker, self._n_channels = masker, n_channels
         self.stems, self.residual = masker.stems, masker.residual
         self.grid = masker.grid.at(sample_rate, synthesis=self._settings.synthesis)
         self.sample_rate, self.hop = self.grid.sample_rate, self.grid.hop
+        self._lowest = lowest_bin(self.grid)
+        self._conditioner = Conditioner(masker.grid, level_db=level_db)
         self._analysis = Analysis(self.grid, n_channels)
         self._syntheses = [Synthesis(self.grid, n_channels) for _ in masker.stems]
         self._start()
@@ -88,10 +101,15 @@ class MaskEstimator:
     def reset(self) -> None:
         """Begin anew."""
         self._masker.reset()
+        self._conditioner.reset()
         self._analysis.reset()
         for synthesis in self._syntheses:
             synthesis.reset()
         self._start()
+
+    def notes(self) -> list[str]:
+        """What was found about the channels, one line each."""
+        return self._conditioner.notes()
 
     def _start(self) -> None:
         self._spectra = Queue(1)
@@ -114,7 +132,8 @@ class MaskEstimator:
 
     def _separate(self, spectra: Complex64) -> Float32:
         self._spectra.put(spectra)
-        return self._apply(self._masker.feed(spectra[:, :, : self._masker.n_bins]))
+        heard = self._conditioner.feed(spectra[:, :, : self._masker.n_bins])
+        return self._apply(self._masker.feed(heard))
 
     def _apply(self, masks: Float32) -> Float32:
         """Mask the oldest frames, which these masks are for, and go back to samples."""
@@ -124,8 +143,10 @@ class MaskEstimator:
         like = np.zeros((self._n_channels, 0, self.grid.n_bins), np.complex64)
         spectra = self._spectra.take(n, like)
         samples = []
-        for mask, synthesis in zip(masks, self._syntheses, strict=True):
+        for stem, mask, synthesis in zip(self.stems, masks, self._syntheses, strict=True):
             whole = extend_treble(self._read(mask), self.grid)
+            if stem == VOCALS:
+                whole[..., : self._lowest] = 0
             masked = (spectra * whole).astype(np.complex64, copy=False)
             samples.append(synthesis.feed(masked))
         return np.stack(samples)

@@ -157,7 +157,8 @@ def separate_file(
                 tags=tags,
             )
             n_samples = _pump(reader, separator, outputs, progress, sink, gain=gain)
-        warnings += [*reader.notes(), *_notes(outputs), *(sink.notes() if sink else ())]
+        warnings += [*reader.notes(), *separator.notes(), *_notes(outputs)]
+        warnings += sink.notes() if sink else ()
     seconds, phrases = n_samples / separator.sample_rate, sink.phrases if sink else None
     return Separated(song, paths, seconds, time.perf_counter() - began, warnings, phrases)
 
@@ -205,7 +206,7 @@ def separate_stream(source: BinaryIO, target: BinaryIO, settings: FileSettings) 
         ) as writer:
             output = Output(lambda blocks: writer.write(blocks[stems[0]]), writer)
             _pump(reader, separator, [output], None)
-        return [*reader.notes(), *_notes([output])]
+        return [*reader.notes(), *separator.notes(), *_notes([output])]
 
 
 def _level(song: Song, settings: FileSettings) -> tuple[float, Loudness, list[str]]:

@@ -21,6 +21,7 @@ from isolde.models.catalogue import DEFAULT, Card, Model, find, members_of
 from isolde.models.masker import Masker, make_masker
 from isolde.models.window.stages import WindowEstimator
 from isolde.rules import RULES, HarmonicMasker, make_rules_masker
+from isolde.separation.conditioning import LEVEL_DB
 from isolde.separation.ensemble import Ensemble
 from isolde.separation.estimator import Estimator, MaskEstimator
 from isolde.separation.separator import Separator
@@ -132,7 +133,13 @@ def make_estimator(settings: SeparationSettings, *, sample_rate: int, n_channels
             threads=settings.n_threads,
         )
         masker = GatedMasker(masker, detector)
-    return MaskEstimator(masker, sample_rate=sample_rate, n_channels=n_channels, settings=settings)
+    return MaskEstimator(
+        masker,
+        sample_rate=sample_rate,
+        n_channels=n_channels,
+        settings=settings,
+        level_db=found.card.level_db if found else LEVEL_DB,
+    )
 
 
 def _make_ensemble(card: Card, settings: SeparationSettings, *, n_channels: int) -> Ensemble:
@@ -221,7 +228,8 @@ def separate(
         AbortedError: The progress function returned False.
 
     Warns:
-        IsoldeWarning: The file is damaged, cut short, or holds NaN; each line is in `notes` too.
+        IsoldeWarning: The file is damaged, cut short or holds NaN, or its channels are wired
+            wrongly; each line is in `notes` too.
 
     Examples:
         >>> import numpy as np
@@ -238,7 +246,7 @@ def separate(
                 settings, sample_rate=info.sample_rate, n_channels=info.n_channels
             )
             samples = separator.whole(_told(reader, reader.about_samples, progress))
-            notes = tuple(reader.notes())
+            notes = (*reader.notes(), *separator.notes())
         for note in notes:
             warnings.warn(note, IsoldeWarning, stacklevel=2)
         return Stems(samples, sample_rate=info.sample_rate, notes=notes, tags=info.tags)
@@ -250,7 +258,10 @@ def separate(
     samples = separator.whole(_told(blocks_of(audio), audio.shape[1], progress))
     if source.ndim == 1:
         samples = {stem: values[0] for stem, values in samples.items()}
-    return Stems(samples, sample_rate=rate)
+    notes = tuple(separator.notes())
+    for note in notes:
+        warnings.warn(note, IsoldeWarning, stacklevel=2)
+    return Stems(samples, sample_rate=rate, notes=notes)
 
 
 def _told(

@@ -127,6 +127,10 @@ class Separator:
             ready.put(np.zeros((self.n_channels, max(0, missing)), np.float32))
         return self._give(self._mixture.n)
 
+    def notes(self) -> list[str]:
+        """What was found about the mixture until now, one line each: channels wired wrongly."""
+        return self.estimator.notes()
+
     def whole(self, blocks: Iterable[Float32]) -> Block:
         """Separate a song that is fed from here to its end.
 

@@ -113,6 +113,10 @@ class WindowEstimator:
         """Begin a song."""
         self._windows.reset()
 
+    def notes(self) -> list[str]:
+        """Nothing is looked for: such a network hears the mixture as it is."""
+        return []
+
     def feed(self, block: Float32, /) -> Float32:
         """Take samples (n_channels, n); give the estimates (n_stems, n_channels, m) so far.
 

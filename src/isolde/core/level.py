@@ -1,0 +1,78 @@
+"""How loud the music is now, frame by frame; it changes nothing and never looks ahead.
+
+Frame power p = sum |X|^2 / 3 is the mean square of the samples under the window (Hann, magnitudes
+scaled as in `spectrum`: white noise of mean square s^2 has E sum |X|^2 = (4/N)^2 (3/8 N) (N/2) s^2
+= 3 s^2). The level rises at once with the power, smoothed over some 30 ms, and falls slowly:
+
+    e[t] = e[t-1] + a (p[t] - e[t-1]),    L[t] = max(e[t], r L[t-1], floor)
+
+Frames divided by sqrt(L) are alike loud: a gain on the music is a gain on p, e and L and drops out,
+as long as the music is above the floor.
+"""
+
+from math import exp
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isolde.core.spectrum import GRID_22
+from isolde.core.stage import Complex64, Float32
+
+RISE = 0.4
+"""Share of a new frame's power in the smoothed power, of the article's frames."""
+
+FALL_SECONDS = 5.0
+"""After so long the level has fallen to 1/e, 4.3 dB."""
+
+
+def frame_power(spectra: Complex64) -> NDArray[np.float64]:
+    """Mean square of the samples under each frame's window.
+
+    Args:
+        spectra: Frames (..., n_frames, n_bins), scaled as in `spectrum`.
+
+    Returns:
+        powers (..., n_frames).
+    """
+    powers: NDArray[np.float64] = np.sum(np.abs(spectra).astype(np.float64) ** 2, axis=-1) / 3
+    return powers
+
+
+class LevelTracker:
+    """Powers of frames in, gains to an even level out; latency 0."""
+
+    latency = 0
+
+    def __init__(self, frame_seconds: float, *, target_db: float, floor_db: float) -> None:
+        """Start a stream.
+
+        Args:
+            frame_seconds: Time from one frame to the next in seconds.
+            target_db: RMS of the loud frames after the gain, in dB of full scale.
+            floor_db: RMS below which nothing is amplified further, in dB of full scale.
+        """
+        self._fall = exp(-frame_seconds / FALL_SECONDS)
+        self._rise = RISE
+        if frame_seconds != GRID_22.frame_seconds:
+            self._rise = 1 - (1 - RISE) ** (frame_seconds / GRID_22.frame_seconds)
+        self._target, self._floor = 10 ** (target_db / 10), 10 ** (floor_db / 10)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the level."""
+        self._smooth: float | None = None
+        self._level = 0.0
+
+    def feed(self, powers: NDArray[np.float64], /) -> Float32:
+        """Take frame powers (n,); give the gain of each frame, (n,)."""
+        levels = np.empty(len(powers))
+        for i, p in enumerate(powers.tolist()):
+            before = p if self._smooth is None else self._smooth
+            self._smooth = before + self._rise * (p - before)
+            self._level = max(self._smooth, self._fall * self._level, self._floor)
+            levels[i] = self._level
+        return np.sqrt(self._target / levels).astype(np.float32)
+
+    def flush(self) -> Float32:
+        """Nothing is owed."""
+        return np.zeros(0, np.float32)
