@@ -233,8 +233,10 @@ def test_help_is_quick_and_version_is_said():
 
 
 def test_a_quality_names_its_model_and_says_which(isolde: Shell, song: Path, monkeypatch):
-    code, out, err = isolde("separate", song, "--model", "good", "-o", "stems")
+    code, out, err = isolde("separate", song, "--quality", "good", "-o", "stems")
     assert (code, err, len(out)) == (0, ["isolde: quality good: model 'vocals'"], 2)
+    assert catalogue.of_quality("best") == "spleeter-vocals"
+    assert catalogue.find("good").card.name == "vocals"
     assert catalogue.of_quality("fast") in catalogue.QUALITIES["fast"]
     monkeypatch.setattr(catalogue, "names", lambda: ["vocals"])
     assert catalogue.of_quality("best") == "vocals"  # of those that are installed
@@ -244,3 +246,16 @@ def test_a_quality_names_its_model_and_says_which(isolde: Shell, song: Path, mon
     with pytest.raises(InputError, match="'superb' is unknown: take fast, good, best"):
         catalogue.of_quality("superb")
     assert catalogue.chosen_model("open") == "open"
+
+
+def test_a_quality_of_both_kinds_and_one_of_neither(isolde: Shell, song: Path):
+    code, _, err = isolde(
+        "separate", song, "--quality", "fast", "--quality", "2", "--format", "mp3", "-o", "small"
+    )
+    assert (code, err) == (0, ["isolde: quality fast: model 'vocals-live'"])
+    isolde("separate", song, "--quality", "9", "--format", "mp3", "-o", "large")
+    sizes = [next(Path(name).rglob("vocals.mp3")).stat().st_size for name in ("small", "large")]
+    assert sizes[0] < 0.7 * sizes[1]
+    for value in ("superb", "11", "nan"):
+        code, _, err = isolde("separate", song, "--quality", value)
+        assert code == 2 and f"'{value}' is no quality" in err[-1]

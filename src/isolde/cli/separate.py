@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from isolde.cli import quality as quality_option
 from isolde.cli import terminal
 from isolde.cli.clock import seconds
 from isolde.cli.help import examples
@@ -63,9 +64,10 @@ def separate(
     model: Annotated[
         str,
         typer.Option(
-            help="Model: fast, good or best for who knows no names; vocals is the best for "
-            "vocals, vocals-live has the least delay, stems gives four stems, open is "
-            "free for companies, article and rules are the article's; or a path. See isolde models."
+            help="Model: vocals is the best small one for vocals, spleeter-vocals the best of all, "
+            "spleeter the best for companies, vocals-live has the least delay, stems gives four "
+            "stems, open is small and free for companies, article and rules are the article's; or "
+            "a path. See isolde models."
         ),
     ] = "vocals",
     format_: Annotated[
@@ -85,10 +87,7 @@ def separate(
         typer.Option(help="Bit rate of lossy formats in kbit/s, like 192.", show_default=False),
     ] = None,
     quality: Annotated[
-        float | None,
-        typer.Option(
-            help="Quality of lossy formats, 0 (smallest) to 10 (best); else 8.", show_default=False
-        ),
+        list[str] | None, typer.Option(help=quality_option.HELP, show_default=False)
     ] = None,
     loudness: Annotated[
         float | None,
@@ -204,9 +203,10 @@ def separate(
         songs_in,
     )
 
-    if (asked := chosen_model(model)) != model and not quiet:
-        terminal.say(f"isolde: quality {model}: model '{asked}'")
-    model = asked
+    word, kept = quality_option.read_qualities(quality or [])
+    named = word or model
+    if (model := chosen_model(named)) != named and not quiet:
+        terminal.say(f"isolde: quality {named}: model '{model}'")
     settings = FileSettings(
         output=output,
         stems=tuple(stem) if stem else None,
@@ -215,7 +215,7 @@ def separate(
         container=format_.lower().lstrip("."),
         bit_depth=bit_depth,
         bitrate=None if bitrate is None else 1000 * bitrate,
-        quality=quality,
+        quality=kept,
         loudness=loudness,
         remux=remux,  # type: ignore[arg-type]  # checked by FileSettings
         clip=clip.value,

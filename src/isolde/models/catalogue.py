@@ -30,9 +30,9 @@ LOW_LATENCY = "vocals-live"
 
 
 QUALITIES: dict[str, tuple[str, ...]] = {
-    "fast": ("vocals-fast", "vocals"),
+    "fast": (LOW_LATENCY, DEFAULT),
     "good": (DEFAULT,),
-    "best": ("vocals-large", "spleeter", "vocals"),
+    "best": ("vocals-large", "spleeter-vocals", "spleeter", DEFAULT),
 }
 """For who knows no names: models by quality, of which the first that is installed is taken."""
 
@@ -229,11 +229,13 @@ def find(name: str | Path) -> Model:
     """A model by its name, or by the path of its graph, card or folder.
 
     Args:
-        name: one of `names()`, of the user's folder or of an installed package, or a path.
+        name: one of `names()`, of the user's folder or of an installed package, a path, or one of
+            `QUALITIES`.
 
     Raises:
         ModelError: when there is none, or its card cannot be read.
     """
+    name = chosen_model(str(name))
     known = {**sources.added(), **sources.shipped()}
     if str(name) in known:
         return _from_card(known[str(name)])
