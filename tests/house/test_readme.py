@@ -13,6 +13,7 @@ from isolde.cli.habits import translate
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+NAMED_ONLY = "does not exist|requires an argument"
 RECIPES = {path.stem for path in (ROOT / "src/isolde/training/recipes").glob("*.toml")}
 COMMAND = re.compile(r"(?:^|[|`] *)(isolde [a-z][^|`#>\n]*)", re.MULTILINE)
 
@@ -50,8 +51,8 @@ def fault_of(command: str) -> str | None:
         context = verb.make_context(name, words)
     except Exception as error:
         kind = type(error).__name__
-        if kind in ("Exit", "MissingParameter") or "does not exist" in str(error):
-            return None  # --help; a verb that is only named; a file of the reader's
+        if kind in ("Exit", "MissingParameter") or re.search(NAMED_ONLY, str(error)):
+            return None  # --help; what is only named; a file of the reader's
         return str(error) or kind
     for recipe in context.params.get("recipe") or ():
         if recipe not in RECIPES and not recipe.endswith((".toml", ".json")):
