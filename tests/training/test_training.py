@@ -234,7 +234,9 @@ def test_from_a_folder_to_a_model_that_separates(folder: Path, tmp_path: Path):
     lines: list[str] = []
     options = Options(cache=tmp_path / "cache", validation=folder)
     train_songs(recipe, [folder], out=tmp_path / "run", options=options, say=lines.append)
-    assert any(line.startswith("step 2 vocals uSDR in dB: median ") for line in lines)
+    assert any(
+        line.startswith("step 2, 0.00 h heard: vocals uSDR in dB: median ") for line in lines
+    )
     assert lines[-1].startswith("step 2 of 2 done")
     model = publish(tmp_path / "run", tmp_path / "model", name="mine", summary="", licence="mine")
     assert (model.card.look_ahead, model.card.past) == (4, 20)

@@ -9,6 +9,7 @@ from isolde.activity import cut_phrases, find_segments
 from isolde.audio import CONTAINERS, AudioWriter, subtype_for
 from isolde.core.errors import InputError
 from isolde.core.stage import BLOCK, Float32
+from isolde.separation.outputs import tags_of
 from isolde.separation.phrases import FADE
 from isolde.separation.phrases import RULE as PHRASE_RULE
 from isolde.studio.separation import voice_of
@@ -144,7 +145,7 @@ def _write(song: Song, path: Path, container: str, gains: Mapping[str, float]) -
         sample_rate=info.sample_rate,
         n_channels=info.n_channels,
         subtype=subtype_for(container, like=info),
-        tags=info.tags,
+        tags=tags_of(song.source, info, song.settings.model),
         clip="clip",
         container=container,
         overwrite=True,

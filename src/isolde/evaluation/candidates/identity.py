@@ -15,6 +15,8 @@ SEPARATION = (
     "isolde.core.spectrum",
     "isolde.core.masks",
     "isolde.core.resample",
+    "isolde.core.level",
+    "isolde.separation.conditioning",
     "isolde.separation.ensemble",
     "isolde.separation.estimator",
     "isolde.separation.queue",
@@ -30,6 +32,7 @@ NETWORK = (
     "isolde.core.windows",
     "isolde.models.masker",
     "isolde.models.graph",
+    "isolde.models.stream",
     "isolde.models.window",
 )
 RULES = ("isolde.rules",)
