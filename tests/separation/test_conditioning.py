@@ -102,6 +102,14 @@ def test_loud_frames_come_at_one_level_and_the_lowest_bins_are_empty():
     assert np.percentile(powers[50:], 95) == pytest.approx(LEVEL_DB, abs=1.5)
 
 
+def test_a_masker_of_drums_and_bass_hears_the_lowest_bins():
+    assert Conditioner(GRID_22, lowest_hz=0).feed(frames(50)).all()
+    rate, times = RATE, np.arange(2 * RATE) / RATE
+    kick = np.tile(0.3 * np.sin(2 * np.pi * 30 * times), (2, 1)).astype(np.float32)
+    stems = separate(kick, sample_rate=rate, model="stems")
+    assert np.std(stems["vocals"][:, rate // 2 : -rate // 2]) < 0.01 * np.std(kick)
+
+
 @settings(max_examples=25, deadline=None)
 @given(cuts=st.lists(st.integers(0, 60), max_size=6), turned=st.booleans(), quiet=st.booleans())
 def test_blocks_do_not_matter(cuts, turned, quiet):

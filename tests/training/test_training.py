@@ -237,7 +237,7 @@ def test_from_a_folder_to_a_model_that_separates(folder: Path, tmp_path: Path):
     assert any(
         line.startswith("step 2, 0.00 h heard: vocals uSDR in dB: median ") for line in lines
     )
-    assert lines[-1].startswith("step 2 of 2 done")
+    assert lines[-1].startswith("step 2, 100% of the recipe")
     model = publish(tmp_path / "run", tmp_path / "model", name="mine", summary="", licence="mine")
     assert (model.card.look_ahead, model.card.past) == (4, 20)
     audio = sum(songs.make_song(1, seconds=3.0, sample_rate=22050).values())

@@ -4,7 +4,8 @@ Networks have learnt from music at usual levels with both channels wired alike. 
 a masker is fed with are changed, frame by frame, by what the song has shown until then:
 
 * the loud frames come at the level that the model's card names, whatever the song's (`core.level`);
-* bins below 40 Hz, where nobody sings, are empty: a constant or rumble says nothing;
+* for a masker of vocals alone, bins below 40 Hz, where nobody sings, are empty: a constant or
+  rumble says nothing (drums and bass are there, so a masker of those hears them);
 * of two channels in opposite phase one is turned; of one that holds nearly nothing, the other
   stands for both.
 
@@ -43,9 +44,9 @@ SILENT_DB = -26.0
 """Level of a channel against the other below which it holds nearly nothing."""
 
 
-def lowest_bin(grid: Grid) -> int:
-    """Number of the first bin at or above `LOWEST_HZ`."""
-    return int(np.ceil(LOWEST_HZ * grid.n_fft / grid.sample_rate))
+def lowest_bin(grid: Grid, lowest_hz: float = LOWEST_HZ) -> int:
+    """Number of the first bin at or above a frequency in Hz."""
+    return int(np.ceil(lowest_hz * grid.n_fft / grid.sample_rate))
 
 
 class Conditioner:
@@ -53,14 +54,17 @@ class Conditioner:
 
     latency = 0
 
-    def __init__(self, grid: Grid, *, level_db: float = LEVEL_DB) -> None:
+    def __init__(
+        self, grid: Grid, *, level_db: float = LEVEL_DB, lowest_hz: float = LOWEST_HZ
+    ) -> None:
         """Start a stream.
 
         Args:
             grid: Frames and bins of the spectra.
             level_db: RMS of the loud frames that come out, in dB of full scale.
+            lowest_hz: Frequency in Hz below which bins are emptied; 0 for none.
         """
-        self._grid, self._lowest = grid, lowest_bin(grid)
+        self._grid, self._lowest = grid, lowest_bin(grid, lowest_hz)
         self._level = LevelTracker(grid.frame_seconds, target_db=level_db, floor_db=FLOOR_DB)
         self._keep = exp(-grid.frame_seconds / MEMORY_SECONDS)
         self.reset()

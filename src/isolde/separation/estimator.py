@@ -14,7 +14,7 @@ from isolde.core.spectrum import Analysis, Synthesis
 from isolde.core.stage import Complex64, Float32
 from isolde.core.stems import VOCALS
 from isolde.models.masker import Masker
-from isolde.separation.conditioning import LEVEL_DB, Conditioner, lowest_bin
+from isolde.separation.conditioning import LEVEL_DB, LOWEST_HZ, Conditioner, lowest_bin
 from isolde.separation.queue import Queue
 from isolde.separation.settings import SeparationSettings
 
@@ -88,7 +88,10 @@ class MaskEstimator:
         self.grid = masker.grid.at(sample_rate, synthesis=self._settings.synthesis)
         self.sample_rate, self.hop = self.grid.sample_rate, self.grid.hop
         self._lowest = lowest_bin(self.grid)
-        self._conditioner = Conditioner(masker.grid, level_db=level_db)
+        alone = tuple(masker.stems) == (VOCALS,)
+        self._conditioner = Conditioner(
+            masker.grid, level_db=level_db, lowest_hz=LOWEST_HZ if alone else 0.0
+        )
         self._analysis = Analysis(self.grid, n_channels)
         self._syntheses = [Synthesis(self.grid, n_channels) for _ in masker.stems]
         self._start()
