@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from isolde.core.spectrum import Analysis, Grid, Synthesis
 from isolde.core.stage import Float32
-from isolde.separation.conditioning import lowest_bin
 
 PAIR_RATE = 16_000
 """Sample rate of the songs of pairs, in Hz: low, because they are long."""
@@ -60,12 +58,3 @@ def band(seconds: float, seed: int, rate: int = PAIR_RATE) -> np.ndarray:
             out[a:b] += 0.15 * np.sin(2 * np.pi * root * m * s + rng.uniform(0, 6))
         out[a:b] += 0.3 * rng.standard_normal(b - a) * np.exp(-30 * s)
     return (0.3 * out).astype(np.float32)[None]
-
-
-def without_rumble(audio: Float32, grid: Grid) -> Float32:
-    """What of (n_channels, n_samples) may be a voice: the bins of a grid from 40 Hz up."""
-    analysis, synthesis = Analysis(grid, audio.shape[0]), Synthesis(grid, audio.shape[0])
-    spectra = np.concatenate([analysis.feed(audio), analysis.flush()], axis=1)
-    spectra[:, :, : lowest_bin(grid)] = 0
-    synthesis.end_at(audio.shape[1])
-    return np.concatenate([synthesis.feed(spectra), synthesis.flush()], axis=1)

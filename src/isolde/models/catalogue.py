@@ -71,6 +71,7 @@ class Card:
         look_ahead: frames after the one that an answer is for.
         past: frames of silence to feed before a song's first.
         level_db: RMS at which it hears loud frames, in dB of full scale.
+        lowest_hz: Frequency in Hz below which nothing is a voice; 0 for none.
         features: what the graph is fed with.
         sha256: of the graph file.
         licence: of the weights.
@@ -97,6 +98,7 @@ class Card:
     look_ahead: int = 0
     past: int = 0
     level_db: float = -20.0
+    lowest_hz: float = 0.0
     features: Features = field(default_factory=Features)
     sha256: str = ""
     licence: str

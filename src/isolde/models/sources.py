@@ -31,7 +31,11 @@ def user_folder() -> Path:
     if named:
         return Path(named)
     data = os.environ.get("XDG_DATA_HOME")
-    return (Path(data) if data else Path.home() / ".local" / "share") / "isolde" / "models"
+    try:
+        share = Path(data) if data else Path.home() / ".local" / "share"
+    except RuntimeError:  # a user without a home, as in a bare container
+        share = Path("/nonexistent")
+    return share / "isolde" / "models"
 
 
 def added() -> dict[str, Path]:

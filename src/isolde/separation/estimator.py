@@ -14,7 +14,7 @@ from isolde.core.spectrum import Analysis, Synthesis
 from isolde.core.stage import Complex64, Float32
 from isolde.core.stems import VOCALS
 from isolde.models.masker import Masker
-from isolde.separation.conditioning import LEVEL_DB, LOWEST_HZ, Conditioner, lowest_bin
+from isolde.separation.conditioning import LEVEL_DB, Conditioner, lowest_bin
 from isolde.separation.queue import Queue
 from isolde.separation.settings import SeparationSettings
 
@@ -72,6 +72,7 @@ class MaskEstimator:
         n_channels: int,
         settings: SeparationSettings | None = None,
         level_db: float = LEVEL_DB,
+        lowest_hz: float = 0.0,
     ) -> None:
         """Start a stream.
 
@@ -81,16 +82,17 @@ class MaskEstimator:
             n_channels: Number of channels of the mixture.
             settings: Reading of the masks, and the synthesis where it is not the masker's own.
             level_db: RMS at which the masker hears loud frames, in dB of full scale.
+            lowest_hz: Frequency in Hz below which nothing is a voice; 0 for none.
         """
         self._settings = settings or SeparationSettings()
         self._masker, self._n_channels = masker, n_channels
         self.stems, self.residual = masker.stems, masker.residual
         self.grid = masker.grid.at(sample_rate, synthesis=self._settings.synthesis)
         self.sample_rate, self.hop = self.grid.sample_rate, self.grid.hop
-        self._lowest = lowest_bin(self.grid)
+        self._lowest = lowest_bin(self.grid, lowest_hz)
         alone = tuple(masker.stems) == (VOCALS,)
         self._conditioner = Conditioner(
-            masker.grid, level_db=level_db, lowest_hz=LOWEST_HZ if alone else 0.0
+            masker.grid, level_db=level_db, lowest_hz=lowest_hz if alone else 0.0
         )
         self._analysis = Analysis(self.grid, n_channels)
         self._syntheses = [Synthesis(self.grid, n_channels) for _ in masker.stems]

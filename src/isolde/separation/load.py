@@ -139,6 +139,7 @@ def make_estimator(settings: SeparationSettings, *, sample_rate: int, n_channels
         n_channels=n_channels,
         settings=settings,
         level_db=found.card.level_db if found else LEVEL_DB,
+        lowest_hz=found.card.lowest_hz if found else 0.0,
     )
 
 
