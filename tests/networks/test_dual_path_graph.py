@@ -26,6 +26,7 @@ from isolde.core.spectrum import GRID_22, Grid, analyse, synthesise
 from isolde.models import catalogue
 from isolde.models.catalogue import Model
 from isolde.models.masker import make_masker
+from isolde.separation.conditioning import Conditioner
 from isolde.separation.load import load_separator
 from isolde.separation.separator import Separator
 
@@ -174,7 +175,8 @@ def test_the_separator_does_what_the_network_says(model: Model):
     network, card = network_in(model), model.card
     audio = noise(2, 3001)
     spectra = analyse(audio, card.grid)
-    seen = np.pad(spectra, ((0, 0), (SETTLING, card.look_ahead), (0, 0)))
+    heard = Conditioner(card.grid, level_db=card.level_db, lowest_hz=card.lowest_hz).feed(spectra)
+    seen = np.pad(heard, ((0, 0), (SETTLING, card.look_ahead), (0, 0)))
     features = Features(signal="stereo")(seen)
     with torch.no_grad():
         masks = network.read(network(torch.from_numpy(features))[0])[0, SETTLING:, 0].numpy()
