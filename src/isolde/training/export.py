@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from isolde.training.checkpoint import Checkpoint
 from isolde.training.loop import BEST, RECIPE, STATE
 from isolde.training.recipe import Recipe
 from isolde.training.tasks.dual_path import DualPathTask
+from isolde.training.tasks.unet import UNetTask
 
 
 def trained(run: Path, *, best: bool = False) -> tuple[nn.Module, Recipe, int]:
@@ -98,8 +100,10 @@ def publish(
         limits=limits,
         recipe={**recipe.to_dict(), "steps_done": step},
         grid=task.grid,
-        step=task.shape.stack if isinstance(task, DualPathTask) else 1,
-        presence=isinstance(task, DualPathTask) and task.presence > 0,
     )
+    if isinstance(task, DualPathTask):
+        card = replace(card, step=task.shape.stack, presence=task.presence > 0)
+    elif isinstance(task, UNetTask):
+        card = replace(card, kind="window", window=task.form, grid=task.form.grid)
     graph = task.graph(network)
     return save(folder, card, packed(graph, bits=bits))

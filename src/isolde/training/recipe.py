@@ -14,6 +14,7 @@ from isolde.training.tasks.bands import BandTask
 from isolde.training.tasks.base import Task
 from isolde.training.tasks.dual_path import DualPathTask
 from isolde.training.tasks.presence import PresenceTask
+from isolde.training.tasks.unet import UNetTask
 from isolde.training.tasks.windows import WindowTask
 
 KINDS: dict[str, type[Any]] = {
@@ -21,6 +22,7 @@ KINDS: dict[str, type[Any]] = {
     BandTask.kind: BandTask,
     DualPathTask.kind: DualPathTask,
     PresenceTask.kind: PresenceTask,
+    UNetTask.kind: UNetTask,
 }
 """The tasks there are, by the `kind` of a recipe."""
 

@@ -22,18 +22,12 @@ from isolde.networks.dual_path import DualPathNetwork, DualPathShape
 from isolde.networks.onnx.dual_path import SETTLING, dual_path_graph
 from isolde.training.mixing.timeline import PAIR, QUARTET
 from isolde.training.tasks.base import STATISTICS_FIRST, Examples
+from isolde.training.tasks.spectral import bin_weights, energy_of, log_error, share_of
 from isolde.training.tasks.validation import usdr
 
 SAMPLE_RATE = 22050
 STATISTICS_EXAMPLES = 96
 STATISTICS_FRAMES = 40
-
-FLOOR, EMPTY = 0.01, 1e-9
-"""Energies that an error, or a voice, counts at least, of the mixture's and absolute: silence can
-be learnt but does not outweigh all else."""
-
-LOUD_POWER = 0.4
-"""Power of |X|^2 by which a bin's cross-entropy counts."""
 
 PRESENT_SECONDS = 0.16
 BESIDE_LOUDEST_DB, BESIDE_MIXTURE_DB = -28.0, -25.0
@@ -154,16 +148,11 @@ class DualPathTask:
         stems = spectra[:, : self.shape.masks, :, answers]
         mixture = mixture[:, None, :, answers]
         mask = network.read(raw).permute(0, 2, 3, 1, 4)
-        error, signal = self.energy(mask * mixture - stems), self.energy(stems)
-        floor = FLOOR * self.energy(mixture) + EMPTY
-        loss = torch.log10((error + floor) / (signal + floor)).mean()
+        energy = partial(energy_of, grid=self.grid)
+        loss = log_error(mask * mixture, stems, mixture, energy=energy)
         if self.cross_entropy:
-            power = mixture.abs().square()
-            target = ((mixture.conj() * stems).real / power.clamp_min(1e-12)).clamp(0, 1)
-            weight = power**LOUD_POWER
-            weight = weight / (weight.mean((2, 3, 4), keepdim=True) + EMPTY)
-            wrong = self._wrong(raw, mask, target)
-            loss = loss + self.cross_entropy * (wrong * weight).mean()
+            wrong = self._wrong(raw, mask, share_of(stems, mixture))
+            loss = loss + self.cross_entropy * (wrong * bin_weights(mixture)).mean()
         if self.presence:
             truth = self.present(spectra[:, 0, :, answers], mixture[:, 0])
             wrong = functional.binary_cross_entropy_with_logits(present, truth)
@@ -177,21 +166,6 @@ class DualPathTask:
             return functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
         said, unsaid = (m.clamp_min(1e-7).log() for m in (mask, 1 - mask))
         return -(target * said + (1 - target) * unsaid)
-
-    def energy(self, spectra: Tensor) -> Tensor:
-        """Energy of the sound that spectra (n, n_stems, 2, n_frames, n_bins) become, (n, n_stems).
-
-        A masked spectrum is no sound's: what overlapping frames disagree on is lost when they are
-        added. With the long windows that is computed, and counted in the energy of the bins, which
-        is 3/4 n_fft that of the sound (Parseval: n_fft / 2 bins, Hann windows whose squares sum to
-        3/2); with the short ones the bins' own energy stands for it.
-        """
-        if self.synthesis != "long":
-            return spectra.abs().square().sum((2, 3, 4))
-        window = torch.hann_window(self.n_fft, device=spectra.device)
-        frames = spectra.transpose(-1, -2).flatten(0, 2)
-        sound = torch.istft(frames, self.n_fft, self.grid.hop, window=window, center=True)
-        return sound.view(*spectra.shape[:3], -1).square().sum((2, 3)) * (0.75 * self.n_fft)
 
     @torch.no_grad()
     def present(self, vocals: Tensor, mixture: Tensor) -> Tensor:

