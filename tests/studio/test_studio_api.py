@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from studio_server import Studio, serving
+from studio_server import Studio, kept_in, serving, start
 
 from helpers.sounds import noise
 from isolde.activity import find_activity, render
-from isolde.separation import FileSettings, Song, separate_file
+from isolde.separation import FileSettings, SeparationSettings, Song, separate_file
 
 RATE = 44_100
 SECONDS = 4.0
@@ -82,6 +82,26 @@ def test_all_stems_come_in_one_zip(studio: Studio, ready: dict[str, object], com
     with zipfile.ZipFile(io.BytesIO(got.body)) as pack:
         assert sorted(pack.namelist()) == ["Lied/accompaniment.wav", "Lied/vocals.wav"]
         assert pack.read("Lied/vocals.wav") == (command / "vocals.wav").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def four(studio: Studio, song: Path) -> dict[str, object]:
+    """The song on the server, separated into four stems."""
+    got = studio.ask("/songs?name=Lied.wav&model=stems", "POST", song.read_bytes())
+    return studio.wait(got.json()["id"])
+
+
+def test_a_stem_file_is_the_commands_to_the_byte(
+    studio: Studio, four: dict[str, object], ready: dict[str, object], song: Path, tmp_path: Path
+):
+    settings = FileSettings(
+        output=tmp_path, separation=SeparationSettings("stems"), container="stem.mp4"
+    )
+    (path,) = separate_file(Song(song, "Lied"), settings).files
+    got = studio.ask(f"/songs/{four['id']}/files/stems.stem.mp4")
+    assert (got.status, four["stem_file"], ready["stem_file"]) == (200, True, False)
+    assert got.headers["content-disposition"].endswith("''Lied.stem.mp4")
+    assert got.body == path.read_bytes()
 
 
 def test_the_stems_sum_to_the_song(studio: Studio, ready: dict[str, object], song: Path):
@@ -161,6 +181,20 @@ def test_another_model_is_another_song_of_the_same_source(studio: Studio, ready:
     assert studio.ask(f"/songs/{ready['id']}/stems/vocals").status == 206
 
 
+def test_kept_stems_stay_as_the_command_writes_them(command: Path, song: Path, tmp_path: Path):
+    folder = tmp_path / "kept"
+    running = start(tmp_path, "--keep", str(folder))
+    for _ in range(2):
+        told = running.ask("/songs?name=Lied.wav", "POST", song.read_bytes()).json()
+        assert running.wait(told["id"])["state"] == "ready"
+    assert running.end() == 0  # it waits for what is being written
+    assert kept_in(tmp_path) == []
+    for track in ("Lied", "Lied 2"):
+        for file in command.iterdir():
+            assert (folder / track / file.name).read_bytes() == file.read_bytes()
+    assert len(list(folder.rglob("*.wav"))) == 4
+
+
 def test_a_damaged_file_is_refused_in_the_commands_words(studio: Studio):
     before = studio.ask("/songs").json()
     got = studio.ask("/songs?name=notes.pdf", "POST", b"%PDF-1.7 no sound" * 99)
@@ -190,6 +224,8 @@ def test_bad_settings_are_refused_in_words(studio: Studio, path: str, words: str
     [
         ("files/vocals.exe", "format 'exe'"),
         ("files/nobody.wav", "no 'nobody'"),
+        ("files/stems.stem.mp4", "four stems, not 2"),
+        ("files/vocals.stem.mp4", "format 'mp4'"),
         ("files/mix.wav?vocals=loud", "vocals=loud"),
         ("files/mix.wav?vocals=60", "12 dB"),
         ("files/mix.wav?vocals=nan", "vocals=nan"),

@@ -32,6 +32,24 @@ def test_without_a_session_there_is_nothing(studio: Studio):
     assert studio.ask("/songs", bare=True, Cookie=f"isolde-{studio.port}=guess").status == 401
 
 
+def test_only_this_computers_own_address_listens(studio: Studio):
+    with socket.create_connection(("127.0.0.1", studio.port), timeout=5):
+        pass
+    for address in ("127.0.0.2", *outer_address()):
+        with pytest.raises(OSError):
+            socket.create_connection((address, studio.port), timeout=5).close()
+
+
+def outer_address() -> list[str]:
+    """The address under which other computers reach this one, if any; no packet is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+        try:
+            line.connect(("192.0.2.1", 9))
+        except OSError:
+            return []
+        return [line.getsockname()[0]]
+
+
 def test_the_token_gives_a_cookie_that_scripts_and_sites_cannot_use(studio: Studio):
     got = studio.ask(f"/?token={studio.token}", bare=True)
     cookie = got.headers["set-cookie"].lower()

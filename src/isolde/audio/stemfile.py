@@ -13,6 +13,7 @@ import numpy as np
 
 from isolde.audio.encoding import mp4
 from isolde.audio.encoding.base import Sound
+from isolde.audio.formats import container_named
 from isolde.audio.levels import ClipPolicy
 from isolde.audio.multitrack import TrackFile
 from isolde.core.errors import InputError
@@ -40,6 +41,30 @@ _MASTERING: dict[str, dict[str, Any]] = {
     "limiter": {"enabled": False, "release": 0.05, "threshold": 0, "ceiling": -0.35},
 }
 """What players do to the sum of the stems: nothing."""
+
+
+def check_stem_file(stems: Sequence[str], *, sample_rate: int, n_channels: int) -> None:
+    """Check that a stem file can hold such a song.
+
+    Args:
+        stems: Names of the stems.
+        sample_rate: Sample rate of the song in Hz.
+        n_channels: Number of its channels.
+
+    Raises:
+        InputError: It cannot.
+    """
+    if len(stems) != 4:
+        raise InputError(
+            f"a stem file holds four stems, not {len(stems)} ({', '.join(stems)}): take a "
+            "model that gives four, like 'stems'"
+        )
+    if n_channels != 2:
+        raise InputError(f"a stem file is stereo, not of {n_channels} channels: write wav")
+    if container_named("m4a").rate_for(sample_rate) != sample_rate:
+        raise InputError(
+            f"a stem file does not hold {sample_rate} Hz: convert the song to 44100 Hz"
+        )
 
 
 def stem_box(stems: Sequence[str]) -> bytes:
@@ -82,17 +107,10 @@ class StemFileWriter:
 
         Raises:
             AudioError: The file exists, or cannot be made.
-            InputError: There are not four stems, or the sound is not stereo.
+            InputError: There are not four stems, the sound is not stereo, or its rate is not one
+                that MP4 holds.
         """
-        if len(stems) != 4:
-            raise InputError(
-                f"a stem file holds four stems, not {len(stems)} ({', '.join(stems)}): take a "
-                "model that gives four, like 'stems'"
-            )
-        if sound.n_channels != 2:
-            raise InputError(
-                f"a stem file is stereo, not of {sound.n_channels} channels: write wav"
-            )
+        check_stem_file(stems, sample_rate=sound.sample_rate, n_channels=sound.n_channels)
         order = [*COLOURS, *stems]
         self.stems = sorted(stems, key=order.index)
         self._tags = sound.tags

@@ -1,6 +1,6 @@
 """The files that stems go to: one each, one for all of them, or films; it separates nothing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +9,10 @@ from typing import Protocol
 from isolde import __version__
 from isolde.audio import AudioInfo, AudioWriter, SongTags, read_tags, subtype_for
 from isolde.audio.encoding.base import Sound
-from isolde.audio.formats import container_named
 from isolde.audio.loudness import Loudness, replaygain_tags
 from isolde.audio.remux import FilmWriter
 from isolde.audio.stemfile import StemFileWriter
-from isolde.core.errors import InputError, ModelError
+from isolde.core.errors import ModelError
 from isolde.core.stage import Float32
 from isolde.models.catalogue import find
 from isolde.separation.settings import FileSettings
@@ -103,7 +102,7 @@ def open_outputs(
             )
             writer: FilmWriter | StemFileWriter = open_files.enter_context(film)
         elif settings.is_stem_file:
-            writer = open_files.enter_context(_stem_file(path, stems, info, settings, tags))
+            writer = open_files.enter_context(open_stem_file(path, stems, info, settings, tags))
         else:
             audio = open_files.enter_context(open_stem(path, info, settings, tags))
             outputs.append(Output(_only(audio, stems[0]), audio))
@@ -139,23 +138,22 @@ def open_stem(path: Path, info: AudioInfo, settings: FileSettings, tags: SongTag
     )
 
 
-def _only(writer: AudioWriter, stem: str) -> Callable[[Stems], None]:
-    """Write one of the stems."""
-
-    def write(stems: Stems) -> None:
-        writer.write(stems[stem])
-
-    return write
-
-
-def _stem_file(
-    path: Path, stems: list[str], info: AudioInfo, settings: FileSettings, tags: SongTags
+def open_stem_file(
+    path: Path, stems: Sequence[str], info: AudioInfo, settings: FileSettings, tags: SongTags
 ) -> StemFileWriter:
-    """Open a file for all stems."""
-    if container_named("m4a").rate_for(info.sample_rate) != info.sample_rate:
-        raise InputError(
-            f"{path}: a stem file does not hold {info.sample_rate} Hz: convert the song to 44100 Hz"
-        )
+    """Open one file for four stems and their sum.
+
+    Args:
+        path: Path of the file.
+        stems: Names of the stems.
+        info: What the reader says of the song.
+        settings: Format of the file.
+        tags: Tags of the file.
+
+    Raises:
+        AudioError: The file exists, or cannot be made.
+        InputError: A stem file cannot hold such a song.
+    """
     sound = Sound(
         sample_rate=info.sample_rate,
         n_channels=info.n_channels,
@@ -167,3 +165,12 @@ def _stem_file(
     return StemFileWriter(
         path, stems=stems, sound=sound, clip=settings.clip, overwrite=settings.overwrite
     )
+
+
+def _only(writer: AudioWriter, stem: str) -> Callable[[Stems], None]:
+    """Write one of the stems."""
+
+    def write(stems: Stems) -> None:
+        writer.write(stems[stem])
+
+    return write

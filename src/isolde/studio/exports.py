@@ -1,4 +1,7 @@
-"""Files to take home: stems, the mix as faded, phrases and labels; each is made once and whole."""
+"""Files to take home: stems, the mix as faded, phrases and labels; each is made once and whole.
+
+They are the files that `isolde separate` writes, opened by the same functions.
+"""
 
 import secrets
 import zipfile
@@ -6,12 +9,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from isolde.activity import cut_phrases, find_segments
-from isolde.audio import CONTAINERS, AudioWriter, subtype_for
+from isolde.audio import CONTAINERS, AudioWriter, SongTags, subtype_for
+from isolde.audio.stemfile import SUFFIXES as STEM_SUFFIXES
 from isolde.core.errors import InputError
 from isolde.core.stage import BLOCK, Float32
-from isolde.separation.outputs import tags_of
+from isolde.separation.outputs import open_stem, open_stem_file, tags_of
 from isolde.separation.phrases import FADE
 from isolde.separation.phrases import RULE as PHRASE_RULE
+from isolde.separation.settings import FileSettings
 from isolde.studio.separation import voice_of
 from isolde.studio.song import READY, Song
 
@@ -37,7 +42,8 @@ def file_of(song: Song, what: str, container: str, gains: Mapping[str, float]) -
     Args:
         song: That is separated.
         what: A stem, "mix", "stems" or "phrases"; the last two give a zip.
-        container: Of the audio, one of `audio.CONTAINERS`.
+        container: Format of the audio, one of `audio.CONTAINERS`; for "stems" also "stem.mp4" or
+            "stem.m4a", one file that holds them all.
         gains: Factor of each stem, for "mix".
 
     Returns:
@@ -48,11 +54,17 @@ def file_of(song: Song, what: str, container: str, gains: Mapping[str, float]) -
         InputError: when the song is not ready, or something unknown is asked for.
     """
     check_ready(song)
-    if container not in CONTAINERS:
+    as_stem_file = what == "stems" and f".{container}" in STEM_SUFFIXES
+    if container not in CONTAINERS and not as_stem_file:
         raise InputError(f"format '{container}' is unknown: take one of {', '.join(CONTAINERS)}")
     if what not in (*song.stems, "mix", "stems", "phrases"):
         raise InputError(f"there is no '{what}': take {', '.join(song.stems)}, mix, stems, phrases")
-    suffix = ".zip" if what in ("stems", "phrases") else CONTAINERS[container].suffix
+    if as_stem_file:
+        suffix, name = f".{container}", song.track
+    elif what in ("stems", "phrases"):
+        suffix, name = ".zip", f"{song.track} - {what}"
+    else:
+        suffix, name = CONTAINERS[container].suffix, f"{song.track} - {what}"
     faded = sorted(gains.items()) if what == "mix" else ()
     key = f"{what}.{container}.{faded}"
     with song.lock:
@@ -62,7 +74,7 @@ def file_of(song: Song, what: str, container: str, gains: Mapping[str, float]) -
             path = song.folder / f"{secrets.token_hex(4)}{suffix}"
             _make(song, what, container, dict(gains), path)
             song.files[key] = path
-    return song.files[key], f"{song.track} - {what}{suffix}"
+    return song.files[key], f"{name}{suffix}"
 
 
 def gains_of(song: Song, values: Mapping[str, str]) -> dict[str, float]:
@@ -120,6 +132,8 @@ def _silence(song: Song, n: int) -> Float32:
 def _make(song: Song, what: str, container: str, gains: dict[str, float], path: Path) -> None:
     if what == "mix":
         _write(song, path, container, gains)
+    elif f".{container}" in STEM_SUFFIXES:
+        _write_stem_file(song, path, container)
     elif what == "stems":
         suffix = CONTAINERS[container].suffix
         with _packed(path) as pack:
@@ -139,19 +153,23 @@ def _packed(path: Path) -> zipfile.ZipFile:
 
 
 def _write(song: Song, path: Path, container: str, gains: Mapping[str, float]) -> None:
-    info = song.info
-    with AudioWriter(
-        path,
-        sample_rate=info.sample_rate,
-        n_channels=info.n_channels,
-        subtype=subtype_for(container, like=info),
-        tags=tags_of(song.source, info, song.settings.model),
-        clip="clip",
-        container=container,
-        overwrite=True,
-    ) as writer:
+    with open_stem(path, song.info, _settings(container), _tags(song)) as writer:
         for block in mixed(song, gains):
             writer.write(block)
+
+
+def _write_stem_file(song: Song, path: Path, container: str) -> None:
+    with open_stem_file(path, song.stems, song.info, _settings(container), _tags(song)) as writer:
+        for start in range(0, song.n_ready, BLOCK):
+            writer.write({s: song.spools[s].samples(start, start + BLOCK) for s in song.stems})
+
+
+def _settings(container: str) -> FileSettings:
+    return FileSettings(container=container, clip="clip", overwrite=True)
+
+
+def _tags(song: Song) -> SongTags:
+    return tags_of(song.source, song.info, song.settings.model)
 
 
 def _write_phrases(song: Song, container: str, path: Path) -> None:

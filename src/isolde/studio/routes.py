@@ -236,9 +236,11 @@ class Studio:
         return Response(text, media_type="text/plain", headers=_attachment(name))
 
     async def file(self, request: Request) -> Response:
-        """A file to take home: `{stem, mix, stems or phrases}.{format}`."""
+        """A file to take home: `{stem, mix, stems or phrases}.{format}`, or `stems.stem.mp4`."""
         song = self._song(request)
         what, _, container = request.path_params["name"].rpartition(".")
+        if what == "stems.stem":
+            what, container = "stems", f"stem.{container}"
         gains = gains_of(song, request.query_params)
         path, name = await run_in_threadpool(file_of, song, what, container, gains)
         return FileResponse(path, media_type="application/octet-stream", headers=_attachment(name))

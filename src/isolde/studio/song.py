@@ -13,6 +13,7 @@ import numpy as np
 from isolde.activity import FRAME_SECONDS, Activity, Segment, SegmentRule, find_segments
 from isolde.audio import CONTAINERS, AudioInfo, subtype_for
 from isolde.audio.formats import check_target
+from isolde.audio.stemfile import check_stem_file
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 from isolde.separation import SeparationSettings
@@ -117,6 +118,16 @@ class Song:
             fitting.append(name)
         return fitting
 
+    @property
+    def fits_stem_file(self) -> bool:
+        """Whether a stem file for DJs can hold it."""
+        info = self.info
+        try:
+            check_stem_file(self.stems, sample_rate=info.sample_rate, n_channels=info.n_channels)
+        except InputError:
+            return False
+        return True
+
     def hear(self, probabilities: Float32) -> None:
         """Append probabilities (n_frames,) that somebody sings."""
         self._probabilities.append(probabilities)
@@ -161,6 +172,7 @@ class Song:
             "seconds_left": None if left is None else round(max(0.0, left), 1),
             "n_segments": len(self.segments),
             "formats": self.formats,
+            "stem_file": self.fits_stem_file,
             "warnings": self.warnings,
         }
 

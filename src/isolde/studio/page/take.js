@@ -48,6 +48,7 @@ export class Take {
       mix,
       ...song.stems.map((stem) => link(stem === "accompaniment" ? "Karaoke" : named(stem), how, api.file(song, stem, kind))),
     ];
+    if (song.stem_file) rows.push(link("Stem file", "for DJs", api.file(song, "stems", "stem.mp4")));
     if (song.n_segments) rows.push(link("Sung phrases", count, api.file(song, "phrases", kind)));
     const labels = make("div", { className: "labels" });
     labels.append(...this.formats.map((name) => link(LABELS[name], "", api.labels(song, name))));
