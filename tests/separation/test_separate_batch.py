@@ -8,30 +8,16 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import isolde as isolde_package
 from helpers.shell import Shell
+from helpers.songs import contents, music
 from helpers.sounds import noise
 from isolde.audio import write
 from isolde.core.atomic import Draft, remove_stale
 from isolde.core.journal import Journal
 from isolde.separation import FileSettings, separate_songs, songs_in
-
-
-def music(folder: Path, n: int, n_samples: int = 20_000) -> list[Path]:
-    """Songs of noise, none like another."""
-    paths = [folder / f"song {k}.wav" for k in range(n)]
-    for k, path in enumerate(paths):
-        write(path, np.roll(noise(2, n_samples), 997 * k, axis=1), 22050)
-    return paths
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder but the journal."""
-    files = (p for p in folder.rglob("*") if p.is_file() and "journal" not in p.name)
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
 
 
 def test_processes_write_the_same_files_and_a_bad_song_stops_none(isolde: Shell, tmp_path: Path):

@@ -9,13 +9,13 @@ import typer
 
 from isolde.cli import quality as quality_option
 from isolde.cli import terminal
+from isolde.cli.batch import show_batch, show_missing, tell
 from isolde.cli.clock import seconds
 from isolde.cli.help import examples
 from isolde.core.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
+    from isolde.cli.batch import Advance, Report
     from isolde.separation import FileSettings, Separated, Song
 
 
@@ -170,6 +170,21 @@ def separate(
             "--resume", help="A stopped run goes on: a journal in the output folder is kept."
         ),
     ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Share of the songs, like 3/8, for arrays of jobs; with a journal of its own, as "
+            "of --resume.",
+            show_default=False,
+        ),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Songs that runs into this folder have not finished; nothing is done."
+        ),
+    ] = False,
     threads: Annotated[
         int,
         typer.Option(
@@ -199,6 +214,7 @@ def separate(
         check_batch,
         check_output,
         notices_of,
+        parse_shard,
         separate_songs,
         songs_in,
     )
@@ -233,44 +249,34 @@ def separate(
     found = songs_in((Path(song) for song in songs), settings)
     check_batch(found, settings)
     if STDIN in songs:
-        if len(songs) > 1 or resume or skip_existing or scheduler is not None:
+        if len(songs) > 1 or resume or skip_existing or check or shard or scheduler is not None:
             raise InputError(
-                "standard input is one song: give '-' alone, without --resume, --skip-existing "
-                "and --scheduler"
+                "standard input is one song: give '-' alone, without --resume, --skip-existing, "
+                "--shard, --check and --scheduler"
             )
         _from_stdin(found[0], settings, quiet=quiet, as_json=as_json)
         return
+    part = None if shard is None else parse_shard(shard)
+    if check:
+        show_missing(found, settings, shard=part, quiet=quiet, as_json=as_json)
+        return
     check_output(settings)
-    with _bars(quiet) as bars:
-        whole = bars.add_task(f"{len(found)} songs", total=len(found), visible=len(found) > 1)
-        tasks: dict[str, TaskID] = {}
 
-        def advance(song: "Song", share: float) -> None:
-            task = tasks.get(song.track)
-            if task is None:
-                task = tasks[song.track] = bars.add_task(terminal.printable(song.track), total=1.0)
-            terminal.advance(bars, task, share)
-
-        def report(song: "Song", done: "Separated | None", error: str | None) -> None:
-            if song.track in tasks:
-                bars.remove_task(tasks.pop(song.track))
-            bars.advance(whole)
-            _tell(song, done, error, quiet=quiet, as_json=as_json)
-
-        results = separate_songs(
+    def work(report: "Report", advance: "Advance") -> "list[Separated | None]":
+        return separate_songs(
             found,
             settings,
             jobs=jobs,
             scheduler=scheduler,
             resume=resume,
             skip_existing=skip_existing,
+            shard=part,
             report=report,
             progress=advance,
         )
-    if n_failed := results.count(None):
-        if len(found) > 1:
-            terminal.say(f"isolde: {n_failed} of {len(found)} songs failed")
-        raise typer.Exit(2)
+
+    n_songs = sum(part is None or part.holds(song.track) for song in found)
+    show_batch(n_songs, work, quiet=quiet, as_json=as_json)
 
 
 def _from_stdin(song: "Song", settings: "FileSettings", *, quiet: bool, as_json: bool) -> None:
@@ -281,7 +287,7 @@ def _from_stdin(song: "Song", settings: "FileSettings", *, quiet: bool, as_json:
     if settings.output is not None:
         check_output(settings)
         done = separate_file(song, settings, source=source)
-        _tell(song, done, None, quiet=quiet, as_json=as_json)
+        tell(song, done, None, quiet=quiet, as_json=as_json)
         return
     if as_json:
         raise InputError("--json and the sound both go to standard output: give a folder with -o")
@@ -290,35 +296,3 @@ def _from_stdin(song: "Song", settings: "FileSettings", *, quiet: bool, as_json:
     for warning in separate_stream(source, sys.stdout.buffer, settings):
         if not quiet:
             terminal.say(f"isolde: warning: {warning}")
-
-
-def _bars(quiet: bool) -> "Progress":
-    """Make bars on standard error, with the time that is left."""
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-
-    return terminal.bars(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeRemainingColumn(),
-        quiet=quiet,
-    )
-
-
-def _tell(
-    song: "Song", done: "Separated | None", error: str | None, *, quiet: bool, as_json: bool
-) -> None:
-    """Print what became of a song: paths or JSON, and its warnings or its error."""
-    if done is None:
-        terminal.say(f"isolde: {error}")
-        if as_json:
-            print(terminal.json_line({"source": str(song.path), "error": error}), flush=True)
-        return
-    if not quiet:
-        for warning in done.warnings:
-            terminal.say(f"isolde: warning: {warning}")
-    if as_json:
-        print(terminal.json_line(done.to_dict()), flush=True)
-    elif not quiet:
-        for path in done.files:
-            print(path, flush=True)

@@ -6,7 +6,8 @@ next line replaces it.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,50 +53,59 @@ def append_line(path: str | Path, entry: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         The object as `read_lines` will give it: tuples are lists.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps(entry, allow_nan=False)
+    _append(Path(path), line + "\n")
+    read: dict[str, Any] = json.loads(line)
+    return read
+
+
+def _append(path: Path, text: str) -> None:
+    """Add whole lines to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
         if file.tell() > 0:
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":
                 file.truncate(path.read_bytes().rfind(b"\n") + 1)
-        file.write(line.encode("utf-8") + b"\n")
+        file.write(text.encode("utf-8"))
         file.flush()
         os.fsync(file.fileno())
-    read: dict[str, Any] = json.loads(line)
-    return read
 
 
 class Journal:
     """The journal of one run over many items, each with a key and a stamp.
 
-    A stamp says what an item was made from; a line counts only for the stamp that it carries.
+    A stamp says what an item was made from; a line counts only for the stamp that it carries. Each
+    line has its time: of several journals that name an item, the newest line counts.
 
     Attributes:
         path: Path of the file; it need not exist yet.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, others: Iterable[str | Path] = ()) -> None:
         """Read the journal.
 
         Args:
-            path: Path of the file.
+            path: Path of the file, the only one that is written.
+            others: Paths of journals of other runs over the same items, which count as well.
 
         Raises:
-            InputError: The file is not a journal.
+            InputError: A file is not a journal.
         """
         self.path = Path(path)
         self._begun: dict[str, str] = {}
         self._finished: dict[str, tuple[str, Any]] = {}
-        for number, entry in read_lines(self.path):
-            if not isinstance(entry.get("key"), str) or not isinstance(entry.get("stamp"), str):
-                raise InputError(f"{path}: line {number} is not of a journal: use another file")
+        self._foreign: dict[str, dict[str, Any]] = {}  # the newest line, where another file has it
+        entries = [(entry, True) for other in others for entry in _entries(Path(other))]
+        entries += [(entry, False) for entry in _entries(self.path)]  # of equals, our own counts
+        for entry, foreign in sorted(entries, key=lambda pair: pair[0]["time"]):
             self._take(entry)
+            if foreign:
+                self._foreign[entry["key"]] = entry
 
     def begin(self, key: str, stamp: str) -> None:
         """Note that the work on an item begins: what it leaves behind is ours."""
-        self._take(append_line(self.path, {"key": key, "stamp": stamp}))
+        self._take(append_line(self.path, {"key": key, "stamp": stamp, "time": _now()}))
 
     def finish(self, key: str, stamp: str, value: Any) -> Any:
         """Note that an item is finished.
@@ -103,8 +113,16 @@ class Journal:
         Returns:
             The value as a later run reads it.
         """
-        self._take(append_line(self.path, {"key": key, "stamp": stamp, "value": value}))
+        line = {"key": key, "stamp": stamp, "time": _now(), "value": value}
+        self._take(append_line(self.path, line))
         return self._finished[key][1]
+
+    def merge(self) -> None:
+        """Write into this journal what only the others say."""
+        if self._foreign:
+            lines = (json.dumps(entry, allow_nan=False) for entry in self._foreign.values())
+            _append(self.path, "".join(f"{line}\n" for line in lines))
+            self._foreign.clear()
 
     def has_begun(self, key: str, stamp: str) -> bool:
         """Whether work on the item has begun, also in an earlier run."""
@@ -128,8 +146,22 @@ class Journal:
 
     def _take(self, entry: Mapping[str, Any]) -> None:
         key, stamp = entry["key"], entry["stamp"]
+        self._foreign.pop(key, None)
         self._begun[key] = stamp
         if "value" in entry:
             self._finished[key] = (stamp, entry["value"])
         elif key in self._finished and self._finished[key][0] != stamp:
             del self._finished[key]
+
+
+def _entries(path: Path) -> Iterator[dict[str, Any]]:
+    """Read the lines of a journal; those from before lines had a time come first."""
+    for number, entry in read_lines(path):
+        if not isinstance(entry.get("key"), str) or not isinstance(entry.get("stamp"), str):
+            raise InputError(f"{path}: line {number} is not of a journal: use another file")
+        yield {"time": 0.0, **entry}
+
+
+def _now() -> float:
+    """Seconds since 1970, to the millisecond."""
+    return round(time.time(), 3)

@@ -70,7 +70,7 @@ def run(
     job: Callable[[Any], Any],
     items: Mapping[str, Any],
     *,
-    journal: str | Path | None = None,
+    journal: Journal | str | Path | None = None,
     stamps: Mapping[str, str] | None = None,
     workers: int = 0,
     scheduler: str | None = None,
@@ -82,8 +82,8 @@ def run(
         job: Function that can be pickled (module level, or a partial of one); with a journal it
             must return what JSON can hold.
         items: Arguments of the job by key.
-        journal: Path of a `Journal` that remembers what has begun and what is finished; None to
-            start afresh.
+        journal: `Journal`, or its path, that remembers what has begun and what is finished; None
+            to start afresh.
         stamps: Stamps of the items by key (see `stamp`): a journal's line counts only if its stamp
             is the same.
         workers: Number of processes; 0 for one per core, 1 for this one. Not used with a scheduler.
@@ -102,7 +102,7 @@ def run(
     if workers < 0:
         raise InputError(f"{workers} workers: use 0 for one per core, or a number above 0")
     marks = {key: (stamps or {}).get(key, "") for key in items}
-    kept = None if journal is None else Journal(journal)
+    kept = Journal(journal) if isinstance(journal, str | Path) else journal
     done = {} if kept is None else kept.finished(marks)
     outcomes = {key: Outcome(key, value, None, 0.0, resumed=True) for key, value in done.items()}
     for outcome in outcomes.values():

@@ -1,6 +1,6 @@
 """Songs to stem files, one or many; the sound is the separator's affair."""
 
-from isolde.separation.batch import separate_songs
+from isolde.separation.batch import Shard, State, check_songs, parse_shard, separate_songs
 from isolde.separation.files import Separated, separate_file, separate_stream
 from isolde.separation.load import notices_of
 from isolde.separation.settings import FileSettings, SeparationSettings
@@ -11,10 +11,14 @@ __all__ = [
     "FileSettings",
     "Separated",
     "SeparationSettings",
+    "Shard",
     "Song",
+    "State",
     "check_batch",
     "check_output",
+    "check_songs",
     "notices_of",
+    "parse_shard",
     "separate_file",
     "separate_songs",
     "separate_stream",

@@ -1,0 +1,7 @@
+"""Many songs to stem files: in several processes, on several machines, in shares; no sound here."""
+
+from isolde.separation.batch.running import separate_songs
+from isolde.separation.batch.shard import Shard, parse_shard
+from isolde.separation.batch.state import Checked, State, check_songs
+
+__all__ = ["Checked", "Shard", "State", "check_songs", "parse_shard", "separate_songs"]

@@ -1,0 +1,143 @@
+"""Many songs to stem files: one after the other, in several processes, or on several machines.
+
+It separates nothing itself: `parallel` runs `separate_file` for every song. Whoever runs it, the
+files are the same; a worker that is killed costs time only, since files are written whole or not
+at all, and a journal says whose they are.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from isolde.core import parallel
+from isolde.core.stems import VOCALS
+from isolde.separation.batch.shard import Shard
+from isolde.separation.batch.state import existing, open_journal, settle, stamp_of, taken_over
+from isolde.separation.files import Separated, separate_file
+from isolde.separation.load import stems_of
+from isolde.separation.settings import FileSettings
+from isolde.separation.songs import Song
+
+Report = Callable[[Song, Separated | None, str | None], None]
+Progress = Callable[[Song, float], None]
+_Item = tuple[str, str, tuple[str, ...]]  # path, track, stems
+
+
+def separate_songs(
+    songs: Sequence[Song],
+    settings: FileSettings,
+    *,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    resume: bool = False,
+    skip_existing: bool = False,
+    shard: Shard | None = None,
+    report: Report | None = None,
+    progress: Progress | None = None,
+) -> list[Separated | None]:
+    """Separate songs side by side.
+
+    Args:
+        songs: Songs with tracks that differ (see `check_batch`).
+        settings: Settings for all of them. Unless `threads` says otherwise, each of several
+            processes gets one thread.
+        jobs: Number of processes; 0 for one per core, 1 for this one.
+        scheduler: Address of a Dask scheduler, see `parallel.run`; every machine must see the songs
+            and the output folder by the same paths.
+        resume: Whether to keep a journal in the output folder, and to leave alone the songs that
+            an earlier run with the same files and settings has finished. What such a run was
+            writing when it was stopped is written anew; whole stems of a song that the journal
+            does not know are taken as finished. Without a shard, the journals of shards are merged
+            into this one.
+        skip_existing: Whether stems whose files exist are left alone, whatever made them, and only
+            the others are written.
+        shard: Share of the songs that is separated, with a journal of its own, resumed or not; None
+            for all of them.
+        report: Function called in this process for each song as it is done, with what was written
+            or with the error, in one line.
+        progress: Function called with a song and the share of it that is done, in [0, 1], when the
+            songs are separated in this process.
+
+    Returns:
+        For each song of the share what was written, or None where it failed.
+
+    Raises:
+        InputError: The number of jobs is negative, or the journal is not one.
+        MissingExtraError: A scheduler is given and Dask is not installed.
+        IsoldeError: The scheduler cannot be reached.
+    """
+    tell = report or (lambda song, done, error: None)
+    folder = (settings.output or Path()).absolute()
+    if scheduler is not None:  # other machines have other current folders
+        settings = replace(settings, output=folder)
+        songs = [replace(song, path=song.path.absolute()) for song in songs]
+    here = jobs == 1 and scheduler is None
+    separation = settings.separation
+    if separation.threads == 0 and not here:
+        settings = replace(settings, separation=replace(separation, threads=1))
+    by_track = {song.track: song for song in songs if shard is None or shard.holds(song.track)}
+    stems = settings.chosen(stems_of(separation.model))
+    results: dict[str, Separated | None] = {}
+
+    def take(song: Song, done: Separated | None, error: str | None) -> None:
+        results[song.track] = done
+        tell(song, done, error)
+
+    items: dict[str, _Item] = {}
+    blocked: dict[str, Path] = {}
+    for track, song in by_track.items():
+        there = existing(song, settings, stems)
+        left = tuple(stem for stem in stems if stem not in there)
+        if skip_existing and not left:
+            take(song, taken_over(song, there, "exists already: skipped"), None)
+            continue
+        items[track] = (str(song.path), track, left if skip_existing else stems)
+        if there and not skip_existing and not settings.overwrite:
+            blocked[track] = next(iter(there.values()))
+    stamps = {track: stamp_of(by_track[track], settings, folder) for track in items}
+    journal = open_journal(folder, shard) if resume or shard else None
+    if journal is not None:
+        if shard is None:
+            journal.merge()
+        songs_blocked = {track: by_track[track] for track in blocked}
+        for track in settle(songs_blocked, settings, stems, journal, stamps):
+            del blocked[track]
+    for track, path in blocked.items():
+        del items[track]
+        take(
+            by_track[track],
+            None,
+            f"{path}: exists already: replace it with --overwrite, leave it with --skip-existing, "
+            "or choose another folder with -o",
+        )
+    lost: dict[str, _Item] = {}
+
+    def done(outcome: parallel.Outcome) -> None:
+        value = None if outcome.error else Separated.from_dict(outcome.value)
+        if outcome.resumed and value is not None and not all(p.exists() for p in value.files):
+            lost[outcome.key] = items[outcome.key]
+            return
+        take(by_track[outcome.key], value, outcome.error)
+
+    # what exists was looked at above: a song whose worker was killed may find its own first stem
+    job = partial(
+        _job,
+        settings=replace(settings, overwrite=True),
+        progress=progress if here else None,
+    )
+    run = partial(parallel.run, job, workers=jobs, scheduler=scheduler, report=done)
+    run(items, journal=journal, stamps=stamps)
+    if lost:  # finished once, but someone took the stems away
+        run(dict(lost), journal=None)
+    return [results[track] for track in by_track]
+
+
+def _job(item: _Item, *, settings: FileSettings, progress: Progress | None) -> dict[str, Any]:
+    """Separate one song, as a job: what comes back is what JSON can hold."""
+    path, track, stems = item
+    settings = replace(settings, stems=stems, phrases=settings.phrases and VOCALS in stems)
+    song = Song(Path(path), track)
+    advance = None if progress is None else partial(progress, song)
+    return separate_file(song, settings, progress=advance).to_dict()
