@@ -23,9 +23,11 @@ class Recorder:
         return np.roll(window, self.delay, axis=1)[None]
 
 
-def windows(process, *, size: int, step: int, margin: int = 0, n_channels: int = 1) -> Windows:
+def windows(
+    process, *, size: int, step: int, margin: int = 0, n_channels: int = 1, multiple: int = 0
+) -> Windows:
     empty = np.zeros((1, n_channels, 0), np.float32)
-    return Windows(process, size=size, step=step, margin=margin, empty=empty)
+    return Windows(process, size=size, step=step, margin=margin, empty=empty, multiple=multiple)
 
 
 def run(stage: Windows, audio: Float32, sizes: list[int]) -> Float32:
@@ -95,6 +97,14 @@ def test_the_last_window_ends_with_the_stream_and_a_short_stream_is_filled_with_
     run(windows(process, size=40, step=30, margin=2), audio[:, :10], [10])
     assert seen[0].shape == (1, 44)
     assert np.flatnonzero(seen[0]).tolist() == [*range(2, 12)]
+
+
+@pytest.mark.parametrize(("n", "lengths"), [(0, []), (1, [8]), (8, [8]), (33, [40]), (41, [40])])
+def test_a_short_stream_has_a_window_no_longer_than_need_be(n: int, lengths: list[int]):
+    process, audio = Recorder(), noise(2, n)
+    stage = windows(process, size=40, step=30, n_channels=2, multiple=8)
+    assert run(stage, audio, [7]) == pytest.approx(audio, abs=1e-7)
+    assert sorted(process.lengths) == lengths
 
 
 def test_what_is_held_does_not_grow():

@@ -39,6 +39,7 @@ def card(metrics: dict[str, object]) -> Card:
         n_fft=4096,
         hop=1024,
         n_bins=N_BINS,
+        multiple=UNetShape().multiple,
     )
     return Card(
         name="spleeter",

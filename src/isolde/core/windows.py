@@ -8,8 +8,9 @@ size - step <= step. In an overlap of m the weights are straight lines,
     1 - up[i]                    of the earlier one
 
 and 1 elsewhere, so that they sum to 1 everywhere. Windows are counted from the first frame,
-whatever the blocks are. The last one ends where the stream ends, if that is longer than a window,
-and what is missing before, behind and in a short stream is silence.
+whatever the blocks are. The last one ends where the stream ends, if that is longer than a window;
+a shorter stream has one window, no longer than need be. What is missing before and behind is
+silence.
 """
 
 from collections.abc import Callable
@@ -29,7 +30,14 @@ class Windows:
     """A stage from (n_channels, n, ...) to (n_stems, n_channels, n, ...), window by window."""
 
     def __init__(
-        self, process: Process, *, size: int, step: int, empty: Float32, margin: int = 0
+        self,
+        process: Process,
+        *,
+        size: int,
+        step: int,
+        empty: Float32,
+        margin: int = 0,
+        multiple: int = 0,
     ) -> None:
         """Start a stream.
 
@@ -40,6 +48,8 @@ class Windows:
             step: frames from one window to the next, size / 2 to size.
             empty: an answer of no frames, (n_stems, n_channels, 0, ...).
             margin: frames on each side of a window that are only listened to.
+            multiple: frames of which the window of a short stream has a multiple; 0: it has
+                `size`, what is missing being silence.
 
         Raises:
             InputError: when the windows would leave gaps, or three of them overlap.
@@ -51,6 +61,7 @@ class Windows:
             )
         self._process, self._empty = process, empty
         self._size, self._step, self._margin = size, step, margin
+        self._multiple = multiple or size
         overlap = size - step
         self._up = ((np.arange(overlap) + 0.5) / max(1, overlap)).astype(np.float32)
         self._up = self._up.reshape(-1, *(1,) * (empty.ndim - 3))
@@ -75,15 +86,17 @@ class Windows:
         self._n += block.shape[1]
         ready = [self._empty]
         while self._n >= self._next * self._step + self._size + self._margin:
-            ready.append(self._window(self._next * self._step, last=False))
+            ready.append(self._window(self._next * self._step, self._size, last=False))
         return np.concatenate(ready, axis=2)
 
     def flush(self) -> Float32:
         """Give the answers still owed."""
         ready = [self._empty]
+        whole = -(-self._n // self._multiple) * self._multiple
+        size = min(self._size, whole)
         while self._n > self._done + self._tail.shape[2]:
-            place = min(self._done, max(0, self._n - self._size))
-            ready.append(self._window(place, last=place + self._size >= self._n))
+            place = min(self._done, max(0, self._n - size))
+            ready.append(self._window(place, size, last=place + size >= self._n))
         if self._tail.shape[2]:  # the last window reaches the end
             ready.append(self._tail[:, :, : self._n - self._done])
             self._next, self._tail = self._next + 1, self._empty
@@ -94,10 +107,10 @@ class Windows:
         """Answers given so far."""
         return self._next * self._step
 
-    def _window(self, place: int, *, last: bool) -> Float32:
-        """The next window, from frame `place` on; give the answers that are now final."""
-        answer = self._process(self._cut(place - self._margin, place + self._size + self._margin))
-        answer = answer[:, :, self._margin + self._done - place : self._margin + self._size]
+    def _window(self, place: int, size: int, *, last: bool) -> Float32:
+        """The next window, `size` frames from `place` on; give the answers that are now final."""
+        answer = self._process(self._cut(place - self._margin, place + size + self._margin))
+        answer = answer[:, :, self._margin + self._done - place : self._margin + size]
         overlap = self._tail.shape[2]
         if overlap:
             up = self._up[:overlap]

@@ -25,6 +25,8 @@ class Window:
         hop: samples from one frame to the next; likewise.
         n_bins: how many of the lowest bins the graph sees; likewise.
         overlap: share of a window that the next one covers too, 0 to 0.5.
+        multiple: frames of which the one window of a shorter song has a multiple, for
+            "magnitudes"; 0: silence fills it up, as graphs of one size need.
         axes: order of batch n, channel c, bin f and frame t, for "magnitudes".
         compensate: factor of the estimate, for "spectra".
         denoise: whether the mean of f(x) and -f(-x) is taken, at twice the time, for "spectra".
@@ -38,6 +40,7 @@ class Window:
     hop: int = 1024
     n_bins: int = 0
     overlap: float = 0.25
+    multiple: int = 0
     axes: str = "nctf"
     compensate: float = 1.0
     denoise: bool = False
@@ -56,6 +59,10 @@ class Window:
             raise InputError("a window network without outputs: name its stems")
         if not 0 <= self.overlap <= 0.5:
             raise InputError(f"an overlap of {self.overlap}: give 0 to 0.5 of a window")
+        if self.multiple < 0 or (self.multiple and self.size % self.multiple):
+            raise InputError(
+                f"windows of {self.size} in multiples of {self.multiple}: give a divisor, or 0"
+            )
         if self.size < 2 or min(self.sample_rate, self.n_fft, self.hop) < 1:
             raise InputError(
                 f"windows of {self.size} at {self.sample_rate} Hz with n_fft {self.n_fft} and "

@@ -49,7 +49,13 @@ class WindowMasker:
         self._n_channels, self.n_bins = n_channels, window.n_bins
         self._chosen = [window.outputs.index(stem) for stem in card.stems]
         empty = np.zeros((len(card.stems), n_channels, 0, window.n_bins), np.float32)
-        self._windows = Windows(self._masks, size=window.size, step=window.step, empty=empty)
+        self._windows = Windows(
+            self._masks,
+            size=window.size,
+            step=window.step,
+            empty=empty,
+            multiple=window.multiple,
+        )
 
     @property
     def latency(self) -> int:

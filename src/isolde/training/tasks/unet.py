@@ -126,6 +126,7 @@ class UNetTask:
             n_fft=n_fft,
             hop=n_fft // 4,
             n_bins=self.shape.n_bins,
+            multiple=self.shape.multiple,
         )
 
     def validate(
@@ -145,7 +146,7 @@ class UNetTask:
             (2, n, n_bins).
         """
         n = spectra.shape[1]
-        padded = np.pad(spectra, ((0, 0), (0, -n % self.window), (0, 0)))
+        padded = np.pad(spectra, ((0, 0), (0, -n % self.shape.multiple), (0, 0)))
         parts = []
         with torch.no_grad():
             for first in range(0, padded.shape[1], self.window):
