@@ -1,5 +1,6 @@
 """The pages build, with the API reference, and a link that leads nowhere stops them."""
 
+import html
 import os
 import shutil
 import subprocess
@@ -27,7 +28,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     shutil.copy(ROOT / "mkdocs.yml", folder)
     shutil.copytree(ROOT / "docs", folder / "docs")
-    (folder / "src").symlink_to(ROOT / "src")
+    for name in ("src", "examples"):
+        (folder / name).symlink_to(ROOT / name)
     return folder
 
 
@@ -38,6 +40,10 @@ def test_the_pages_build_and_hold_the_reference(project: Path):
     reference = (project / "build/site/reference/index.html").read_text("utf-8")
     assert 'id="isolde.load_separator"' in reference
     assert 'id="isolde.audio.AudioReader"' in reference
+    contract = html.unescape((project / "build/site/design/onnx.html").read_text("utf-8"))
+    for name in ("onnx_reader.py", "onnx_reader.mjs"):  # the files themselves are shown
+        lines = (ROOT / "examples" / name).read_text("utf-8").splitlines()
+        assert len(lines) > 50 and all(line in contract for line in lines), name
 
 
 @pytest.mark.slow
