@@ -9,7 +9,7 @@ from isolde.activity.detector import (
     load_frame_detector,
 )
 from isolde.activity.finding import Activity, find_activity
-from isolde.activity.formats import FORMATS, render
+from isolde.activity.formats import FORMATS, Cue, render
 from isolde.activity.gate import Gate, GatedMasker, GateRule
 from isolde.activity.phrases import Phrase, cut_phrases
 from isolde.activity.regrid import RegriddedDetector, detector_on
@@ -21,6 +21,7 @@ __all__ = [
     "MODEL",
     "Activity",
     "ActivityDetector",
+    "Cue",
     "FrameDetector",
     "Gate",
     "GateRule",

@@ -1,39 +1,55 @@
 """Where the texts of `formats` go: the names of files; writes none."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from isolde.activity.formats import FORMATS, check_format
 from isolde.core.errors import InputError
 
+SUFFIXES = {name: suffix for name, (suffix, _) in FORMATS.items()}
+"""Endings of the files, by format."""
+
 STREAMED = ("csv", "json", "rttm")
 """Formats that name the song in every line, so that several songs fit into one stream."""
 
 
-def format_of(format_: str | None, output: Path | None) -> str:
+def format_of(
+    format_: str | None,
+    output: Path | None,
+    *,
+    suffixes: Mapping[str, str] = SUFFIXES,
+    usual: str = "csv",
+) -> str:
     """Choose the format: the one asked for, else the one that the output's ending says.
 
     Args:
-        format_: One of `FORMATS`, or None.
+        format_: One of the formats, or None.
         output: Path of the file or folder of the texts, or None.
+        suffixes: Endings of the files, by format.
+        usual: The format where nothing says one.
 
     Raises:
         InputError: The format is unknown, or the ending says another one.
     """
     ending = "" if output is None or output.is_dir() else output.suffix.lower()
-    said = next((name for name, (suffix, _) in FORMATS.items() if suffix == ending), None)
+    said = next((name for name, suffix in suffixes.items() if suffix.lower() == ending), None)
     if format_ is None:
         if ending and said is None:
-            known = ", ".join(suffix for suffix, _ in FORMATS.values())
+            known = ", ".join(suffixes.values())
             raise InputError(f"{output}: end the name in one of {known}, or give --format")
-        return said or "csv"
-    if said is not None and FORMATS[check_format(format_)][0] != ending:
+        return said or usual
+    if said is not None and suffixes[check_format(format_, suffixes)].lower() != ending:
         raise InputError(f"{output}: is not the name of a file in the format {format_}")
-    return check_format(format_)
+    return check_format(format_, suffixes)
 
 
 def targets_of(
-    tracks: Sequence[str], output: Path | None, format_: str, *, overwrite: bool = False
+    tracks: Sequence[str],
+    output: Path | None,
+    format_: str,
+    *,
+    overwrite: bool = False,
+    suffixes: Mapping[str, str] = SUFFIXES,
 ) -> list[Path | None]:
     """Name the file of each song's text; None is standard output.
 
@@ -41,13 +57,14 @@ def targets_of(
         tracks: Names of the songs, all different.
         output: Path of a file, for one song, when it ends as the format does or is one already;
             else of a folder; None for standard output.
-        format_: One of `FORMATS`.
+        format_: One of the formats.
         overwrite: Whether files may be replaced.
+        suffixes: Endings of the files, by format.
 
     Raises:
         InputError: Several songs would go to one place, or a file exists.
     """
-    suffix = FORMATS[check_format(format_)][0]
+    suffix = suffixes[check_format(format_, suffixes)]
     if output is None:
         if len(tracks) > 1 and format_ not in STREAMED:
             raise InputError(
@@ -55,7 +72,7 @@ def targets_of(
                 f"--format {' or '.join(STREAMED)}"
             )
         return [None for _ in tracks]
-    is_file = output.suffix.lower() == suffix or output.is_file()
+    is_file = output.suffix.lower() == suffix.lower() or output.is_file()
     if is_file and len(tracks) > 1:
         raise InputError(f"{output}: one file for {len(tracks)} songs: give a folder")
     targets = [output] if is_file else [output / f"{track}{suffix}" for track in tracks]

@@ -1,18 +1,36 @@
 """Activity as text that other programs read: CSV, JSON, Audacity labels, RTTM, SRT, LRC; no files.
 
-All take an `Activity` and the track's name and give the whole text, ending in a newline.
+All take an `Activity` and the track's name and give the whole text, ending in a newline. What shows
+text at its time, as SRT and LRC do, is also made of any cues (`srt_of`, `lrc_of`, `audacity_of`).
 """
 
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from isolde.core.errors import InputError
 
 if TYPE_CHECKING:
     from isolde.activity.finding import Activity
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A stretch of time and what is shown in it.
+
+    Attributes:
+        start: Start in seconds.
+        end: End in seconds.
+        text: One line of text.
+    """
+
+    start: float
+    end: float
+    text: str
 
 
 def to_csv(activity: "Activity", track: str) -> str:
@@ -46,8 +64,9 @@ def to_json(activity: "Activity", track: str) -> str:
 
 def to_audacity(activity: "Activity", track: str) -> str:
     """Audacity's label track (File > Import > Labels): start, end and a label, tabs between."""
-    lines = [f"{s.start:.6f}\t{s.end:.6f}\tvoice {s.probability:.2f}" for s in activity.segments]
-    return "".join(f"{line}\n" for line in lines)
+    return audacity_of(
+        [Cue(s.start, s.end, f"voice {s.probability:.2f}") for s in activity.segments]
+    )
 
 
 def to_rttm(activity: "Activity", track: str) -> str:
@@ -64,19 +83,40 @@ def to_rttm(activity: "Activity", track: str) -> str:
 
 def to_srt(activity: "Activity", track: str) -> str:
     """SubRip subtitles with a note sign where the words go."""
-    return "\n".join(
-        f"{i}\n{_clock(s.start)} --> {_clock(s.end)}\n♪\n"
-        for i, s in enumerate(activity.segments, 1)
-    )
+    return srt_of(_signs(activity))
 
 
 def to_lrc(activity: "Activity", track: str) -> str:
     """LRC cues, ready for words: a line where each segment starts, an empty one where it ends."""
+    return lrc_of(_signs(activity), track)
+
+
+def audacity_of(cues: Sequence[Cue]) -> str:
+    """Audacity's label track of cues, in order."""
+    return "".join(f"{c.start:.6f}\t{c.end:.6f}\t{c.text.replace(chr(9), ' ')}\n" for c in cues)
+
+
+def srt_of(cues: Sequence[Cue]) -> str:
+    """SubRip subtitles of cues, in order."""
+    return "\n".join(
+        f"{i}\n{_clock(c.start)} --> {_clock(c.end)}\n{c.text}\n" for i, c in enumerate(cues, 1)
+    )
+
+
+def lrc_of(cues: Sequence[Cue], track: str) -> str:
+    """LRC lines of cues, in order; an empty line where a cue ends before the next starts."""
     title = " ".join(track.split()).replace("[", "(").replace("]", ")")
     lines = [f"[ti:{title}]"]
-    for s in activity.segments:
-        lines += [f"[{_minutes(s.start)}]♪", f"[{_minutes(s.end)}]"]
+    for cue, following in zip_longest(cues, cues[1:]):
+        lines.append(f"[{_minutes(cue.start)}]{cue.text}")
+        if following is None or _minutes(following.start) != _minutes(cue.end):
+            lines.append(f"[{_minutes(cue.end)}]")
     return "\n".join(lines) + "\n"
+
+
+def _signs(activity: "Activity") -> list[Cue]:
+    """A note sign for each segment."""
+    return [Cue(s.start, s.end, "♪") for s in activity.segments]
 
 
 FORMATS: dict[str, tuple[str, Callable[["Activity", str], str]]] = {
@@ -101,17 +141,21 @@ def render(activity: "Activity", format_: str, *, track: str) -> str:
     Raises:
         InputError: When the format is unknown.
     """
-    return FORMATS[check_format(format_)][1](activity, track)
+    return FORMATS[check_format(format_, FORMATS)][1](activity, track)
 
 
-def check_format(format_: str) -> str:
+def check_format(format_: str, known: Collection[str]) -> str:
     """Return the format's name.
+
+    Args:
+        format_: Name of a format.
+        known: Names of all formats.
 
     Raises:
         InputError: When it is unknown.
     """
-    if format_ not in FORMATS:
-        raise InputError(f"format '{format_}' is unknown: take one of {', '.join(FORMATS)}")
+    if format_ not in known:
+        raise InputError(f"format '{format_}' is unknown: take one of {', '.join(known)}")
     return format_
 
 

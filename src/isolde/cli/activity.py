@@ -1,4 +1,4 @@
-"""`isolde activity`: where somebody sings in songs, as times that other programs read."""
+"""`isolde activity`: where somebody sings in songs, and what, as files that other programs read."""
 
 import sys
 from functools import partial
@@ -9,7 +9,7 @@ import typer
 
 from isolde.cli import terminal
 from isolde.cli.help import examples
-from isolde.core.errors import IsoldeError
+from isolde.core.errors import InputError, IsoldeError
 
 
 def register(app: typer.Typer) -> None:
@@ -17,8 +17,8 @@ def register(app: typer.Typer) -> None:
     app.command(
         "activity",
         epilog=examples(
-            "isolde activity song.mp3 # a table of the sung parts",
-            "isolde activity song.mp3 -o song.srt # the ending decides the format",
+            "isolde activity song.mp3 --words words.txt -o song.lrc # words at their times",
+            "isolde activity song.mp3 -o song.mid # the sung melody; the ending decides the format",
             "isolde activity music -o labels --format audacity # a folder",
         ),
     )(activity)
@@ -35,8 +35,8 @@ def activity(
         str | None,
         typer.Option(
             "--format",
-            help="Format: csv, json, audacity, rttm, srt or lrc; else what the ending of -o says, "
-            "or csv.",
+            help="Format: csv, json, audacity, rttm, srt, lrc, textgrid or midi; else what the "
+            "ending of -o says, or csv, or lrc with words.",
             show_default=False,
         ),
     ] = None,
@@ -44,7 +44,18 @@ def activity(
         Path | None,
         typer.Option("-o", "--output", help="File for one song, or folder; else standard output."),
     ] = None,
+    words: Annotated[
+        Path | None,
+        typer.Option(
+            help="Text file with the words of the song, a line for each that is sung: a first "
+            "alignment, to be corrected by hand.",
+            show_default=False,
+        ),
+    ] = None,
     model: Annotated[str, typer.Option(help="Name or path of an activity model.")] = "activity",
+    separator: Annotated[
+        str, typer.Option(help="Name or path of the model that isolates the voice for its notes.")
+    ] = "vocals",
     onset: Annotated[float, typer.Option(help="Probability at which a segment begins.")] = 0.5,
     offset: Annotated[float, typer.Option(help="Probability below which it ends.")] = 0.4,
     min_duration_on: Annotated[
@@ -63,40 +74,54 @@ def activity(
     ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
 ) -> None:
-    """Find where somebody sings: segments, or every frame's probability in JSON."""
-    from isolde.activity import SegmentRule, find_activity, render
+    """Find where somebody sings: segments, every frame's probability, words, or the melody."""
+    from isolde.activity import SegmentRule
     from isolde.activity.files import format_of, targets_of
-    from isolde.core.atomic import write_text
+    from isolde.core.atomic import write_bytes
+    from isolde.karaoke import FORMATS, find_singing
+    from isolde.karaoke.formats import SUFFIXES, read_words_for
+    from isolde.separation import SeparationSettings
     from isolde.separation.songs import STDIN, songs_in
 
     rule = SegmentRule(onset, offset, min_duration_on, min_duration_off, pad_onset, pad_offset)
-    kind = format_of(format_, output)
+    kind = format_of(format_, output, suffixes=SUFFIXES, usual="csv" if words is None else "lrc")
     found = songs_in(songs)
-    targets = targets_of([song.track for song in found], output, kind, overwrite=overwrite)
+    targets = targets_of(
+        [song.track for song in found], output, kind, overwrite=overwrite, suffixes=SUFFIXES
+    )
+    if FORMATS[kind].is_binary and output is None and sys.stdout.isatty():
+        raise InputError(f"{kind} is nothing for a terminal: name a file with -o")
+    lines = None if words is None else read_words_for(kind, words, n_songs=len(found))
+    separation = SeparationSettings(separator, threads=threads)
     n_failed = n_printed = 0
     with terminal.bars(quiet=quiet) as bars:
         for song, target in zip(found, targets, strict=True):
             task = bars.add_task(terminal.printable(song.track), total=1.0)
             try:
-                active = find_activity(
+                singing = find_singing(
                     sys.stdin.buffer if song.path == STDIN else song.path,
-                    model=model,
+                    words=lines,
                     rule=rule,
+                    activity_model=model,
+                    separation=separation if FORMATS[kind].needs_notes else None,
                     threads=threads,
                     progress=partial(terminal.advance, bars, task),
                 )
-                text = render(active, kind, track=song.track)
+                data = FORMATS[kind].write(singing, song.track)
                 if target is not None:
-                    write_text(target, text, overwrite=overwrite)
+                    write_bytes(target, data, overwrite=overwrite)
             except IsoldeError as error:
                 n_failed += 1
                 terminal.say(f"isolde: {error}")
                 continue
             finally:
                 bars.remove_task(task)
-            if target is None and kind == "csv" and n_printed:
-                text = text.partition("\n")[2]  # one line of names for the whole table
-            print(text if target is None else target, end="" if target is None else "\n")
+            if target is not None:
+                print(target)
+                continue
+            if kind == "csv" and n_printed:
+                data = data.partition(b"\n")[2]  # one line of names for the whole table
+            terminal.write_out(data)
             n_printed += 1
     if n_failed:
         raise typer.Exit(1 if n_failed < len(found) else 2)

@@ -1,4 +1,4 @@
-"""What the verbs show on standard error: lines, and bars where it is a terminal; no results."""
+"""What the verbs show: lines and bars on standard error, bytes of a result on standard output."""
 
 import contextlib
 import io
@@ -30,6 +30,13 @@ def abandon() -> None:
 def say(line: str) -> None:
     """Print a line at once."""
     print(line, file=sys.stderr, flush=True)
+
+
+def write_out(data: bytes) -> None:
+    """Write a result to standard output, as it is."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def printable(text: str) -> str:

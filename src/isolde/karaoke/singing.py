@@ -1,0 +1,133 @@
+"""What is sung in a song: where, what melody, which words; heard in one pass, and written nowhere.
+
+The mixture goes to the detector of activity and to the separator, the separated voice to the
+tracker of pitches: block by block, so memory does not grow with the sound.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from isolde.activity import (
+    MODEL,
+    Activity,
+    ActivityDetector,
+    Cue,
+    SegmentRule,
+    find_activity,
+    find_segments,
+)
+from isolde.audio import AudioReader
+from isolde.core.errors import InputError
+from isolde.core.stage import Float32
+from isolde.core.stems import VOCALS
+from isolde.karaoke.melody import Note, PitchTracker, find_notes
+from isolde.karaoke.placement import place_lines
+from isolde.karaoke.words import WordLine
+from isolde.separation import SeparationSettings
+from isolde.separation.load import make_separator
+
+
+@dataclass(frozen=True)
+class Singing:
+    """What is sung in a song.
+
+    Attributes:
+        activity: Where somebody sings.
+        notes: Notes of the voice; none where they were not asked for.
+        lines: Lines of the words at their times; None without words.
+    """
+
+    activity: Activity
+    notes: tuple[Note, ...] = ()
+    lines: tuple[Cue, ...] | None = None
+
+
+def find_singing(
+    source: str | Path | BinaryIO,
+    *,
+    words: Sequence[WordLine] | None = None,
+    rule: SegmentRule | None = None,
+    activity_model: str | Path = MODEL,
+    separation: SeparationSettings | None = None,
+    on_stems: Callable[[Mapping[str, Float32]], None] | None = None,
+    threads: int = 1,
+    progress: Callable[[float], None] | None = None,
+) -> Singing:
+    """Listen to a song.
+
+    Args:
+        source: A file or a binary stream.
+        words: Lines of the words, spread over what is sung.
+        rule: When singing starts and stops.
+        activity_model: Name or path of an activity model.
+        separation: How the voice is separated, for its notes; None for no notes.
+        on_stems: Function that takes the stems, block by block, where they are separated.
+        threads: Number of threads of the activity model.
+        progress: Function called with the share that is done, where a file tells its length.
+
+    Raises:
+        AudioError: The file cannot be read.
+        InputError: A setting cannot be used, or the words do not fit what is sung.
+        ModelError: There is no such model, or it separates no vocals.
+    """
+    if separation is None:
+        activity = find_activity(
+            source, model=activity_model, rule=rule, threads=threads, progress=progress
+        )
+        notes: tuple[Note, ...] = ()
+    else:
+        activity, notes = _listen(
+            source, activity_model, separation, rule, threads, on_stems, progress
+        )
+    lines = None if words is None else place_lines(words, activity.segments)
+    return Singing(activity, notes, lines)
+
+
+def _listen(
+    source: str | Path | BinaryIO,
+    activity_model: str | Path,
+    separation: SeparationSettings,
+    rule: SegmentRule | None,
+    threads: int,
+    on_stems: Callable[[Mapping[str, Float32]], None] | None,
+    progress: Callable[[float], None] | None,
+) -> tuple[Activity, tuple[Note, ...]]:
+    """Activity and notes from one reading of the song."""
+    with AudioReader(source) as reader:
+        rate, n_channels = reader.info.sample_rate, reader.info.n_channels
+        detector = ActivityDetector(
+            sample_rate=rate, n_channels=n_channels, model=activity_model, threads=threads
+        )
+        separator = make_separator(separation, sample_rate=rate, n_channels=n_channels)
+        if VOCALS not in separator.stems:
+            raise InputError(
+                f"model '{separation.model}' separates {', '.join(separator.stems)}, no vocals: "
+                "take a model that does"
+            )
+        tracker = PitchTracker(sample_rate=rate, n_channels=n_channels)
+        probabilities: list[Float32] = []
+        pitches: list[Float32] = []
+        n = 0
+
+        def take(stems: Mapping[str, Float32]) -> None:
+            pitches.append(tracker.feed(stems[VOCALS]))
+            if on_stems is not None:
+                on_stems(stems)
+
+        for block in reader:
+            probabilities.append(detector.feed(block))
+            take(separator.feed(block))
+            n += block.shape[1]
+            if progress and reader.about_samples:
+                progress(min(1.0, n / reader.about_samples))
+        probabilities.append(detector.flush())
+        take(separator.flush())
+        pitches.append(tracker.flush())
+    frames, seconds = np.concatenate(probabilities), n / rate
+    segments = find_segments(frames, detector.frame_seconds, seconds=seconds, rule=rule)
+    activity = Activity(frames, detector.frame_seconds, segments, seconds)
+    return activity, find_notes(np.concatenate(pitches), segments=segments)

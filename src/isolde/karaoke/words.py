@@ -1,0 +1,77 @@
+"""The words of a song from a text file; when they are sung is `placement`'s affair."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from isolde.core.errors import InputError
+
+MAX_BYTES = 1_000_000
+_HEADING = re.compile(r"\[[^\]]*\]")
+
+
+@dataclass(frozen=True)
+class WordLine:
+    """A line of the words.
+
+    Attributes:
+        text: Words with single spaces between them.
+        after_break: Whether a verse ends before it.
+    """
+
+    text: str
+    after_break: bool = False
+
+
+def parse_words(text: str) -> tuple[WordLine, ...]:
+    r"""Read the lines of a text; empty lines and headings like [Chorus] are breaks.
+
+    Args:
+        text: Text of the file.
+
+    Examples:
+        >>> [line.text for line in parse_words("[Verse]\nRow,  row\n\nyour boat\n")]
+        ['Row, row', 'your boat']
+    """
+    lines: list[WordLine] = []
+    after_break = False
+    for row in text.splitlines():
+        words = " ".join("".join(c if c.isprintable() else " " for c in row).split())
+        if not words or _HEADING.fullmatch(words):
+            after_break = bool(lines)
+            continue
+        lines.append(WordLine(words, after_break))
+        after_break = False
+    return tuple(lines)
+
+
+def read_words(path: Path) -> tuple[WordLine, ...]:
+    """Read a file of words.
+
+    Args:
+        path: Path of a text file in UTF-8, a line of it for each line that is shown.
+
+    Raises:
+        InputError: There is no such file, it is no text in UTF-8, or it holds no words.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}): give a text file with the song's words"
+        ) from None
+    if len(data) > MAX_BYTES:
+        raise InputError(f"{path}: has more than {MAX_BYTES} bytes: give the words of one song")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: is no text in UTF-8 (byte {error.start}): save it as UTF-8"
+        ) from None
+    if "\0" in text:
+        raise InputError(f"{path}: is no text (it holds a zero byte): give a text file")
+    lines = parse_words(text)
+    if not lines:
+        raise InputError(f"{path}: holds no words: write a line for each line that is sung")
+    return lines

@@ -1,0 +1,168 @@
+"""Words on sung phrases: order, pauses, breaks, too many and too few, and bad files of words."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isolde.activity import Segment
+from isolde.core.errors import InputError
+from isolde.karaoke import WordLine, parse_words, place_lines, read_words
+from isolde.karaoke.syllables import count_syllables, is_english, split_syllables
+
+VERSE = "one two three four\nfive six seven eight nine\nten eleven twelve\nthirteen fourteen"
+
+
+def segments(*spans):
+    return [Segment(start, end, 1.0) for start, end in spans]
+
+
+def times(text, *spans):
+    return [(cue.start, cue.end) for cue in place_lines(parse_words(text), segments(*spans))]
+
+
+SPANS = ((1.0, 3.0), (3.4, 5.5), (6.0, 8.2), (8.5, 10.0))
+
+
+def test_as_many_lines_as_phrases_are_one_each():
+    assert times(VERSE, *SPANS) == list(SPANS)
+
+
+def test_fewer_lines_join_phrases_over_their_shortest_pauses():
+    assert times("la la la\nla la la", (1, 2), (2.3, 3.3), (5, 6), (6.3, 7.3)) == [
+        (1, 3.3), (5, 7.3)]  # fmt: skip
+
+
+def test_more_lines_split_phrases_where_their_syllables_say():
+    found = times("la la\nla la la la la la\nla la\n", (2.0, 12.0))
+    assert [a for a, _ in found] == pytest.approx([2.0, 4.0, 10.0], abs=0.21)
+    assert [b for _, b in found] == pytest.approx([4.0, 10.0, 12.0], abs=0.21)
+
+
+def test_a_long_line_takes_the_long_phrase():
+    assert times("la\nla la la la la la\nla", (0, 1), (1.5, 7), (7.5, 8.5)) == [
+        (0, 1), (1.5, 7), (7.5, 8.5)]  # fmt: skip
+
+
+def test_a_break_in_the_text_is_the_longer_pause():
+    """The same four lines over five phrases: where the verse ends, the long pause is."""
+    spans = ((0, 2), (2.5, 4.5), (5.0, 7.0), (10.0, 12.0), (12.5, 14.5))
+    early = times("la la la la\n\nla la la la\nla la la la", *spans)
+    late = times("la la la la\nla la la la\n\nla la la la", *spans)
+    assert early[0][1] == 7.0 and early[1][0] == 10.0
+    assert late[1][1] == 7.0 and late[2][0] == 10.0
+
+
+line = st.integers(1, 12).map(lambda n: " ".join(["la"] * n))
+texts = st.lists(st.tuples(line, st.booleans()), min_size=1, max_size=12)
+spans = st.lists(st.tuples(st.floats(0.15, 6), st.floats(0.01, 9)), min_size=1, max_size=12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(texts, spans)
+def test_lines_keep_their_order_and_begin_and_end_where_somebody_sings(text, lengths):
+    now, sung = 0.0, []
+    for duration, pause in lengths:
+        sung.append(Segment(now + pause, now + pause + duration, 1.0))
+        now = sung[-1].end
+    lines = [WordLine(words, after_break) for words, after_break in text]
+    if sum(s.duration for s in sung) < 0.3 * len(lines):
+        with pytest.raises(InputError, match="too many"):
+            place_lines(lines, sung)
+        return
+    cues = place_lines(lines, sung)
+    assert [cue.text for cue in cues] == [line.text for line in lines]
+    assert all(cue.end > cue.start for cue in cues)
+    assert all(a.end <= b.start for a, b in pairwise(cues))
+    for cue in cues:  # a line begins in a phrase, not at its end, and ends in one
+        assert any(s.start <= cue.start < s.end for s in sung)
+        assert any(s.start < cue.end <= s.end + 1e-9 for s in sung)
+    covered = sum(max(0.0, min(c.end, s.end) - max(c.start, s.start)) for c in cues for s in sung)
+    assert covered == pytest.approx(sum(s.duration for s in sung))
+
+
+def test_words_for_nobody_are_refused():
+    with pytest.raises(InputError, match="nobody is heard singing"):
+        place_lines(parse_words("la"), [])
+
+
+def test_blank_lines_and_headings_are_breaks():
+    lines = parse_words("[Verse 1]\n la  la \n\n\n[Chorus]\nlo\t(ooh)\nlu\n\n")
+    assert lines == (WordLine("la la"), WordLine("lo (ooh)", True), WordLine("lu"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read (No such file or directory)"),
+        (b"", "holds no words"),
+        (b"\n\n[Chorus]\n  \n", "holds no words"),
+        ("Über".encode("latin-1"), "is no text in UTF-8 (byte 0)"),
+        ("word".encode("utf-16"), "is no text in UTF-8"),
+        (b"PK\0\0abc", "is no text (it holds a zero byte)"),
+        (b"la " * 400_000, "more than 1000000 bytes"),
+    ],
+)
+def test_a_bad_file_of_words_is_one_clear_line(content: bytes | None, said: str, tmp_path: Path):
+    path = tmp_path / "words.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError) as fault:
+        read_words(path)
+    assert str(fault.value).startswith(str(path)) and said in str(fault.value)
+    assert "\n" not in str(fault.value)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_words(tmp_path)
+
+
+def test_a_mark_of_the_byte_order_is_no_word(tmp_path: Path):
+    (tmp_path / "words.txt").write_bytes(b"\xef\xbb\xbfla la\r\nlo\r\n")
+    assert read_words(tmp_path / "words.txt") == (WordLine("la la"), WordLine("lo"))
+
+
+@pytest.mark.parametrize(
+    ("text", "english", "expected"),
+    [
+        ("Gently down the stream", True, "Gent|ly| down| the| stream"),
+        ("Life is but a dream", True, "Life| is| but| a| dream"),
+        ("you loved yellow tables", True, "you| loved| yel|low| ta|bles"),
+        ("Wann wir schreiten", False, "Wann| wir| schrei|ten"),
+        ("Volare, oh oh", False, "Vo|la|re,| oh| oh"),
+        ("Über quelques étoiles", False, "Ü|ber| quel|ques| é|toi|les"),
+        ("Во поле береза", False, "Во| по|ле| бе|ре|за"),  # noqa: RUF001
+        ("きょうは 天気", False, "きょ|う|は| 天|気"),
+        ("rock - roll 99", False, "rock -| roll| 99"),
+        ("... ♪", False, "... ♪"),
+    ],
+)
+def test_syllables(text: str, english: bool, expected: str):
+    parts = split_syllables(text, english=english)
+    assert "|".join(parts) == expected
+    assert "".join(parts) == text
+
+
+def test_scripts_without_written_vowels_count_by_letters():
+    assert count_syllables("שלום עליכם") == pytest.approx(4 / 2.5 + 5 / 2.5)
+    assert count_syllables("hmm") == count_syllables("♪") == 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.text(min_size=1, max_size=12).map(lambda s: "".join(s.split())).filter(bool),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_syllables_of_any_text_are_the_text(words):
+    text = " ".join(words)
+    assert "".join(split_syllables(text)) == text
+    assert count_syllables(text) >= 1
+
+
+def test_english_is_known_by_its_commonest_words():
+    assert is_english(["Row, row, row your boat,", "gently down the stream"])
+    assert not is_english(["Freude, schöner Götterfunken,", "Tochter aus Elysium"])
+    assert not is_english([])
