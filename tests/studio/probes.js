@@ -18,12 +18,11 @@ const render = async ([gains, tempo, key]) => {
   wired.gains.forEach(({ gain }, i) => (gain.value = gains[i]));
   for (let index = 0; index * api.CHUNK < now.n_samples; index++)
     wired.ring.port.postMessage({ do: "put", index, stems: await api.chunk(now, index) });
-  wired.ring.port.postMessage({ do: "limit", end: now.n_samples });
+  wired.ring.port.postMessage({ do: "set", values: { end: now.n_samples } });
   wired.ring.port.postMessage({ do: "stretch", tempo, key });
-  wired.ring.port.postMessage({ do: "play" });
   if (tempo !== 1 || key) await new Promise((done) => setTimeout(done, 1500)); // it is compiled
   const told = new Promise((done) => (wired.ring.port.onmessage = done));
-  wired.ring.port.postMessage({ do: "ask" });
+  wired.ring.port.postMessage({ do: "play" });
   await told;
   const sound = await context.startRendering();
   let text = "";

@@ -2,7 +2,10 @@
 
 import io
 import json
+import re
 import socket
+import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -193,6 +196,17 @@ def test_kept_stems_stay_as_the_command_writes_them(command: Path, song: Path, t
         for file in command.iterdir():
             assert (folder / track / file.name).read_bytes() == file.read_bytes()
     assert len(list(folder.rglob("*.wav"))) == 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_models_whose_speed_was_measured_leave_no_memory(studio: Studio, four: dict[str, object]):
+    until = time.monotonic() + 120
+    while not all(model["speed"] for model in studio.ask("/about").json()["models"]):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    status = Path(f"/proc/{studio.process.pid}/status").read_text("ascii")
+    (kilobytes,) = re.findall(r"VmRSS:\s+(\d+) kB", status)
+    assert int(kilobytes) < 400_000  # 800 MB where it is not given back
 
 
 def test_a_damaged_file_is_refused_in_the_commands_words(studio: Studio):

@@ -14,7 +14,14 @@ import soundfile
 from studio_server import Studio, kept_in, serving, start
 
 DEMO = "/songs?demo"
-INSIDE = ("", "/stems/vocals", "/tiles/mixture/0/0", "/peaks/0", "/activity", "/files/mix.wav")
+INSIDE = (
+    "",
+    "/stems/vocals",
+    "/tiles/mixture/0/0",
+    "/tiles/peaks/0/0",
+    "/activity",
+    "/files/mix.wav",
+)
 ESCAPES = ("..%2f..%2f..%2fescaped.wav", "%2fetc%2fescaped.wav", "..%5cescaped.wav", "a%00b", ".")
 
 

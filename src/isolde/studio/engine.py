@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Callable, Generator
 
 from isolde.core.errors import IsoldeError
+from isolde.studio.memory import return_memory
 from isolde.studio.separation import separate_in_steps
 from isolde.studio.song import FAILED, Song
 
@@ -96,5 +97,6 @@ class Engine:
             self._steps.pop(song.id, None)
             if song in self._queue:
                 self._queue.remove(song)
+        return_memory()
         if self._done is not None and song.state != FAILED:
             self._done(song)

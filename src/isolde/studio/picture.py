@@ -2,7 +2,8 @@
 
 Sound becomes columns of levels on a logarithmic frequency axis, as `isolde look` draws them, and
 columns of peaks. A column of scale 0 spans two frames (23 ms at 44.1 kHz); one of scale k is made
-of 4^k of them: levels by their mean power, peaks by the highest.
+of 4^k of them: levels by their mean power, peaks by the highest. What is kept lies on the disk, and
+a tile is made of few columns, so that an hour costs no more memory than a minute.
 """
 
 from pathlib import Path
@@ -22,6 +23,9 @@ FRAMES = 2
 
 SCALE_STEP = 4
 SCALES = 5
+COARSE = 2
+"""Scale that is kept beside scale 0, of which the coarser ones are made."""
+
 LOWEST_DB, HIGHEST_DB = -100.0, 0.0
 """Levels of the bytes 0 and 255, of a full-scale sine."""
 
@@ -66,13 +70,9 @@ class LevelColumns:
         self._analysis = Analysis(grid, n_channels)
         top = min(HIGHEST_HZ, sample_rate / 2)
         self._rows = log_rows(sample_rate / grid.n_fft, grid.n_bins, LOWEST_HZ, top, ROWS)
-        self._held = np.zeros((0, ROWS), np.float32)
-        self._spool = Spool(path)
-
-    @property
-    def n_columns(self) -> int:
-        """Columns of scale 0 so far."""
-        return self._spool.n_bytes // ROWS
+        self._frames = np.zeros((0, ROWS), np.float32)  # that fill no column yet
+        self._columns = np.zeros((0, ROWS), np.float32)  # that fill no coarse one
+        self._fine, self._coarse = Spool(path), Spool(path.with_name(f"{path.name}.coarse"))
 
     def feed(self, block: Float32) -> None:
         """Take samples (n_channels, n) in [-1, 1]."""
@@ -81,37 +81,42 @@ class LevelColumns:
     def flush(self) -> None:
         """End the sound."""
         self._put(self._analysis.flush())
-        if len(self._held):
-            self._spool.append(level_bytes(self._held.mean(axis=0)).tobytes())
-            self._held = self._held[:0]
+        if len(self._frames):
+            self._put_columns(self._frames.mean(axis=0, keepdims=True))
+        if len(self._columns):
+            self._coarse.append(level_bytes(self._columns.mean(axis=0)).tobytes())
+        self._frames, self._columns = self._frames[:0], self._columns[:0]
 
     def tile(self, scale: int, index: int) -> bytes:
         """The columns [index, index + 1) * TILE_COLUMNS of a scale, as far as they are there.
 
         Each is ROWS bytes, the lowest frequency first.
         """
-        span = SCALE_STEP ** check_scale(scale)
-        width = TILE_COLUMNS * span * ROWS
-        levels = np.frombuffer(self._spool.read(index * width, (index + 1) * width), np.uint8)
-        if scale == 0 or not levels.size:
-            return levels.tobytes()
-        columns = levels.reshape(-1, ROWS)
+        kept = 0 if check_scale(scale) < COARSE else COARSE
+        span = SCALE_STEP ** (scale - kept)
+        data = _tile(self._coarse if kept else self._fine, index, TILE_COLUMNS * span * ROWS)
+        columns = np.frombuffer(data, np.uint8).reshape(-1, ROWS)
+        if span == 1 or not len(columns):
+            return data
         starts = np.arange(0, len(columns), span)
         sums = np.add.reduceat(_POWERS[columns], starts, axis=0)
         counts = np.diff([*starts, len(columns)])[:, None]
         return level_bytes((sums / counts).astype(np.float32)).tobytes()
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._spool.close()
+        """Let go of the files."""
+        self._fine.close()
+        self._coarse.close()
 
     def _put(self, spectra: np.ndarray) -> None:
         power = (spectra.real**2 + spectra.imag**2).mean(axis=0) @ self._rows.T
-        held = np.concatenate([self._held, power])
-        n = len(held) // FRAMES
-        pairs = held[: n * FRAMES].reshape(n, FRAMES, ROWS).mean(axis=1)
-        self._spool.append(level_bytes(pairs).tobytes())
-        self._held = held[n * FRAMES :]
+        columns, self._frames = _means(np.concatenate([self._frames, power]), FRAMES)
+        self._put_columns(columns)
+
+    def _put_columns(self, columns: Float32) -> None:
+        self._fine.append(level_bytes(columns).tobytes())
+        coarse, self._columns = _means(np.concatenate([self._columns, columns]), SCALE_STEP**COARSE)
+        self._coarse.append(level_bytes(coarse).tobytes())
 
 
 class PeakColumns:
@@ -143,10 +148,10 @@ class PeakColumns:
             self._put(self._held.max(axis=1, keepdims=True))
             self._held = self._held[:, :0]
 
-    def columns(self, scale: int, start: int) -> bytes:
-        """The columns of a scale from `start` on: a byte for each sound, 255 is full scale."""
+    def tile(self, scale: int, index: int) -> bytes:
+        """The columns of a tile, see `LevelColumns`: a byte for each sound, 255 is full scale."""
         span = SCALE_STEP ** check_scale(scale)
-        data = self._spool.read(start * span * self._n, self._spool.n_bytes)
+        data = _tile(self._spool, index, TILE_COLUMNS * span * self._n)
         peaks = np.frombuffer(data, np.uint8).reshape(-1, self._n)
         if not len(peaks):
             return b""
@@ -159,3 +164,14 @@ class PeakColumns:
 
     def _put(self, peaks: Float32) -> None:
         self._spool.append(np.round(255 * np.minimum(peaks.T, 1)).astype(np.uint8).tobytes())
+
+
+def _tile(spool: Spool, index: int, n_bytes: int) -> bytes:
+    return spool.read(index * n_bytes, (index + 1) * n_bytes)
+
+
+def _means(columns: Float32, span: int) -> tuple[Float32, Float32]:
+    """Means of every `span` columns (n, width), and the columns that are left over."""
+    n = len(columns) // span
+    means: Float32 = columns[: n * span].reshape(n, span, columns.shape[1]).mean(axis=1)
+    return means, columns[n * span :]

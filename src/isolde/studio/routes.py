@@ -102,7 +102,6 @@ class Studio:
             Route(f"{song}/first", self.prefer_song, methods=["POST"]),
             Route(f"{song}/stems/{{stem}}", self.stem),
             Route(f"{song}/tiles/{{layer}}/{{scale:int}}/{{index:int}}", self.tile),
-            Route(f"{song}/peaks/{{scale:int}}", self.peaks),
             Route(f"{song}/activity", self.activity),
             Route(f"{song}/files/{{name}}", self.file),
         ]
@@ -207,21 +206,12 @@ class Studio:
         return Response(data, 206, headers, media_type="application/octet-stream")
 
     async def tile(self, request: Request) -> Response:
-        """A piece of a spectrogram: columns of bytes, as far as they are there."""
+        """A piece of a spectrogram or of peaks: columns of bytes, as far as they are there."""
         song, at = self._song(request), request.path_params
-        columns = song.levels.get(at["layer"])
+        columns = song.peaks if at["layer"] == "peaks" else song.levels.get(at["layer"])
         if columns is None:
             return Response(b"", media_type="application/octet-stream")
         data = await run_in_threadpool(columns.tile, at["scale"], at["index"])
-        return Response(data, media_type="application/octet-stream")
-
-    async def peaks(self, request: Request) -> Response:
-        """Peaks of mixture and vocals, a byte each for every column, from one column on."""
-        song = self._song(request)
-        start = _number(request.query_params, "from", 0)
-        if song.peaks is None or not 0 <= start < 1e12:
-            return Response(b"", media_type="application/octet-stream")
-        data = await run_in_threadpool(song.peaks.columns, request.path_params["scale"], int(start))
         return Response(data, media_type="application/octet-stream")
 
     async def activity(self, request: Request) -> Response:

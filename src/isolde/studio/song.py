@@ -153,7 +153,7 @@ class Song:
         return {
             "id": self.id,
             "name": self.name,
-            "title": self.info.tags.get("title", ""),
+            "title": self.info.tags.get("title") or self.track,
             "artist": self.info.tags.get("artist", ""),
             "state": self.state,
             "error": self.error,

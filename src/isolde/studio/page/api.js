@@ -1,20 +1,26 @@
-// What the page asks of its server; every answer that is no success is an Error in the server's words.
+// What the page asks of its server; every answer that is no success is Refused, in the server's words.
 
 export const CHUNK = 32768; // samples per channel that are fetched together
+
+export class Refused extends Error {}
+
+function refusal(status, body) {
+  try {
+    return new Refused(JSON.parse(body).error);
+  } catch {
+    return new Refused(`the server answers ${status}`);
+  }
+}
 
 async function ask(path, options = {}) {
   let answer;
   try {
     answer = await fetch(path, options);
   } catch {
-    throw new Error("the server does not answer: start `isolde studio` again and open its new address");
+    throw new Refused("the server does not answer: start `isolde studio` again and open its new address");
   }
   if (answer.ok) return answer;
-  let why = `the server answers ${answer.status}`;
-  try {
-    why = (await answer.json()).error;
-  } catch { /* no words of its own */ }
-  throw Object.assign(new Error(why), { status: answer.status });
+  throw refusal(answer.status, await answer.text());
 }
 
 const json = async (path, options) => (await ask(path, options)).json();
@@ -24,8 +30,7 @@ export const about = () => json("/about");
 export const remove = (id) => ask(`/songs/${id}`, { method: "DELETE" });
 export const prefer = (id) => ask(`/songs/${id}/first`, { method: "POST" });
 export const activity = (id) => json(`/songs/${id}/activity`);
-export const tile = (id, layer, scale, index) => bytes(`/songs/${id}/tiles/${layer}/${scale}/${index}`);
-export const peaks = (id, scale, from) => bytes(`/songs/${id}/peaks/${scale}?from=${from}`);
+export const tile = (id, key) => bytes(`/songs/${id}/tiles/${key}`);
 export const demo = (choice) => json(`/songs?${new URLSearchParams({ demo: "", ...choice })}`, { method: "POST" });
 export const again = (id, choice) => json(`/songs/${id}/again?${new URLSearchParams(choice)}`, { method: "POST" });
 
@@ -35,14 +40,10 @@ export function upload(file, choice, progress) {
     const request = new XMLHttpRequest();
     request.open("POST", `/songs?${new URLSearchParams({ name: file.name, ...choice })}`);
     request.upload.onprogress = (event) => progress(event.loaded / Math.max(1, event.total));
-    request.onerror = () => reject(new Error("the upload broke off: is the server still running?"));
+    request.onerror = () => reject(new Refused("the upload broke off: is the server still running?"));
     request.onload = () => {
-      let told = {};
-      try {
-        told = JSON.parse(request.responseText);
-      } catch { /* no words of its own */ }
-      if (request.status === 201) resolve(told);
-      else reject(new Error(told.error ?? `the server answers ${request.status}`));
+      if (request.status === 201) resolve(JSON.parse(request.responseText));
+      else reject(refusal(request.status, request.responseText));
     };
     request.send(file);
   });

@@ -4,9 +4,9 @@ import * as api from "./api.js";
 import { Mixer } from "./mixer.js";
 import { Picture } from "./picture.js";
 import { Player } from "./player.js";
-import { Songs, title } from "./songs.js";
+import { Songs } from "./songs.js";
 import { Take } from "./take.js";
-import { clock, make, times } from "./text.js";
+import { clock, make, times, write } from "./text.js";
 
 const $ = (id) => document.getElementById(id);
 const about = await api.about();
@@ -23,117 +23,105 @@ let models = about.models;
 
 export const mixer = new Mixer((gains) => player.setGains(gains));
 const picture = new Picture(about, { position: () => player.position, seek });
-const take = new Take(about, { mix: () => mixer.levels, jump: (at) => (seek(at), play()), loop: (a, b) => setLoop([a, b]) });
+const take = new Take({ mix: () => mixer.levels, jump: (at) => (seek(at), play()), loop: (a, b) => setLoop([a, b]) });
 const list = new Songs({ pick: open, remove });
 
 // --- songs ---------------------------------------------------------------------------------------
 
 export const song = () => songs.get(current);
 
-async function open(id, { play: start = true } = {}) {
-  const next = songs.get(id);
-  if (!next || next.state === "failed" || next.state === "sending") return;
-  const fresh = id !== current;
-  current = id;
-  sessionStorage.setItem("song", id);
-  if (next.state !== "ready") api.prefer(id).catch(trouble);
-  if (!fresh) return start && play();
-  segments = [];
-  wantsPlay = start;
-  for (const [element, shown] of [["empty", false], ["stage", true], ["take", true]]) $(element).hidden = !shown;
+/** Turn to a song; `how` tells the player where it begins and whether it goes on. */
+function turnTo(next, how) {
+  current = next.id;
+  sessionStorage.setItem("song", current);
   document.querySelector("main").classList.remove("bare");
-  show();
+  setSegments([]);
   picture.open(next);
   mixer.open(next.stems);
+  show();
+  hearSegments(next.id);
+  return player.open(next, how);
+}
+
+async function open(id, { play: start = true } = {}) {
+  const next = songs.get(id);
+  if (!next || next.state === "failed" || next.local) return;
+  if (next.state !== "ready") api.prefer(id);
+  if (id === current) return start && play();
+  wantsPlay = start;
   Object.assign(choice, { model: next.model, strength: next.strength });
   step("strength", next.strength - steps.strength.value);
   showModels(models);
-  take.list([]);
-  await player.open(next);
-  mixer.open(next.stems);
+  await turnTo(next);
   if (start) play();
 }
 
 function close() {
   current = null;
   player.close();
-  for (const [element, shown] of [["empty", true], ["stage", false], ["take", false]]) $(element).hidden = !shown;
   document.querySelector("main").classList.add("bare");
   document.title = "isolde studio";
 }
 
 async function remove(id) {
   const known = songs.get(id);
+  gone(id);
+  if (known && !known.local) await api.remove(id);
+}
+
+function gone(id) {
   songs.delete(id);
   if (id === current) close();
   show();
-  if (known && known.state !== "sending" && !known.local) await api.remove(id).catch(trouble);
 }
 
 async function add(files) {
   const before = current;
   for (const file of files) {
-    const local = `local-${Math.random()}`;
-    const row = { id: local, name: file.name, local: true, state: "sending", share: 0, stems: [], title: "" };
-    songs.set(local, row);
+    const row = { id: `local-${Math.random()}`, title: file.name, local: true, state: "sending", share: 0 };
+    songs.set(row.id, row);
     show();
     try {
       const made = await api.upload(file, choice, (share) => ((row.share = share), show()));
-      songs.delete(local);
+      songs.delete(row.id);
       heard(made);
       if (file === files[0] || !current || (current === before && !player.playing)) await open(made.id);
     } catch (error) {
       Object.assign(row, { state: "failed", error: error.message });
-      say(`${file.name}: ${error.message}`);
+      write($("said"), `${file.name}: ${error.message}`);
       show();
     }
   }
 }
 
 async function addDemo() {
-  try {
-    const made = await api.demo(choice);
-    heard(made);
-    await open(made.id);
-  } catch (error) {
-    trouble(error);
-  }
+  const made = await api.demo(choice);
+  heard(made);
+  await open(made.id);
 }
 
 /** The same song with another model or strength; what plays goes on until it has caught up. */
 async function separateAgain() {
-  const from = current;
-  if (!from || (song().model === choice.model && song().strength === choice.strength)) return;
-  try {
-    const made = await api.again(from, choice);
-    if (coming) api.remove(coming).catch(trouble);
-    coming = made.id;
-    heard(made);
-    api.prefer(coming).catch(trouble);
-  } catch (error) {
-    trouble(error);
-  }
+  if (!current || (song().model === choice.model && song().strength === choice.strength)) return;
+  const made = await api.again(current, choice);
+  if (coming) api.remove(coming);
+  coming = made.id;
+  heard(made);
+  api.prefer(coming);
 }
 
 async function catchUp() {
-  const [old, next] = [songs.get(current), songs.get(coming)];
+  const [old, next] = [song(), songs.get(coming)];
   if (!old || !next || next.name !== old.name) return (coming = null);
+  if (next.state === "failed") return trouble(next.error), (coming = null);
   const need = Math.min(player.position + 3, next.seconds ?? Infinity);
-  if (next.state === "failed") return trouble(new Error(next.error)), (coming = null);
   if (next.state !== "ready" && next.ready_seconds < need) return;
-  const [at, loop, was] = [player.position, player.loop, player.playing];
+  const { position: at, loop, playing } = player;
   coming = null;
-  current = next.id;
-  sessionStorage.setItem("song", current);
-  segments = [];
   songs.delete(old.id);
-  picture.open(next);
-  await player.open(next, { at, play: was });
-  mixer.open(next.stems);
-  hearSegments(next.id);
+  await turnTo(next, { at, play: playing });
   if (loop) setLoop(loop);
-  show();
-  api.remove(old.id).catch(trouble);
+  api.remove(old.id);
 }
 
 function heard(news) {
@@ -141,82 +129,74 @@ function heard(news) {
   songs.set(news.id, news);
   if (news.id === current) {
     player.update(news);
-    picture.update(news);
-    if (news.n_segments !== (before?.n_segments ?? 0) || (news.state === "ready" && before?.state !== "ready") || (!segments.length && news.n_segments)) hearSegments(news.id);
+    picture.set({ song: news });
+    if (news.n_segments !== segments.length || (news.state === "ready" && before.state !== "ready")) hearSegments(news.id);
     if (wantsPlay && !player.playing && player.ready > 0.7) play();
   }
   if (coming) catchUp();
-  if (!current && before === undefined) {
-    const last = sessionStorage.getItem("song");
-    if (!last || last === news.id) open(news.id, { play: false });
-    else setTimeout(() => !current && songs.has(news.id) && open(news.id, { play: false }), 300);
+  if (!current && !before) { // the song that was on before a reload, or else any
+    const wait = news.id === (sessionStorage.getItem("song") ?? news.id) ? 0 : 300;
+    setTimeout(() => !current && open(news.id, { play: false }), wait);
   }
   show();
 }
 
 async function hearSegments(id) {
-  try {
-    const told = await api.activity(id);
-    if (id !== current) return;
-    segments = told.segments;
-    picture.segments(segments);
-    take.list(segments);
-  } catch { /* the next news asks again */ }
+  const told = await api.activity(id).catch(() => null); // the next news ask again
+  if (told && id === current) setSegments(told.segments);
+}
+
+function setSegments(now) {
+  segments = now;
+  picture.set({ segments });
+  take.list(segments);
 }
 
 function show() {
   list.show([...songs.values()].filter(({ id }) => id !== coming), current, player.playing);
-  $("demo").hidden = !current;
   const now = song();
   if (!now) return;
-  const name = title(now);
-  if ($("title").textContent !== name) $("title").textContent = name;
-  document.title = `${name} – isolde studio`;
+  write($("title"), now.title);
+  document.title = `${now.title} – isolde studio`;
   const channels = { 1: "mono", 2: "stereo" }[now.n_channels] ?? `${now.n_channels} channels`;
   const length = now.seconds ? clock(now.seconds, now.seconds < 60 ? 1 : 0) : "";
-  $("meta").textContent = [now.artist, `${+(now.sample_rate / 1000).toFixed(1)} kHz`, channels, length].filter(Boolean).join(" · ");
-  $("length").textContent = length ? `/ ${length}` : "";
+  write($("meta"), [now.artist, `${+(now.sample_rate / 1000).toFixed(1)} kHz`, channels, length].filter(Boolean).join(" · "));
+  write($("length"), length && `/ ${length}`);
   $("seek").max = now.seconds ?? now.ready_seconds;
   take.show(now);
   showStatus(now);
 }
 
 function showStatus(now) {
-  let [text, mood] = ["", ""];
-  const ahead = player.position - player.ready;
-  if (coming && songs.get(coming)) {
-    const next = songs.get(coming);
-    const left = next.real_time_factor ? (player.position + 3 - next.ready_seconds) / next.real_time_factor : 0;
-    text = `strength ${next.strength}, ${next.model}: sounds in ${clock(Math.max(0, left) + 0.9)}`;
-  } else if (now.state === "failed") [text, mood] = [now.error, "bad"];
-  else if (now.state === "waiting") text = "waits for its turn";
-  else if (player.starved && player.playing && ahead > -0.5 && now.state === "separating") {
-    text = now.real_time_factor ? `sounds in ${clock(Math.max(0, ahead + 1.5) / now.real_time_factor + 0.9)}` : "sounds in a moment";
-  } else if (now.state === "separating") [text, mood] = [`${player.playing ? "sounds while it separates" : "separates"}: ${times(now.real_time_factor)}`, "good"];
-  else [text, mood] = [`separated in ${now.elapsed.toFixed(1)} s: ${times(now.real_time_factor)}`, "good"];
-  if (now.warnings.length) text += ` · ${now.warnings[0]}`;
-  if ($("status-text").textContent !== text) $("status-text").textContent = text;
+  const [text, mood] = status(now);
+  write($("status-text"), [text, now.warnings[0]].filter(Boolean).join(" · "));
   $("status").className = mood;
-  if (now.state !== show.said) say(now.state === "ready" ? `${title(now)} is separated` : text);
-  show.said = now.state;
+  if (now.state !== showStatus.said) write($("said"), now.state === "ready" ? `${now.title} is separated` : text);
+  showStatus.said = now.state;
 }
 
-function say(text) {
-  $("said").textContent = text;
+function status(now) {
+  const sounds = (left, factor) => (factor ? `sounds in ${clock(Math.max(0, left) / factor + 0.9)}` : "sounds in a moment");
+  const next = songs.get(coming);
+  if (next) return [`strength ${next.strength}, ${next.model}: ${sounds(player.position + 3 - next.ready_seconds, next.real_time_factor)}`, ""];
+  if (now.state === "failed") return [now.error, "bad"];
+  if (now.state === "waiting") return ["waits for its turn", ""];
+  if (now.state === "ready") return [`separated in ${now.elapsed.toFixed(1)} s: ${times(now.real_time_factor)}`, "good"];
+  const ahead = player.position - player.ready;
+  if (player.starved && player.playing && ahead > -0.5) return [sounds(ahead + 1.5, now.real_time_factor), ""];
+  return [`${player.playing ? "sounds while it separates" : "separates"}: ${times(now.real_time_factor)}`, "good"];
 }
 
-function trouble(error) {
-  $("trouble").hidden = !error;
-  $("trouble").textContent = error?.message ?? "";
+function trouble(words) {
+  $("trouble").hidden = !words;
+  write($("trouble"), words);
 }
 
 // --- playing -------------------------------------------------------------------------------------
 
 async function play() {
   wantsPlay = false;
-  if (!(await player.play())) {
-    $("status-text").textContent = "press play: the browser wants a click before the first sound";
-  }
+  if (!(await player.play())) write($("status-text"), "press play: the browser wants a click before the first sound");
   picture.follow();
 }
 
@@ -228,7 +208,6 @@ function toggle() {
 function seek(at) {
   player.seek(at);
   picture.follow();
-  picture.touch();
   if (song()) showStatus(song());
 }
 
@@ -242,9 +221,9 @@ function phrase(direction) {
 function setLoop(loop) {
   loopFrom = null;
   player.setLoop(loop);
-  picture.loop(loop);
+  picture.set({ loop });
   if (loop && (player.position < loop[0] || player.position > loop[1])) seek(loop[0]);
-  $("loop-button").textContent = loop ? "End loop" : "Loop A–B";
+  write($("loop-button"), loop ? "End loop" : "Loop A–B");
   $("loop-button").setAttribute("aria-pressed", Boolean(loop));
 }
 
@@ -253,8 +232,8 @@ function stepLoop() {
   if (player.loop) return setLoop(null);
   if (loopFrom === null) {
     loopFrom = now;
-    $("loop-button").textContent = `From ${clock(now, 1)} to …`;
-    return picture.loop([now, now]);
+    write($("loop-button"), `From ${clock(now, 1)} to …`);
+    return picture.set({ loop: [now, now] });
   }
   const [a, b] = [Math.min(loopFrom, now), Math.max(loopFrom, now)];
   setLoop(b - a < 0.2 ? null : [a, b]);
@@ -270,7 +249,7 @@ let later = 0;
 function step(name, by) {
   const known = steps[name];
   known.value = Math.min(known.high, Math.max(known.low, Math.round((known.value + by) * 100) / 100));
-  $(name).textContent = known.text(known.value);
+  write($(name), known.text(known.value));
   if (name !== "strength") return player.setStretch(steps.tempo.value / 100, steps.key.value);
   choice.strength = known.value;
   clearTimeout(later);
@@ -314,29 +293,30 @@ function listen() {
     "zoom-in": () => picture.zoom(0.5), "zoom-out": () => picture.zoom(2), "zoom-all": () => picture.all(),
     theme: () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark", true),
   };
-  for (const [id, act] of Object.entries(clicks)) $(id).addEventListener("click", act);
+  for (const [id, act] of Object.entries(clicks)) $(id).onclick = act;
   for (const button of document.querySelectorAll("[data-step]")) {
-    button.addEventListener("click", () => step(button.dataset.step, Number(button.dataset.by)));
+    button.onclick = () => step(button.dataset.step, Number(button.dataset.by));
   }
   for (const radio of document.querySelectorAll("[name=layer]")) radio.onchange = () => picture.choose(radio.value);
   $("file").onchange = () => (add([...$("file").files]), ($("file").value = ""));
   $("seek").oninput = () => seek(Number($("seek").value));
   document.addEventListener("click", (event) => !$("models").contains(event.target) && ($("models").open = false));
-  player.addEventListener("change", show);
   document.addEventListener("keydown", key);
-
-  let depth = 0;
-  const files = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
-  addEventListener("dragenter", (event) => files(event) && (event.preventDefault(), ($("dropping").hidden = ++depth === 0)));
-  addEventListener("dragleave", (event) => files(event) && ($("dropping").hidden = (depth = Math.max(0, depth - 1)) === 0));
-  addEventListener("dragover", (event) => files(event) && event.preventDefault());
-  addEventListener("drop", (event) => {
-    if (!files(event)) return;
+  player.addEventListener("change", show);
+  for (const kind of ["dragenter", "dragover", "drop"]) {
+    addEventListener(kind, (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      $("dropping").hidden = kind === "drop";
+      if (kind === "drop") add([...event.dataTransfer.files]);
+    });
+  }
+  addEventListener("unhandledrejection", (event) => {
+    if (!(event.reason instanceof api.Refused)) return;
     event.preventDefault();
-    depth = 0;
-    $("dropping").hidden = true;
-    add([...event.dataTransfer.files]);
+    trouble(event.reason.message);
   });
+  addEventListener("dragleave", (event) => event.relatedTarget ?? ($("dropping").hidden = true)); // of the window
 }
 
 function key(event) {
@@ -373,11 +353,9 @@ function frame() {
   const now = player.position;
   picture.draw(player.playing);
   mixer.meters((i) => player.level(i));
-  const text = clock(now, 1);
-  if ($("now").textContent !== text) {
-    $("now").textContent = text;
+  if (write($("now"), clock(now, 1))) {
     $("seek").value = now;
-    $("seek").setAttribute("aria-valuetext", text);
+    $("seek").setAttribute("aria-valuetext", clock(now, 1));
     take.mark(now);
     if (player.starved) show();
   }
@@ -387,17 +365,12 @@ function frame() {
 }
 
 listen();
-for (const name of Object.keys(steps)) $(name).textContent = steps[name].text(steps[name].value);
+for (const name of Object.keys(steps)) step(name, 0);
 showModels(about.models);
-close();
 show();
 const speeds = setInterval(async () => {
   showModels((await api.about()).models);
   if (models.every(({ speed }) => speed)) clearInterval(speeds);
 }, 2000);
-api.listen(heard, (id) => {
-  songs.delete(id);
-  if (id === current) close();
-  show();
-}, (connected) => trouble(connected ? null : new Error("the server has ended: start `isolde studio` again and open its new address")));
+api.listen(heard, gone, (connected) => trouble(connected ? "" : "the server has ended: start `isolde studio` again and open its new address"));
 requestAnimationFrame(frame);

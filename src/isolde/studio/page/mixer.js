@@ -1,6 +1,6 @@
 // Faders, mute, solo and the crossfade: from what is set to a gain for each stem.
 
-import { decibels, make, named } from "./text.js";
+import { copy, decibels, named } from "./text.js";
 
 const UNITY = 80; // where on a fader's 0 to 100 the song's own level is
 const COLOURS = { vocals: "--voice", accompaniment: "--band", drums: "--band", bass: "--fourth", other: "--third" };
@@ -95,23 +95,20 @@ export class Mixer {
 
   #fader(stem, i) {
     const name = named(stem);
-    const slider = make("input", { type: "range", min: 0, max: 100, step: 0.5, value: UNITY });
+    const row = copy("fader-row");
+    const fader = { row, gain: 1, mute: false, solo: false, shown: 0, scale: "", bar: row.querySelector(".meter div") };
+    const [muteButton, soloButton] = row.querySelectorAll("button");
+    const slider = row.querySelector("input");
+    row.querySelector("span").textContent = name;
+    row.style.setProperty("--colour", `var(${COLOURS[stem] ?? "--band"})`);
     slider.setAttribute("aria-label", `Level of ${name}`);
     slider.oninput = () => this.setGain(i, gainAt(Number(slider.value)));
     slider.ondblclick = () => this.setGain(i, 1);
-    const mute = make("button", { textContent: "M", title: `Mute ${name}`, onclick: () => this.mute(i) });
-    const solo = make("button", { textContent: "S", title: `Only ${name}` });
-    solo.onclick = () => ((this.faders[i].solo = !this.faders[i].solo), this.#apply());
-    mute.setAttribute("aria-label", `Mute ${name}`);
-    solo.setAttribute("aria-label", `Only ${name}`);
-    const [bar, told] = [make("div"), make("output")];
-    const row = make("div", { className: "fader" },
-      make("b", {}, make("i"), name),
-      make("div", { className: "switches" }, mute, solo),
-      make("div", { className: "slide" }, slider, make("div", { className: "meter" }, bar)),
-      told);
-    row.style.setProperty("--colour", `var(${COLOURS[stem] ?? "--band"})`);
-    return { row, slider, bar, told, muteButton: mute, soloButton: solo, gain: 1, mute: false, solo: false, shown: 0, scale: "" };
+    muteButton.ariaLabel = muteButton.title = `Mute ${name}`;
+    muteButton.onclick = () => this.mute(i);
+    soloButton.ariaLabel = soloButton.title = `Only ${name}`;
+    soloButton.onclick = () => ((fader.solo = !fader.solo), this.#apply());
+    return Object.assign(fader, { slider, muteButton, soloButton, told: row.querySelector("output") });
   }
 
   #apply() {

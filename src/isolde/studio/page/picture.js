@@ -4,28 +4,23 @@
 import * as api from "./api.js";
 import { clock } from "./text.js";
 
-const MARKS = [[10000, "10 kHz"], [3000, "3 kHz"], [1000, "1 kHz"], [300, "300 Hz"], [100, "100 Hz"]];
 const LANE = 22; // CSS pixels of the phrases, and of the times below them
 const AXIS = 28;
 const MAX_TILES = 120;
 const FLOOR = 0.1; // share of the levels that is ground, and where the brightest colour begins
 const CEILING = 0.82;
 
-const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-
-function rgb(colour) {
-  const hex = colour.length === 4 ? colour.replace(/[^#]/g, "$&$&") : colour;
-  return [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
-}
+const $ = (id) => document.getElementById(id);
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+const mix = (a, b, share) => a.map((value, c) => value + (b[c] - value) * share);
+const within = (low, value, high) => Math.max(low, Math.min(high, value));
 
 /** 256 colours from the ground through a hue to the far end. */
 function ramp(ground, hue, far) {
-  const stops = [[0, ground], [0.62, hue], [1, far]];
   return Array.from({ length: 256 }, (_, i) => {
-    const share = Math.min(1, Math.max(0, (i / 255 - FLOOR) / (CEILING - FLOOR))) ** 1.25;
-    const k = share < stops[1][0] ? 0 : 1;
-    const t = (share - stops[k][0]) / (stops[k + 1][0] - stops[k][0]);
-    return stops[k][1].map((value, c) => value + (stops[k + 1][1][c] - value) * t);
+    const share = within(0, (i / 255 - FLOOR) / (CEILING - FLOOR), 1) ** 1.25;
+    return share < 0.62 ? mix(ground, hue, share / 0.62) : mix(hue, far, (share - 0.62) / 0.38);
   });
 }
 
@@ -33,9 +28,8 @@ export class Picture {
   layer = "both";
   #song = null;
   #about;
-  #position = () => 0;
-  #tiles = new Map(); // "layer/scale/index" -> { data, n, image, wanted }
-  #peaks = new Map(); // scale -> Uint8Array
+  #position;
+  #tiles = new Map(); // "layer/scale/index" -> { data, n, image, when, final }, the last used at the end
   #asked = new Set();
   #span = 20; // seconds that are shown
   #start = 0;
@@ -46,16 +40,15 @@ export class Picture {
   #calm = matchMedia("(prefers-reduced-motion: reduce)"); // then it turns pages instead of scrolling
   #loudest = 40;
   #paint = {};
-  #colours = {};
+  #table = null; // a pixel for each pair of levels, mixture and vocals
   #segments = [];
   #loop = null;
 
   constructor(about, { position, seek }) {
     this.#about = about.picture;
     this.#position = position;
-    this.view = document.getElementById("view");
-    this.canvases = ["spectrogram", "waveform", "overview"].map((id) => document.getElementById(id));
-    this.marks = ["playhead", "needle", "hover", "loop", "window"].map((id) => document.getElementById(id));
+    this.view = $("view");
+    this.canvases = ["spectrogram", "waveform", "overview"].map($);
     new ResizeObserver(() => this.touch()).observe(this.view);
     this.#listen(seek);
     this.theme();
@@ -69,7 +62,6 @@ export class Picture {
     const same = this.#song && song.name === this.#song.name && song.n_samples === this.#song.n_samples;
     this.#song = song;
     this.#tiles.clear();
-    this.#peaks.clear();
     this.#loudest = 40;
     this.#segments = [];
     if (!same) {
@@ -77,43 +69,37 @@ export class Picture {
       this.#span = Math.min(this.seconds, this.seconds < 45 ? 45 : 24);
       this.#start = 0;
     }
+    const [low, high] = this.#about.hertz;
+    const top = Math.min(high, song.sample_rate / 2);
+    for (const mark of $("marks").children) {
+      mark.hidden = Number(mark.dataset.hertz) >= top;
+      mark.style.top = `${100 * (1 - Math.log(mark.dataset.hertz / low) / Math.log(top / low))}%`;
+    }
     this.touch();
   }
 
-  update(song) {
-    this.#song = song;
-    this.touch();
-  }
-
-  segments(segments) {
-    this.#segments = segments;
-    this.touch();
-  }
-
-  loop(loop) {
-    this.#loop = loop;
+  /** News of the song, its segments or the loop. */
+  set({ song = this.#song, segments = this.#segments, loop = this.#loop }) {
+    [this.#song, this.#segments, this.#loop] = [song, segments, loop];
     this.touch();
   }
 
   choose(layer) {
     this.layer = layer;
-    for (const tile of this.#tiles.values()) tile.image = null;
-    this.touch();
+    this.theme();
   }
 
   theme() {
-    for (const name of ["picture", "ink", "voice", "band", "soft", "line", "hatch"]) this.#paint[name] = css(`--${name}`);
-    const [ground, ink, voice, band] = ["picture", "ink", "voice", "band"].map((name) => rgb(this.#paint[name]));
-    const far = (hue) => hue.map((value, c) => value + (ink[c] - value) * 0.6);
-    this.#colours = { band: ramp(ground, band, far(band)), voice: ramp(ground, voice, far(voice)) };
+    for (const name of ["picture", "ink", "voice", "band", "soft", "line"]) this.#paint[name] = css(name);
+    this.#table = this.#colours();
     for (const tile of this.#tiles.values()) tile.image = null;
     this.touch();
   }
 
   zoom(factor, at = this.#position()) {
     const most = this.seconds;
-    const span = Math.min(most, Math.max(Math.min(4, most), this.#span * factor));
-    const share = Math.min(1, Math.max(0, (at - this.#start) / this.#span));
+    const span = within(Math.min(4, most), this.#span * factor, most);
+    const share = within(0, (at - this.#start) / this.#span, 1);
     this.#span = span;
     this.#move(at - share * span);
   }
@@ -133,20 +119,19 @@ export class Picture {
   }
 
   #move(start) {
-    this.#start = Math.min(Math.max(0, start), Math.max(0, this.seconds - this.#span));
+    this.#start = within(0, start, Math.max(0, this.seconds - this.#span));
     this.#dirty = true;
   }
 
   #listen(seek) {
+    const hover = $("hover");
     const time = (event) => {
       const box = this.view.getBoundingClientRect();
       return this.#start + ((event.clientX - box.left) / box.width) * this.#span;
     };
-    const [, , hover] = this.marks;
     this.view.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
-      const box = this.canvases[1].getBoundingClientRect();
-      const y = event.clientY - (box.bottom - AXIS - LANE);
+      const y = event.clientY - (this.view.getBoundingClientRect().bottom - AXIS - LANE);
       const at = time(event);
       const phrase = y >= 0 && y < LANE && this.#segments.find(([a, b]) => at >= a - 0.05 && at <= b + 0.05);
       seek(phrase ? phrase[0] : at);
@@ -156,7 +141,7 @@ export class Picture {
       const box = this.view.getBoundingClientRect();
       hover.hidden = false;
       hover.textContent = clock(Math.min(time(event), this.seconds), 1);
-      hover.style.left = `${Math.min(box.width - 26, Math.max(26, event.clientX - box.left))}px`;
+      hover.style.left = `${within(26, event.clientX - box.left, box.width - 26)}px`;
     });
     this.view.addEventListener("pointerleave", () => (hover.hidden = true));
     this.view.addEventListener("wheel", (event) => {
@@ -173,71 +158,60 @@ export class Picture {
 
   // --- data ------------------------------------------------------------------------------------
 
-  get #column() {
-    return this.#song.column_samples / this.#song.sample_rate;
+  /** Seconds of a column of a scale. */
+  #column(scale) {
+    return (this.#song.column_samples / this.#song.sample_rate) * this.#about.scale_step ** scale;
   }
 
-  #scale(span, width) {
+  /** The scale that gives about a column for each of so many pixels. */
+  #scale(span, pixels) {
     let scale = 0;
-    const step = this.#about.scale_step;
-    while (scale < this.#about.scales - 1 && span / (this.#column * step ** (scale + 1)) >= width * 0.7) scale++;
+    while (scale < this.#about.scales - 1 && span / this.#column(scale + 1) >= pixels * 0.7) scale++;
     return scale;
   }
 
-  /** Look again soon: what was asked for a moment ago may have grown. */
-  #later() {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.touch(), 260);
-  }
-
-  /** A tile's columns as far as they are ready; asks for it where it is missing or has grown. */
-  async #need(layer, scale, index) {
-    const key = `${layer}/${scale}/${index}`;
-    let tile = this.#tiles.get(key);
-    const width = this.#about.columns;
-    const ready = this.#song.ready_seconds / (this.#column * this.#about.scale_step ** scale) - index * width;
-    const due = Math.min(width, Math.floor(ready));
-    const complete = tile && (tile.n >= width || (tile.final && tile.n > 0));
-    if (complete || due <= 0 || (tile && tile.n >= due && this.#song.state !== "ready") || this.#asked.has(key)) return;
-    if (tile && performance.now() - tile.when < 250) return this.#later();
-    this.#asked.add(key);
-    const song = this.#song;
-    try {
-      const data = await api.tile(song.id, layer, scale, index);
-      if (this.#song.id !== song.id) return;
-      tile = { data, n: data.length / this.#about.rows, image: null, when: performance.now(), final: song.state === "ready" };
-      this.#tiles.delete(key);
+  /** The tiles of a layer between two times, [index, tile] each, as far as they are there. */
+  #between(layer, scale, start, end) {
+    const seconds = this.#column(scale) * this.#about.columns;
+    const tiles = [];
+    for (let i = Math.max(0, Math.floor(start / seconds)); i * seconds < Math.min(end, this.seconds); i++) {
+      const key = `${layer}/${scale}/${i}`;
+      const tile = this.#tiles.get(key);
+      if (this.#grown(tile, scale, i) && !this.#asked.has(key)) this.#fetch(key, tile);
+      if (!tile) continue;
+      this.#tiles.delete(key); // it is the last used
       this.#tiles.set(key, tile);
-      for (const old of this.#tiles.keys()) {
-        if (this.#tiles.size <= MAX_TILES) break;
-        this.#tiles.delete(old);
-      }
-      const both = this.#tiles.get(`mixture/${scale}/${index}`);
-      if (both) both.image = null;
-      this.touch();
-    } catch { /* it is asked for again */ } finally {
-      this.#asked.delete(key);
+      tiles.push([i, tile]);
     }
+    return tiles;
   }
 
-  async #needPeaks(scale) {
-    const key = `peaks/${scale}`;
-    const have = this.#peaks.get(scale) ?? new Uint8Array(0);
-    const due = this.#song.ready_seconds / (this.#column * this.#about.scale_step ** scale);
-    const done = have.final || (have.length / 2 >= Math.floor(due) && this.#song.state !== "ready");
-    if (done || this.#asked.has(key)) return;
-    if (performance.now() - (have.when ?? -1e3) < 250) return this.#later();
+  /** Whether the server has more of a tile than is here. */
+  #grown(tile, scale, index) {
+    const { columns } = this.#about;
+    if (tile && (tile.n >= columns || (tile.final && tile.n > 0))) return false;
+    const due = Math.min(columns, Math.floor(this.#song.ready_seconds / this.#column(scale)) - index * columns);
+    return due > 0 && (!tile || tile.n < due || this.#song.state === "ready");
+  }
+
+  async #fetch(key, before) {
+    if (before && performance.now() - before.when < 250) { // it is looked for again soon
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.touch(), 260);
+      return;
+    }
     this.#asked.add(key);
     const song = this.#song;
+    const [layer, scale, index] = key.split("/");
     try {
-      const from = Math.max(0, have.length / 2 - 1);
-      const more = await api.peaks(song.id, scale, from);
+      const data = await api.tile(song.id, key);
       if (this.#song.id !== song.id) return;
-      const all = new Uint8Array(from * 2 + more.length);
-      all.set(have.subarray(0, from * 2));
-      all.set(more, from * 2);
-      this.#loudest = all.reduce((a, b) => Math.max(a, b), this.#loudest);
-      this.#peaks.set(scale, Object.assign(all, { when: performance.now(), final: song.state === "ready" }));
+      const n = data.length / (layer === "peaks" ? 2 : this.#about.rows);
+      this.#tiles.set(key, { data, n, image: null, when: performance.now(), final: song.state === "ready" });
+      if (layer === "peaks") this.#loudest = data.reduce((a, b) => Math.max(a, b), this.#loudest);
+      const mixture = this.#tiles.get(`mixture/${scale}/${index}`);
+      if (mixture) mixture.image = null;
+      for (const old of [...this.#tiles.keys()].slice(0, -MAX_TILES)) this.#tiles.delete(old);
       this.touch();
     } catch { /* it is asked for again */ } finally {
       this.#asked.delete(key);
@@ -250,33 +224,35 @@ export class Picture {
   draw(playing) {
     if (!this.#song || !this.view.clientWidth) return;
     const now = this.#position();
+    const width = this.view.clientWidth;
     if (playing && this.#follow && this.#span < this.seconds) {
       const still = this.#calm.matches && now > this.#start && now < this.#start + this.#span * 0.95;
-      const start = Math.min(Math.max(0, now - this.#span * (this.#calm.matches ? 0.05 : 0.4)), this.seconds - this.#span);
-      const pixel = this.#span / this.view.clientWidth;
-      if (!still && Math.abs(start - this.#start) >= pixel) this.#move(start);
+      const start = within(0, now - this.#span * (this.#calm.matches ? 0.05 : 0.4), this.seconds - this.#span);
+      if (!still && Math.abs(start - this.#start) >= this.#span / width) this.#move(start);
     }
-    const [playhead, needle, , loop, frame] = this.marks;
-    const width = this.view.clientWidth;
-    const x = ((now - this.#start) / this.#span) * width;
-    playhead.style.transform = `translateX(${x.toFixed(1)}px)`;
-    playhead.hidden = x < -1 || x > width + 1;
-    needle.style.transform = `translateX(${((now / this.seconds) * this.canvases[2].clientWidth).toFixed(1)}px)`;
+    const x = this.#x(now, width);
+    $("playhead").style.transform = `translateX(${x.toFixed(1)}px)`;
+    $("playhead").hidden = x < -1 || x > width + 1;
+    $("needle").style.transform = `translateX(${((now / this.seconds) * this.canvases[2].clientWidth).toFixed(1)}px)`;
     if (!this.#dirty) return;
     this.#dirty = false;
-    loop.hidden = !this.#loop;
-    if (this.#loop) {
-      const [a, b] = this.#loop.map((t) => ((t - this.#start) / this.#span) * width);
-      Object.assign(loop.style, { left: `${a}px`, width: `${b - a}px` });
-    }
-    frame.hidden = this.#span >= this.seconds - 0.01;
-    frame.parentElement.classList.toggle("whole", frame.hidden);
-    frame.style.left = `${(100 * this.#start) / this.seconds}%`;
-    frame.style.width = `${(100 * this.#span) / this.seconds}%`;
+    const place = (id, start, end, from, span) => Object.assign($(id).style, { left: `${(100 * (start - from)) / span}%`, width: `${(100 * (end - start)) / span}%` });
+    $("loop").hidden = !this.#loop;
+    if (this.#loop) place("loop", ...this.#loop, this.#start, this.#span);
+    $("window").hidden = this.#span >= this.seconds - 0.01;
+    $("window").parentElement.classList.toggle("whole", $("window").hidden);
+    place("window", this.#start, this.#start + this.#span, 0, this.seconds);
+    const ready = Math.min(this.#song.ready_seconds, this.seconds);
+    place("unready", Math.max(ready, this.#start), Math.max(this.seconds, this.#start + this.#span), this.#start, this.#span);
+    place("unready-all", ready, this.seconds, 0, this.seconds);
     this.#drawSpectrogram();
     this.#drawWaveform();
     if (this.#stale) this.#drawOverview();
     this.#stale = false;
+  }
+
+  #x(seconds, width) {
+    return ((seconds - this.#start) / this.#span) * width;
   }
 
   #fit(canvas) {
@@ -292,116 +268,75 @@ export class Picture {
     return [paint, w, h];
   }
 
-  #hatch(paint, x, y, w, h) {
-    if (w <= 0) return;
-    paint.save();
-    paint.beginPath();
-    paint.rect(x, y, w, h);
-    paint.clip();
-    paint.strokeStyle = this.#paint.hatch;
-    paint.lineWidth = 1;
-    paint.beginPath();
-    for (let i = Math.floor((x - h) / 9) * 9; i < x + w; i += 9) {
-      paint.moveTo(i, y + h);
-      paint.lineTo(i + h, y);
-    }
-    paint.stroke();
-    paint.restore();
-  }
-
-  #image(scale, index) {
-    const mixture = this.#tiles.get(`mixture/${scale}/${index}`);
-    if (!mixture?.n) return null;
-    const vocals = this.#tiles.get(`vocals/${scale}/${index}`);
-    if (mixture.image) return mixture.image;
-    const rows = this.#about.rows;
-    const n = this.layer === "mixture" ? mixture.n : Math.min(mixture.n, vocals?.n ?? 0);
-    if (!n) return null;
-    const image = new ImageData(n, rows);
-    const { band, voice } = this.#colours;
+  #colours() {
+    const [ground, ink, ...hues] = ["picture", "ink", "band", "voice"].map((name) => rgb(this.#paint[name]));
+    const [band, voice] = hues.map((hue) => ramp(ground, hue, mix(hue, ink, 0.6)));
     const step = (this.#about.decibels[1] - this.#about.decibels[0]) / 255;
-    const share = Float32Array.from({ length: 256 }, (_, i) => Math.min(1, 10 ** ((-i * step) / 20)));
-    for (let x = 0; x < n; x++) {
-      for (let r = 0, k = x * rows; r < rows; r++, k++) {
-        const at = 4 * ((rows - 1 - r) * n + x);
-        const m = mixture.data[k];
-        const v = vocals ? vocals.data[k] : 0;
-        const mask = v >= m ? 1 : share[m - v];
-        let colour;
-        if (this.layer === "mixture") colour = band[m];
-        else if (this.layer === "vocals") colour = voice[v];
-        else if (this.layer === "mask") colour = voice[m < 20 ? 0 : Math.round(255 * (FLOOR + (CEILING - FLOOR) * 0.9 * mask))];
-        const [a, b] = [band[m], voice[m]];
-        for (let c = 0; c < 3; c++) image.data[at + c] = colour ? colour[c] : a[c] + (b[c] - a[c]) * Math.min(1, mask * 1.15);
-        image.data[at + 3] = 255;
+    const colour = {
+      mixture: (m) => band[m],
+      vocals: (m, v) => voice[v],
+      mask: (m, v, mask) => voice[m < 20 ? 0 : Math.round(255 * (FLOOR + (CEILING - FLOOR) * 0.9 * mask))],
+      both: (m, v, mask) => mix(band[m], voice[m], Math.min(1, mask * 1.15)),
+    }[this.layer];
+    const table = new Uint8ClampedArray(4 * 256 * 256);
+    for (let m = 0, k = 0; m < 256; m++) {
+      for (let v = 0; v < 256; v++, k += 4) {
+        table.set(colour(m, v, Math.min(1, 10 ** (((v - m) * step) / 20))), k);
+        table[k + 3] = 255;
       }
     }
-    const canvas = new OffscreenCanvas(n, rows);
-    canvas.getContext("2d").putImageData(image, 0, 0);
-    mixture.image = canvas;
-    return canvas;
+    return new Uint32Array(table.buffer);
+  }
+
+  #image(mixture, vocals) {
+    const { rows } = this.#about;
+    const n = this.layer === "mixture" ? mixture.n : Math.min(mixture.n, vocals?.n ?? 0);
+    if (mixture.image || !n) return mixture.image;
+    const image = new ImageData(n, rows);
+    const pixels = new Uint32Array(image.data.buffer);
+    for (let x = 0, k = 0; x < n; x++) {
+      for (let r = rows - 1; r >= 0; r--, k++) pixels[r * n + x] = this.#table[mixture.data[k] * 256 + (vocals?.data[k] ?? 0)];
+    }
+    mixture.image = new OffscreenCanvas(n, rows);
+    mixture.image.getContext("2d").putImageData(image, 0, 0);
+    return mixture.image;
   }
 
   #drawSpectrogram() {
     const [paint, w, h] = this.#fit(this.canvases[0]);
     const scale = this.#scale(this.#span, w * Math.min(2, devicePixelRatio || 1));
-    const column = this.#column * this.#about.scale_step ** scale;
-    const width = column * this.#about.columns;
-    this.#hatch(paint, this.#x(this.#song.ready_seconds, w), 0, w - this.#x(this.#song.ready_seconds, w), h);
-    const last = Math.floor(Math.min(this.#start + this.#span, this.seconds) / width);
-    for (let index = Math.max(0, Math.floor(this.#start / width)); index <= last; index++) {
-      this.#need("mixture", scale, index);
-      if (this.layer !== "mixture") this.#need("vocals", scale, index);
-      const image = this.#image(scale, index);
-      if (!image) continue;
-      const x = this.#x(index * width, w);
-      paint.drawImage(image, x, 0, (image.width * column * w) / this.#span, h);
-    }
-    const [low, high] = this.#about.hertz;
-    const top = Math.min(high, this.#song.sample_rate / 2);
-    paint.font = "12px Inter, system-ui, sans-serif";
-    paint.textAlign = "right";
-    paint.textBaseline = "middle";
-    for (const [hertz, name] of MARKS) {
-      if (hertz >= top) continue;
-      const y = h * (1 - Math.log(hertz / low) / Math.log(top / low));
-      const wide = paint.measureText(name).width + 12;
-      paint.globalAlpha = 0.82;
-      paint.fillStyle = this.#paint.picture;
-      paint.beginPath();
-      paint.roundRect(w - wide - 8, y - 9, wide, 18, 5);
-      paint.fill();
-      paint.globalAlpha = 1;
-      paint.fillStyle = this.#paint.soft;
-      paint.fillText(name, w - 14, y + 0.5);
+    const column = this.#column(scale);
+    const end = this.#start + this.#span;
+    const vocals = this.layer === "mixture" ? new Map() : new Map(this.#between("vocals", scale, this.#start, end));
+    for (const [index, mixture] of this.#between("mixture", scale, this.#start, end)) {
+      const image = this.#image(mixture, vocals.get(index));
+      if (image) paint.drawImage(image, this.#x(index * column * this.#about.columns, w), 0, (image.width * column * w) / this.#span, h);
     }
   }
 
-  #x(seconds, width) {
-    return ((seconds - this.#start) / this.#span) * width;
-  }
-
-  #bars(paint, scale, start, span, w, middle, half) {
-    this.#needPeaks(scale);
-    const peaks = this.#peaks.get(scale);
-    if (!peaks?.length) return;
-    const column = this.#column * this.#about.scale_step ** scale;
-    const { voice, band } = this.#paint;
-    for (const [sound, colour, alpha] of [[0, band, 0.38], [1, voice, 0.9]]) {
+  /** Peaks of mixture and vocals, a bar for each pixel. */
+  #bars(paint, start, span, w, middle, half) {
+    const scale = this.#scale(span, w);
+    const column = this.#column(scale);
+    const tiles = this.#between("peaks", scale, start, start + span);
+    if (!tiles.length) return;
+    const { columns } = this.#about;
+    const first = tiles[0][0] * columns;
+    const peaks = new Uint8Array(2 * columns * (tiles.at(-1)[0] + 1 - tiles[0][0]));
+    for (const [index, { data }] of tiles) peaks.set(data, 2 * (index * columns - first));
+    const end = tiles.at(-1)[0] * columns + tiles.at(-1)[1].n;
+    for (const [sound, colour, alpha] of [[0, this.#paint.band, 0.38], [1, this.#paint.voice, 0.9]]) {
       paint.globalAlpha = alpha;
       paint.fillStyle = colour;
-      paint.beginPath();
-      const pixels = Math.ceil(w * 2) / 2;
-      for (let p = 0; p < pixels; p += 1) {
-        const a = Math.floor((start + (p / w) * span) / column);
+      for (let p = 0; p < w; p++) {
+        const a = Math.max(first, Math.floor((start + (p / w) * span) / column));
         const b = Math.max(a + 1, Math.floor((start + ((p + 1) / w) * span) / column));
+        if (a >= end) break;
         let peak = 0;
-        for (let i = Math.max(0, a); i < b && 2 * i < peaks.length; i++) peak = Math.max(peak, peaks[2 * i + sound]);
-        if (2 * a >= peaks.length) break;
+        for (let i = a - first; i < b - first; i++) peak = Math.max(peak, peaks[2 * i + sound] ?? 0);
         const y = Math.max(0.5, (half * peak) / this.#loudest);
-        paint.rect(p, middle - y, 1, 2 * y);
+        paint.fillRect(p, middle - y, 1, 2 * y);
       }
-      paint.fill();
     }
     paint.globalAlpha = 1;
   }
@@ -409,9 +344,7 @@ export class Picture {
   #drawWaveform() {
     const [paint, w, h] = this.#fit(this.canvases[1]);
     const wave = h - LANE - AXIS;
-    const ready = Math.max(0, this.#x(this.#song.ready_seconds, w));
-    this.#hatch(paint, ready, 0, w - ready, h - AXIS);
-    this.#bars(paint, this.#scale(this.#span, w), this.#start, this.#span, w, wave / 2, wave / 2 - 6);
+    this.#bars(paint, this.#start, this.#span, w, wave / 2, wave / 2 - 6);
     paint.fillStyle = this.#paint.line;
     paint.fillRect(0, wave, w, 1);
     paint.fillRect(0, h - AXIS, w, 1);
@@ -430,15 +363,13 @@ export class Picture {
     for (let t = Math.ceil(this.#start / step) * step; t <= this.#start + this.#span + 1e-6; t += step) {
       const x = this.#x(t, w);
       paint.textAlign = x < 24 ? "left" : x > w - 24 ? "right" : "center";
-      paint.fillText(clock(t, step < 1 ? 1 : 0), Math.min(w - 10, Math.max(10, x)), h - AXIS / 2 + 1);
+      paint.fillText(clock(t, step < 1 ? 1 : 0), within(10, x, w - 10), h - AXIS / 2 + 1);
     }
   }
 
   #drawOverview() {
     const [paint, w, h] = this.#fit(this.canvases[2]);
-    const ready = (this.#song.ready_seconds / this.seconds) * w;
-    this.#hatch(paint, ready, 0, w - ready, h);
-    if (h > 20) this.#bars(paint, this.#scale(this.seconds, w), 0, this.seconds, w, h / 2 - 4, h / 2 - 7);
+    if (h > 20) this.#bars(paint, 0, this.seconds, w, h / 2 - 4, h / 2 - 7);
     paint.fillStyle = this.#paint.voice;
     for (const [a, b] of this.#segments) {
       paint.fillRect((a / this.seconds) * w, h - 5, Math.max(1.5, ((b - a) / this.seconds) * w), 4);

@@ -43,8 +43,7 @@ export class Player extends EventTarget {
   #wanted = []; // the gain of each stem
   #at = 0; // sample at the context's time #time
   #time = 0;
-  #chunks = new Map(); // index -> promise of its stems
-  #fed = new Set(); // indices that the ring has
+  #fed = new Set(); // indices of the chunks that the ring has
   #busy = false;
   #turn = 0; // grows whenever what is on its way is for nothing
   #scratch = new Float32Array(1024);
@@ -91,7 +90,7 @@ export class Player extends EventTarget {
     const shape = [song.sample_rate, song.n_channels, ...song.stems].join();
     const same = this.#shape === shape;
     this.song = song;
-    this.#forget();
+    this.#fed.clear();
     this.#at = Math.round(at * song.sample_rate);
     if (!same) {
       this.#shape = "";
@@ -103,8 +102,7 @@ export class Player extends EventTarget {
       this.#wired.ring.port.onmessage = ({ data }) => this.#heard(data);
     }
     this.#apply(0);
-    this.#post({ do: "clear" });
-    this.#post({ do: "limit", end: this.complete ? song.n_samples : null });
+    this.#post({ do: "set", values: { chunks: new Map(), end: this.complete ? song.n_samples : Infinity } });
     this.#post({ do: "stretch", tempo: this.tempo, key: this.key });
     this.#jump();
     this.setLoop(null);
@@ -116,14 +114,13 @@ export class Player extends EventTarget {
   update(song) {
     if (this.song?.id !== song.id) return;
     this.song = song;
-    if (this.complete) this.#post({ do: "limit", end: song.n_samples });
+    if (this.complete) this.#post({ do: "set", values: { end: song.n_samples } });
     this.#feed();
   }
 
   close() {
     this.#turn++;
     this.pause();
-    this.#forget();
     this.song = null;
   }
 
@@ -166,7 +163,7 @@ export class Player extends EventTarget {
 
   setLoop(loop) {
     this.loop = loop;
-    this.#post({ do: "repeat", loop: loop?.map((s) => Math.round(s * this.rate)) ?? null });
+    this.#post({ do: "set", values: { loop: loop?.map((s) => Math.round(s * this.rate)) ?? null } });
     this.#changed();
   }
 
@@ -203,11 +200,6 @@ export class Player extends EventTarget {
     this.#post({ do: "seek", at: this.#at, jump: ++this.#jumps });
   }
 
-  #forget() {
-    this.#chunks.clear();
-    this.#fed.clear();
-  }
-
   #apply(glide) {
     this.#wired?.gains.forEach(({ gain }, i) => {
       const now = this.#context.currentTime;
@@ -242,45 +234,28 @@ export class Player extends EventTarget {
     this.#feed();
   }
 
-  /** Fetch what will be heard soon and hand it on. */
+  /** Fetch what will be heard soon and hand it on, a chunk at a time. */
   async #feed() {
     if (!this.song || !this.#wired || this.#busy) return;
-    const turn = this.#turn;
-    const [song, rate] = [this.song, this.rate];
-    const now = Math.floor((this.position * rate) / CHUNK);
+    const [turn, song] = [this.#turn, this.song];
+    const now = Math.floor((this.position * this.rate) / CHUNK);
     const there = this.complete ? Math.ceil(song.n_samples / CHUNK) : Math.floor(song.n_ready / CHUNK);
-    const loop = this.loop ? Math.floor((this.loop[0] * rate) / CHUNK) : now;
-    const wanted = [];
-    for (let i = now; i < Math.min(there, now + AHEAD); i++) wanted.push(i);
-    if (now > 0) wanted.splice(1, 0, now - 1); // what the stretching library hears before it begins
-    for (let i = loop; i < Math.min(there, loop + 3); i++) if (!wanted.includes(i)) wanted.push(i);
-    const missing = wanted.find((i) => !this.#chunks.has(i));
-    this.#hand();
+    const loop = this.loop ? Math.floor((this.loop[0] * this.rate) / CHUNK) : now;
+    const ahead = Array.from({ length: AHEAD - 1 }, (_, i) => now + 1 + i);
+    const wanted = [now, now - 1, ...ahead, loop, loop + 1, loop + 2]; // now - 1: where stretching begins
+    const missing = wanted.find((i) => i >= 0 && i < there && !this.#fed.has(i));
     if (missing === undefined) return;
     this.#busy = true;
     try {
-      const got = await chunk(song, missing);
+      const stems = await chunk(song, missing);
       if (turn !== this.#turn) return;
-      this.#chunks.set(missing, got);
-      this.#post({ do: "keep", from: now - 2, to: now + AHEAD, also: [loop, loop + 1, loop + 2] });
-      for (const i of this.#chunks.keys()) {
-        const near = (i >= now - 2 && i <= now + AHEAD) || (i >= loop && i <= loop + 2);
-        if (!near) this.#chunks.delete(i), this.#fed.delete(i);
-      }
-      this.#hand();
-    } catch (error) {
-      if (error.status !== 416) await new Promise((done) => setTimeout(done, 500));
+      this.#post({ do: "put", index: missing, stems, wanted });
+      this.#fed = new Set([...this.#fed, missing].filter((i) => wanted.includes(i)));
+    } catch {
+      await new Promise((done) => setTimeout(done, 500));
     } finally {
       this.#busy = false;
-      if (turn !== this.#turn || wanted.length > 1) queueMicrotask(() => this.#feed());
-    }
-  }
-
-  #hand() {
-    for (const [index, stems] of this.#chunks) {
-      if (this.#fed.has(index)) continue;
-      this.#fed.add(index);
-      this.#post({ do: "put", index, stems });
+      queueMicrotask(() => this.#feed());
     }
   }
 }

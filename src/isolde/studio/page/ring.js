@@ -33,26 +33,15 @@ class Ring extends AudioWorkletProcessor {
 
   // --- messages --------------------------------------------------------------------------------
 
-  put({ index, stems }) {
+  /** Take a chunk, and let go of those that are not wanted any more. */
+  put({ index, stems, wanted }) {
     this.chunks.set(index, stems);
+    for (const old of wanted ? this.chunks.keys() : []) if (!wanted.includes(old)) this.chunks.delete(old);
   }
 
-  keep({ from, to, also }) {
-    for (const index of this.chunks.keys()) {
-      if ((index < from || index > to) && !also.includes(index)) this.chunks.delete(index);
-    }
-  }
-
-  clear() {
-    this.chunks.clear();
-  }
-
-  limit({ end }) {
-    this.end = end ?? Infinity;
-  }
-
-  repeat({ loop }) {
-    this.loop = loop;
+  /** Take values that hold at once: `end` of the song and `loop`, in samples. */
+  set({ values }) {
+    Object.assign(this, values);
   }
 
   async stretch({ tempo, key }) {
@@ -81,10 +70,6 @@ class Ring extends AudioWorkletProcessor {
     this.fade(() => ([this.at, this.jumps, this.fresh] = [at, jump, true]));
   }
 
-  ask() {
-    this.tell();
-  }
-
   // --- playing ---------------------------------------------------------------------------------
 
   get stretching() {
@@ -92,10 +77,12 @@ class Ring extends AudioWorkletProcessor {
   }
 
   process(_, outputs) {
-    const size = outputs[0][0].length;
+    const channels = outputs.flat();
+    const size = channels[0].length;
     if (this.playing) {
-      if (this.stretching) this.playStretched(outputs.flat(), size);
-      else this.playStraight(outputs.flat(), size);
+      if (this.over()) channels.forEach((channel) => channel.fill(0));
+      else if (this.stretching) this.playStretched(channels, size);
+      else this.playStraight(channels, size);
       if (this.then && (this.gain === 0 || this.starved)) this.turn();
     }
     this.quiet += size;
@@ -104,39 +91,28 @@ class Ring extends AudioWorkletProcessor {
   }
 
   playStraight(channels, size) {
-    for (let done = 0; done < size && !this.over(); ) {
-      const stems = this.chunks.get(Math.floor(this.at / this.length));
-      const from = this.at % this.length;
-      const left = stems ? stems[0][0].length - from : 0;
-      if (this.hungry(left <= 0)) return;
-      const looping = this.loop && this.at < this.loop[1];
-      const n = Math.min(size - done, left, this.end - this.at, looping ? this.loop[1] - this.at : size);
-      stems.flat().forEach((samples, c) => channels[c].set(samples.subarray(from, from + n), done));
-      if (looping && this.loop[1] - this.at - n < FADE) {
-        for (let i = 0; i < n; i++) {
-          const near = Math.min(1, (this.loop[1] - this.at - i) / FADE);
-          for (const channel of channels) channel[done + i] *= near;
-        }
-      }
-      this.scale(channels, done, done + n);
-      done += n;
-      this.move(n);
+    if (this.hungry(this.copy(this.at, size, channels, this.loop) === null)) return channels.forEach((channel) => channel.fill(0));
+    const edge = this.loop && this.at < this.loop[1] ? this.loop[1] - this.at : Infinity; // samples to the loop's end
+    for (let i = Math.max(0, edge - FADE); i < Math.min(size, edge); i++) {
+      for (const channel of channels) channel[i] *= (edge - i) / FADE;
     }
+    this.scale(channels, 0, Math.min(size, edge));
+    if (edge <= size) this.gain = 0;
+    this.scale(channels, edge, size);
+    this.move(size);
   }
 
   playStretched(channels, size) {
-    if (this.over()) return;
     const { library } = this;
     const primed = library && (!this.fresh || this.prime());
     const exact = size * this.tempo + this.part;
     const n = Math.floor(exact);
-    const next = primed ? this.fill(this.next, n, this.loop) : null;
+    const next = primed ? this.copy(this.next, n, this.memory(0, n), this.loop) : null;
     if (this.hungry(next === null)) return;
     [this.next, this.part] = [next, exact - n];
     library._setTransposeSemitones(this.key, TONALITY_HZ / sampleRate);
     library._process(n, size);
-    const memory = library.HEAP8.buffer; // it may have grown
-    channels.forEach((channel, c) => channel.set(new Float32Array(memory, this.buffer + 4 * this.room * (c + channels.length), size)));
+    this.memory(this.width, size).forEach((stretched, c) => channels[c].set(stretched));
     this.scale(channels, 0, size);
     if (this.late > 0) this.late -= size;
     else this.move(n);
@@ -146,16 +122,20 @@ class Ring extends AudioWorkletProcessor {
   prime() {
     const { library } = this;
     const ahead = this.at + library._inputLatency();
-    if (this.fill(ahead - this.room, this.room, null) === null) return false;
+    if (this.copy(ahead - this.room, this.room, this.memory(0, this.room), null) === null) return false;
     library._seek(this.room, this.tempo);
     [this.next, this.part, this.late, this.fresh] = [ahead, 0, library._outputLatency(), false];
     return true;
   }
 
-  /** Copy n samples from a place on to the library, silence where there is no song; the next place. */
-  fill(at, n, loop) {
-    const memory = this.library.HEAP8.buffer;
-    const targets = Array.from({ length: this.width }, (_, c) => new Float32Array(memory, this.buffer + 4 * this.room * c, n));
+  /** The library's buffers from one on, n samples of each channel; its memory may have grown. */
+  memory(first, n) {
+    const { buffer } = this.library.HEAP8;
+    return Array.from({ length: this.width }, (_, c) => new Float32Array(buffer, this.buffer + 4 * this.room * (first + c), n));
+  }
+
+  /** Copy n samples from a place on, silence where there is no song; the next place, null without all of them. */
+  copy(at, n, targets, loop) {
     for (let done = 0; done < n; ) {
       const stems = this.chunks.get(Math.floor(at / this.length));
       const from = at % this.length;
@@ -191,7 +171,6 @@ class Ring extends AudioWorkletProcessor {
     this.at += n;
     if (!this.loop || before >= this.loop[1] || this.at < this.loop[1]) return;
     this.at += this.loop[0] - this.loop[1];
-    if (!this.stretching) this.gain = 0;
     this.tell();
   }
 

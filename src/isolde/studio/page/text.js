@@ -1,4 +1,4 @@
-// Numbers as people read them.
+// Numbers as people read them, and elements of the page; text is never markup.
 
 export function clock(seconds, digits = 0) {
   const unit = 10 ** digits;
@@ -16,13 +16,21 @@ export function decibels(gain) {
 
 export const times = (factor) => `${factor >= 10 ? Math.round(factor) : factor.toFixed(1)} × real time`;
 
-export function named(stem) {
-  return stem.charAt(0).toUpperCase() + stem.slice(1);
-}
+export const named = (stem) => stem.charAt(0).toUpperCase() + stem.slice(1);
 
-/** An element with properties and children; text is never markup. */
+/** An element with properties and children. */
 export function make(tag, values = {}, ...children) {
   const element = Object.assign(document.createElement(tag), values);
   element.append(...children);
   return element;
+}
+
+/** A copy of what a template of the page holds. */
+export const copy = (template) => document.getElementById(template).content.firstElementChild.cloneNode(true);
+
+/** Write a text where it is another one, so that nothing is announced or drawn for nothing. */
+export function write(element, text) {
+  const other = element.textContent !== text;
+  if (other) element.textContent = text;
+  return other;
 }
