@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from helpers import windows
+from isolde.core import packages
 from isolde.core.errors import InputError, ModelError
 from isolde.models import catalogue, sources
 from isolde.models.additions import add_model, remove_model
@@ -101,7 +102,7 @@ def test_a_package_gives_models_through_its_entry_point(
         def load():
             return lambda: [({**card, "name": "theirs"}, graph)]
 
-    monkeypatch.setattr(sources.metadata, "entry_points", lambda group: [Entry] * (group != ""))
+    monkeypatch.setattr(packages.metadata, "entry_points", lambda group: [Entry] * (group != ""))
     assert catalogue.find("theirs").path == graph
     assert [row.name for row in overview() if row.origin == "package"] == ["theirs"]
 
@@ -110,10 +111,12 @@ def test_a_package_gives_models_through_its_entry_point(
         def load():
             raise ImportError("no theirs")
 
-    monkeypatch.setattr(sources.metadata, "entry_points", lambda group: [Broken])
+    monkeypatch.setattr(packages.metadata, "entry_points", lambda group: [Broken])
     assert catalogue.find("vocals").card.name == "vocals"  # asks no package
     with pytest.raises(ModelError, match=r"theirs:models.*ImportError: no theirs"):
         catalogue.find("theirs")
+    monkeypatch.setattr(packages.metadata, "entry_points", lambda group: [Broken, Entry])
+    assert catalogue.find("theirs").path == graph  # of the one that is well
 
 
 def test_the_latency_of_the_table_is_the_separators():

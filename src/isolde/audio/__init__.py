@@ -1,10 +1,12 @@
 """Audio in and out: files and pipes in blocks, formats, tags, levels, sample rates; no analysis."""
 
+from isolde.audio.encoding.base import Encoder, Sound, quantise
 from isolde.audio.formats import (
     BIT_DEPTHS,
     CONTAINERS,
     TAG_NAMES,
     AudioInfo,
+    Container,
     subtype_for,
 )
 from isolde.audio.levels import ClipPolicy
@@ -21,10 +23,14 @@ __all__ = [
     "AudioReader",
     "AudioWriter",
     "ClipPolicy",
+    "Container",
     "Cover",
+    "Encoder",
     "Resampler",
     "SongTags",
+    "Sound",
     "info",
+    "quantise",
     "read",
     "read_tags",
     "resampled_length",

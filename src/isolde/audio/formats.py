@@ -5,11 +5,21 @@ last moment with an unclear message, or crash (Vorbis above 200 kHz), so they ar
 any work.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from isolde.core.errors import InputError
+from isolde.core.packages import given_by_packages
+
+if TYPE_CHECKING:
+    from isolde.audio.encoding.base import Encoder, Sound
+
+GROUP = "isolde.formats"
+"""Entry point group by which other packages give formats, as `Container`s with an encoder."""
 
 TAG_NAMES = (
     "title",
@@ -40,6 +50,10 @@ BIT_DEPTHS = {"16": "PCM_16", "24": "PCM_24", "32": "PCM_32", "32f": "FLOAT"}
 """Bit depths as a user writes them, and the subtype that each one is."""
 
 INTEGER_BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+
+_ALAC = ("ALAC_16", "ALAC_24")
+_LOSSLESS = (*INTEGER_BITS, "FLOAT", *_ALAC)
+"""Subtypes that give back the samples; all others are lossy."""
 
 
 @dataclass(frozen=True)
@@ -97,25 +111,29 @@ class Container:
     Attributes:
         name: As a user writes it.
         suffix: Of the files' names.
-        muxer: FFmpeg's name of it; empty where FFmpeg does not write it.
-        subtypes: How samples can be stored, the usual way first.
+        subtypes: How samples can be stored, the usual way first: "PCM_16", "PCM_24", "PCM_32",
+            "FLOAT", or the name of a lossy codec.
         max_channels: Largest number of channels.
         rates: Sample rates in Hz that it holds; empty for all up to `max_rate`.
         max_rate: Highest sample rate in Hz.
+        muxer: FFmpeg's name of it; empty where FFmpeg does not write it.
+        encoder: Maker of an encoder to a stream that can seek, for a format of another package;
+            None for isolde's own.
     """
 
     name: str
     suffix: str
-    muxer: str
     subtypes: tuple[str, ...]
     max_channels: int
     rates: tuple[int, ...] = ()
     max_rate: int = 2**31 - 1
+    muxer: str = ""
+    encoder: "Callable[[BinaryIO, Sound], Encoder] | None" = None
 
     @property
     def lossy(self) -> bool:
         """Whether the decoded samples differ from the written ones, unless one asks for more."""
-        return self.subtypes[0] in LOSSY_SUBTYPES
+        return self.subtypes[0] not in _LOSSLESS
 
     @property
     def is_mp4(self) -> bool:
@@ -132,43 +150,77 @@ class Container:
         return min((rate for rate in self.rates if rate > sample_rate), default=max(self.rates))
 
 
-LOSSY_SUBTYPES = ("VORBIS", "OPUS", "MPEG_LAYER_III", "AAC")
 _OPUS_RATES = (48000,)
 """Opus runs at 48 kHz; other rates in its header are hearsay."""
 _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _AAC_RATES = (*_MP3_RATES, 7350, 64000, 88200, 96000)
-_ALAC = ("ALAC_16", "ALAC_24")
 
 CONTAINERS = {
     kind.name: kind
     for kind in (
-        Container("wav", ".wav", "", ("PCM_16", "PCM_24", "PCM_32", "FLOAT"), 65535),
-        Container("flac", ".flac", "flac", ("PCM_16", "PCM_24"), 8, max_rate=655350),
-        Container("ogg", ".ogg", "", ("VORBIS",), 255, max_rate=200000),
-        Container("opus", ".opus", "", ("OPUS",), 8, rates=_OPUS_RATES),
-        Container("mp3", ".mp3", "mp3", ("MPEG_LAYER_III",), 2, rates=_MP3_RATES),
-        Container("m4a", ".m4a", "ipod", ("AAC", *_ALAC), 8, rates=_AAC_RATES),
-        Container("alac", ".m4a", "ipod", _ALAC, 8, max_rate=384000),
+        Container("wav", ".wav", ("PCM_16", "PCM_24", "PCM_32", "FLOAT"), 65535),
+        Container("flac", ".flac", ("PCM_16", "PCM_24"), 8, max_rate=655350, muxer="flac"),
+        Container("ogg", ".ogg", ("VORBIS",), 255, max_rate=200000),
+        Container("opus", ".opus", ("OPUS",), 8, rates=_OPUS_RATES),
+        Container("mp3", ".mp3", ("MPEG_LAYER_III",), 2, rates=_MP3_RATES, muxer="mp3"),
+        Container("m4a", ".m4a", ("AAC", *_ALAC), 8, rates=_AAC_RATES, muxer="ipod"),
+        Container("alac", ".m4a", _ALAC, 8, max_rate=384000, muxer="ipod"),
     )
 }
 _ALIASES = {"wave": "wav", "rf64": "wav", "wavex": "wav", "oga": "ogg", "aac": "m4a"}
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+@cache
+def _packages() -> tuple[list[Container], list[str]]:
+    return given_by_packages(GROUP, _checked, what="formats")
+
+
+def _checked(kind: Any) -> Container:
+    """Refuse what a package gives if it is no format that can be written."""
+    if not isinstance(kind, Container):
+        raise TypeError(f"{kind!r} is no isolde.audio.Container")
+    if kind.encoder is None or not kind.subtypes:
+        raise ValueError(f"format '{kind.name}' has no encoder or no subtype")
+    if not _NAME.fullmatch(kind.name) or not _NAME.fullmatch(kind.suffix.removeprefix(".")):
+        raise ValueError(f"format '{kind.name}' with the suffix '{kind.suffix}': take a-z, 0-9")
+    if kind.name in {*CONTAINERS, *_ALIASES} or not kind.suffix.startswith("."):
+        raise ValueError(f"format '{kind.name}' has a name of isolde's, or a suffix without a dot")
+    return kind
+
+
+def installed_formats() -> dict[str, Container]:
+    """Find the formats that other installed packages write, by name."""
+    return {kind.name: kind for kind in _packages()[0]}
+
+
+def format_faults() -> list[str]:
+    """Say, one line each, which packages' formats cannot be had."""
+    return list(_packages()[1])
 
 
 def container_named(name: str) -> Container:
-    """Find the container for a name or a suffix.
+    """Find the container for a name or a suffix: isolde's own, or that of another package.
 
     Args:
         name: "wav", ".flac", "MP3"...: case and a leading dot do not matter.
 
     Raises:
-        InputError: isolde cannot write that container.
+        InputError: Neither isolde nor an installed package writes that container.
     """
     key = name.lower().lstrip(".")
     kind = CONTAINERS.get(_ALIASES.get(key, key))
-    if kind is None:
-        known = ", ".join(CONTAINERS)
-        raise InputError(f"cannot write audio files of kind '{name}': choose one of {known}")
-    return kind
+    if kind is not None:
+        return kind
+    others = installed_formats()
+    if key in others:
+        return others[key]
+    for kind in others.values():
+        if kind.suffix == f".{key}":
+            return kind
+    known = ", ".join([*CONTAINERS, *others])
+    lost = "".join(f"; {fault}" for fault in format_faults())
+    raise InputError(f"cannot write audio files of kind '{name}': choose one of {known}{lost}")
 
 
 def container_for(path: str | Path) -> Container:
@@ -279,7 +331,7 @@ def check_quality(
         return
     if bitrate is not None and quality is not None:
         raise InputError("both a bit rate and a quality: give one of them")
-    if subtype not in LOSSY_SUBTYPES:
+    if subtype in _LOSSLESS:
         raise InputError(
             f"{kind.name} is lossless here and has no bit rate or quality: leave them out, or "
             "choose ogg, opus, mp3 or m4a"

@@ -18,6 +18,7 @@ from isolde.audio.decoding.base import stream_name
 from isolde.audio.encoding.base import Encoder, Sound
 from isolde.audio.encoding.ffmpeg import FFmpegEncoder
 from isolde.audio.encoding.libsndfile import OggEncoder
+from isolde.audio.encoding.packages import PackageEncoder
 from isolde.audio.encoding.plainwav import WavEncoder
 from isolde.audio.encoding.streams import can_patch, write_fully
 from isolde.audio.formats import check_quality, check_target, container_for, container_named
@@ -72,7 +73,8 @@ class AudioWriter:
                 limits them, and `notes` tells; "clip" limits them silently; "error" is
                 an AudioError, and nothing is left behind. Float formats hold them.
             overwrite: whether an existing file may be replaced.
-            container: one of `CONTAINERS`; None for what the suffix says, and for wav in a stream.
+            container: one of `CONTAINERS` or of another package; None for what the suffix says,
+                and for wav in a stream.
             bitrate: of lossy formats, in bits per second; ogg meets it about.
             quality: of lossy formats, from 0 (smallest) to 10 (best), instead of a bit rate; None
                 for 8.
@@ -291,6 +293,8 @@ class AudioWriter:
             return WavEncoder(stream, self._sound, seekable=self._seekable)
         if self._draft is None:
             stream = self._spool = cast(BinaryIO, tempfile.TemporaryFile())
+        if self._kind.encoder is not None:
+            return PackageEncoder(stream, self._kind, self._sound)
         if not self._kind.muxer:
             return OggEncoder(stream, self._sound)
         return FFmpegEncoder(stream, self._kind, self._sound)

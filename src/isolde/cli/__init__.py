@@ -27,7 +27,7 @@ from isolde.cli import (
     train,
 )
 from isolde.cli.habits import translate
-from isolde.cli.help import command_of, examples
+from isolde.cli.help import command_of, examples, name_formats
 from isolde.core import parallel
 from isolde.core.atomic import explain
 from isolde.core.errors import IsoldeError
@@ -88,6 +88,8 @@ def main() -> None:
     try:
         command = command_of(app)
         arguments = translate(sys.argv[1:], verbs=command.commands)
+        if {"-h", "--help"} & set(arguments):
+            name_formats(command)
         code = command.main(arguments, prog_name="isolde", standalone_mode=False)
         sys.stdout.flush()
     except IsoldeError as error:

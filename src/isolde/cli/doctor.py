@@ -67,6 +67,7 @@ def examine() -> Iterator[Finding]:
         version = _version(package)
         yield Finding(package, "ok" if version else "broken", version or "is not installed")
     yield _formats()
+    yield from _packages()
     for name in names():
         yield _model(name)
     if not names():
@@ -112,6 +113,33 @@ def _formats() -> Finding:
     if bad:
         return Finding("formats", "broken", f"{', '.join(bad)} cannot be written and read")
     return Finding("formats", "ok", ", ".join(good))
+
+
+def _packages() -> Iterator[Finding]:
+    """Write a tenth of a second in each format of another package, and name entries that fail."""
+    import io
+
+    import numpy as np
+
+    from isolde.audio import write
+    from isolde.audio.formats import format_faults, installed_formats
+    from isolde.models import sources
+
+    tone = 0.5 * np.sin(np.arange(4410) / 10)[None].astype(np.float32)
+    for name, kind in installed_formats().items():
+        stream = io.BytesIO()
+        try:
+            write(stream, tone, kind.rate_for(44100), container=name)
+        except IsoldeError as error:
+            yield Finding(f"format {name}", "broken", str(error))
+            continue
+        module = getattr(kind.encoder, "__module__", "another package")
+        if stream.getvalue():
+            yield Finding(f"format {name}", "ok", f"{kind.suffix} by {module}")
+        else:
+            yield Finding(f"format {name}", "broken", f"{module} writes nothing: update it")
+    for fault in (*format_faults(), *sources.faults()):
+        yield Finding("package", "broken", fault)
 
 
 def _model(name: str) -> Finding:

@@ -30,6 +30,24 @@ def command_of(app: typer.Typer) -> Any:
     return command
 
 
+def name_formats(command: Any) -> None:
+    """Name the formats of other installed packages in the help of `--format` of files.
+
+    Packages are looked for only when somebody reads the help.
+
+    Args:
+        command: Command of the application.
+    """
+    from isolde.audio.formats import installed_formats
+
+    if not (names := ", ".join(installed_formats())):
+        return
+    for verb in ("separate", "karaoke"):
+        for parameter in command.commands[verb].params:
+            if "--format" in parameter.opts:
+                parameter.help = f"{parameter.help} Of installed packages: {names}."
+
+
 def _tidy(command: Any) -> None:
     for parameter in command.params:
         if getattr(parameter, "is_flag", False):

@@ -50,9 +50,12 @@ def show(
 ) -> None:
     """List the models: shipped ones, your own, those of other packages."""
     from isolde.core.config import plain
+    from isolde.models import sources
     from isolde.models.overview import overview
 
     rows = overview()
+    for fault in sources.faults():
+        terminal.say(f"isolde: warning: {fault}")
     if as_json:
         for row in rows:
             print(json.dumps(plain(row), ensure_ascii=False))

@@ -6,18 +6,19 @@ graph (None for an ensemble, which has none). docs/guide/models.md has an exampl
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from importlib import metadata, resources
+from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from isolde.core.errors import ModelError
+from isolde.core.packages import given_by_packages
 
 GROUP = "isolde.models"
 FOLDER = "ISOLDE_MODELS"
 """Environment variable with the user's folder of models."""
 
-Given = Callable[[], Iterable[tuple[Mapping[str, Any], Path | None]]]
+Package = tuple[Mapping[str, Any], Path | None]
+"""A card and the path of its graph."""
 
 
 def shipped() -> dict[str, Path]:
@@ -47,21 +48,21 @@ def _cards(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.json"))}
 
 
-def installed() -> dict[str, tuple[Mapping[str, Any], Path | None]]:
-    """The cards and graphs that other installed packages give, by name.
+def installed() -> dict[str, Package]:
+    """The cards and graphs that other installed packages give, by name."""
+    return {name: (card, graph) for name, card, graph in _packages()[0]}
 
-    Raises:
-        ModelError: when a package's function fails or gives something else.
-    """
-    found: dict[str, tuple[Mapping[str, Any], Path | None]] = {}
-    for entry in metadata.entry_points(group=GROUP):
-        try:
-            give: Given = entry.load()
-            for card, graph in give():
-                found[str(card["name"])] = card, None if graph is None else Path(graph)
-        except Exception as error:  # another package's code may raise anything
-            raise ModelError(
-                f"the models of the package entry '{entry.value}' cannot be had "
-                f"({type(error).__name__}: {error}): update or remove that package"
-            ) from None
-    return found
+
+def faults() -> list[str]:
+    """A line for each entry of another package whose models cannot be had."""
+    return _packages()[1]
+
+
+def _packages() -> tuple[list[tuple[str, Mapping[str, Any], Path | None]], list[str]]:
+    return given_by_packages(GROUP, _named, what="models")
+
+
+def _named(pair: Package) -> tuple[str, Mapping[str, Any], Path | None]:
+    """The name, the card and the graph of what a package gives."""
+    card, graph = pair
+    return str(card["name"]), card, None if graph is None else Path(graph)

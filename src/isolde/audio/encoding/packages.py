@@ -1,0 +1,67 @@
+"""The encoder of a format that another package gives: what it raises becomes one line."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from isolde.audio.encoding.base import Encoder, Sound
+from isolde.audio.formats import Container
+from isolde.core.errors import AudioError
+from isolde.core.stage import Float32
+
+
+class PackageEncoder:
+    """An encoder around somebody else's, which may fail in any way."""
+
+    def __init__(self, stream: BinaryIO, kind: Container, sound: Sound) -> None:
+        """Start the encoder of the format.
+
+        Args:
+            stream: what it writes to; it can seek.
+            kind: a format with an encoder.
+            sound: what is to be written.
+
+        Raises:
+            AudioError: the encoder fails.
+        """
+        self._name = kind.name
+        with self._faults():
+            assert kind.encoder is not None
+            self._encoder: Encoder = kind.encoder(stream, sound)
+
+    def write(self, block: Float32) -> None:
+        """Encode a block; the encoder gets a copy, which it may change.
+
+        Raises:
+            AudioError: the encoder fails.
+        """
+        with self._faults():
+            self._encoder.write(block.copy())
+
+    def finish(self) -> None:
+        """Let the encoder write what it owes.
+
+        Raises:
+            AudioError: the encoder fails.
+        """
+        with self._faults():
+            self._encoder.finish()
+
+    def discard(self) -> None:
+        """Let the encoder go."""
+        with contextlib.suppress(Exception):  # whatever it is, the result is thrown away
+            self._encoder.discard()
+
+    @contextlib.contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Turn what another package raises into an error of ours; the disk's own go through."""
+        try:
+            yield
+        except OSError:
+            raise
+        except Exception as error:
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            raise AudioError(
+                f"the format '{self._name}', of another package, cannot be written ({said}): "
+                "update that package, or choose wav or flac"
+            ) from error
