@@ -1,4 +1,4 @@
-"""`isolde karaoke`: songs without their voice, a file each; it measures and draws nothing."""
+"""`isolde karaoke`: songs without their voice, or folders for karaoke games; it draws nothing."""
 
 from dataclasses import replace
 from functools import partial
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             "isolde karaoke song.mp3 # writes 'song (karaoke).mp3'",
             "isolde karaoke music -o party --format flac # a folder",
+            "isolde karaoke song.mp3 --ultrastar --words words.txt # for UltraStar games",
         ),
     )(karaoke)
 
@@ -44,6 +45,21 @@ def karaoke(
     model: Annotated[str, typer.Option(help="Name or path of a model; see isolde models.")] = (
         "vocals"
     ),
+    ultrastar: Annotated[
+        bool,
+        typer.Option(
+            "--ultrastar",
+            help="A folder for UltraStar games instead: the song, its voice, the rest, and a text "
+            "with the notes of the voice, to be corrected by hand.",
+        ),
+    ] = False,
+    words: Annotated[
+        Path | None,
+        typer.Option(
+            help="Text file with the words for --ultrastar, a line for each that is sung.",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Existing files are replaced.")
     ] = False,
@@ -52,6 +68,8 @@ def karaoke(
     """Take the voice out of songs: one file each, in the song's format, with its tags and cover."""
     from isolde.audio.formats import container_for
     from isolde.core.stems import ACCOMPANIMENT
+    from isolde.karaoke import write_song_folder
+    from isolde.karaoke.words import words_for
     from isolde.separation import (
         FileSettings,
         SeparationSettings,
@@ -72,6 +90,9 @@ def karaoke(
     found = songs_in(songs, usual)
     check_batch(found, usual)
     check_output(usual)
+    if words is not None and not ultrastar:
+        raise InputError("--words goes with --ultrastar; for subtitles see isolde activity --words")
+    lines = None if words is None else words_for(words, n_songs=len(found))
     n_failed = 0
     with terminal.bars(quiet=quiet) as bars:
         for song in found:
@@ -82,8 +103,21 @@ def karaoke(
                 except InputError:
                     settings = usual
             task = bars.add_task(terminal.printable(song.track), total=1.0)
+            progress = partial(terminal.advance, bars, task)
             try:
-                done = separate_file(song, settings, progress=partial(terminal.advance, bars, task))
+                done = (
+                    write_song_folder(
+                        song,
+                        output or Path(),
+                        container=settings.container,
+                        words=lines,
+                        separation=usual.separation,
+                        overwrite=overwrite,
+                        progress=progress,
+                    )
+                    if ultrastar
+                    else separate_file(song, settings, progress=progress)
+                )
             except IsoldeError as error:
                 n_failed += 1
                 terminal.say(f"isolde: {error}")

@@ -5,6 +5,7 @@ from isolde.karaoke.melody import Note, PitchTracker, find_notes
 from isolde.karaoke.placement import place_lines
 from isolde.karaoke.score import ScoreNote, make_score
 from isolde.karaoke.singing import Singing, find_singing
+from isolde.karaoke.song_folder import SongFolder, write_song_folder
 from isolde.karaoke.words import WordLine, parse_words, read_words
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "PitchTracker",
     "ScoreNote",
     "Singing",
+    "SongFolder",
     "WordLine",
     "find_notes",
     "find_singing",
@@ -20,4 +22,5 @@ __all__ = [
     "parse_words",
     "place_lines",
     "read_words",
+    "write_song_folder",
 ]

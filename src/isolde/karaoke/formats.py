@@ -11,7 +11,7 @@ from isolde.karaoke.midi import to_midi
 from isolde.karaoke.score import make_score
 from isolde.karaoke.singing import Singing
 from isolde.karaoke.textgrid import to_textgrid
-from isolde.karaoke.words import WordLine, read_words
+from isolde.karaoke.words import WordLine, words_for
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,4 @@ def read_words_for(name: str, path: Path, *, n_songs: int = 1) -> tuple[WordLine
     if not FORMATS[check_format(name, FORMATS)].holds_words:
         able = ", ".join(key for key, format_ in FORMATS.items() if format_.holds_words)
         raise InputError(f"the format {name} has no place for words: take one of {able}")
-    if n_songs != 1:
-        raise InputError(f"{path}: the words of one song for {n_songs} songs: give one song")
-    return read_words(path)
+    return words_for(path, n_songs=n_songs)

@@ -5,7 +5,7 @@ tracker of pitches: block by block, so memory does not grow with the sound.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,11 +39,13 @@ class Singing:
         activity: Where somebody sings.
         notes: Notes of the voice; none where they were not asked for.
         lines: Lines of the words at their times; None without words.
+        warnings: Lines that say what was odd about the song, where it was separated.
     """
 
     activity: Activity
     notes: tuple[Note, ...] = ()
     lines: tuple[Cue, ...] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def find_singing(
@@ -75,16 +77,16 @@ def find_singing(
         ModelError: There is no such model, or it separates no vocals.
     """
     if separation is None:
-        activity = find_activity(
-            source, model=activity_model, rule=rule, threads=threads, progress=progress
+        found = Singing(
+            find_activity(
+                source, model=activity_model, rule=rule, threads=threads, progress=progress
+            )
         )
-        notes: tuple[Note, ...] = ()
     else:
-        activity, notes = _listen(
-            source, activity_model, separation, rule, threads, on_stems, progress
-        )
-    lines = None if words is None else place_lines(words, activity.segments)
-    return Singing(activity, notes, lines)
+        found = _listen(source, activity_model, separation, rule, threads, on_stems, progress)
+    if words is None:
+        return found
+    return replace(found, lines=place_lines(words, found.activity.segments))
 
 
 def _listen(
@@ -95,7 +97,7 @@ def _listen(
     threads: int,
     on_stems: Callable[[Mapping[str, Float32]], None] | None,
     progress: Callable[[float], None] | None,
-) -> tuple[Activity, tuple[Note, ...]]:
+) -> Singing:
     """Activity and notes from one reading of the song."""
     with AudioReader(source) as reader:
         rate, n_channels = reader.info.sample_rate, reader.info.n_channels
@@ -127,7 +129,9 @@ def _listen(
         probabilities.append(detector.flush())
         take(separator.flush())
         pitches.append(tracker.flush())
+        warnings = (*reader.notes(), *separator.notes())
     frames, seconds = np.concatenate(probabilities), n / rate
     segments = find_segments(frames, detector.frame_seconds, seconds=seconds, rule=rule)
     activity = Activity(frames, detector.frame_seconds, segments, seconds)
-    return activity, find_notes(np.concatenate(pitches), segments=segments)
+    notes = find_notes(np.concatenate(pitches), segments=segments)
+    return Singing(activity, notes, warnings=warnings)

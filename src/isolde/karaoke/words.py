@@ -45,6 +45,21 @@ def parse_words(text: str) -> tuple[WordLine, ...]:
     return tuple(lines)
 
 
+def words_for(path: Path, *, n_songs: int) -> tuple[WordLine, ...]:
+    """Read the words of the one song that is worked on.
+
+    Args:
+        path: Path of the file.
+        n_songs: Number of songs.
+
+    Raises:
+        InputError: There are several songs, or the file cannot be used.
+    """
+    if n_songs != 1:
+        raise InputError(f"{path}: the words of one song for {n_songs} songs: give one song")
+    return read_words(path)
+
+
 def read_words(path: Path) -> tuple[WordLine, ...]:
     """Read a file of words.
 

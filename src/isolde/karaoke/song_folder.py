@@ -1,0 +1,129 @@
+"""A song's folder for UltraStar games: the text, the song, its voice and the rest, and its cover.
+
+All files appear or none does; in a folder that is there already only these are written.
+"""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from isolde.audio import AudioWriter, info, subtype_for
+from isolde.audio.formats import container_named
+from isolde.core.atomic import Draft
+from isolde.core.errors import InputError
+from isolde.core.stage import Float32
+from isolde.core.stems import ACCOMPANIMENT, VOCALS
+from isolde.karaoke.score import make_score
+from isolde.karaoke.singing import find_singing
+from isolde.karaoke.ultrastar import SongFiles, to_ultrastar
+from isolde.karaoke.words import WordLine
+from isolde.separation import STDIN, SeparationSettings, Song
+from isolde.separation.outputs import tags_of
+
+_ENDINGS = {"image/jpeg": "jpg", "image/png": "png"}
+
+
+@dataclass(frozen=True)
+class SongFolder:
+    """What was written.
+
+    Attributes:
+        files: Paths of the files, the text first.
+        warnings: Lines that say what was odd about the song.
+    """
+
+    files: tuple[Path, ...]
+    warnings: tuple[str, ...]
+
+
+def write_song_folder(
+    song: Song,
+    folder: Path,
+    *,
+    container: str,
+    words: Sequence[WordLine] | None = None,
+    separation: SeparationSettings | None = None,
+    overwrite: bool = False,
+    progress: Callable[[float], None] | None = None,
+) -> SongFolder:
+    """Write `{track}/{track}.txt` and what it names: the song, `[VOC]`, `[INSTR]` and `[CO]`.
+
+    Args:
+        song: The song, a file.
+        folder: Folder of all songs.
+        container: Format of the voice and the rest: one of `isolde.audio.CONTAINERS`.
+        words: Lines of the words; None for notes without.
+        separation: How the song is separated.
+        overwrite: Whether existing files may be replaced.
+        progress: Function called with the share that is done.
+
+    Raises:
+        AudioError: The song cannot be read, or a file exists or cannot be written.
+        InputError: Nobody sings, the words do not fit, or an argument cannot be used.
+        ModelError: There is no such model.
+    """
+    if song.path == STDIN:
+        raise InputError("an UltraStar song holds its file: give the song's path, not '-'")
+    separation = separation or SeparationSettings()
+    about = info(song.path)
+    tags = tags_of(song.path, about, separation.model)
+    name = _file_name(Path(song.track).name)
+    place = folder / Path(song.track).parent / name
+    suffix = container_named(container).suffix
+    cover = f"{name} [CO].{_ENDINGS[tags.cover.mime]}" if tags.cover else None
+    files = SongFiles(
+        f"{name}{song.path.suffix}", f"{name} [VOC]{suffix}", f"{name} [INSTR]{suffix}", cover
+    )
+    with ExitStack() as open_files:
+
+        def draft(file: str) -> Path:
+            return open_files.enter_context(Draft(place / file, overwrite=overwrite)).path
+
+        text = draft(f"{name}.txt")
+        if not _is(place / files.audio, song.path):
+            shutil.copyfile(song.path, draft(files.audio))
+        if cover and tags.cover:
+            draft(cover).write_bytes(tags.cover.data)
+        writers = {
+            stem: open_files.enter_context(
+                AudioWriter(
+                    place / file,
+                    sample_rate=about.sample_rate,
+                    n_channels=about.n_channels,
+                    subtype=subtype_for(container, like=about),
+                    tags=tags,
+                    overwrite=overwrite,
+                    container=container,
+                )
+            )
+            for stem, file in ((VOCALS, files.vocals), (ACCOMPANIMENT, files.instrumental))
+        }
+
+        def write(stems: Mapping[str, Float32]) -> None:
+            writers[VOCALS].write(stems[VOCALS])
+            others = [samples for stem, samples in stems.items() if stem != VOCALS]
+            writers[ACCOMPANIMENT].write(sum(others[1:], others[0]))
+
+        singing = find_singing(
+            song.path, words=words, separation=separation, on_stems=write, progress=progress
+        )
+        score = to_ultrastar(make_score(singing), files, tags.values, track=name)
+        text.write_text(score, "utf-8", newline="\n")
+    notes = (note for writer in writers.values() for note in writer.notes())
+    written = (f"{name}.txt", files.audio, files.vocals, files.instrumental, *filter(None, [cover]))
+    return SongFolder(
+        tuple(place / file for file in written),
+        tuple(dict.fromkeys([*singing.warnings, *notes])),
+    )
+
+
+def _is(path: Path, other: Path) -> bool:
+    return path.exists() and path.samefile(other)
+
+
+def _file_name(track: str) -> str:
+    """A name that a line of UTF-8 text can hold: no control characters, no outer spaces."""
+    readable = track.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join(c if c.isprintable() else "_" for c in " ".join(readable.split())) or "_"

@@ -1,0 +1,120 @@
+"""The score of a song as an UltraStar text, version 1 of the format; it writes no file.
+
+https://usdx.eu/format: a beat is a quarter of what #BPM says, and here 40 ms, whatever the song's
+own tempo; beat 0 is #GAP milliseconds after the start; pitches count semitones from C4.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from isolde.core.errors import InputError
+from isolde.karaoke.score import ScoreNote
+
+VERSION = "1.1.0"
+BEAT = 0.04
+"""Seconds of a beat."""
+
+BPM = round(60 / (4 * BEAT))
+MIDDLE_C = 60
+CONTINUED = "~"
+"""What stands for a syllable that goes on, or is not known."""
+
+_LATEST_BREAK = round(1.0 / BEAT)  # beats after a line at which it goes
+_COMMENT = "first alignment by isolde, to be corrected by hand"
+
+
+@dataclass(frozen=True)
+class SongFiles:
+    """Names of the sound files beside the text.
+
+    Attributes:
+        audio: Name of the whole song's.
+        vocals: Name of the voice's.
+        instrumental: Name of the rest's.
+        cover: Name of the picture's; None without.
+    """
+
+    audio: str
+    vocals: str
+    instrumental: str
+    cover: str | None = None
+
+
+@dataclass(frozen=True)
+class _Note:
+    """A note in beats."""
+
+    start: int
+    end: int
+    semitone: int | None
+    text: str
+
+
+def to_ultrastar(
+    score: Sequence[Sequence[ScoreNote]], files: SongFiles, tags: Mapping[str, str], *, track: str
+) -> str:
+    """Make the text of a song.
+
+    Args:
+        score: Lines of notes, at least one; those without a pitch become freestyle notes.
+        files: Names of the sound files.
+        tags: Title, artist, date and genre of the song, where it has them.
+        track: Name of the song, its title where it has none.
+
+    Returns:
+        Text for a file in UTF-8, which ends in a line E.
+
+    Raises:
+        InputError: There is no note.
+    """
+    if not score:
+        raise InputError("nobody is heard singing: there are no notes to write")
+    gap = round(1000 * score[0][0].start)
+    year = re.search(r"\d{4}", tags.get("date", ""))
+    header = {
+        "VERSION": VERSION,
+        "TITLE": tags.get("title", "") or track,
+        "ARTIST": tags.get("artist", "") or "Unknown artist",
+        "MP3": files.audio,
+        "AUDIO": files.audio,
+        "VOCALS": files.vocals,
+        "INSTRUMENTAL": files.instrumental,
+        "COVER": files.cover or "",
+        "BPM": str(BPM),
+        "GAP": str(gap),
+        "GENRE": tags.get("genre", ""),
+        "YEAR": year[0] if year else "",
+        "COMMENT": _COMMENT,
+    }
+    rows = [f"#{key}:{' '.join(value.split())}" for key, value in header.items() if value.strip()]
+    lines = _in_beats(score, gap / 1000)
+    for line, following in zip(lines, [*lines[1:], None], strict=True):
+        for note in line:
+            kind, pitch = (":", note.semitone - MIDDLE_C) if note.semitone is not None else ("F", 0)
+            text = note.text or CONTINUED
+            rows.append(f"{kind} {note.start} {note.end - note.start} {pitch} {text}")
+        if following is not None:
+            end, start = line[-1].end, following[0].start
+            rows.append(f"- {end + min((start - end) // 2, _LATEST_BREAK)}")
+    return "\n".join([*rows, "E"]) + "\n"
+
+
+def _in_beats(score: Sequence[Sequence[ScoreNote]], gap: float) -> list[list[_Note]]:
+    """Lines of notes to the nearest beat: in order, without overlap, each a beat or longer.
+
+    Between lines a beat stays free, for the break, where the last note is longer than that.
+    """
+    lines: list[list[_Note]] = []
+    now = 0
+    for line in score:
+        notes: list[_Note] = []
+        for note in line:
+            start = max(now, round((note.start - gap) / BEAT))
+            now = max(start + 1, round((note.end - gap) / BEAT))
+            notes.append(_Note(start, now, note.semitone, note.text))
+        last = lines[-1][-1] if lines else None
+        if last is not None and last.end == notes[0].start and last.end - last.start > 1:
+            lines[-1][-1] = _Note(last.start, last.end - 1, last.semitone, last.text)
+        lines.append(notes)
+    return lines
