@@ -1,16 +1,19 @@
-"""One job over many items: order, errors, resuming, dead workers; alone, in a pool and on Dask."""
+"""One job over many items: order, errors, resuming, dead workers; alone and in a pool."""
 
 import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from isolde.core import parallel
-from isolde.core.errors import InputError, IsoldeError
+from isolde.core.errors import InputError
+from isolde.core.parallel import machine, pool
 
 
 def square(x: int) -> int:
@@ -118,55 +121,93 @@ def test_an_item_that_always_kills_is_given_up_and_blamed_alone():
     assert outcomes[1].error is not None and "died" in outcomes[1].error
 
 
+def endless(x: int, folder: str, *, progress: object = None) -> int:
+    """Item 1 never ends, and takes its half-written file away when it is told to."""
+    mark = Path(folder) / f"{x}.half"
+    mark.touch()
+    try:
+        while x == 1:
+            time.sleep(0.01)
+    finally:
+        mark.unlink()
+    return x
+
+
+def deaf(x: int) -> int:
+    """Item 1 never ends, and does not hear SIGTERM."""
+    if x == 1:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(60)
+    return x
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_item_that_takes_too_long_is_ended_and_cleans_up(workers: int, tmp_path: Path):
+    job, items = partial(endless, folder=str(tmp_path)), {str(k): k for k in range(4)}
+    began = time.monotonic()
+    outcomes = parallel.run(job, items, workers=workers, timeout=0.3)
+    assert [o.value for o in outcomes] == [0, None, 2, 3]
+    assert outcomes[1].error is not None and "1: took longer than 0.3 s" in outcomes[1].error
+    assert not list(tmp_path.iterdir())
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_an_item_that_does_not_hear_is_killed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pool, "GRACE_SECONDS", 0.3)
+    began = time.monotonic()
+    outcomes = parallel.run(deaf, {str(k): k for k in range(3)}, workers=1, timeout=0.3)
+    assert [o.value for o in outcomes] == [0, None, 2]
+    assert time.monotonic() - began < 20
+
+
+def tell(x: int, *, progress: Callable[[float], None]) -> int:
+    for share in (0.25, 0.5, 1.0):
+        progress(share)
+        time.sleep(0.25)
+    return os.getpid()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_progress_comes_from_every_process_and_processes_stay(workers: int):
+    told: list[tuple[str, float]] = []
+    outcomes = parallel.run(
+        tell, {"a": 1, "b": 2, "c": 3}, workers=workers, progress=lambda *said: told.append(said)
+    )
+    for key in "abc":
+        assert [share for k, share in told if k == key] == [0.25, 0.5, 1.0]
+    assert len({o.value for o in outcomes}) == workers
+
+
+def two(x: int) -> Any:
+    """A value that cannot travel."""
+    return (lambda: x) if x == 2 else x
+
+
+def test_a_value_that_cannot_be_sent_costs_its_own_item():
+    outcomes = parallel.run(two, {"a": 1, "b": 2, "c": 3}, workers=2)
+    assert [o.value for o in outcomes] == [1, None, 3]
+    assert outcomes[1].error is not None and outcomes[1].error.startswith("b: the job's value")
+
+
 def test_impossible_requests():
     with pytest.raises(InputError, match="-1"):
         parallel.run(square, {"a": 1}, workers=-1)
+    with pytest.raises(InputError, match="0 s"):
+        parallel.run(square, {"a": 1}, timeout=0)
     assert parallel.run(square, {}) == []
 
 
-# --- Dask --------------------------------------------------------------------------------------
-
-
-def slow_note(x: int, folder: str) -> int:
-    """Long enough that a worker can be killed in the middle."""
-    with (Path(folder) / f"{x}.ran").open("a") as file:
-        file.write(f"{os.getpid()}\n")
-    time.sleep(0.3)
-    return x * x
-
-
-def test_dask_gives_the_same_and_a_killed_worker_loses_nothing(tmp_path: Path):
-    """A scheduler and two workers on loopback; one worker is killed while it has work."""
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, memory_limit=0
-    ) as cluster:
-        items = {str(k): k for k in range(12)}
-        victims: list[int] = []
-
-        def kill_one(outcome: parallel.Outcome) -> None:
-            if not victims:
-                pid = int((tmp_path / f"{outcome.key}.ran").read_text().split()[0])
-                victims.append(pid)
-                os.kill(pid, signal.SIGKILL)
-
-        job = partial(slow_note, folder=str(tmp_path))
-        address = cluster.scheduler_address
-        outcomes = parallel.run(
-            job, items, scheduler=address, journal=tmp_path / "j", report=kill_one
-        )
-        assert victims
-        assert [o.error for o in outcomes] == [None] * 12
-        here = parallel.run(square, items, workers=1)
-        assert [(o.key, o.value) for o in outcomes] == [(o.key, o.value) for o in here]
-        pids = {p for f in tmp_path.glob("*.ran") for p in f.read_text().split()}
-        assert len(pids) >= 2
-        errors = parallel.run(square, {"bad": -2}, scheduler=address)
-        assert errors[0].error == "ValueError: -2 is negative"
-
-
-def test_a_scheduler_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(parallel, "CONNECT_SECONDS", 0.5)
-    pytest.importorskip("distributed")
-    with pytest.raises(IsoldeError, match="dask scheduler"):
-        parallel.run(square, {"a": 1}, scheduler="tcp://127.0.0.1:9")
+def test_a_container_has_the_cores_and_the_memory_of_its_quota(tmp_path: Path):
+    assert machine.n_cores(tmp_path) >= 1
+    (tmp_path / "meminfo").write_text("MemTotal: 99 kB\nMemAvailable:    3000 kB\n")
+    assert machine.free_memory(tmp_path, tmp_path / "meminfo") == 3000 * 1024
+    (tmp_path / "cpu.max").write_text("150000 100000\n")
+    assert machine.n_cores(tmp_path) == 1
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert machine.n_cores(tmp_path) == machine.n_cores(tmp_path / "none")
+    for name, text in (("max", "2000000"), ("current", "1500000"), ("stat", "inactive_file 7\n")):
+        (tmp_path / f"memory.{name}").write_text(text)
+    assert machine.free_memory(tmp_path, tmp_path / "meminfo") == 500_007
+    assert machine.free_memory(tmp_path / "none", tmp_path / "none") is None

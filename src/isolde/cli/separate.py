@@ -192,11 +192,15 @@ def separate(
         ),
     ] = 0,
     jobs: Annotated[
-        int, typer.Option(min=0, help="Number of songs side by side; 0 for one per core.")
+        int, typer.Option(min=0, help="Number of songs side by side; 0 for all cores.")
     ] = 1,
     scheduler: Annotated[
         str | None,
         typer.Option(help="Address of a Dask scheduler, tcp://..., for several machines."),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(help="Seconds after which a song is given up.", show_default=False),
     ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")] = False,
     as_json: Annotated[
@@ -271,12 +275,18 @@ def separate(
             resume=resume,
             skip_existing=skip_existing,
             shard=part,
+            timeout=timeout,
             report=report,
             progress=advance,
+            notify=None if quiet else _notify,
         )
 
     n_songs = sum(part is None or part.holds(song.track) for song in found)
     show_batch(n_songs, work, quiet=quiet, as_json=as_json)
+
+
+def _notify(line: str) -> None:
+    terminal.say(f"isolde: {line}")
 
 
 def _from_stdin(song: "Song", settings: "FileSettings", *, quiet: bool, as_json: bool) -> None:

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +186,7 @@ class Model:
         return self.path.stat().st_size
 
     def graph(self, *, threads: int = 1, answer: str = "mask") -> Graph:
-        """Load the graph.
+        """Load the graph; a process keeps the last few, which any number of streams may share.
 
         Args:
             threads: Number of threads that run it.
@@ -199,27 +200,58 @@ class Model:
                 f"model '{self.card.name}' is of the kind '{self.card.kind}', and this needs one "
                 f"that goes frame by frame: take another, like '{DEFAULT}'"
             )
-        data = self.path.read_bytes()
-        self._check(hashlib.sha256(data).hexdigest())
-        return Graph(data, threads=threads, step=self.card.step, answer=answer)
+        card = self.card
+        return _graph(self.path, card.sha256, _version(self.path), threads, card.step, answer)
 
     def session(self, *, threads: int = 1) -> Session:
-        """Load the graph of a window network.
+        """Load the graph of a window network; a process keeps the last few.
 
         Raises:
             ModelError: when the file is damaged or no graph.
         """
-        if self.card.sha256:
-            with self.path.open("rb") as file:
-                self._check(hashlib.file_digest(file, "sha256").hexdigest())
-        return Session(self.path, threads=threads)
+        return _session(self.path, self.card.sha256, _version(self.path), threads)
 
-    def _check(self, sha256: str) -> None:
-        if sha256 != self.card.sha256:
-            raise ModelError(
-                f"{self.path}: the checksum is not the card's: "
-                "the file is damaged or was changed; install it again"
-            )
+    @property
+    def checksums(self) -> tuple[str, ...]:
+        """SHA-256 of the graph that is there, of an ensemble those of all its members."""
+        if self.card.members:
+            return tuple(one for model, _ in members_of(self.card) for one in model.checksums)
+        with self.path.open("rb") as file:
+            return (hashlib.file_digest(file, "sha256").hexdigest(),)
+
+
+def _version(path: Path) -> tuple[int, int]:
+    """What differs when a file is another one."""
+    facts = path.stat()
+    return facts.st_size, facts.st_mtime_ns
+
+
+@lru_cache(maxsize=4)
+def _graph(
+    path: Path, sha256: str, version: tuple[int, int], threads: int, step: int, answer: str
+) -> Graph:
+    """Load a graph that goes frame by frame."""
+    data = path.read_bytes()
+    _check(path, hashlib.sha256(data).hexdigest(), sha256)
+    return Graph(data, threads=threads, step=step, answer=answer)
+
+
+@lru_cache(maxsize=4)
+def _session(path: Path, sha256: str, version: tuple[int, int], threads: int) -> Session:
+    """Load a graph of windows."""
+    if sha256:
+        with path.open("rb") as file:
+            _check(path, hashlib.file_digest(file, "sha256").hexdigest(), sha256)
+    return Session(path, threads=threads)
+
+
+def _check(path: Path, sha256: str, expected: str) -> None:
+    """Compare checksums."""
+    if sha256 != expected:
+        raise ModelError(
+            f"{path}: the checksum is not the card's: "
+            "the file is damaged or was changed; install it again"
+        )
 
 
 def names() -> list[str]:

@@ -107,8 +107,9 @@ def separate_file(
         song: Song.
         settings: How it is separated, and where its stems go.
         source: Stream to read instead of the song's path.
-        progress: Function called now and then with the share that is done, in [0, 1]; what it
-            raises ends the separation, and no file is left behind.
+        progress: Function called after each block with the share that is done, in [0, 1], or 0
+            where the length is not known; what it raises ends the separation, and no file is left
+            behind.
 
     Raises:
         AudioError: The song cannot be read, or its stems not written; nothing is left behind.
@@ -260,8 +261,8 @@ def _pump(
         if sink is not None:
             sink.hear(block)
         write(separator.feed(block))
-        if progress and reader.about_samples:
-            progress(min(1.0, n_samples / reader.about_samples))
+        if progress:
+            progress(min(1.0, n_samples / reader.about_samples) if reader.about_samples else 0.0)
     write(separator.flush())
     return n_samples
 

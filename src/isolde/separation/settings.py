@@ -1,6 +1,5 @@
 """How a mixture is separated, and how its stems become files; it separates and writes nothing."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
@@ -15,6 +14,7 @@ from isolde.audio.remux import FilmMode, film_suffix
 from isolde.audio.stemfile import SUFFIXES as STEM_SUFFIXES
 from isolde.core.errors import InputError
 from isolde.core.masks import readout
+from isolde.core.parallel import n_cores
 from isolde.core.spectrum import SYNTHESES
 from isolde.core.stems import VOCALS
 from isolde.models.catalogue import DEFAULT
@@ -65,7 +65,7 @@ class SeparationSettings:
     @property
     def n_threads(self) -> int:
         """Number of threads that the network gets."""
-        return self.threads or min(4, os.cpu_count() or 1)
+        return self.threads or min(4, n_cores())
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,16 @@ from typing import Any
 
 from isolde.core import parallel
 from isolde.core.stems import VOCALS
+from isolde.separation.batch.fitness import Fitness
 from isolde.separation.batch.shard import Shard
 from isolde.separation.batch.state import existing, open_journal, settle, stamp_of, taken_over
 from isolde.separation.files import Separated, separate_file
 from isolde.separation.load import stems_of
 from isolde.separation.settings import FileSettings
 from isolde.separation.songs import Song
+
+MEMORY = 700 << 20
+"""Bytes that a process may need: the peaks of the shipped models are 230 to 480 MB."""
 
 Report = Callable[[Song, Separated | None, str | None], None]
 Progress = Callable[[Song, float], None]
@@ -34,16 +38,18 @@ def separate_songs(
     resume: bool = False,
     skip_existing: bool = False,
     shard: Shard | None = None,
+    timeout: float | None = None,
     report: Report | None = None,
     progress: Progress | None = None,
+    notify: Callable[[str], None] | None = None,
 ) -> list[Separated | None]:
     """Separate songs side by side.
 
     Args:
         songs: Songs with tracks that differ (see `check_batch`).
-        settings: Settings for all of them. Unless `threads` says otherwise, each of several
-            processes gets one thread.
-        jobs: Number of processes; 0 for one per core, 1 for this one.
+        settings: Settings for all of them. Unless `threads` says otherwise, several processes share
+            the cores.
+        jobs: Number of processes; 0 for one per core, as far as memory reaches, 1 for this one.
         scheduler: Address of a Dask scheduler, see `parallel.run`; every machine must see the songs
             and the output folder by the same paths.
         resume: Whether to keep a journal in the output folder, and to leave alone the songs that
@@ -55,30 +61,30 @@ def separate_songs(
             the others are written.
         shard: Share of the songs that is separated, with a journal of its own, resumed or not; None
             for all of them.
+        timeout: Seconds after which a song is given up; None for no limit.
         report: Function called in this process for each song as it is done, with what was written
             or with the error, in one line.
         progress: Function called with a song and the share of it that is done, in [0, 1], when the
-            songs are separated in this process.
+            songs are separated on this machine.
+        notify: Function called with lines that a user should see at once.
 
     Returns:
         For each song of the share what was written, or None where it failed.
 
     Raises:
-        InputError: The number of jobs is negative, or the journal is not one.
+        InputError: The number of jobs is negative, the time is not above 0, or the journal is not
+            one.
         MissingExtraError: A scheduler is given and Dask is not installed.
-        IsoldeError: The scheduler cannot be reached.
+        IsoldeError: The scheduler cannot be reached or has gone, or a worker of it has another
+            version or other weights.
     """
     tell = report or (lambda song, done, error: None)
     folder = (settings.output or Path()).absolute()
     if scheduler is not None:  # other machines have other current folders
         settings = replace(settings, output=folder)
         songs = [replace(song, path=song.path.absolute()) for song in songs]
-    here = jobs == 1 and scheduler is None
-    separation = settings.separation
-    if separation.threads == 0 and not here:
-        settings = replace(settings, separation=replace(separation, threads=1))
     by_track = {song.track: song for song in songs if shard is None or shard.holds(song.track)}
-    stems = settings.chosen(stems_of(separation.model))
+    stems = settings.chosen(stems_of(settings.separation.model))
     results: dict[str, Separated | None] = {}
 
     def take(song: Song, done: Separated | None, error: str | None) -> None:
@@ -119,25 +125,51 @@ def separate_songs(
         if outcome.resumed and value is not None and not all(p.exists() for p in value.files):
             lost[outcome.key] = items[outcome.key]
             return
+        if value is not None and outcome.tries > 1:
+            note = f"{value.song.path}: its worker died; it was done at try {outcome.tries}"
+            value = replace(value, warnings=[*value.warnings, note])
         take(by_track[outcome.key], value, outcome.error)
 
+    def advance(track: str, share: float) -> None:
+        if progress is not None:
+            progress(by_track[track], share)
+
+    if scheduler is None and jobs == 0:
+        jobs = min(parallel.workers_for(MEMORY), max(1, len(items)))
+    if settings.separation.threads == 0:
+        n_threads = _threads(1 if scheduler else min(jobs, len(items)), alone=scheduler is None)
+        settings = replace(settings, separation=replace(settings.separation, threads=n_threads))
+    fit = Fitness.here(settings.separation.model) if scheduler else None
     # what exists was looked at above: a song whose worker was killed may find its own first stem
-    job = partial(
-        _job,
-        settings=replace(settings, overwrite=True),
-        progress=progress if here else None,
+    job = partial(_job, settings=replace(settings, overwrite=True), fit=fit)
+    run = partial(
+        parallel.run,
+        job,
+        workers=jobs,
+        scheduler=scheduler,
+        timeout=timeout,
+        ready=fit,
+        report=done,
+        progress=advance,
+        notify=notify,
     )
-    run = partial(parallel.run, job, workers=jobs, scheduler=scheduler, report=done)
     run(items, journal=journal, stamps=stamps)
     if lost:  # finished once, but someone took the stems away
         run(dict(lost), journal=None)
     return [results[track] for track in by_track]
 
 
-def _job(item: _Item, *, settings: FileSettings, progress: Progress | None) -> dict[str, Any]:
+def _threads(processes: int, *, alone: bool) -> int:
+    """Choose the threads of each process: the cores are shared, and more than 4 help little."""
+    return max(1, min(4, parallel.n_cores() // max(1, processes))) if alone else 1
+
+
+def _job(
+    item: _Item, *, settings: FileSettings, fit: Fitness | None, progress: Callable[[float], None]
+) -> dict[str, Any]:
     """Separate one song, as a job: what comes back is what JSON can hold."""
+    if fit is not None:
+        fit()
     path, track, stems = item
     settings = replace(settings, stems=stems, phrases=settings.phrases and VOCALS in stems)
-    song = Song(Path(path), track)
-    advance = None if progress is None else partial(progress, song)
-    return separate_file(song, settings, progress=advance).to_dict()
+    return separate_file(Song(Path(path), track), settings, progress=progress).to_dict()

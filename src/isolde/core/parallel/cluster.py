@@ -1,0 +1,201 @@
+"""Jobs on several machines through a Dask scheduler that is already there; it keeps no journal.
+
+Only a window of the items is with the scheduler at any time. The scheduler itself gives a dead
+worker's item to another one, up to its own limit (`distributed.scheduler.allowed-failures`).
+"""
+
+import logging
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from isolde import __version__
+from isolde.core.errors import AbortedError, IsoldeError, MissingExtraError
+from isolde.core.parallel.outcome import Advance, Job, Outcome, timed, too_long
+
+CONNECT_SECONDS = 10.0  # how long a Dask scheduler may take to answer
+GRACE_SECONDS = 30.0  # that a job may go on after its time, before its worker is ended
+WINDOW = 2  # items with the scheduler for each thread of its workers
+LEAST = 4  # items with it while it has no workers yet
+_TOPIC = "isolde"
+
+
+def run_on_dask(
+    job: Job,
+    items: Mapping[str, Any],
+    address: str,
+    *,
+    begin: Callable[[str], None],
+    timeout: float | None,
+    reports: bool,
+    ready: Callable[[], None] | None,
+    notify: Callable[[str], None],
+) -> Iterator[Outcome]:
+    """Run a job for every item on the workers of a scheduler.
+
+    Args:
+        job: Function that can be pickled.
+        items: Arguments by key.
+        address: Address of the scheduler.
+        begin: Function called with the key of an item when it is handed over.
+        timeout: Seconds after which a job is ended when it next reports, and its worker process
+            when it does not; None for no limit.
+        reports: Whether the job takes a keyword `progress`.
+        ready: Function run on every worker that is there, before any job.
+        notify: Function called with lines that a user should see at once.
+
+    Yields:
+        Outcomes, as they come.
+
+    Raises:
+        MissingExtraError: Dask is not installed.
+        IsoldeError: The scheduler cannot be reached or has gone, or a worker is not fit.
+    """
+    try:
+        from distributed import Client, KilledWorker, as_completed
+    except ImportError:
+        raise MissingExtraError(
+            "distributed", extra="dask", purpose="more than one machine"
+        ) from None
+    try:
+        client: Any = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
+    except (OSError, TimeoutError, ValueError) as error:
+        raise IsoldeError(
+            f"no Dask scheduler answers at {address} ({type(error).__name__}): "
+            "start one with 'dask scheduler'"
+        ) from None
+    tries: dict[str, int] = {}
+
+    def hear(event: tuple[float, Any]) -> None:
+        key, worker = event[1]["key"], event[1]["worker"]
+        tries[key] = tries.get(key, 0) + 1
+        if tries[key] > 1:
+            notify(f"{key}: its worker died: tried again on {worker}")
+
+    with _quiet("distributed.client", "distributed.core"), client:
+        if link := client.dashboard_link:
+            notify(f"dashboard of the workers: {link}")
+        if ready is not None:
+            _make_ready(client, ready)
+        client.subscribe_topic(_TOPIC, hear)
+        tag = uuid.uuid4().hex[:12]  # never another run's results
+        rest = iter(items.items())
+        handed: dict[str, tuple[Any, str]] = {}
+        waiting: Any = as_completed(loop=client.loop)  # type: ignore[no-untyped-call]
+
+        def hand_over() -> None:
+            threads = _asked(address, client.nthreads)
+            size = max(LEAST, WINDOW * sum(threads.values()))
+            while len(handed) < size and (pair := next(rest, None)) is not None:
+                key, item = pair
+                begin(key)
+                name = f"{key} {tag}"  # what the dashboard shows
+                arguments = (_on_worker, job, key, item, timeout, GRACE_SECONDS, reports)
+                future = _asked(address, client.submit, *arguments, key=name, pure=False)
+                handed[name] = (future, key)
+                waiting.add(future)
+
+        hand_over()
+        while handed:
+            future = _asked(address, next, waiting)
+            key = handed.pop(future.key)[1]
+            try:
+                outcome = future.result()
+            except KilledWorker as error:
+                n = error.allowed_failures + 1
+                text = f"{key}: its worker died, at try {n} (killed, or out of memory?)"
+                outcome = Outcome(key, None, text, 0.0)
+            except (CancelledError, TimeoutError, OSError):
+                raise _gone(address) from None
+            except Exception as error:  # unpicklable values
+                text = f"{key}: {type(error).__name__}: {error}".split("\n")[0]
+                outcome = Outcome(key, None, text, 0.0)
+            future.release()
+            yield replace(outcome, tries=max(1, tries.get(key, 1)))
+            hand_over()
+
+
+def _asked(address: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Ask the scheduler; that it does not answer means that it has gone."""
+    try:
+        return function(*arguments, **options)
+    except (OSError, TimeoutError, StopIteration):
+        raise _gone(address) from None
+
+
+@contextmanager
+def _quiet(*loggers: str) -> Iterator[None]:
+    """Keep tracebacks of lost connections to ourselves: one line says what is lost."""
+    found = [logging.getLogger(name) for name in loggers]
+    before = [logger.level for logger in found]
+    for logger in found:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(found, before, strict=True):
+            logger.setLevel(level)
+
+
+def _gone(address: str) -> IsoldeError:
+    """Say that the scheduler has gone, and with it what it was doing."""
+    return IsoldeError(
+        f"the Dask scheduler at {address} has gone: start it again, and this run with --resume"
+    )
+
+
+def _make_ready(client: Any, ready: Callable[[], None]) -> None:
+    """Ask all workers that are there whether they are fit."""
+    try:
+        client.run(ready)
+    except IsoldeError as error:
+        raise IsoldeError(f"a Dask worker is not fit: {error}") from None
+    except Exception as error:  # an older version lacks what is asked of it
+        first = str(error).split("\n")[0]
+        raise IsoldeError(
+            f"a Dask worker cannot run isolde {__version__} ({type(error).__name__}: {first}): "
+            "install the same version there"
+        ) from None
+
+
+# --- in the worker -----------------------------------------------------------------------------
+
+
+def _on_worker(
+    job: Job, key: str, item: Any, timeout: float | None, grace: float, reports: bool
+) -> Outcome:
+    """Run a job in a thread of a worker, and tell that it begins."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    worker.log_event(_TOPIC, {"key": key, "worker": worker.address})
+    if timeout is None:
+        return timed(job, key, item, advance=_ignore if reports else None)
+    watchdog = threading.Timer(timeout + grace, os._exit, (1,))
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        return timed(job, key, item, advance=_deadline(key, timeout) if reports else None)
+    finally:
+        watchdog.cancel()
+
+
+def _ignore(share: float) -> None:
+    """Take a share that nobody asked for."""
+
+
+def _deadline(key: str, timeout: float) -> Advance:
+    """Make a function that ends a job whose time is over."""
+    end = time.monotonic() + timeout
+
+    def check(share: float) -> None:
+        if time.monotonic() > end:
+            raise AbortedError(too_long(key, timeout))
+
+    return check

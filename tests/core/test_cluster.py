@@ -1,0 +1,153 @@
+"""Jobs on a Dask scheduler: a window, time-outs, unfit workers, a scheduler that goes."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isolde.core import parallel
+from isolde.core.errors import IsoldeError, ModelError
+from isolde.core.journal import Journal
+from isolde.core.parallel import cluster
+
+distributed = pytest.importorskip("distributed")
+
+
+def square(x: int) -> int:
+    if x < 0:
+        raise ValueError(f"{x} is\nnegative")
+    return x * x
+
+
+def slow_note(x: int, folder: str) -> int:
+    """Long enough that a worker can be killed in the middle."""
+    with (Path(folder) / f"{x}.ran").open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    time.sleep(0.3)
+    return x * x
+
+
+@pytest.fixture(scope="module")
+def loopback() -> Iterator[Any]:
+    """A scheduler and two workers, each a process."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, memory_limit=0
+    ) as started:
+        yield started
+
+
+def test_errors_stay_with_their_item_and_the_dashboard_is_named(loopback: Any):
+    told: list[str] = []
+    outcomes = parallel.run(
+        square, {"a": 3, "bad": -2}, scheduler=loopback.scheduler_address, notify=told.append
+    )
+    assert [o.value for o in outcomes] == [9, None]
+    assert outcomes[1].error == "ValueError: -2 is negative"
+    assert len(told) == 1 and "http://127.0.0.1:" in told[0]
+
+
+def test_only_a_window_of_the_items_is_with_the_scheduler(tmp_path: Path, loopback: Any):
+    items = {str(k): k for k in range(30)}
+    journal = Journal(tmp_path / "j")
+    begun: list[str] = []
+    most: list[int] = []
+
+    def begin(key: str, stamp: str) -> None:
+        begun.append(key)
+
+    journal.begin = begin  # type: ignore[method-assign]
+    done: list[str] = []
+
+    def report(outcome: parallel.Outcome) -> None:
+        most.append(len(begun) - len(done))
+        done.append(outcome.key)
+
+    parallel.run(
+        square, items, scheduler=loopback.scheduler_address, journal=journal, report=report
+    )
+    assert len(done) == 30
+    assert max(most) == max(cluster.LEAST, cluster.WINDOW * 2)
+
+
+def endless(x: int, *, progress: Callable[[float], None]) -> int:
+    """Item 1 never ends, but says so."""
+    while x == 1:
+        progress(0.5)
+        time.sleep(0.02)
+    return x
+
+
+def test_an_item_that_takes_too_long_is_given_up(loopback: Any):
+    outcomes = parallel.run(
+        endless,
+        {str(k): k for k in range(4)},
+        scheduler=loopback.scheduler_address,
+        timeout=0.3,
+        progress=lambda key, share: None,
+    )
+    assert [o.value for o in outcomes] == [0, None, 2, 3]
+    assert outcomes[1].error is not None and "1: took longer than 0.3 s" in outcomes[1].error
+
+
+def unfit() -> None:
+    raise ModelError("the weights are others")
+
+
+def test_a_worker_that_is_not_fit_stops_the_run_before_any_job(tmp_path: Path, loopback: Any):
+    job = partial(slow_note, folder=str(tmp_path))
+    with pytest.raises(IsoldeError, match="a Dask worker is not fit: the weights are others"):
+        parallel.run(job, {"1": 1}, scheduler=loopback.scheduler_address, ready=unfit)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_killed_worker_loses_nothing_and_the_item_is_named(tmp_path: Path, loopback: Any):
+    items = {str(k): k for k in range(8)}
+    victims: list[str] = []
+    told: list[str] = []
+
+    def kill_one(outcome: parallel.Outcome) -> None:
+        if victims:
+            return
+        running = [f for f in tmp_path.glob("*.ran") if f.stem not in (outcome.key, *victims)]
+        victims.append(running[0].stem)
+        os.kill(int(running[0].read_text().split()[0]), signal.SIGKILL)
+
+    job = partial(slow_note, folder=str(tmp_path))
+    outcomes = parallel.run(
+        job,
+        items,
+        scheduler=loopback.scheduler_address,
+        journal=tmp_path / "j",
+        report=kill_one,
+        notify=told.append,
+    )
+    assert [o.value for o in outcomes] == [k * k for k in range(8)]
+    again = {o.key for o in outcomes if o.tries > 1}
+    assert again and again == {line.split(":")[0] for line in told if "its worker died" in line}
+
+
+def hang(x: int) -> int:
+    """Item 1 never ends, and does not say so."""
+    time.sleep(60 if x == 1 else 0)
+    return x
+
+
+def test_a_worker_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch, loopback: Any):
+    monkeypatch.setattr(loopback.scheduler, "allowed_failures", 0)
+    monkeypatch.setattr(cluster, "GRACE_SECONDS", 0.5)
+    outcomes = parallel.run(
+        hang, {"0": 0, "1": 1}, scheduler=loopback.scheduler_address, timeout=0.5
+    )
+    assert outcomes[0].value == 0
+    assert outcomes[1].error == "1: its worker died, at try 1 (killed, or out of memory?)"
+
+
+def test_a_scheduler_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.5)
+    with pytest.raises(IsoldeError, match="dask scheduler"):
+        parallel.run(square, {"a": 1}, scheduler="tcp://127.0.0.1:9")
