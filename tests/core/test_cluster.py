@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,8 +57,8 @@ def test_only_a_window_of_the_items_is_with_the_scheduler(tmp_path: Path, loopba
     begun: list[str] = []
     most: list[int] = []
 
-    def begin(key: str, stamp: str) -> None:
-        begun.append(key)
+    def begin(stamps: Mapping[str, str]) -> None:
+        begun.extend(stamps)
 
     journal.begin = begin  # type: ignore[method-assign]
     done: list[str] = []

@@ -80,10 +80,10 @@ def show_missing(
     for found in checked if as_json else missing:
         song = found.song
         if as_json:
-            about = {"source": str(song.path), "track": song.track, "state": found.state.value}
+            about = {"source": song.source, "track": song.track, "state": found.state.value}
             print(terminal.json_line(about), flush=True)
             continue
-        print(song.path, flush=True)
+        print(song.source, flush=True)
         if not quiet:
             terminal.say(f"isolde: {song.track}: {found.state.value}")
     if not quiet:
@@ -107,7 +107,7 @@ def tell(
     if done is None:
         terminal.say(f"isolde: {error}")
         if as_json:
-            print(terminal.json_line({"source": str(song.path), "error": error}), flush=True)
+            print(terminal.json_line({"source": song.source, "error": error}), flush=True)
         return
     if not quiet:
         for warning in done.warnings:
@@ -116,7 +116,7 @@ def tell(
         print(terminal.json_line(done.to_dict()), flush=True)
     elif not quiet:
         for path in done.files:
-            print(path, flush=True)
+            print(done.place(path), flush=True)
 
 
 def _bars(quiet: bool) -> "Progress":

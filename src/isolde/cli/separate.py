@@ -2,7 +2,6 @@
 
 import sys
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,12 +45,16 @@ def separate(
     songs: Annotated[
         list[str],
         typer.Argument(
-            metavar="SONG...", help="Files and folders of songs; '-' for standard input."
+            metavar="SONG...",
+            help="Files and folders of songs, or their URLs (https://, s3://); '-' for standard "
+            "input.",
         ),
     ],
     output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="Folder of the stems; else the current one."),
+        str | None,
+        typer.Option(
+            "-o", "--output", help="Folder of the stems, or its URL (s3://); else the current one."
+        ),
     ] = None,
     stem: Annotated[
         list[str] | None,
@@ -217,6 +220,7 @@ def separate(
         SeparationSettings,
         check_batch,
         check_output,
+        local_path,
         notices_of,
         parse_shard,
         separate_songs,
@@ -228,7 +232,8 @@ def separate(
     if (model := chosen_model(named)) != named and not quiet:
         terminal.say(f"isolde: quality {named}: model '{model}'")
     settings = FileSettings(
-        output=output,
+        output=None if output is None else local_path(output),
+        remote=output if output is not None and local_path(output) is None else None,
         stems=tuple(stem) if stem else None,
         separation=SeparationSettings(model, mask, threshold, strength, gate, threads=threads),
         phrases=only_vocal_parts,
@@ -250,9 +255,11 @@ def separate(
     if not quiet:
         for notice in notices_of(model):
             terminal.say(f"isolde: {notice}")
-    found = songs_in((Path(song) for song in songs), settings)
+    found = songs_in(songs, settings)
     check_batch(found, settings)
     if STDIN in songs:
+        if settings.remote is not None:
+            raise InputError("standard input goes to files of this machine: give another -o")
         if len(songs) > 1 or resume or skip_existing or check or shard or scheduler is not None:
             raise InputError(
                 "standard input is one song: give '-' alone, without --resume, --skip-existing, "

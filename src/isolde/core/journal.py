@@ -103,9 +103,18 @@ class Journal:
             if foreign:
                 self._foreign[entry["key"]] = entry
 
-    def begin(self, key: str, stamp: str) -> None:
-        """Note that the work on an item begins: what it leaves behind is ours."""
-        self._take(append_line(self.path, {"key": key, "stamp": stamp, "time": _now()}))
+    def begin(self, stamps: Mapping[str, str]) -> None:
+        """Note that the work on items begins: what it leaves behind is ours.
+
+        Args:
+            stamps: Stamps of the items, by key; those that have begun already get no line.
+        """
+        new = {key: stamp for key, stamp in stamps.items() if not self.has_begun(key, stamp)}
+        entries = [{"key": key, "stamp": stamp, "time": _now()} for key, stamp in new.items()]
+        if entries:
+            _append(self.path, "".join(f"{json.dumps(entry)}\n" for entry in entries))
+        for entry in entries:
+            self._take(entry)
 
     def finish(self, key: str, stamp: str, value: Any) -> Any:
         """Note that an item is finished.

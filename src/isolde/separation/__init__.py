@@ -3,6 +3,7 @@
 from isolde.separation.batch import Shard, State, check_songs, parse_shard, separate_songs
 from isolde.separation.files import Separated, separate_file, separate_stream
 from isolde.separation.load import notices_of
+from isolde.separation.remote import local_path
 from isolde.separation.settings import FileSettings, SeparationSettings
 from isolde.separation.songs import STDIN, Song, check_batch, check_output, songs_in
 
@@ -17,6 +18,7 @@ __all__ = [
     "check_batch",
     "check_output",
     "check_songs",
+    "local_path",
     "notices_of",
     "parse_shard",
     "separate_file",

@@ -21,6 +21,7 @@ from isolde.separation.load import make_separator
 from isolde.separation.outputs import Output, Stems, open_outputs, tags_of
 from isolde.separation.phrases import PhraseSink
 from isolde.separation.preview import preview_of
+from isolde.separation.remote import below, is_url, path_in, shown
 from isolde.separation.separator import Separator
 from isolde.separation.settings import FileSettings
 from isolde.separation.songs import Song, paths_of
@@ -39,6 +40,7 @@ class Separated:
         elapsed: seconds that it took.
         warnings: one line each.
         phrases: of the vocals, in order; None when they were not cut.
+        remote: URL of the remote folder that all paths are below; empty for paths of this machine.
     """
 
     song: Song
@@ -47,6 +49,7 @@ class Separated:
     elapsed: float
     warnings: list[str] = field(default_factory=list)
     phrases: list[Phrase] | None = None
+    remote: str = ""
 
     @property
     def real_time_factor(self) -> float:
@@ -61,12 +64,16 @@ class Separated:
             whole[VOCALS] = [phrase.path for phrase in self.phrases]
         return list(dict.fromkeys(path for paths in whole.values() for path in paths))
 
+    def place(self, path: Path) -> str:
+        """Where one of the files is, for people: its path or URL."""
+        return below(shown(self.remote), path.as_posix()) if self.remote else str(path)
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
         values: dict[str, Any] = {
-            "source": str(self.song.path),
+            "source": self.song.source,
             "track": self.song.track,
-            "paths": {stem: str(path) for stem, path in self.paths.items()},
+            "paths": {stem: self.place(path) for stem, path in self.paths.items()},
             "seconds": round(self.seconds, 6),
             "elapsed": round(self.elapsed, 3),
             "real_time_factor": round(self.real_time_factor, 2),
@@ -74,23 +81,35 @@ class Separated:
         }
         if self.phrases is not None:
             values["phrases"] = [
-                {"path": str(p.path), "start": round(p.start, 6), "end": round(p.end, 6)}
+                {"path": self.place(p.path), "start": round(p.start, 6), "end": round(p.end, 6)}
                 for p in self.phrases
             ]
+        if self.remote:
+            values["remote"] = shown(self.remote)
         return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Separated":
         """What `to_dict` told."""
+        source, remote = values["source"], values.get("remote", "")
+        song = Song(Path(source), values["track"])
+        if is_url(source):
+            song = Song(Path(path_in(source)), values["track"], url=source)
+
+        def path(place: str) -> Path:
+            return Path(place.removeprefix(remote.rstrip("/") + "/") if remote else place)
+
+        phrases = None
+        if values.get("phrases") is not None:
+            phrases = [Phrase(path(p["path"]), p["start"], p["end"]) for p in values["phrases"]]
         return cls(
-            Song(Path(values["source"]), values["track"]),
-            {stem: Path(path) for stem, path in values["paths"].items()},
+            song,
+            {stem: path(place) for stem, place in values["paths"].items()},
             values["seconds"],
             values["elapsed"],
             values["warnings"],
-            None
-            if values.get("phrases") is None
-            else [Phrase(Path(p["path"]), p["start"], p["end"]) for p in values["phrases"]],
+            phrases,
+            remote,
         )
 
 

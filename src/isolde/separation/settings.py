@@ -74,6 +74,7 @@ class FileSettings:
 
     Attributes:
         output: Folder of the stems; None for the current one.
+        remote: URL of a remote folder that the stems are sent to, instead of `output`.
         stems: Names of the stems to write; None for all that the model gives.
         separation: Settings of the separation itself.
         phrases: Whether the vocals are cut into phrases, a file each, in a folder of the stem's
@@ -100,6 +101,7 @@ class FileSettings:
     """
 
     output: Path | None = None
+    remote: str | None = None
     stems: tuple[str, ...] | None = None
     separation: SeparationSettings = field(default_factory=SeparationSettings)
     phrases: bool = False
@@ -125,6 +127,8 @@ class FileSettings:
         Raises:
             InputError: A setting is out of range, or another one excludes it.
         """
+        if self.remote is not None and self.output is not None:
+            raise InputError(f"stems go to {self.output} or to a remote folder: give one of them")
         if self.loudness is not None and not -60 <= self.loudness <= 0:
             raise InputError(f"a loudness of {self.loudness:g} LUFS: give -60 to 0, like -14")
         if self.phrases and (self.remux or self.is_stem_file):

@@ -13,6 +13,7 @@ from isolde.audio import subtype_for
 from isolde.audio.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES, check_quality, container_named
 from isolde.core.errors import AudioError, InputError
 from isolde.core.stems import ACCOMPANIMENT, PARTS, VOCALS
+from isolde.separation import remote
 from isolde.separation.load import stems_of
 from isolde.separation.names import check_template, fill_template, layout_named, safe_track
 from isolde.separation.settings import FileSettings
@@ -26,31 +27,45 @@ class Song:
     """A file to separate, and the name under which its stems are written.
 
     Attributes:
-        path: Path of the file; "-" for standard input.
+        path: Path of the file; "-" for standard input; of a remote file its place from the root,
+            host or bucket first.
         track: Name of the song, with folders where it was found in some.
+        url: URL of a remote file; else empty.
+        mark: Text that changes when a remote file does, where a listing told it.
     """
 
     path: Path
     track: str
+    url: str = ""
+    mark: str = ""
+
+    @property
+    def source(self) -> str:
+        """Where the song is, for people: its path or URL."""
+        return remote.shown(self.url) if self.url else str(self.path)
 
 
-def songs_in(sources: Iterable[Path], settings: FileSettings | None = None) -> list[Song]:
+def songs_in(sources: Iterable[Path | str], settings: FileSettings | None = None) -> list[Song]:
     """List the songs to separate: files as they are, folders with all audio files below them.
 
     A song found in a folder keeps its place below it in its track name. Songs that would share a
     name get more of their path, or their ending, into it. A file given twice counts once.
 
     Args:
-        sources: Paths of files and folders; "-" for standard input.
+        sources: Paths and URLs of files and folders; "-" for standard input.
         settings: Where the stems go: stems of an earlier run that lie in a scanned folder are no
             songs.
 
     Raises:
         InputError: A folder holds no audio.
+        AudioError: A remote folder cannot be listed.
     """
     songs: list[Song] = []
-    for source in sources:
-        if source == STDIN:
+    for named in sources:
+        source = named if isinstance(named, Path) else remote.local_path(named)
+        if source is None:
+            songs += _remote(str(named), settings or FileSettings())
+        elif source == STDIN:
             songs.append(Song(source, "stdin"))
         elif source.is_dir():
             songs += _below(source, settings or FileSettings())
@@ -70,22 +85,58 @@ def _below(source: Path, settings: FileSettings) -> list[Song]:
     found = [
         path
         for path in sorted(source.rglob("*"))
-        if path.suffix.lower() in (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES)
-        and not any(part.startswith(".") for part in path.relative_to(source).parts)
+        if _may_be_song(path.relative_to(source))
         and path.is_file()
         and not (inner is not None and path.resolve().is_relative_to(inner))
     ]
-    songs = [Song(p, safe_track(p.relative_to(source).with_suffix("").as_posix())) for p in found]
+    songs = [Song(p, _track(p.relative_to(source))) for p in found]
+    if settings.remote is None:
+        songs = _without_stems(songs, settings, Path())
+    if not songs:
+        raise InputError(f"{source}: holds no audio file: give another folder, or files")
+    return songs
+
+
+def _remote(url: str, settings: FileSettings) -> list[Song]:
+    """List the song of a URL, or the songs below it where it is a folder, sorted."""
+    top = Path(remote.path_in(url))
+    files = remote.files_below(url)
+    if files is None:
+        return [Song(top, safe_track(top.stem), url)]
+    output = None if settings.remote is None else Path(remote.path_in(settings.remote))
+    inner = output if output is not None and output != top else None
+    songs = [
+        Song(top / name, _track(Path(name)), remote.below(url, name), mark)
+        for name, mark in files.items()
+        if _may_be_song(Path(name)) and not (inner and (top / name).is_relative_to(inner))
+    ]
+    if output is not None:
+        songs = _without_stems(songs, settings, output)
+    if not songs:
+        raise InputError(f"{remote.shown(url)}: holds no audio file: give another folder, or files")
+    return songs
+
+
+def _may_be_song(path: Path) -> bool:
+    """Whether a path below a folder has the ending of audio, and nothing in it is hidden."""
+    known = path.suffix.lower() in (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES)
+    return known and not any(part.startswith(".") for part in path.parts)
+
+
+def _track(path: Path) -> str:
+    """Name the song at a path below a folder."""
+    return safe_track(path.with_suffix("").as_posix())
+
+
+def _without_stems(songs: Sequence[Song], settings: FileSettings, folder: Path) -> list[Song]:
+    """Leave out what would be a stem of another song, in an output folder below `folder`."""
     written = {
-        path.absolute().with_suffix("")
+        (folder / path).absolute().with_suffix("")
         for song in songs
         for stem in _STEMS
         for path in paths_of(song, settings, [stem]).values()
     }
-    songs = [song for song in songs if written.isdisjoint(_places(song.path.absolute()))]
-    if not songs:
-        raise InputError(f"{source}: holds no audio file: give another folder, or files")
-    return songs
+    return [song for song in songs if written.isdisjoint(_places(song.path.absolute()))]
 
 
 def _places(path: Path) -> list[Path]:
@@ -95,14 +146,15 @@ def _places(path: Path) -> list[Path]:
 
 def _told_apart(songs: Sequence[Song]) -> list[Song]:
     """Give songs of one name names that differ, also where capitals do not count."""
-    first: dict[Path, Song] = {}
+    first: dict[Path | str, Song] = {}
     for song in songs:
-        first.setdefault(song.path.resolve() if song.path != STDIN else STDIN, song)
+        place = song.url or (song.path.resolve() if song.path != STDIN else STDIN)
+        first.setdefault(place, song)
     groups: dict[str, list[Song]] = defaultdict(list)
     for song in first.values():
         groups[song.track.casefold()].append(song)
     taken = {name for name, group in groups.items() if len(group) == 1}
-    result: dict[Path, str] = {}
+    result: dict[Song, str] = {}
     for group in groups.values():
         names = _longer(group) if len(group) > 1 else [group[0].track]
         for song, name in zip(group, names, strict=True):
@@ -110,8 +162,8 @@ def _told_apart(songs: Sequence[Song]) -> list[Song]:
             while len(group) > 1 and track.casefold() in taken:
                 track, number = f"{name} ({number})", number + 1
             taken.add(track.casefold())
-            result[song.path] = track
-    return [replace(song, track=result[song.path]) for song in first.values()]
+            result[song] = track
+    return [replace(song, track=result[song]) for song in first.values()]
 
 
 def _longer(songs: Sequence[Song]) -> list[str]:
@@ -136,7 +188,7 @@ ONE_FILE = "{track}.{ext}"
 
 
 def paths_of(song: Song, settings: FileSettings, stems: Sequence[str]) -> dict[str, Path]:
-    """Name the files of a song's stems, and for phrases a folder.
+    """Name the files of a song's stems, and for phrases a folder; below a remote folder's URL.
 
     Args:
         song: Song.
@@ -192,7 +244,7 @@ def check_batch(songs: Sequence[Song], settings: FileSettings) -> None:
             other = seen.setdefault(path, song)
             if other != song:
                 raise InputError(
-                    f"{other.path} and {song.path} would both write {path}: "
+                    f"{other.source} and {song.source} would both write {path}: "
                     "put {track} into the --name"
                 )
 
@@ -205,7 +257,11 @@ def check_output(settings: FileSettings) -> None:
 
     Raises:
         AudioError: It cannot.
+        InputError: It is remote, and can only be read.
     """
+    if settings.remote is not None:
+        remote.check_writable(settings.remote)
+        return
     folder = settings.output or Path()
     there = next((p for p in (folder, *folder.absolute().parents) if p.exists()), Path("/"))
     if not there.is_dir() or not os.access(there, os.W_OK):

@@ -102,7 +102,7 @@ def run(
 
     def begin(key: str) -> None:
         if kept is not None:
-            kept.begin(key, marks[key])
+            kept.begin({key: marks[key]})
 
     rest = {k: v for k, v in items.items() if k not in outcomes}
     if scheduler is not None:

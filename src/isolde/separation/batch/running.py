@@ -6,27 +6,35 @@ at all, and a journal says whose they are.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from isolde.core import parallel
+from isolde.core.errors import AudioError
 from isolde.core.stems import VOCALS
 from isolde.separation.batch.fitness import Fitness
+from isolde.separation.batch.journals import open_journal
 from isolde.separation.batch.shard import Shard
-from isolde.separation.batch.state import existing, open_journal, settle, stamp_of, taken_over
-from isolde.separation.files import Separated, separate_file
+from isolde.separation.batch.staging import separate_staged
+from isolde.separation.batch.state import Folder, settle, stamp_of, taken_over
+from isolde.separation.files import Separated
 from isolde.separation.load import stems_of
+from isolde.separation.remote import below, shown
 from isolde.separation.settings import FileSettings
 from isolde.separation.songs import Song
 
 MEMORY = 700 << 20
 """Bytes that a process may need: the peaks of the shipped models are 230 to 480 MB."""
 
+_REMEDIES = (
+    "replace it with --overwrite, leave it with --skip-existing, or choose another folder with -o"
+)
 Report = Callable[[Song, Separated | None, str | None], None]
 Progress = Callable[[Song, float], None]
-_Item = tuple[str, str, tuple[str, ...]]  # path, track, stems
+_Item = tuple[Song, tuple[str, ...]]  # and its stems
 
 
 def separate_songs(
@@ -50,8 +58,8 @@ def separate_songs(
         settings: Settings for all of them. Unless `threads` says otherwise, several processes share
             the cores.
         jobs: Number of processes; 0 for one per core, as far as memory reaches, 1 for this one.
-        scheduler: Address of a Dask scheduler, see `parallel.run`; every machine must see the songs
-            and the output folder by the same paths.
+        scheduler: Address of a Dask scheduler, see `parallel.run`; every machine must see songs and
+            output folder by the same paths, unless they are remote.
         resume: Whether to keep a journal in the output folder, and to leave alone the songs that
             an earlier run with the same files and settings has finished. What such a run was
             writing when it was stopped is written anew; whole stems of a song that the journal
@@ -79,12 +87,13 @@ def separate_songs(
             version or other weights.
     """
     tell = report or (lambda song, done, error: None)
-    folder = (settings.output or Path()).absolute()
     if scheduler is not None:  # other machines have other current folders
-        settings = replace(settings, output=folder)
-        songs = [replace(song, path=song.path.absolute()) for song in songs]
+        if settings.remote is None:
+            settings = replace(settings, output=(settings.output or Path()).absolute())
+        songs = [song if song.url else replace(song, path=song.path.absolute()) for song in songs]
     by_track = {song.track: song for song in songs if shard is None or shard.holds(song.track)}
     stems = settings.chosen(stems_of(settings.separation.model))
+    folder = Folder(settings)
     results: dict[str, Separated | None] = {}
 
     def take(song: Song, done: Separated | None, error: str | None) -> None:
@@ -92,71 +101,81 @@ def separate_songs(
         tell(song, done, error)
 
     items: dict[str, _Item] = {}
-    blocked: dict[str, Path] = {}
+    stamps: dict[str, str] = {}
+    blocked: dict[str, Song] = {}
     for track, song in by_track.items():
-        there = existing(song, settings, stems)
+        there = folder.existing(song, settings, stems)
         left = tuple(stem for stem in stems if stem not in there)
         if skip_existing and not left:
-            take(song, taken_over(song, there, "exists already: skipped"), None)
+            take(song, taken_over(song, settings, there, "exists already: skipped"), None)
             continue
-        items[track] = (str(song.path), track, left if skip_existing else stems)
+        try:
+            stamps[track] = stamp_of(song, settings)
+        except AudioError as error:
+            take(song, None, str(error))
+            continue
+        items[track] = (song, left if skip_existing else stems)
         if there and not skip_existing and not settings.overwrite:
-            blocked[track] = next(iter(there.values()))
-    stamps = {track: stamp_of(by_track[track], settings, folder) for track in items}
-    journal = open_journal(folder, shard) if resume or shard else None
-    if journal is not None:
-        if shard is None:
-            journal.merge()
-        songs_blocked = {track: by_track[track] for track in blocked}
-        for track in settle(songs_blocked, settings, stems, journal, stamps):
-            del blocked[track]
-    for track, path in blocked.items():
-        del items[track]
-        take(
-            by_track[track],
-            None,
-            f"{path}: exists already: replace it with --overwrite, leave it with --skip-existing, "
-            "or choose another folder with -o",
-        )
+            blocked[track] = song
     lost: dict[str, _Item] = {}
 
     def done(outcome: parallel.Outcome) -> None:
+        song = by_track[outcome.key]
         value = None if outcome.error else Separated.from_dict(outcome.value)
-        if outcome.resumed and value is not None and not all(p.exists() for p in value.files):
+        if outcome.resumed and value is not None and not all(map(folder.has, value.files)):
             lost[outcome.key] = items[outcome.key]
             return
         if value is not None and outcome.tries > 1:
-            note = f"{value.song.path}: its worker died; it was done at try {outcome.tries}"
+            note = f"{song.source}: its worker died; it was done at try {outcome.tries}"
             value = replace(value, warnings=[*value.warnings, note])
-        take(by_track[outcome.key], value, outcome.error)
+        take(song, value, outcome.error)
 
     def advance(track: str, share: float) -> None:
         if progress is not None:
             progress(by_track[track], share)
 
-    if scheduler is None and jobs == 0:
-        jobs = min(parallel.workers_for(MEMORY), max(1, len(items)))
-    if settings.separation.threads == 0:
-        n_threads = _threads(1 if scheduler else min(jobs, len(items)), alone=scheduler is None)
-        settings = replace(settings, separation=replace(settings.separation, threads=n_threads))
-    fit = Fitness.here(settings.separation.model) if scheduler else None
-    # what exists was looked at above: a song whose worker was killed may find its own first stem
-    job = partial(_job, settings=replace(settings, overwrite=True), fit=fit)
-    run = partial(
-        parallel.run,
-        job,
-        workers=jobs,
-        scheduler=scheduler,
-        timeout=timeout,
-        ready=fit,
-        report=done,
-        progress=advance,
-        notify=notify,
-    )
-    run(items, journal=journal, stamps=stamps)
-    if lost:  # finished once, but someone took the stems away
-        run(dict(lost), journal=None)
+    with ExitStack() as open_files:
+        journal = None
+        if resume or shard is not None:
+            journal = open_files.enter_context(open_journal(settings, shard))
+            if shard is None:
+                journal.merge()
+            for track in settle(blocked, settings, stems, folder, journal, stamps):
+                del blocked[track]
+        for track, song in blocked.items():
+            del items[track]
+            path = next(iter(folder.existing(song, settings, stems).values()))
+            take(song, None, f"{_place(path, settings)}: exists already: {_REMEDIES}")
+        if journal is not None and settings.remote is not None:
+            journal.begin({track: stamps[track] for track in items})
+        if scheduler is None and jobs == 0:
+            jobs = min(parallel.workers_for(MEMORY), max(1, len(items)))
+        if settings.separation.threads == 0:
+            alone = scheduler is None
+            n_threads = _threads(min(jobs, len(items)) if alone else 1, alone=alone)
+            settings = replace(settings, separation=replace(settings.separation, threads=n_threads))
+        fit = Fitness.here(settings.separation.model) if scheduler else None
+        # what exists was looked at above: a song whose worker was killed may find its own stem
+        run = partial(
+            parallel.run,
+            partial(_job, settings=replace(settings, overwrite=True), fit=fit),
+            workers=jobs,
+            scheduler=scheduler,
+            timeout=timeout,
+            ready=fit,
+            report=done,
+            progress=advance,
+            notify=notify,
+        )
+        run(items, journal=journal, stamps=stamps)
+        if lost:  # finished once, but someone took the stems away
+            run(dict(lost), journal=None)
     return [results[track] for track in by_track]
+
+
+def _place(path: Path, settings: FileSettings) -> str:
+    """Where a file of the output folder is, for people."""
+    return below(shown(settings.remote), path.as_posix()) if settings.remote else str(path)
 
 
 def _threads(processes: int, *, alone: bool) -> int:
@@ -170,6 +189,6 @@ def _job(
     """Separate one song, as a job: what comes back is what JSON can hold."""
     if fit is not None:
         fit()
-    path, track, stems = item
+    song, stems = item
     settings = replace(settings, stems=stems, phrases=settings.phrases and VOCALS in stems)
-    return separate_file(Song(Path(path), track), settings, progress=progress).to_dict()
+    return separate_staged(song, settings, progress=progress).to_dict()

@@ -1,0 +1,92 @@
+"""Which journals a run into an output folder reads, and which it writes; here, or far away."""
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from isolde.core.errors import IsoldeError
+from isolde.core.journal import Journal
+from isolde.separation.batch.shard import Shard
+from isolde.separation.remote import below, fetch, files_below, send
+from isolde.separation.settings import FileSettings
+
+JOURNAL = "separate.journal.jsonl"
+"""Name of the journal of a run over all songs."""
+
+_ALL = "separate*.journal.jsonl"
+_SEND_SECONDS = 5.0  # between two copies of a journal to a remote folder
+
+
+@contextmanager
+def open_journal(settings: FileSettings, shard: Shard | None) -> Iterator[Journal]:
+    """Open the journal of a run, which reads those of all other runs into the same folder.
+
+    That of a remote folder is kept on this machine, and copied there every few seconds and at the
+    end: what was finished since the last copy is done again after a crash.
+
+    Args:
+        settings: Output folder.
+        shard: Share of the songs, whose journal is its own; None for all songs.
+
+    Raises:
+        InputError: A file of that name is not a journal.
+        AudioError: The journals of a remote folder cannot be read or written.
+    """
+    name = JOURNAL if shard is None else f"separate.{shard.number}-of-{shard.count}.journal.jsonl"
+    if settings.remote is None:
+        folder = (settings.output or Path()).absolute()
+        yield Journal(folder / name, others=_others(folder, name))
+        return
+    with tempfile.TemporaryDirectory(prefix="isolde-") as copies:
+        for there in files_below(settings.remote) or ():
+            if fnmatch(there, _ALL):
+                fetch(below(settings.remote, there), Path(copies, there))
+        others = _others(Path(copies), name)
+        journal = _RemoteJournal(Path(copies, name), below(settings.remote, name), others)
+        try:
+            yield journal
+        finally:
+            journal.copy()
+
+
+def _others(folder: Path, name: str) -> list[Path]:
+    """List the journals of a folder but one."""
+    return [path for path in sorted(folder.glob(_ALL)) if path.name != name]
+
+
+class _RemoteJournal(Journal):
+    """A journal whose file is copied to a URL, now and then."""
+
+    def __init__(self, path: Path, url: str, others: list[Path]) -> None:
+        super().__init__(path, others=others)
+        self._url, self._changed, self._copied = url, False, time.monotonic()
+
+    def begin(self, stamps: Mapping[str, str]) -> None:
+        super().begin(stamps)
+        self._changed = True
+        if len(stamps) > 1:  # at once: these lines say whose the stems are
+            self.copy()
+
+    def finish(self, key: str, stamp: str, value: Any) -> Any:
+        kept = super().finish(key, stamp, value)
+        self._changed = True
+        if time.monotonic() - self._copied > _SEND_SECONDS:
+            try:
+                self.copy()
+            except IsoldeError:  # it may pass: the next copy has these lines too
+                self._copied = time.monotonic()
+        return kept
+
+    def merge(self) -> None:
+        super().merge()
+        self._changed = True
+
+    def copy(self) -> None:
+        """Copy the file to its URL, if something is new."""
+        if self._changed and self.path.exists():
+            send(self.path, self._url)
+        self._changed, self._copied = False, time.monotonic()

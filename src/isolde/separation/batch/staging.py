@@ -1,0 +1,81 @@
+"""One song to stems, whichever of them is far away: fetched, separated, sent; whole or not at all.
+
+The work is done in a temporary folder, which holds one song and its stems at a time.
+"""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from isolde.activity import Phrase
+from isolde.core.errors import AudioError, InputError, IsoldeError, ModelError
+from isolde.separation.files import Separated, separate_file
+from isolde.separation.remote import below, fetch, remove, send
+from isolde.separation.settings import FileSettings
+from isolde.separation.songs import Song
+
+
+def separate_staged(
+    song: Song,
+    settings: FileSettings,
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> Separated:
+    """Separate a song from anywhere to anywhere.
+
+    Args:
+        song: Song, of this machine or remote.
+        settings: Settings, with an output folder of this machine or a remote one.
+        progress: Function called now and then with the share that is done, in [0, 1]; what it
+            raises ends the work.
+
+    Raises:
+        AudioError: The song cannot be fetched or read, or its stems not written or sent; nothing is
+            left behind.
+        InputError: A setting cannot be used.
+        ModelError: There is no such model.
+    """
+    if not song.url and settings.remote is None:
+        return separate_file(song, settings, progress=progress)
+    with tempfile.TemporaryDirectory(prefix="isolde-") as name:
+        staged, inner = song, settings
+        if song.url:
+            path = Path(name, "song", song.path.parent.name, song.path.name)
+            fetch(song.url, path, progress=progress)
+            staged = replace(song, path=path)
+        stems = Path(name, "stems")
+        if settings.remote is not None:
+            inner = replace(settings, output=stems, remote=None)
+        try:
+            done = separate_file(staged, inner, progress=progress)
+        except (AudioError, InputError, ModelError) as error:
+            raise _renamed(error, staged, song) from None
+        warnings = [line.replace(str(staged.path), song.source) for line in done.warnings]
+        done = replace(done, song=song, warnings=warnings)
+        return done if settings.remote is None else _sent(done, stems, settings.remote)
+
+
+def _renamed(error: IsoldeError, staged: Song, song: Song) -> IsoldeError:
+    """Name the song, and not its copy, in an error."""
+    return type(error)(str(error).replace(str(staged.path), song.source))
+
+
+def _sent(done: Separated, stems: Path, remote: str) -> Separated:
+    """Send the stems; where one cannot be sent, those before it are removed again."""
+    sent: list[str] = []
+    try:
+        for path in done.files:
+            url = below(remote, path.relative_to(stems).as_posix())
+            send(path, url)
+            sent.append(url)
+    except BaseException:
+        for url in sent:
+            remove(url)
+        raise
+    phrases = done.phrases
+    if phrases is not None:
+        phrases = [Phrase(p.path.relative_to(stems), p.start, p.end) for p in phrases]
+    paths = {stem: path.relative_to(stems) for stem, path in done.paths.items()}
+    warnings = [line.replace(f"{stems}/", "") for line in done.warnings]
+    return replace(done, paths=paths, warnings=warnings, phrases=phrases, remote=remote)

@@ -1,0 +1,250 @@
+"""Songs and stems that are not on this machine: the same bytes, whole or not at all, resumed."""
+
+import functools
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.shell import Shell
+from helpers.songs import contents, music
+from isolde.core.errors import AudioError, InputError, IsoldeError
+from isolde.separation import FileSettings, State, check_songs, remote, separate_songs, songs_in
+from isolde.separation.batch import staging
+
+fsspec = pytest.importorskip("fsspec")
+
+
+@pytest.fixture
+def store() -> Iterator[Any]:
+    """An object store in memory, empty."""
+    system = fsspec.filesystem("memory")
+    system.store.clear()
+    yield system
+    system.store.clear()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "PAUSES", (0.0, 0.0))
+
+
+def stored(store: Any, folder: str) -> dict[str, bytes]:
+    """Every file below a folder of the store but the journals."""
+    paths = [path for path in store.find(folder) if "journal" not in path]
+    return {path.removeprefix(f"{folder}/"): store.cat_file(path) for path in paths}
+
+
+def filled(store: Any, tmp_path: Path, n: int) -> list[Path]:
+    songs = music(tmp_path / "music", n)
+    for song in songs:
+        store.put_file(str(song), f"/bucket/music/{song.name}")
+    return songs
+
+
+def test_a_store_gives_and_takes_the_same_bytes_and_a_run_is_resumed(
+    isolde: Shell, tmp_path: Path, store: Any
+):
+    filled(store, tmp_path, 3)
+    store.pipe_file("/bucket/music/bad.wav", b"this is no audio at all, whatever its name says")
+    assert isolde("separate", "music", "-o", "here", "--stem", "vocals")[0] == 0
+    command = ("separate", "memory://bucket/music", "-o", "memory://bucket/stems/", "--stem",
+               "vocals", "--resume")  # fmt: skip
+    code, out, err = isolde(*command)
+    assert code == 2 and "memory://bucket/music/bad.wav" in err[0] and "1 of 4" in err[-1]
+    assert sorted(out) == [f"memory://bucket/stems/song {k}/vocals.wav" for k in range(3)]
+    assert stored(store, "/bucket/stems") == contents(Path("here"))
+    made = {path: store.info(path)["created"] for path in store.find("/bucket/stems")}
+    store.rm_file("/bucket/music/bad.wav")
+    store.rm_file("/bucket/stems/song 1/vocals.wav")  # someone took it away
+    code, out, _ = isolde(*command, "--check")
+    assert (code, out) == (2, ["memory://bucket/music/song 1.wav"])
+    assert isolde(*command)[0] == 0
+    assert isolde(*command, "--check")[:2] == (0, [])
+    assert stored(store, "/bucket/stems") == contents(Path("here"))
+    for k in (0, 2):
+        path = f"/bucket/stems/song {k}/vocals.wav"
+        assert store.info(path)["created"] == made[path]
+    store.pipe_file("/bucket/music/song 0.wav", store.cat_file("/bucket/music/song 0.wav")[:-400])
+    code, _, err = isolde(*command)
+    assert code == 2 and "memory://bucket/stems/song 0/vocals.wav: exists already" in err[0]
+
+
+def test_shares_have_journals_in_the_store(isolde: Shell, tmp_path: Path, store: Any):
+    filled(store, tmp_path, 4)
+    command = ("separate", "memory://bucket/music", "-o", "memory://bucket/stems", "--stem",
+               "vocals")  # fmt: skip
+    assert isolde(*command, "--shard", "1/2")[0] == 0
+    assert isolde(*command, "--check")[0] == 2
+    assert isolde(*command, "--shard", "2/2")[0] == 0
+    assert isolde(*command, "--check")[:2] == (0, [])
+    journals = [path for path in store.find("/bucket/stems") if "journal" in path]
+    assert [path.rpartition("/")[2] for path in journals] == [
+        "separate.1-of-2.journal.jsonl",
+        "separate.2-of-2.journal.jsonl",
+    ]
+
+
+def test_stems_in_a_remote_folder_are_no_songs(tmp_path: Path, store: Any):
+    filled(store, tmp_path, 2)
+    store.pipe_file("/bucket/music/.hidden.wav", b"x")
+    settings = FileSettings(remote="memory://bucket/music", stems=("vocals",))
+    songs = songs_in(["memory://bucket/music"], settings)
+    assert [song.track for song in songs] == ["song 0", "song 1"]
+    assert None not in separate_songs(songs, settings)
+    assert songs_in(["memory://bucket/music"], settings) == songs
+
+
+def test_a_song_whose_stems_cannot_all_be_sent_leaves_none(
+    tmp_path: Path, store: Any, quick: None, monkeypatch: pytest.MonkeyPatch
+):
+    filled(store, tmp_path, 2)
+    settings = FileSettings(remote="memory://bucket/stems")
+    (song, other) = songs_in(["memory://bucket/music"], settings)
+    put, tries = type(store).put_file, list[str]()
+
+    def failing(self: Any, source: str, path: str, **options: Any) -> None:
+        tries.append(path)
+        if "song 0/accompaniment" in path:
+            raise ConnectionError("the line is dead")
+        put(self, source, path, **options)
+
+    monkeypatch.setattr(type(store), "put_file", failing)
+    told: list[str | None] = []
+    done = separate_songs(
+        [song, other], settings, resume=True, report=lambda s, d, error: told.append(error)
+    )
+    assert done[0] is None and done[1] is not None
+    assert told[0] is not None and "memory://bucket/stems/song 0/accompaniment.wav" in told[0]
+    assert "the line is dead" in told[0]
+    assert sum("song 0/accompaniment" in path for path in tries) == 3
+    assert sorted(stored(store, "/bucket/stems")) == [
+        "song 1/accompaniment.wav",
+        "song 1/vocals.wav",
+    ]
+    states = [found.state for found in check_songs([song, other], settings)]
+    assert states == [State.BEGUN, State.DONE]
+
+
+def test_what_fails_in_passing_is_tried_again(
+    tmp_path: Path, store: Any, quick: None, monkeypatch: pytest.MonkeyPatch
+):
+    filled(store, tmp_path, 1)
+    read, failures = type(store)._open, [OSError("reset"), TimeoutError()]
+
+    def failing(self: Any, path: str, mode: str = "rb", **options: Any) -> Any:
+        if mode == "rb" and failures:
+            raise failures.pop()
+        return read(self, path, mode, **options)
+
+    monkeypatch.setattr(type(store), "_open", failing)
+    remote.fetch("memory://bucket/music/song 0.wav", tmp_path / "copy.wav")
+    assert (tmp_path / "copy.wav").read_bytes() == (tmp_path / "music/song 0.wav").read_bytes()
+    assert not failures
+    failures += [OSError("reset")] * 3
+    with pytest.raises(AudioError, match=r"memory://bucket/music/song 0\.wav: .*reset"):
+        remote.fetch("memory://bucket/music/song 0.wav", tmp_path / "copy.wav")
+
+
+def test_elsewhere_than_in_a_store_a_file_is_renamed_when_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: None
+):
+    """fsspec's own local files stand for a folder behind SFTP, where half a file can be seen."""
+    (tmp_path / "stem").write_bytes(b"whole")
+    local = type(fsspec.filesystem("file"))
+    put, seen = local.put_file, list[bool]()
+
+    def watched(self: Any, source: str, path: str, **options: Any) -> None:
+        put(self, source, path, **options)
+        seen.append((tmp_path / "out/vocals.wav").exists())
+        if len(seen) < 3:
+            raise ConnectionError("lost")
+
+    monkeypatch.setattr(local, "put_file", watched)
+    remote.send(tmp_path / "stem", f"file://{tmp_path}/out/vocals.wav")
+    assert seen == [False] * 3
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["vocals.wav"]
+    assert (tmp_path / "out/vocals.wav").read_bytes() == b"whole"
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[str]:
+    """A web server with a folder of songs."""
+    pytest.importorskip("aiohttp")
+    handler = functools.partial(_Quiet, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_song_comes_from_a_web_server_and_secrets_stay_secret(
+    isolde: Shell, tmp_path: Path, site: str, quick: None
+):
+    music(tmp_path / "music", 1)
+    assert isolde("separate", "music/song 0.wav", "-o", "here", "--stem", "vocals")[0] == 0
+    url = f"{site}/music/song%200.wav"
+    code, out, _ = isolde(
+        "separate", f"{url}?key=secret", "-o", "there", "--stem", "vocals", "--resume", "--json"
+    )
+    assert code == 0
+    assert json.loads(out[0])["source"] == url and json.loads(out[0])["track"] == "song 0"
+    assert contents(Path("there")) == contents(Path("here"))
+    assert "secret" not in Path("there/separate.journal.jsonl").read_text()
+    code, _, err = isolde("separate", f"{site}/music/none.wav", url, "-o", "there", "--overwrite")
+    assert code == 2 and f"{site}/music/none.wav: no such file" in err[0]
+    assert Path("there/song 0/accompaniment.wav").exists()
+    code, _, err = isolde("separate", "music", "-o", site)
+    assert code == 2 and "can only be read" in err[0]
+
+
+def test_a_file_url_is_a_path(isolde: Shell, tmp_path: Path):
+    music(tmp_path / "my music", 1)
+    url = f"file://{tmp_path}/my%20music/song%200.wav"
+    code, out, _ = isolde("separate", url, "-o", f"file://{tmp_path}/out", "--stem", "vocals")
+    assert code == 0 and out == [f"{tmp_path}/out/song 0/vocals.wav"]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [("s3://bucket/x.mp3", True), ("C:\\music\\x.mp3", False), ("a://", False), ("x.mp3", False)],
+)
+def test_what_is_a_url(text: str, is_one: bool):
+    assert remote.is_url(text) == is_one
+
+
+def test_a_protocol_that_is_not_there_is_one_line(tmp_path: Path):
+    with pytest.raises(InputError, match="nowhere"):
+        remote.check_writable("nowhere://bucket")
+    try:
+        import s3fs  # type: ignore[import-not-found,unused-ignore]  # noqa: F401
+    except ImportError:
+        with pytest.raises(IsoldeError, match="s3fs"):
+            remote.check_writable("s3://bucket")
+    with pytest.raises(InputError, match="one of them"):
+        FileSettings(output=tmp_path, remote="memory://bucket")
+
+
+def test_the_copy_of_a_song_is_gone_afterwards(
+    tmp_path: Path, store: Any, monkeypatch: pytest.MonkeyPatch
+):
+    filled(store, tmp_path, 1)
+    monkeypatch.setattr(staging.tempfile, "tempdir", str(tmp_path / "spool"))
+    (tmp_path / "spool").mkdir()
+    settings = FileSettings(output=tmp_path / "out")
+    song = songs_in(["memory://bucket/music"], settings)[0]
+    staging.separate_staged(song, settings)
+    store.pipe_file("/bucket/music/song 0.wav", b"nothing of use")
+    with pytest.raises(AudioError, match=r"^memory://bucket/music/song 0\.wav"):
+        staging.separate_staged(replace(song, track="other"), settings)
+    assert not list((tmp_path / "spool").iterdir())
