@@ -1,12 +1,11 @@
 """Songs as users have them: each change does what its name says and costs what it must."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
+from helpers.singing import RATE, song_of
 from isolde.core.errors import InputError
 from isolde.evaluation import distortions, run_robustness
 from isolde.evaluation.candidates import baselines
@@ -15,34 +14,6 @@ from isolde.evaluation.metrics import ratios as metrics
 from isolde.evaluation.robustness import losses_of
 from isolde.evaluation.scoring import Result
 from isolde.evaluation.songs import Stems
-
-RATE = 22_050
-
-
-def song_of(seed: int, *, seconds: float = 2.0, rate: int = RATE) -> Stems:
-    """A gliding harmonic voice, panned to the middle, over noise bursts that differ by channel."""
-    generator = np.random.default_rng(seed)
-    time = np.arange(round(seconds * rate)) / rate
-    pitch = 200 + 30 * seed + 12 * np.sin(2 * np.pi * 5 * time)
-    phase = 2 * np.pi * np.cumsum(pitch) / rate
-    voice = sum(np.sin(k * phase) / k for k in range(1, 12)) * 0.08
-    voice = np.stack([voice, voice])
-    bursts = (np.sin(2 * np.pi * 2 * time) > 0.3) * 0.15 + 0.01
-    rest = generator.standard_normal((2, time.size)) * bursts
-    vocals, accompaniment = voice.astype(np.float32), rest.astype(np.float32)
-    return Stems(vocals + accompaniment, vocals, accompaniment, rate)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("songs")
-    for seed in range(3):
-        stems = song_of(seed)
-        folder = root / f'Artist {seed} - <Song> & "{seed}"'
-        folder.mkdir()
-        for name, audio in (("vocals", stems.vocals), ("other", stems.accompaniment)):
-            soundfile.write(folder / f"{name}.wav", audio.T, stems.sample_rate, subtype="FLOAT")
-    return root
 
 
 def test_linear_distortions_keep_the_stems_summing_to_the_mixture():

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from helpers.sounds import noise
 from isolde.audio.demo import read_demo
 from isolde.core.errors import IsoldeWarning
-from isolde.core.level import frame_power
+from isolde.core.level import LEVEL_DB, frame_power
 from isolde.core.spectrum import GRID_22
-from isolde.separation.conditioning import LEVEL_DB, Conditioner, lowest_bin
+from isolde.separation.conditioning import Conditioner, lowest_bin
 from isolde.separation.load import load_separator, separate
 
 RATE = 44_100

@@ -4,7 +4,6 @@ import contextlib
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
@@ -14,12 +13,13 @@ from isolde.audio.encoding.ffmpeg import Track, stream_faults
 from isolde.audio.encoding.streams import Sink
 from isolde.audio.levels import ClipPolicy, Limiter
 from isolde.core.atomic import Draft, explain
+from isolde.core.closing import Completable
 from isolde.core.errors import AudioError, InputError
 from isolde.core.resample import Resampler
 from isolde.core.stage import Float32
 
 
-class TrackFile:
+class TrackFile(Completable):
     """A container to which tracks are written in step; a context manager.
 
     Leaving the `with` block normally completes the file; leaving it by any exception removes it.
@@ -166,19 +166,3 @@ class TrackFile:
             if isinstance(error, OSError) and not isinstance(error, AudioError):
                 raise AudioError(explain(self._name, error)) from error
             raise
-
-    def __enter__(self) -> "TrackFile":
-        """Open already; nothing to do."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Complete the file, or remove it if anything was raised."""
-        if kind is None:
-            self.close()
-        else:
-            self.abort()

@@ -8,7 +8,6 @@ where; a strict reader raises an error there instead.
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from isolde.audio.decoding.base import NO_SAMPLES, Decoder, loss_note
 from isolde.audio.formats import AudioInfo
 from isolde.audio.opening import open_decoder
+from isolde.core.closing import Closable
 from isolde.core.errors import AudioError, InputError
 from isolde.core.resample import Resampler
 from isolde.core.stage import Float32
@@ -35,7 +35,7 @@ def info(path: str | Path) -> AudioInfo:
     return decoder.info
 
 
-class AudioReader:
+class AudioReader(Closable):
     """The samples of a file or stream, as an iterator of blocks; a context manager.
 
     Reads wav, aiff, w64, caf and flac by libsndfile, and everything else that FFmpeg knows: mp3,
@@ -168,19 +168,6 @@ class AudioReader:
     def close(self) -> None:
         """Let go of the file."""
         self._decoder.close()
-
-    def __enter__(self) -> "AudioReader":
-        """Open already; nothing to do."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Let go of the file."""
-        self.close()
 
     def _last(self) -> int | None:
         """Give the end of the range in samples; None if nobody knows yet."""

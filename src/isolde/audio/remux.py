@@ -14,6 +14,7 @@ from isolde.audio.formats import AudioInfo
 from isolde.audio.levels import ClipPolicy
 from isolde.audio.multitrack import TrackFile
 from isolde.audio.tags import SongTags
+from isolde.core.closing import Completable
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 
@@ -43,7 +44,7 @@ def film_suffix(path: Path) -> str:
     return suffix
 
 
-class FilmWriter:
+class FilmWriter(Completable):
     """Takes blocks of the new sounds and writes the film with them; a context manager.
 
     Leaving the `with` block normally completes the film; leaving it by any exception removes it.
@@ -192,14 +193,3 @@ class FilmWriter:
             packet.stream = self._copies[packet.stream.index]
             self._file.copy(packet)
             self._next = next(self._packets, None)
-
-    def __enter__(self) -> "FilmWriter":
-        """Open already; nothing to do."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *others: object) -> None:
-        """Complete the film, or remove it if anything was raised."""
-        if kind is None:
-            self.close()
-        else:
-            self.abort()

@@ -16,6 +16,7 @@ from isolde.audio.encoding.base import Sound
 from isolde.audio.formats import container_named
 from isolde.audio.levels import ClipPolicy
 from isolde.audio.multitrack import TrackFile
+from isolde.core.closing import Completable
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 
@@ -81,7 +82,7 @@ def stem_box(stems: Sequence[str]) -> bytes:
     return mp4.box(b"stem", json.dumps(values).encode("utf-8"))
 
 
-class StemFileWriter:
+class StemFileWriter(Completable):
     """Takes blocks of four stems, whose sum is the mix; a context manager.
 
     Leaving the `with` block normally completes the file; leaving it by any exception removes it.
@@ -155,14 +156,3 @@ class StemFileWriter:
         """Put the box, and the tags that FFmpeg leaves out, into the index."""
         items = [(mp4.ITEMS, item) for item in mp4.tag_items(self._tags)]
         mp4.extend_index(stream, [*items, ((b"udta",), stem_box(self.stems))])
-
-    def __enter__(self) -> "StemFileWriter":
-        """Open already; nothing to do."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *others: object) -> None:
-        """Complete the file, or remove it if anything was raised."""
-        if kind is None:
-            self.close()
-        else:
-            self.abort()

@@ -8,7 +8,6 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Literal, cast
 
 import numpy as np
@@ -25,6 +24,7 @@ from isolde.audio.formats import check_quality, check_target, container_for, con
 from isolde.audio.levels import ClipPolicy, Limiter
 from isolde.audio.tags import SongTags
 from isolde.core.atomic import Draft, explain
+from isolde.core.closing import Completable
 from isolde.core.errors import AudioError, InputError
 from isolde.core.resample import Resampler
 from isolde.core.stage import Float32
@@ -33,7 +33,7 @@ _NEVER_EMPTY = ("flac", "opus", "mp3", "m4a", "alac")
 """Containers that their encoders cannot write, or not read again, with no samples in them."""
 
 
-class AudioWriter:
+class AudioWriter(Completable):
     """A file or stream that takes blocks of samples; a context manager.
 
     Leaving the `with` block normally completes the file; leaving it by any exception (also Ctrl-C)
@@ -250,22 +250,6 @@ class AudioWriter:
             )
         limited = self._limiter.note()
         return lines if limited is None else [*lines, limited]
-
-    def __enter__(self) -> "AudioWriter":
-        """Open already; nothing to do."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Complete the file, or remove it if anything was raised."""
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
 
     def _encode(self, encoder: Encoder, block: Float32, *, ready: bool = False) -> None:
         """Bring a block to the rate of the file, unless it is ready, limit and encode it."""

@@ -234,7 +234,7 @@ def label(
     """
     from isolde.datasets.label.label import label_songs, songs_to_label
     from isolde.datasets.label.model import ModelTeacher
-    from isolde.datasets.label.results import LabelJournal, LabelResult
+    from isolde.datasets.label.results import LabelManifest, LabelResult
     from isolde.datasets.layouts import Hints
     from isolde.separation.external import ExternalSeparator
 
@@ -247,11 +247,11 @@ def label(
     songs, problems = songs_to_label(folder, how=how)
     for problem in problems:
         terminal.say(f"isolde: {problem}")
-    journal = LabelJournal(manifest or output / "manifest.csv", split=split)
+    growing = LabelManifest(manifest or output / "manifest.csv", split=split)
     with _bar(len(songs)) as advance:
 
         def tell(result: LabelResult) -> None:
-            journal.add(result)
+            growing.add(result)
             if result.error:
                 terminal.say(f"isolde: {result.track}: {result.error}")
             else:
@@ -260,7 +260,7 @@ def label(
 
         results = label_songs(songs, output, separator, container=format_, report=tell)
     n_failed = sum(bool(result.error) for result in results)
-    print(f"{len(results) - n_failed} of {len(results)} songs labelled, in {journal.path}")
+    print(f"{len(results) - n_failed} of {len(results)} songs labelled, in {growing.path}")
     if n_failed or problems:
         raise typer.Exit(2 if n_failed == len(results) else 1)
 

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from isolde.core.spectrum import GRID_22
 from isolde.core.stage import Complex64, Float32
 
+LEVEL_DB = -20.0
+"""RMS in dB of full scale at which networks hear loud frames, where nothing else is said."""
+
 RISE = 0.4
 """Share of a new frame's power in the smoothed power, of the article's frames."""
 

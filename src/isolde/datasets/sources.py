@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from types import TracebackType
 
 import numpy as np
 
 from isolde.audio import AudioInfo, AudioReader, Resampler
+from isolde.core.closing import Closable
 from isolde.core.stage import Float32
 from isolde.datasets.manifest import Row
 
 BLOCK = 1 << 16  # samples per channel
 
 
-class Source:
+class Source(Closable):
     """One row's samples as blocks (n_channels, n) at their own rate; a context manager.
 
     Attributes:
@@ -46,16 +46,7 @@ class Source:
         """Tell what is odd about the file, a line each, as far as it has been decoded."""
         return self._reader.notes()
 
-    def __enter__(self) -> "Source":
-        """Enter the `with` block."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Let go of the file."""
         self._reader.close()
 

@@ -9,9 +9,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
+from isolde.core.closing import Closable
 from isolde.core.errors import AudioError, IsoldeError
 from isolde.live.control.controls import Controls
 from isolde.live.control.watchdog import STALL_SECONDS, Watchdog
@@ -30,7 +30,7 @@ from isolde.live.worker.priority import high_priority, raise_priority
 _REOPEN_SECONDS = 0.5
 
 
-class Live:
+class Live(Closable):
     """Separate what a device captures, or a file or pipe holds, and play it. A context manager.
 
     Attributes:
@@ -110,20 +110,6 @@ class Live:
             seek=self._feeder.seek if self._feeder and self._feeder.can_seek else None,
         )
         self._thread = threading.Thread(target=self._run, name="isolde audio", daemon=True)
-
-    def __enter__(self) -> "Live":
-        """Start."""
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop and close everything."""
-        self.close()
 
     def start(self) -> None:
         """Open the devices and let it run.

@@ -16,6 +16,7 @@ from isolde.core.atomic import write_bytes, write_text
 from isolde.core.config import build
 from isolde.core.errors import InputError, ModelError
 from isolde.core.features import Features
+from isolde.core.level import LEVEL_DB
 from isolde.core.spectrum import GRID_22, Grid
 from isolde.models import sources
 from isolde.models.graph import Graph, Session
@@ -98,7 +99,7 @@ class Card:
     residual: str
     look_ahead: int = 0
     past: int = 0
-    level_db: float = -20.0
+    level_db: float = LEVEL_DB
     lowest_hz: float = 0.0
     features: Features = field(default_factory=Features)
     sha256: str = ""

@@ -17,12 +17,9 @@ from math import exp
 
 import numpy as np
 
-from isolde.core.level import LevelTracker, frame_power
+from isolde.core.level import LEVEL_DB, LevelTracker, frame_power
 from isolde.core.spectrum import Grid
 from isolde.core.stage import Complex64
-
-LEVEL_DB = -20.0
-"""RMS at which loud frames are heard where a card says nothing else, in dB of full scale."""
 
 FLOOR_DB = -100.0
 """Below this nothing is amplified further: it is the noise of 16 bits."""

@@ -9,12 +9,13 @@ from typing import Protocol
 
 import numpy as np
 
+from isolde.core.level import LEVEL_DB
 from isolde.core.masks import extend_treble, readout
 from isolde.core.spectrum import Analysis, Synthesis
 from isolde.core.stage import Complex64, Float32
 from isolde.core.stems import VOCALS
 from isolde.models.masker import Masker
-from isolde.separation.conditioning import LEVEL_DB, Conditioner, lowest_bin
+from isolde.separation.conditioning import Conditioner, lowest_bin
 from isolde.separation.queue import Queue
 from isolde.separation.settings import SeparationSettings
 

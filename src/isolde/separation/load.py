@@ -14,6 +14,7 @@ from isolde.activity import activity_model, detector_on
 from isolde.activity.gate import GatedMasker
 from isolde.audio import AudioReader
 from isolde.core.errors import AbortedError, InputError, IsoldeWarning, ModelError
+from isolde.core.level import LEVEL_DB
 from isolde.core.spectrum import TOP_RATE
 from isolde.core.stage import Float32, blocks_of, channels_of
 from isolde.models import list_models
@@ -21,7 +22,6 @@ from isolde.models.catalogue import DEFAULT, Card, Model, find, members_of
 from isolde.models.masker import Masker, make_masker
 from isolde.models.window.stages import WindowEstimator
 from isolde.rules import RULES, HarmonicMasker, make_rules_masker
-from isolde.separation.conditioning import LEVEL_DB
 from isolde.separation.ensemble import Ensemble
 from isolde.separation.estimator import Estimator, MaskEstimator
 from isolde.separation.separator import Separator

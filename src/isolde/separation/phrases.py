@@ -10,7 +10,6 @@ import re
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from isolde.audio import AudioInfo, AudioWriter, SongTags, subtype_for
 from isolde.audio.formats import container_named
 from isolde.audio.levels import clipped_text
 from isolde.core.atomic import Draft, explain
+from isolde.core.closing import Completable
 from isolde.core.errors import AudioError
 from isolde.core.stage import Float32
 from isolde.separation.settings import FileSettings
@@ -46,7 +46,7 @@ class _Open:
     path: Path
 
 
-class PhraseSink:
+class PhraseSink(Completable):
     """Takes the mixture and the vocal stem in blocks; a context manager.
 
     Leaving the `with` block normally puts the phrases in their folder; leaving it by any exception
@@ -138,22 +138,6 @@ class PhraseSink:
         for phrase in self._moved:
             phrase.path.unlink(missing_ok=True)
         self._draft.discard()
-
-    def __enter__(self) -> "PhraseSink":
-        """Open already; nothing to do."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Finish the phrases, or remove them if anything was raised."""
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
 
     def notes(self) -> list[str]:
         """What a user should know, one line each."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from isolde.core.peaks import vertex
 from isolde.core.stage import Complex64, Float32
 
 LOW_HZ, HIGH_HZ = 100.0, 4000.0
@@ -71,8 +72,7 @@ def lag_of(stem: Float32, mixture: Float32, sample_rate: int) -> Lag | None:
     if height < SURE:
         return None
     before, after = float(correlation[place - 1]), float(correlation[(place + 1) % short])
-    bend = 2 * peak - before - after
-    place_exact = place + ((after - before) / (2 * bend) if bend else 0.0)
+    place_exact = place + vertex(before, peak, after)
     steps = place_exact - short if place >= short // 2 else place_exact
     return Lag(steps * size / short / sample_rate, peak < 0, height)
 

@@ -55,7 +55,7 @@ class LabelResult:
         )
 
 
-class LabelJournal:
+class LabelManifest:
     """A manifest that gets the rows of each result as it is done, edited rows staying as they are.
 
     Attributes:

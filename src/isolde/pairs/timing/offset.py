@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from isolde.core.peaks import vertex
 from isolde.core.stage import Float32
 from isolde.pairs.timing.drift import LIMIT_PPM, fit_lines, warp
 from isolde.pairs.whiten import Float64, loud_windows
@@ -111,9 +112,8 @@ class Haystack:
         gap = int(0.01 * self.rate)
         for _ in range(peaks if sigma > 0 else 0):
             k = int(height.argmax())
-            y = height[max(0, k - 1) : k + 2]
-            curve = float(y[0] - 2 * y[1] + y[2]) if len(y) == 3 else 0.0
-            shift = 0.5 * float(y[0] - y[2]) / curve if curve < 0 else 0.0
+            y = [float(h) for h in height[max(0, k - 1) : k + 2]]
+            shift = vertex(*y) if len(y) == 3 else 0.0
             found.append(((k + shift - len(needle)) / self.rate, float(height[k]) / sigma))
             height[max(0, k - gap) : k + gap + 1] = 0
         return found
