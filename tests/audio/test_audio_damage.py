@@ -115,6 +115,12 @@ def test_an_idle_process_that_died_is_replaced(kinds):
     assert read(kinds["cbr.mp3"])[0].shape == (2, 66150)
 
 
+def test_a_root_without_devices_decodes_as_well(kinds, monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "devnull", str(tmp_path / "no" / "null"))
+    monkeypatch.setattr(worker, "_idle", [])
+    assert read(kinds["cbr.mp3"])[0].shape == (2, 66150)
+
+
 def test_a_file_that_never_ends_is_given_up(kinds, monkeypatch, tmp_path):
     # The process that decodes ends itself when one answer takes too long.
     code = (

@@ -40,13 +40,14 @@ class Worker:
         """
         self.is_fresh = True
         paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
+        nowhere = _open_nowhere()
         try:
             # In a session of its own, so that Ctrl-C is ours to answer.
             self._process = subprocess.Popen(
                 [sys.executable, "-m", _SERVER],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=nowhere,
                 env={**os.environ, "PYTHONPATH": paths, "PYTHONSAFEPATH": "1"},
                 start_new_session=True,
             )
@@ -55,6 +56,8 @@ class Worker:
                 f"the process that decodes cannot be started ({error.strerror}): close other "
                 "programs"
             ) from error
+        finally:
+            os.close(nowhere)
 
     @property
     def pid(self) -> int:
@@ -106,6 +109,16 @@ class Worker:
                 pipe.close()
             except OSError:
                 continue
+
+
+def _open_nowhere() -> int:
+    """Open what takes everything and keeps nothing, also in a root folder without devices."""
+    try:
+        return os.open(os.devnull, os.O_WRONLY)
+    except OSError:
+        reader, writer = os.pipe()
+        os.close(reader)
+        return writer
 
 
 def borrow() -> Worker:
