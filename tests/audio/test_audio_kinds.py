@@ -3,14 +3,17 @@
 import io
 import re
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
 
 from helpers.kinds import KINDS, LOSSY, RATE, Kind, ffmpeg_decode, sounds, write_dsf
 from isolde.audio import AudioReader, info, read, subtype_for
+from isolde.core.errors import AudioError
 
 pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the program ffmpeg")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "guide" / "formats.md"
@@ -148,6 +151,110 @@ def test_all_links_of_a_chained_file_are_read(kinds, tmp_path, name: str, n: int
     assert one.shape[1] == n and abs(three.shape[1] - 3 * n) <= 3 * 480
     assert np.array_equal(three[:, :n], one)
     assert np.abs(three[:, -n + 5000 :] - one[:, 5000:]).max() < LOSSY
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "options"),
+    [
+        ("mono.ogg", "vorbis.ogg", "-ac 1 -c:a libvorbis"),
+        ("slow.ogg", "vorbis.ogg", "-ar 22050 -c:a libvorbis"),
+        ("vorbis.ogg", "flac.oga", ""),
+        ("flac.oga", "opus.opus", ""),
+    ],
+)
+def test_links_of_other_kinds_are_read(kinds, tmp_path, first: str, second: str, options: str):
+    before = kinds.get(first, tmp_path / first)
+    if options:
+        ffmpeg("-i", kinds["s16.wav"], *options.split(), before)
+    path = tmp_path / "x.ogg"
+    path.write_bytes(before.read_bytes() + kinds[second].read_bytes() + before.read_bytes())
+    one, rate = read(before)
+    other, other_rate = read(kinds[second])
+    with AudioReader(path) as reader:
+        audio = np.concatenate(list(reader), axis=1)
+        notes = reader.notes()
+    n, m = one.shape[1], round(other.shape[1] * rate / other_rate)
+    assert audio.shape[0] == one.shape[0] and abs(audio.shape[1] - 2 * n - m) <= 64
+    assert np.array_equal(audio[:, :n], one) and np.array_equal(audio[:, -n:], one)
+    if other.shape[0] == one.shape[0] and rate == other_rate:
+        assert notes == [] and np.array_equal(audio[:, n:-n], other)
+    else:
+        assert len(notes) == 1 and "changes at 1.500 s to 2 channels" in notes[0]
+        assert np.std(audio[:, n:-n]) > 0.1
+
+
+def test_a_wav_behind_a_tag_is_read(kinds, tmp_path):
+    tag = b"ID3\x03\0\0\0\0\x07\x76" + bytes(1014)
+    (tmp_path / "x.wav").write_bytes(tag + kinds["s16.wav"].read_bytes())
+    assert np.array_equal(read(tmp_path / "x.wav")[0], read(kinds["s16.wav"])[0])
+
+
+@pytest.mark.parametrize("n_frames", [0, 20, 58, 200])
+def test_an_mp3_with_the_other_header_is_read_whole(kinds, tmp_path, n_frames: int):
+    """Fraunhofer's VBRI header, whatever number of frames it states."""
+    ffmpeg("-i", kinds["s16.wav"], "-b:a", "128k", "-write_xing", "0", tmp_path / "bare.mp3")
+    bare = (tmp_path / "bare.mp3").read_bytes()
+    bare = bare[bare.index(b"\xff\xfb") :]
+    head = bare[:4] + bytes(32) + b"VBRI"
+    head += struct.pack(">HHHIIHHHH", 1, 0, 75, len(bare), n_frames, 1, 1, 2, n_frames)
+    (tmp_path / "vbri.mp3").write_bytes(head.ljust(417, b"\0") + bare)
+    (tmp_path / "bare.mp3").write_bytes(bare)
+    audio, _ = read(tmp_path / "vbri.mp3")
+    theirs = ffmpeg_decode(tmp_path / "vbri.mp3", 2)
+    assert audio.shape == theirs.shape and np.abs(audio - theirs).max() <= LOSSY
+    assert audio.shape[1] >= read(tmp_path / "bare.mp3")[0].shape[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "frame", "size"),
+    [("x.amr", b"#!AMR\n", b"\x3c", 31), ("x.awb", b"#!AMR-WB\n", b"\x44", 60)],
+)
+def test_speech_of_telephones_is_read(tmp_path, name: str, start: bytes, frame: bytes, size: int):
+    # FFmpeg cannot write it, but any bits are some sound.
+    bits = np.random.default_rng(0).integers(0, 256, (50, size)).astype(np.uint8)
+    (tmp_path / name).write_bytes(start + b"".join(frame + row.tobytes() for row in bits))
+    audio, rate = read(tmp_path / name)
+    theirs = ffmpeg_decode(tmp_path / name, 1)
+    assert audio.shape == theirs.shape == (1, rate) and np.std(audio) > 0.01
+    assert np.abs(audio - theirs).max() <= LOSSY
+
+
+@pytest.mark.parametrize("n", [1, 1000, 1024, 3000])
+def test_aac_has_the_length_that_ffmpeg_gives(kinds, tmp_path, n: int):
+    for name in ("x.m4a", "x.aac", "x.mka"):
+        ffmpeg(
+            "-i", kinds["s16.wav"], "-af", f"atrim=end_sample={n}", "-c:a", "aac", tmp_path / name
+        )
+        theirs = ffmpeg_decode(tmp_path / name, 2)
+        if not theirs.size:
+            with pytest.raises(AudioError, match="holds no sound"):
+                read(tmp_path / name)
+            continue
+        audio, _ = read(tmp_path / name)
+        assert audio.shape == theirs.shape and np.abs(audio - theirs).max() <= LOSSY
+
+
+def test_24_bits_in_32_are_told_and_kept(tmp_path):
+    values = np.random.default_rng(0).integers(-(2**23), 2**23, (5000, 2)).astype("<i4") << 8
+    form = struct.pack("<HHIIHHHHI", 0xFFFE, 2, RATE, 8 * RATE, 8, 32, 22, 24, 3)
+    form += struct.pack("<H", 1) + bytes.fromhex("000000001000800000aa00389b71")
+    body = b"WAVEfmt " + struct.pack("<I", 40) + form
+    body += b"data" + struct.pack("<I", values.nbytes) + values.tobytes()
+    (tmp_path / "x.wav").write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+    assert np.array_equal(read(tmp_path / "x.wav")[0].T, (values / 2**31).astype(np.float32))
+
+
+def test_sound_without_a_picture_that_begins_late_is_whole(kinds, tmp_path):
+    ffmpeg("-itsoffset", "1.5", "-i", kinds["s16.wav"], "-c:a", "flac", tmp_path / "x.mka")
+    with AudioReader(tmp_path / "x.mka") as reader:
+        audio = np.concatenate(list(reader), axis=1)
+        assert reader.notes() == []
+    assert np.array_equal(audio, read(kinds["s16.wav"])[0])
+
+
+def test_adpcm_is_that_of_ffmpeg_whoever_wrote_it(tmp_path):
+    sf.write(tmp_path / "x.wav", sounds(2), RATE, subtype="MS_ADPCM")
+    assert np.array_equal(read(tmp_path / "x.wav")[0], ffmpeg_decode(tmp_path / "x.wav", 2))
 
 
 def test_a_vorbis_file_of_less_than_a_page_is_whole(tmp_path, kinds):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from isolde.audio import wav
+from isolde.audio.decoding import flac
 from isolde.audio.decoding.base import NO_SAMPLES, Decoder, Loss, read_fully, stream_name
 from isolde.audio.decoding.ffmpeg import FFmpegDecoder
 from isolde.audio.decoding.libsndfile import SoundFileDecoder, is_for_libsndfile
@@ -39,13 +40,18 @@ def _open_file(path: Path, name: str, stream: int | None = None) -> Decoder:
     """Open a regular file with libsndfile, or with FFmpeg."""
     with path.open("rb") as file:
         start = file.read(42)
-    if stream is None and is_for_libsndfile(start):
+    if stream is None and is_for_libsndfile(start) and _ends_as_stated(path, start):
         try:
             return SoundFileDecoder(path, name, lambda: FFmpegDecoder(path, name))
         except AudioError:  # a kind of wav, or a damaged header, that only FFmpeg reads
             if _is_truly_empty(path):
                 raise
     return FFmpegDecoder(path, name, stream=stream)
+
+
+def _ends_as_stated(path: Path, start: bytes) -> bool:
+    """Say that nothing follows the length that a FLAC file states; others are believed."""
+    return start[:4] != b"fLaC" or flac.ends_as_stated(path)
 
 
 def _open_stream(source: BinaryIO) -> Decoder:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from isolde.audio.decoding import flac
+from isolde.audio.decoding.links import end_of_tag
 from isolde.audio.formats import TAG_NAMES
 from isolde.core.stage import Float32
 
@@ -13,8 +15,9 @@ LATE_SECONDS = 0.04
 """A sound that begins later than this after the picture is late: one picture of 25 in a second."""
 
 _TAG_ALIASES = {"track": "tracknumber", "year": "date", "description": "comment"}
-_STATED = frozenset("mov matroska flac ogg asf tta wv ape wav w64 aiff caf dsf avi".split())
-"""Demuxers whose duration is stated by the file; others guess it from a bit rate."""
+_STATED = frozenset("mov matroska flac ogg asf tta wv ape wav w64 aiff dsf".split())
+"""Demuxers whose duration is stated by the file; others guess it from a bit rate, or the durations
+are often wrong (avi and caf: written in units of packets)."""
 
 LOSSLESS = frozenset(
     "alac ape als flac mlp mp4als osq ralf shorten tak truehd tta wavpack wmalossless".split()
@@ -43,16 +46,29 @@ def choose_stream(container: Any, number: int | None) -> Any:
     return next((each for each in usable if each.disposition & 1), usable[0])
 
 
-def stated_seconds(container: Any, stream: Any) -> float | None:
-    """Give the length that the file itself states, None where FFmpeg would only guess it."""
+def stated_seconds(container: Any, stream: Any, *, is_short: bool = False) -> float | None:
+    """Give the length that the file itself states, None where FFmpeg would only guess it.
+
+    Args:
+        container: an open one.
+        stream: one of its streams.
+        is_short: the file is shorter than it states.
+    """
     if stream.duration is None and container.streams.video:
         # The container's length may be that of the picture; Matroska may have one for each stream.
         parts = re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", stream.metadata.get("DURATION", ""))
         if parts is None:
             return None
-        start = float((stream.start_time or 0) * stream.time_base)
-        return 3600 * int(parts[1]) + 60 * int(parts[2]) + float(parts[3]) - max(0.0, start)
-    return claimed_seconds(container, stream) if demuxer_of(container) in _STATED else None
+        return 3600 * int(parts[1]) + 60 * int(parts[2]) + float(parts[3]) - _start(stream)
+    kind = demuxer_of(container)
+    if kind == "matroska" and stream.duration is None and container.duration is not None:
+        return float(container.duration / 1_000_000) - _start(stream)
+    return claimed_seconds(container, stream) if is_short or kind in _STATED else None
+
+
+def _start(stream: Any) -> float:
+    """Give the time stamp of a stream's start in seconds, 0 where it is earlier."""
+    return max(0.0, float((stream.start_time or 0) * stream.time_base))
 
 
 def claimed_seconds(container: Any, stream: Any) -> float | None:
@@ -60,6 +76,17 @@ def claimed_seconds(container: Any, stream: Any) -> float | None:
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
     return None if container.duration is None else float(container.duration / 1_000_000)
+
+
+def time_within(packet: Any) -> float | None:
+    """Give the time that the first frame of a FLAC packet carries itself, in seconds.
+
+    FFmpeg may put several frames into a packet and give it the time of the last.
+    """
+    codec = packet.stream.codec_context
+    block = flac.block_samples(bytes(codec.extradata or bytes(4)))
+    number = flac.first_sample(bytes(packet)[:16], block) if packet.size else None
+    return None if number is None or not codec.sample_rate else number / codec.sample_rate
 
 
 def lateness(container: Any, time: float) -> float:
@@ -114,16 +141,39 @@ def ogg_is_ended(path: Path) -> bool:
 
 
 def xing_samples(path: Path) -> int:
-    """Give the length that an mp3 file states in its first frame (Xing's header); 0 if in none."""
+    """Give the length that an mp3 file states in its first frame (Xing's header); 0 if in none.
+
+    What the encoder put before and behind the sound is left out, as the LAME tag behind it states.
+    """
     with path.open("rb") as file:
-        head = file.read(10)
-        if head[:3] == b"ID3" and len(head) == 10:
-            file.seek(10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]))
-            head = b""
-        head += file.read(1024)
+        file.seek(end_of_tag(file))
+        head = file.read(1024)
     at = max(head.find(b"Xing"), head.find(b"Info"))
     if at < 0 or len(head) < at + 12 or not head[at + 7] & 1:
         return 0
     sync = head.rfind(b"\xff", 0, at)
     is_mpeg1 = head[sync + 1] & 0x18 == 0x18  # ISO 11172-3 2.4.1.3; 13818-3 has half the samples
-    return int.from_bytes(head[at + 8 : at + 12]) * (1152 if is_mpeg1 else 576)
+    n_samples = int.from_bytes(head[at + 8 : at + 12]) * (1152 if is_mpeg1 else 576)
+    fields = ((1, 4), (2, 4), (4, 100), (8, 4))  # frames, bytes, places, quality
+    lame = at + 8 + sum(size for flag, size in fields if head[at + 7] & flag)
+    if head[lame : lame + 4] in (b"LAME", b"Lavf", b"Lavc"):
+        both = int.from_bytes(head[lame + 21 : lame + 24])  # 12 bits each
+        n_samples -= (both >> 12) + (both & 0xFFF)
+    return max(0, n_samples)
+
+
+def is_shorter_than_stated(path: Path, demuxer: str) -> bool:
+    """Say whether an avi or caf file ends within one of its chunks; False for other kinds."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(8)
+        if demuxer == "avi":
+            return 8 + int.from_bytes(head[4:], "little") > size
+        at = 8
+        while demuxer == "caf" and at < size:
+            file.seek(at + 4)
+            length = int.from_bytes(file.read(8), signed=True)
+            if length < 0:  # up to the end, whatever that is
+                return False
+            at += 12 + length
+    return demuxer == "caf" and at > size

@@ -17,6 +17,7 @@ import numpy as np
 
 from isolde.audio.decoding import facts
 from isolde.audio.decoding.base import Loss
+from isolde.audio.decoding.packets import PacketSource
 from isolde.audio.decoding.samples import Form, SampleConverter
 from isolde.core.stage import Float32
 
@@ -24,14 +25,10 @@ _CUT_SECONDS = 0.1  # by which stated durations may be off
 _MAX_GAP_SECONDS = 60.0  # longer gaps than this are damaged time stamps, where no length is stated
 _SURPLUS = 4096  # samples behind the end of a short Vorbis file, at most
 _JITTER_SECONDS = 0.001
-_TRIES = 8  # to go on reading after an error
 _SILENCE = 65536  # samples at a time
 
 _SYNC = {"mp3": b"\xff", "aac": b"\xff", "ac3": b"\x0b\x77", "eac3": b"\x0b\x77"}
 """Raw streams, and how each of their frames begins: all else in them is tags or junk."""
-
-_CONTINUOUS = frozenset(["flac"])
-"""Raw streams whose frames are numbered: a gap is a loss, a frame without a number is damaged."""
 
 _FOREIGN = (b"ID3", b"TAG", b"APETAGEX", b"LYRICS")
 
@@ -63,24 +60,21 @@ class FrameDecoder:
         self._skip_manual: Any = av.codec.context.Flags2.skip_manual
         self.losses: list[Loss] = []
         self.notes: list[str] = []
-        self._file = path.open("rb")
-        self._container: Any = av.open(self._file, metadata_errors="replace", buffer_size=1 << 17)
-        self._stream = facts.choose_stream(self._container, stream)
-        codec = self._stream.codec_context
-        if codec.name in facts.LOSSLESS:
-            codec.options = {"err_detect": "crccheck+explode"}  # else damaged frames are noise
-        self._demuxer = facts.demuxer_of(self._container)
+        self._source = PacketSource(path, stream)
+        self._demuxer = self._source.demuxer
         self._is_ended_ogg = self._demuxer != "ogg" or facts.ogg_is_ended(path)
         self._stated_samples = facts.xing_samples(path) if self._demuxer == "mp3" else 0
+        self._is_short = facts.is_shorter_than_stated(path, self._demuxer)
         self._converter = SampleConverter()
         self._failed = 0.0  # seconds in packets that failed since the last good frame
+        self._first_failed: float | None = None  # time of the first packet, if that failed
         self._broken = False  # whether anything failed since then
         self._junk = True  # whether all of that may be tags or junk between frames
         self._sizes = (0, 0)  # bytes and number of the good packets so far
         self._position = 0  # samples given, without the silence before
         self._late = 0  # samples of silence before
         self._ended = False
-        self._chained = False
+        self._flac_time: float | None = None  # of the next frame, as it carries it itself
         self._keep: int | None = None  # samples to take of a frame, where not all
         self._blocks = self._decode()
         first = next(self._blocks, None)
@@ -115,35 +109,30 @@ class FrameDecoder:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._container.close()
-        self._file.close()
+        self._source.close()
 
     def _decode(self) -> Iterator[Float32]:
         """Give the blocks, silence for lost ones between them."""
         last: float | None = None  # when the sound goes on after what was given
         for frame in self._frames():
             time = None if frame.pts is None else float(frame.pts * frame.time_base)
-            if self._demuxer in _CONTINUOUS and last is not None:
-                self._broken |= time is None or time - last > _JITTER_SECONDS
-                if time is None:
-                    self._junk = False
-                    continue
+            if self._demuxer == "flac":  # whose frames are numbered: a gap is a loss
+                time = last if self._flac_time is None else self._flac_time
+                self._flac_time = None
+                self._broken |= time is not None and time - (last or 0.0) > _JITTER_SECONDS
             try:
                 blocks = self._converter.convert(frame)
             except (self._errors, KeyError, ValueError):
                 self._broken, self._junk = True, False
                 self._failed += frame.samples / frame.sample_rate
                 continue
+            seconds = frame.samples / frame.sample_rate
             if self._position == 0 and time is not None:
-                self._late = round(facts.lateness(self._container, time) * self._form.rate)
+                self._late = round(facts.lateness(self._source.container, time) * self._form.rate)
             if self._broken and (time is not None or last is None):
-                gap = self._failed
-                if last is not None and time is not None:
-                    gap = max(gap, time - last) if self._demuxer in _SYNC else time - last
-                yield from self._fill(gap if self._position else 0.0)
+                yield from self._fill(self._gap(last, time, seconds))
                 self._failed, self._broken, self._junk = 0.0, False, True
             yield from self._counted(blocks)
-            seconds = frame.samples / frame.sample_rate
             if time is not None or last is not None:
                 last = (last or 0.0) + seconds if time is None else time + seconds
         try:
@@ -152,6 +141,26 @@ class FrameDecoder:
             self._broken, self._junk = True, False
         if self._broken and not self._junk and self._converter.form is not None:
             self._note_loss(0.0)
+
+    def _gap(self, last: float | None, time: float | None, frame_seconds: float) -> float:
+        """Give the seconds that were lost.
+
+        Args:
+            last: when the sound should go on, None at the start.
+            time: when it does, None where nobody knows.
+            frame_seconds: how long a frame lasts.
+        """
+        if self._demuxer in _SYNC:  # whose time stamps are counted, so they pass over losses
+            if last is None:
+                return 0.0
+            lost = max(self._failed, 0.0 if time is None else time - last)
+            return round(lost / frame_seconds) * frame_seconds
+        if self._late:  # that counts from the picture, so it holds what was lost at the start
+            last = time if last is None else last
+        elif last is None:
+            last = 0.0 if self._demuxer == "flac" else self._first_failed
+            last = time if last is None else max(0.0, last)
+        return self._failed if last is None or time is None else time - last
 
     def _counted(self, blocks: list[Float32]) -> Iterator[Float32]:
         """Give blocks and count their samples; say once that they were converted."""
@@ -168,21 +177,12 @@ class FrameDecoder:
 
     def _frames(self) -> Iterator[Any]:
         """Demux and decode, whatever fails in between."""
-        packets = self._container.demux(self._stream)
-        tries = 0
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except self._errors:
+        for packet in self._source.packets():
+            if packet is None:
                 self._broken, self._junk = True, False
-                tries += 1
-                if tries > _TRIES:
-                    break
-                packets = self._container.demux(self._stream)
                 continue
-            tries = 0
+            if self._demuxer == "flac":
+                self._flac_time = facts.time_within(packet)
             if self._is_empty_head(packet):
                 continue
             try:
@@ -196,7 +196,7 @@ class FrameDecoder:
             yield from (frame for frame in frames if frame.samples and frame.sample_rate)
             self._keep = None
         try:
-            yield from self._stream.codec_context.decode(None)
+            yield from self._source.stream.codec_context.decode(None)
         except self._errors:
             return
 
@@ -219,17 +219,19 @@ class FrameDecoder:
         if not frames and packet.pts == 0:
             # A Vorbis file of one page: FFmpeg counts this packet as sound and cuts as much too
             # much at the end; so let it cut nothing, and see `_surplus`.
-            self._stream.codec_context.flags2 |= self._skip_manual
+            self._source.stream.codec_context.flags2 |= self._skip_manual
         if frames and packet.has_sidedata("new_extradata"):
             # The next link of a chained file: its first packet sounds for so long, whatever the
             # decoder makes of it and the last packet of the link before.
-            self._chained = True
+            self._source.is_chained = True
             seconds = float(packet.duration * packet.time_base)
             self._keep = round(seconds * frames[0].sample_rate)
 
     def _note_failure(self, packet: Any) -> None:
         """Count what a packet that cannot be decoded held."""
         sync = _SYNC.get(self._demuxer)
+        if not self._sizes[1] and self._first_failed is None and packet.pts is not None:
+            self._first_failed = float(packet.pts * packet.time_base)
         seconds = float((packet.duration or 0) * packet.time_base)
         if sync is not None:
             data = bytes(packet)
@@ -288,14 +290,15 @@ class FrameDecoder:
                 f"the sound begins {late:.3f} s after the picture: silence stands before it, so "
                 "that stems are in time with the picture"
             )
-        codec = self._stream.codec_context.name
-        claimed = self._stated_seconds() or facts.claimed_seconds(self._container, self._stream)
+        container, stream = self._source.container, self._source.stream
+        codec = stream.codec_context.name
+        claimed = self._stated_seconds() or facts.claimed_seconds(container, stream)
         return {
             "sample_rate": self._form.rate,
             "n_channels": self._form.n_channels,
             "container": {"mov": "MP4"}.get(self._demuxer, self._demuxer.upper()),
             "subtype": codec.removesuffix("float").upper(),
-            "tags": facts.known_tags(self._container, self._stream),
+            "tags": facts.known_tags(container, stream),
             "about_seconds": None if claimed is None else claimed + late,
             "bit_depth": facts.bit_depth(codec, self._converter.sample_format, first),
             "late_samples": self._late,
@@ -313,8 +316,10 @@ class FrameDecoder:
 
     def _stated_seconds(self) -> float | None:
         """Give the length that the file itself states, where that is one length."""
-        if self._chained:
+        if self._source.is_chained:
             return None
         if self._demuxer == "mp3":
             return self._stated_samples / self._form.rate or None
-        return facts.stated_seconds(self._container, self._stream)
+        return facts.stated_seconds(
+            self._source.container, self._source.stream, is_short=self._is_short
+        )

@@ -41,7 +41,8 @@ class SoundFileDecoder:
             repair: opens the same file with a decoder that goes on after damage.
 
         Raises:
-            AudioError: libsndfile does not recognise it, or finds no sample in it.
+            AudioError: libsndfile does not recognise it, or finds no sample in it, or decodes its
+                kind otherwise than FFmpeg.
         """
         self.losses: list[Loss] = []
         self.notes: list[str] = []
@@ -53,6 +54,9 @@ class SoundFileDecoder:
             self._file = sf.SoundFile(os.fsencode(path) if os.name == "posix" else str(path), "r")
         except (sf.LibsndfileError, TypeError, UnicodeError) as error:
             raise AudioError(f"{name}: {NOT_AUDIO}") from error
+        if not self._is_exact():
+            self._file.close()
+            raise AudioError(f"{name}: {NOT_AUDIO}")
         if not self._file.frames:
             self._file.close()
             raise AudioError(f"{name}: {NO_SAMPLES}")
@@ -110,6 +114,15 @@ class SoundFileDecoder:
         if self._other is not None:
             self._other.close()
 
+    def _is_exact(self) -> bool:
+        """Say whether libsndfile decodes this kind as everybody does.
+
+        It rounds ADPCM otherwise than FFmpeg, and takes float in w64 for integers.
+        """
+        kind = self._file.subtype
+        exact = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW", "ALAC_")
+        return kind.startswith(exact) and (self._file.format, kind) != ("W64", "PCM_32")
+
     def _go_on_with_other(self) -> None:
         """Leave the rest to the other decoder, from the first sample not yet given."""
         self._other = self._repair()
@@ -137,6 +150,6 @@ def _missing_share(path: Path) -> float:
                 stated = struct.unpack_from("<Q", head, 16)[0]
             elif head[:4] == b".snd":
                 start, stated = struct.unpack_from(">II", head, 4)
-            if stated >= _UNKNOWN_BYTES and head[:4] != b"riff":
+            if stated >= (_UNKNOWN_BYTES if head[:4] != b"riff" else 1 << 62):
                 stated = 0
     return max(0, start + stated - size) / max(1, size - start)
