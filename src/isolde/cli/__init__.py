@@ -43,7 +43,6 @@ app = typer.Typer(
         "isolde karaoke song.mp3 # the song without its voice",
         "isolde studio # a page that plays, fades and saves stems",
     ),
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from isolde.cli import terminal
+from isolde.cli import completion, terminal
 from isolde.cli.help import examples
 from isolde.core.errors import InputError, IsoldeError
 
@@ -38,6 +38,9 @@ def activity(
             help="Format: csv, json, audacity, rttm, srt, lrc, textgrid or midi; else what the "
             "ending of -o says, or csv, or lrc with words.",
             show_default=False,
+            autocompletion=completion.one_of(
+                "csv", "json", "audacity", "rttm", "srt", "lrc", "textgrid", "midi"
+            ),
         ),
     ] = None,
     output: Annotated[
@@ -52,9 +55,18 @@ def activity(
             show_default=False,
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="Name or path of an activity model.")] = "activity",
+    model: Annotated[
+        str,
+        typer.Option(
+            help="Name or path of an activity model.", autocompletion=completion.activity_models
+        ),
+    ] = "activity",
     separator: Annotated[
-        str, typer.Option(help="Name or path of the model that isolates the voice for its notes.")
+        str,
+        typer.Option(
+            help="Name or path of the model that isolates the voice for its notes.",
+            autocompletion=completion.separating_models,
+        ),
     ] = "vocals",
     onset: Annotated[float, typer.Option(help="Probability at which a segment begins.")] = 0.5,
     offset: Annotated[float, typer.Option(help="Probability below which it ends.")] = 0.4,

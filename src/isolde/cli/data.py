@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from isolde.cli import terminal
+from isolde.cli import completion, terminal
 from isolde.cli.help import examples
 from isolde.core.errors import InputError
 
@@ -204,7 +204,11 @@ def label(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="Model that labels, in place of a command.", show_default=False),
+        typer.Option(
+            help="Model that labels, in place of a command.",
+            show_default=False,
+            autocompletion=completion.separating_models,
+        ),
     ] = None,
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder; one that exists goes on.")
@@ -225,7 +229,12 @@ def label(
         str, typer.Option(help="What the manifest calls the teacher \\[the program's name].")
     ] = "",
     format_: Annotated[
-        str, typer.Option("--format", help="Format of the stems: wav, flac, ogg, opus or mp3.")
+        str,
+        typer.Option(
+            "--format",
+            help="Format of the stems: wav, flac, ogg, opus or mp3.",
+            autocompletion=completion.one_of("wav", "flac", "ogg", "opus", "mp3"),
+        ),
     ] = "flac",
 ) -> None:
     """Label songs with another separator: {track}/{stem}.flac, confidence.csv, manifest rows.

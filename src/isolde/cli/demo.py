@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from isolde.cli import completion
 from isolde.cli.help import examples
 
 if TYPE_CHECKING:
@@ -60,7 +61,10 @@ def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the results.")] = Path(
         "demo-out"
     ),
-    model: Annotated[str, typer.Option(help="Name or path of a model.")] = "vocals",
+    model: Annotated[
+        str,
+        typer.Option(help="Name or path of a model.", autocompletion=completion.separating_models),
+    ] = "vocals",
 ) -> None:
     """Separate a short synthetic song whose stems are known, measure and draw it."""
     done = run_demo(output, model=model)

@@ -45,6 +45,9 @@ NONE = {
 }
 """Options of theirs that have no meaning here, and why."""
 
+ROOT = ("-h", "--help", "--version", "--install-completion", "--show-completion")
+"""Options that stand before a verb."""
+
 _LOWER = {"--single-stem", "--single_stem", "--output_format"}  # theirs are written Vocals, FLAC
 
 
@@ -70,7 +73,7 @@ def translate(arguments: Sequence[str], *, verbs: Collection[str]) -> list[str]:
 def _looks_like_songs(first: str) -> bool:
     """Whether the first argument is a file, a folder, standard input or an option of `separate`."""
     if first.startswith("-"):
-        return first not in ("-h", "--help", "--version")
+        return first not in ROOT
     path = Path(first)
     return bool(path.suffix) or "/" in first or "\\" in first or path.exists()
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from isolde.cli import terminal
+from isolde.cli import completion, terminal
 from isolde.cli.help import examples
 from isolde.core.errors import InputError, IsoldeError
 
@@ -40,11 +40,16 @@ def karaoke(
             "--format",
             help="Format of the files; else the song's own, or flac where it cannot be written.",
             show_default=False,
+            autocompletion=completion.formats,
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="Name or path of a model; see isolde models.")] = (
-        "vocals"
-    ),
+    model: Annotated[
+        str,
+        typer.Option(
+            help="Name or path of a model; see isolde models.",
+            autocompletion=completion.separating_models,
+        ),
+    ] = ("vocals"),
     ultrastar: Annotated[
         bool,
         typer.Option(

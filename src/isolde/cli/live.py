@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from isolde.cli import completion
 from isolde.cli.clock import seconds
 from isolde.cli.help import examples
 
@@ -33,7 +34,12 @@ def live(
     output_name: Annotated[
         str | None, typer.Option("--output", help="Device to play to. With -: instead of a pipe.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Model: a name or a path \\[vocals].")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Model: a name or a path \\[vocals].", autocompletion=completion.separating_models
+        ),
+    ] = None,
     low_latency: Annotated[
         bool,
         typer.Option(
@@ -43,11 +49,22 @@ def live(
     ] = False,
     synthesis: Annotated[
         str | None,
-        typer.Option(help="long; short: 23 ms less delay, any model; default: the model's."),
+        typer.Option(
+            help="long; short: 23 ms less delay, any model; default: the model's.",
+            autocompletion=completion.one_of("long", "short"),
+        ),
     ] = None,
-    play: Annotated[str, typer.Option(help="A stem, or mix.")] = "vocals",
+    play: Annotated[
+        str, typer.Option(help="A stem, or mix.", autocompletion=completion.stems)
+    ] = "vocals",
     wet: Annotated[float, typer.Option(help="1: the stem; 0: the mixture.")] = 1.0,
-    mask: Annotated[str, typer.Option(help="Reading of the mask: soft or binary.")] = "soft",
+    mask: Annotated[
+        str,
+        typer.Option(
+            help="Reading of the mask: soft or binary.",
+            autocompletion=completion.one_of("soft", "binary"),
+        ),
+    ] = "soft",
     threshold: Annotated[float, typer.Option(help="Threshold of the binary mask, 0 to 1.")] = 0.5,
     strength: Annotated[
         float, typer.Option(help="Strength of the soft mask: 2 removes more, 0.5 leaves more.")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from isolde.cli import terminal
+from isolde.cli import completion, terminal
 from isolde.cli.clock import seconds
 from isolde.cli.help import examples
 
@@ -61,7 +61,13 @@ def look(
             show_default=False,
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="Name or path of the separating model.")] = "vocals",
+    model: Annotated[
+        str,
+        typer.Option(
+            help="Name or path of the separating model.",
+            autocompletion=completion.separating_models,
+        ),
+    ] = "vocals",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Existing files are replaced.")
     ] = False,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from isolde.cli import terminal
+from isolde.cli import completion, terminal
 from isolde.cli.help import examples
 
 if TYPE_CHECKING:
@@ -22,7 +22,12 @@ models = typer.Typer(
     ),
 )
 
-Name = Annotated[str, typer.Argument(help="Name, or path of a file.", show_default=False)]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="Name, or path of a file.", show_default=False, autocompletion=completion.models
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:

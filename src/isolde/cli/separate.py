@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from isolde.cli import completion, terminal
 from isolde.cli import quality as quality_option
-from isolde.cli import terminal
 from isolde.cli.batch import show_batch, show_missing, tell
 from isolde.cli.clock import seconds
 from isolde.cli.help import examples
@@ -62,6 +62,7 @@ def separate(
             help="Stem to write, several times for several: vocals, accompaniment; drums, bass, "
             "other with --model stems.",
             show_default=False,
+            autocompletion=completion.stems,
         ),
     ] = None,
     model: Annotated[
@@ -70,7 +71,8 @@ def separate(
             help="Model: vocals is the best small one for vocals, spleeter-vocals the best of all, "
             "spleeter the best for companies, vocals-live has the least delay, stems gives four "
             "stems, open is small and free for companies, article and rules are the article's; or "
-            "a path. See isolde models."
+            "a path. See isolde models.",
+            autocompletion=completion.separating_models,
         ),
     ] = "vocals",
     format_: Annotated[
@@ -79,18 +81,27 @@ def separate(
             "--format",
             help="Format of the files: wav, flac, alac, ogg, opus, mp3 or m4a; stem.mp4 or "
             "stem.m4a for a DJ's stem file, with --model stems.",
+            autocompletion=completion.formats,
         ),
     ] = "wav",
     bit_depth: Annotated[
         str | None,
-        typer.Option(help="Bits of a sample: 16, 24, 32 or 32f (float); else the song's own."),
+        typer.Option(
+            help="Bits of a sample: 16, 24, 32 or 32f (float); else the song's own.",
+            autocompletion=completion.one_of("16", "24", "32", "32f"),
+        ),
     ] = None,
     bitrate: Annotated[
         int | None,
         typer.Option(help="Bit rate of lossy formats in kbit/s, like 192.", show_default=False),
     ] = None,
     quality: Annotated[
-        list[str] | None, typer.Option(help=quality_option.HELP, show_default=False)
+        list[str] | None,
+        typer.Option(
+            help=quality_option.HELP,
+            show_default=False,
+            autocompletion=completion.one_of(*quality_option.WORDS),
+        ),
     ] = None,
     loudness: Annotated[
         float | None,
@@ -106,12 +117,19 @@ def separate(
             metavar="replace|add",
             help="Film with a stem instead of its sound, or with the stems beside it.",
             show_default=False,
+            autocompletion=completion.one_of("replace", "add"),
         ),
     ] = None,
     clip: Annotated[
         Clip, typer.Option(help="Samples beyond full scale: limit and warn, limit, or fail.")
     ] = Clip.warn,
-    mask: Annotated[str, typer.Option(help="Reading of the mask: soft or binary.")] = "soft",
+    mask: Annotated[
+        str,
+        typer.Option(
+            help="Reading of the mask: soft or binary.",
+            autocompletion=completion.one_of("soft", "binary"),
+        ),
+    ] = "soft",
     threshold: Annotated[float, typer.Option(help="Threshold of the binary mask, 0 to 1.")] = 0.5,
     strength: Annotated[
         float,
@@ -144,7 +162,8 @@ def separate(
         typer.Option(
             help="Names as of another program: spleeter ({track}/{stem}.{ext}), demucs "
             "({model}/{track}/no_vocals.{ext}), uvr ({track}_(Vocals).{ext}) or flat "
-            "({track} ({stem}).{ext})."
+            "({track} ({stem}).{ext}).",
+            autocompletion=completion.one_of("spleeter", "demucs", "uvr", "flat"),
         ),
     ] = "spleeter",
     name: Annotated[

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from isolde.cli import terminal
+from isolde.cli import completion, terminal
 from isolde.cli.help import examples
 
 
@@ -27,7 +27,13 @@ def studio(
             metavar="[SONG...]", help="Songs that are open from the beginning.", show_default=False
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="Name or path of the model to begin with.")] = "vocals",
+    model: Annotated[
+        str,
+        typer.Option(
+            help="Name or path of the model to begin with.",
+            autocompletion=completion.separating_models,
+        ),
+    ] = "vocals",
     strength: Annotated[
         float, typer.Option(help="Strength of the mask: 1 is neutral, 2 removes more.")
     ] = 1.0,

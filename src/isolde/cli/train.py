@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from isolde.cli import completion
 from isolde.cli.help import examples
 
 
@@ -34,6 +35,7 @@ def train(
             "article-regression, article-vad, or a .toml file; with --resume the run's own may be "
             "left out. Several are trained side by side, each in a folder of its own in --out.",
             show_default=False,
+            autocompletion=completion.recipes,
         ),
     ] = None,
     data: Annotated[
@@ -57,7 +59,9 @@ def train(
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Stop here \\[the recipe's].")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Number of threads on a CPU.")] = 1,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="cpu or cuda.", autocompletion=completion.one_of("cpu", "cuda"))
+    ] = "cpu",
     precision: Annotated[
         str, typer.Option(help="float32, bfloat16, or auto: whichever is faster there.")
     ] = "auto",

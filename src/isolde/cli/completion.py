@@ -1,0 +1,93 @@
+"""What a shell offers after an option: names of models, formats and stems; it runs nothing.
+
+Each function takes what has been typed and gives what it may become, with a line about each. What
+cannot be found out is left out: a shell that completes is no place for an error.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import typer
+
+from isolde.core.errors import IsoldeError
+
+if TYPE_CHECKING:
+    from isolde.models.catalogue import Card
+
+Offers = list[tuple[str, str]]
+"""Words, each with a line about it."""
+
+
+def one_of(*words: str) -> Callable[[str], list[str]]:
+    """Make a function that offers words.
+
+    Args:
+        words: Values that an option takes.
+    """
+
+    def offer(incomplete: str) -> list[str]:
+        return [word for word in words if word.startswith(incomplete)]
+
+    return offer
+
+
+def separating_models(incomplete: str) -> Offers:
+    """Offer the models that separate."""
+    from isolde.rules import RULES
+
+    every = [*_cards(lambda card: bool(card.stems or card.members)), (RULES, "no network")]
+    return [offer for offer in every if offer[0].startswith(incomplete)]
+
+
+def activity_models(incomplete: str) -> Offers:
+    """Offer the models that tell where somebody sings."""
+    found = _cards(lambda card: card.presence or not (card.stems or card.members))
+    return [offer for offer in found if offer[0].startswith(incomplete)]
+
+
+def models(incomplete: str) -> Offers:
+    """Offer all models that have a name."""
+    return [offer for offer in _cards(lambda card: True) if offer[0].startswith(incomplete)]
+
+
+def formats(incomplete: str) -> list[str]:
+    """Offer the formats that are written, those of other packages and stem files included."""
+    from isolde.audio.formats import CONTAINERS, installed_formats
+    from isolde.audio.stemfile import SUFFIXES
+
+    several = [suffix.removeprefix(".") for suffix in SUFFIXES]
+    return one_of(*CONTAINERS, *installed_formats(), *several)(incomplete)
+
+
+def stems(context: typer.Context, incomplete: str) -> list[str]:
+    """Offer the stems of the model that the line names, or of the usual one."""
+    from isolde.models.catalogue import DEFAULT
+    from isolde.separation.load import stems_of
+
+    try:
+        return one_of(*stems_of(context.params.get("model") or DEFAULT))(incomplete)
+    except IsoldeError:
+        return []
+
+
+def recipes(incomplete: str) -> list[str]:
+    """Offer the recipes of training."""
+    from importlib import resources
+
+    shipped: Iterable[str] = (
+        entry.name for entry in resources.files("isolde").joinpath("training", "recipes").iterdir()
+    )
+    names = [name.removesuffix(".toml") for name in sorted(shipped) if name.endswith(".toml")]
+    return one_of(*names)(incomplete)
+
+
+def _cards(wanted: "Callable[[Card], bool]") -> Offers:
+    """Names of the models that are wanted, and how their summaries begin."""
+    from isolde.models import list_models
+
+    try:
+        cards = [card for card in list_models() if wanted(card)]
+        return [(card.name, re.split(r"[:;(]|\. ", card.summary)[0].strip()) for card in cards]
+    except IsoldeError:  # a card that cannot be read
+        return []
