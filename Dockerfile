@@ -3,6 +3,7 @@
 FROM python:3.11-slim AS build
 WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
+COPY docs/isolde.1 docs/isolde.1
 COPY src src
 RUN python -m venv /opt/isolde && \
     /opt/isolde/bin/pip install --no-cache-dir --constraint constraints.txt .

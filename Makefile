@@ -32,6 +32,9 @@ check: lint  ## lint, types and the quick tests: the inner loop
 docs: setup-dev  ## the pages and the API reference, in build/site; links are checked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
+man: setup-dev  ## the man page, docs/isolde.1, from the command line itself
+	PYTHONPATH=src:tools $(BIN)/python -m man_page
+
 # In a venv of its own, so that nothing but the runtime dependencies gets in.
 app: build/app/isolde  ## one program file that needs no Python, in build/app
 build/app/isolde: $(shell find src tools/app -type f -not -name '*.pyc') $(SETUP_FILES)

@@ -315,6 +315,19 @@ def test_importing_the_package_imports_nothing_heavy():
     assert done.stderr == "", "importing must not print or warn"
 
 
+def test_the_man_page_is_that_of_the_command_line():
+    from isolde import __version__
+    from isolde.cli import app
+    from isolde.cli.help import command_of
+    from man_page import man_page
+
+    page = (ROOT / "docs" / "isolde.1").read_text("utf-8")
+    assert page == man_page(command_of(app), version=__version__), (
+        "docs/isolde.1 is older than the command line: "
+        "PYTHONPATH=src:tools .venv/bin/python -m man_page writes it anew, and so does make man"
+    )
+
+
 # --- the checkers can fail ---------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("build", reason="build is not installed: make setup-dev")
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-TAKEN = ("README.md", "LICENSE", "NOTICE", "pyproject.toml", "src")
+TAKEN = ("README.md", "LICENSE", "NOTICE", "pyproject.toml", "docs/isolde.1", "src")
 
 pytestmark = pytest.mark.slow
 
@@ -85,3 +85,5 @@ def test_pipx_installs_it(index: Path, tmp_path: Path):
     }
     run(sys.executable, "-m", "pipx", "install", "isolde", **folders, **offline)
     assert run(tmp_path / "PIPX_BIN_DIR" / "isolde", "--version").strip() == "isolde 0.1.0"
+    page = tmp_path / "PIPX_MAN_DIR" / "man1" / "isolde.1"  # where `man isolde` finds it
+    assert page.read_bytes() == (ROOT / "docs" / "isolde.1").read_bytes()

@@ -47,6 +47,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("build")
     for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, folder)
+    (folder / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "isolde.1", folder / "docs")
     shutil.copytree(
         ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__")
     )
@@ -105,7 +107,10 @@ def test_the_wheel_holds_the_package_its_models_and_its_song(wheel: Path):
         files = [p for p in here.rglob("*") if p.suffix in (".onnx", ".json", ".ogg")]
         assert {p.relative_to(ROOT / "src").as_posix() for p in files} <= names
     assert {Path(name).name for name in names} >= {"LICENSE", "NOTICE", "METADATA"}
-    assert not [name for name in names if name.split("/")[0] not in ("isolde", wheel_info(wheel))]
+    data = wheel_info(wheel).removesuffix(".dist-info") + ".data"
+    assert f"{data}/data/share/man/man1/isolde.1" in names
+    tops = {"isolde", wheel_info(wheel), data}
+    assert not [name for name in names if name.split("/")[0] not in tops]
     assert wheel.stat().st_size < MAX_WHEEL
 
 
@@ -125,6 +130,7 @@ def test_the_install_is_small_and_has_no_torch(fresh: Path):
     largest = sorted(sizes.items(), key=lambda item: -item[1])[:5]
     assert size < MAX_INSTALLED, largest
     assert not {"torch", "matplotlib", "scipy", "librosa", "sounddevice"} & set(sizes)
+    assert (fresh / "share" / "man" / "man1" / "isolde.1").is_file()
 
 
 def test_the_installed_command_separates_a_song_offline(fresh: Path, tmp_path: Path):
