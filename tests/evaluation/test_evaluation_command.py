@@ -175,7 +175,12 @@ def test_the_fingerprint_lists_every_module_that_a_separation_runs_through(name)
         sys.setprofile(None)
     listed = separation_modules(rules=name == "rules", gate="gate" in name)
     # They find a model and read its card, whose checksum is in the identity already.
-    about = {"isolde.models.catalogue", "isolde.models.sources", "isolde.core.config"}
+    about = {
+        "isolde.models.catalogue",
+        "isolde.models.card",
+        "isolde.models.sources",
+        "isolde.core.config",
+    }
     assert {m for m in called if m.startswith(("isolde.core.resample", "isolde.separation.load"))}
     assert {
         module

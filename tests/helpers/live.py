@@ -8,7 +8,8 @@ import pytest
 
 from isolde.core.features import Features
 from isolde.live.plan import make_plan
-from isolde.models.catalogue import Card, save
+from isolde.models.card import Card
+from isolde.models.catalogue import save
 from isolde.separation.settings import SeparationSettings
 
 RATE = 44100

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from isolde.models.catalogue import Card, find, names
+from isolde.models.card import Card
+from isolde.models.catalogue import find, names
 
 UNSTATED = "no licence stated"
 STATED = re.compile(r"\b(CC0|CC BY|GPL|MIT|public domain|for research)\b")

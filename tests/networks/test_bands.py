@@ -12,7 +12,8 @@ from isolde.core.errors import InputError
 from isolde.core.features import Features
 from isolde.core.spectrum import GRID_22, analyse
 from isolde.datasets.mixing.library import Entry
-from isolde.models.catalogue import Card, find, save
+from isolde.models.card import Card
+from isolde.models.catalogue import find, save
 from isolde.models.masker import GraphMasker
 from isolde.separation.separator import Separator
 

@@ -22,7 +22,8 @@ from isolde.activity import (
 )
 from isolde.core.errors import InputError, ModelError
 from isolde.core.features import Features
-from isolde.core.spectrum import GRID_22, Grid, analyse, synthesise
+from isolde.core.spectrum import GRID_22, Grid, analyse
+from isolde.core.synthesis import synthesise
 from isolde.models import catalogue
 from isolde.models.catalogue import Model
 from isolde.models.masker import make_masker

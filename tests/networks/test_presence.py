@@ -11,7 +11,7 @@ from isolde.core.errors import ModelError
 from isolde.core.features import Features
 from isolde.core.spectrum import GRID_22, analyse
 from isolde.datasets.mixing.library import Entry
-from isolde.models.catalogue import Card
+from isolde.models.card import Card
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 

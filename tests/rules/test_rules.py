@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from isolde.core.errors import InputError, MissingExtraError
-from isolde.core.spectrum import GRID_22, analyse, synthesise
+from isolde.core.spectrum import GRID_22, analyse
+from isolde.core.synthesis import synthesise
 from isolde.rules import HarmonicMasker, Rules, make_rules_masker
 from isolde.rules.mask import burst_mask, harmonic_comb, harmonic_share
 from isolde.rules.masker import heard, listen

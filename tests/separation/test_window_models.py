@@ -9,7 +9,8 @@ import pytest
 from helpers import windows
 from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError, ModelError
-from isolde.models.catalogue import Card, Member, find
+from isolde.models.card import Card, Member
+from isolde.models.catalogue import find
 from isolde.separation.load import load_separator, separate
 from isolde.separation.separator import Separator
 

@@ -17,7 +17,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from isolde.models import catalogue
-from isolde.models.catalogue import Card
+from isolde.models.card import Card
 from isolde.models.graph import Session
 from isolde.models.window.form import Window
 from isolde.networks.onnx.unet import unet_graph

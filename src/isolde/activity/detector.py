@@ -17,7 +17,7 @@ from isolde.core.errors import InputError, ModelError
 from isolde.core.spectrum import GRID_22, Analysis
 from isolde.core.stage import Complex64, Float32, check_block
 from isolde.models import catalogue
-from isolde.models.catalogue import Card
+from isolde.models.card import Card
 from isolde.models.graph import Graph
 from isolde.models.stream import GraphStream
 

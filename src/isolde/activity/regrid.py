@@ -12,8 +12,9 @@ import numpy as np
 
 from isolde.activity.detector import MODEL, FrameDetector, load_frame_detector
 from isolde.audio import Resampler
-from isolde.core.spectrum import Analysis, Grid, Synthesis
+from isolde.core.spectrum import Analysis, Grid
 from isolde.core.stage import Complex64, Float32
+from isolde.core.synthesis import Synthesis
 
 
 class RegriddedDetector:

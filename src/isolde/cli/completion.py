@@ -13,7 +13,7 @@ import typer
 from isolde.core.errors import IsoldeError
 
 if TYPE_CHECKING:
-    from isolde.models.catalogue import Card
+    from isolde.models.card import Card
 
 Offers = list[tuple[str, str]]
 """Words, each with a line about it."""

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde.core.spectrum import GRID_22, analyse, synthesise
+from isolde.core.spectrum import GRID_22, analyse
 from isolde.core.stage import Float32
+from isolde.core.synthesis import synthesise
 from isolde.figures.canvas import canvas_of
 from isolde.figures.separation import mask_columns, separation_figure
 from isolde.figures.spectrogram import Marks, mark

@@ -11,7 +11,7 @@ import numpy as np
 from isolde.core.errors import InputError
 from isolde.core.stage import Complex64, Float32
 from isolde.models import catalogue
-from isolde.models.catalogue import Card
+from isolde.models.card import Card
 from isolde.models.overview import latency_of, overview
 from isolde.separation.separator import Separator
 from isolde.separation.settings import SeparationSettings

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from isolde.models.catalogue import Card
+    from isolde.models.card import Card
 
 __all__ = ["list_models"]
 

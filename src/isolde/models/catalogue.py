@@ -7,7 +7,7 @@ ensemble is a card alone, that names other models. A graph without a card is ask
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,12 @@ from typing import Any
 from isolde.core.atomic import write_bytes, write_text
 from isolde.core.config import build
 from isolde.core.errors import InputError, ModelError
-from isolde.core.features import Features
-from isolde.core.level import LEVEL_DB
-from isolde.core.spectrum import GRID_22, Grid
+from isolde.core.spectrum import GRID_22
 from isolde.models import sources
+from isolde.models.card import Card
 from isolde.models.graph import Graph, Session
-from isolde.models.window.form import Window
 from isolde.models.window.recognition import Hints, recognise, roles
 
-KINDS = ("stream", "window", "ensemble")
 DEFAULT = "vocals"
 ARTICLE = "article"
 """The article's own mask network: 25-frame windows, whose layers can be looked at."""
@@ -37,139 +34,6 @@ QUALITIES: dict[str, tuple[str, ...]] = {
     "best": ("vocals-large", "spleeter-vocals", "spleeter", DEFAULT),
 }
 """For who knows no names: models by quality, of which the first that is installed is taken."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """A model in an ensemble.
-
-    Attributes:
-        model: name in the catalogue.
-        weight: above 0; its share is this by the sum of all.
-    """
-
-    model: str
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Refuse a weight without a meaning.
-
-        Raises:
-            InputError: when it is not above 0.
-        """
-        if not 0 < self.weight < float("inf"):
-            raise InputError(f"weight {self.weight} of '{self.model}': give a number above 0")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Card:
-    """What a model is, where it comes from and what it may be used for.
-
-    Attributes:
-        name: in the catalogue.
-        summary: one line.
-        stems: what its masks give, in order.
-        residual: the stem that is the mixture less all others.
-        look_ahead: frames after the one that an answer is for.
-        past: frames of silence to feed before a song's first.
-        level_db: RMS at which it hears loud frames, in dB of full scale.
-        lowest_hz: Frequency in Hz below which nothing is a voice; 0 for none.
-        features: what the graph is fed with.
-        sha256: of the graph file.
-        licence: of the weights.
-        data: what it was trained on, with the licence of each part.
-        metrics: what was measured, and on what.
-        limits: what it is known not to do.
-        recipe: how it was trained.
-        grid: frames and bins that it was trained on, with the synthesis it is to run with: "short"
-            for half the windows' latency; cards that do not say have the article's.
-        step: frames that a graph with a state takes at once; the first of them waits for the last.
-        presence: whether the graph also tells the probability that somebody sings.
-        kind: "stream" for a graph with a state that takes frames one by one, "window" for one that
-            answers for a window at once, "ensemble" for a mean of models.
-        window: form of a network of windows, its own rate and frames included.
-        members: models of an ensemble.
-        notice: what whoever uses it is told each time.
-        citation: of the work behind it.
-    """
-
-    name: str
-    summary: str
-    stems: tuple[str, ...]
-    residual: str
-    look_ahead: int = 0
-    past: int = 0
-    level_db: float = LEVEL_DB
-    lowest_hz: float = 0.0
-    features: Features = field(default_factory=Features)
-    sha256: str = ""
-    licence: str
-    data: tuple[str, ...] = ()
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    limits: str = ""
-    recipe: Mapping[str, Any] = field(default_factory=dict)
-    grid: Grid = GRID_22
-    step: int = 1
-    presence: bool = False
-    kind: str = "stream"
-    window: Window | None = None
-    members: tuple[Member, ...] = ()
-    notice: str = ""
-    citation: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse what no separator can do.
-
-        Raises:
-            ModelError: when the kind is unknown or lacks what belongs to it, the window has another
-                grid, a stem is not among the outputs, or a number of frames is out of range.
-        """
-        if min(self.look_ahead, self.past) < 0 or self.step < 1:
-            raise ModelError(
-                f"the card of '{self.name}' has look_ahead {self.look_ahead}, past {self.past} and "
-                f"step {self.step}: give frames, 0 or more, and a step of 1 or more"
-            )
-        if self.kind not in KINDS:
-            raise ModelError(
-                f"model '{self.name}' is of the kind '{self.kind}', which this version does not "
-                "know: install a newer one"
-            )
-        if (self.kind == "window") != bool(self.window) or (self.kind == "ensemble") != bool(
-            self.members
-        ):
-            raise ModelError(
-                f"the card of '{self.name}' is of the kind '{self.kind}': a window network needs "
-                "'window' and an ensemble 'members', and nothing else has them"
-            )
-        if self.window and self.window.form == "magnitudes" and self.window.grid != self.grid:
-            raise ModelError(
-                f"the card of '{self.name}' has the grid {self.grid} and the window "
-                f"{self.window.grid}: make them equal"
-            )
-        if self.window and not set(self.stems) <= set(self.window.outputs):
-            raise ModelError(
-                f"the card of '{self.name}' has the stems {', '.join(self.stems)}, and its graph "
-                f"gives {', '.join(self.window.outputs)}: correct it"
-            )
-
-    @property
-    def latency(self) -> int:
-        """Frames: a graph's answer for frame k is out once frame k + latency is in."""
-        return self.look_ahead + self.step - 1
-
-    def to_json(self) -> str:
-        """The card as it stands in its file."""
-        values = asdict(self)
-        unsaid = {
-            "window": None,
-            "members": (),
-            "notice": "",
-            "citation": "",
-            "step": 1,
-            "presence": False,
-        }
-        kept = {k: v for k, v in values.items() if k not in unsaid or v != unsaid[k]}
-        return json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
 
 
 @dataclass(frozen=True)

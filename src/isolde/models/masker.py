@@ -8,7 +8,8 @@ from typing import Protocol
 from isolde.core.errors import InputError
 from isolde.core.spectrum import Grid
 from isolde.core.stage import Complex64, Float32
-from isolde.models.catalogue import Card, Model
+from isolde.models.card import Card
+from isolde.models.catalogue import Model
 from isolde.models.graph import Graph
 from isolde.models.stream import GraphStream
 from isolde.models.window.stages import WindowMasker

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from isolde.core.spectrum import TOP_RATE
 from isolde.models import sources
-from isolde.models.catalogue import Card, Model, every, members_of
+from isolde.models.card import Card
+from isolde.models.catalogue import Model, every, members_of
 
 QUALITY = "vocals uSDR, dB"
 SPEED = "seconds of audio per CPU second"

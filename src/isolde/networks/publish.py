@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from isolde.core.features import Features
-from isolde.models.catalogue import Card, Model, save
+from isolde.models.card import Card
+from isolde.models.catalogue import Model, save
 from isolde.networks.onnx.dual_path import SETTLING, dual_path_graph
 from isolde.networks.onnx.packing import packed
 from isolde.networks.weights import read_network

@@ -11,9 +11,10 @@ import numpy as np
 
 from isolde.core.level import LEVEL_DB
 from isolde.core.masks import extend_treble, readout
-from isolde.core.spectrum import Analysis, Synthesis
+from isolde.core.spectrum import Analysis
 from isolde.core.stage import Complex64, Float32
 from isolde.core.stems import VOCALS
+from isolde.core.synthesis import Synthesis
 from isolde.models.masker import Masker
 from isolde.separation.conditioning import Conditioner, lowest_bin
 from isolde.separation.queue import Queue

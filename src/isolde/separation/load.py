@@ -18,7 +18,8 @@ from isolde.core.level import LEVEL_DB
 from isolde.core.spectrum import TOP_RATE
 from isolde.core.stage import Float32, blocks_of, channels_of
 from isolde.models import list_models
-from isolde.models.catalogue import DEFAULT, Card, Model, find, members_of
+from isolde.models.card import Card
+from isolde.models.catalogue import DEFAULT, Model, find, members_of
 from isolde.models.masker import Masker, make_masker
 from isolde.models.window.stages import WindowEstimator
 from isolde.rules import RULES, HarmonicMasker, make_rules_masker

@@ -11,7 +11,8 @@ import numpy as np
 
 from isolde.core.errors import IsoldeError
 from isolde.core.stage import Float32, blocks_of
-from isolde.models.catalogue import Card, every
+from isolde.models.card import Card
+from isolde.models.catalogue import every
 from isolde.separation.load import load_separator
 from isolde.studio.memory import return_memory
 

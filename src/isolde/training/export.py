@@ -9,7 +9,8 @@ from typing import Any
 from torch import nn
 
 from isolde.core.errors import InputError
-from isolde.models.catalogue import Card, Model, save
+from isolde.models.card import Card
+from isolde.models.catalogue import Model, save
 from isolde.networks.onnx.packing import packed
 from isolde.networks.publish import publish_network
 from isolde.training.checkpoint import Checkpoint

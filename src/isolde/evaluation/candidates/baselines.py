@@ -7,9 +7,10 @@ median filtering (Fitzgerald 2010) with the voice in what is harmonic only at sh
 
 import numpy as np
 
-from isolde.core.spectrum import Grid, analyse, synthesise
+from isolde.core.spectrum import Grid, analyse
 from isolde.core.stage import Float32
 from isolde.core.stems import PARTS, VOCALS
+from isolde.core.synthesis import synthesise
 from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.candidates.identity import code_digest
 

@@ -13,6 +13,7 @@ from pathlib import Path
 SEPARATION = (
     "isolde.core.stage",
     "isolde.core.spectrum",
+    "isolde.core.synthesis",
     "isolde.core.masks",
     "isolde.core.resample",
     "isolde.core.level",

@@ -13,15 +13,21 @@ import numpy as np
 
 from isolde.core.errors import InputError
 from isolde.core.masks import binary_mask, phase_sensitive_mask, ratio_mask
-from isolde.core.spectrum import GRID_22, Grid, analyse, synthesise
+from isolde.core.spectrum import GRID_22, Grid, analyse
 from isolde.core.stage import Float32
 from isolde.core.stems import VOCALS
+from isolde.core.synthesis import synthesise
 from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.candidates.identity import code_digest
 from isolde.evaluation.songs import Stems
 
 OracleKind = Literal["binary", "ratio", "power ratio", "phase-sensitive"]
-_MODULES = ("isolde.core.spectrum", "isolde.core.masks", "isolde.evaluation.candidates.oracles")
+_MODULES = (
+    "isolde.core.spectrum",
+    "isolde.core.synthesis",
+    "isolde.core.masks",
+    "isolde.evaluation.candidates.oracles",
+)
 KINDS: tuple[OracleKind, ...] = ("binary", "ratio", "power ratio", "phase-sensitive")
 
 

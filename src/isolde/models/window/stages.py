@@ -7,7 +7,7 @@ import numpy as np
 from isolde.core.errors import InputError, ModelError
 from isolde.core.stage import Complex64, Float32, check_block
 from isolde.core.windows import Array, Windows
-from isolde.models.catalogue import Card
+from isolde.models.card import Card
 from isolde.models.graph import Session
 from isolde.models.window.form import Window
 from isolde.models.window.networks import (
