@@ -16,9 +16,11 @@ from isolde.activity import Phrase
 from isolde.audio import AudioInfo, AudioReader, AudioWriter, subtype_for
 from isolde.audio.loudness import Loudness, measure_loudness
 from isolde.core.errors import InputError
+from isolde.core.stage import Float32
 from isolde.core.stems import VOCALS
 from isolde.separation.load import make_separator
 from isolde.separation.outputs import Output, Stems, open_outputs, tags_of
+from isolde.separation.overlap import ReadAhead, WriteBehind
 from isolde.separation.phrases import PhraseSink
 from isolde.separation.preview import preview_of
 from isolde.separation.remote import below, is_url, path_in, shown
@@ -176,7 +178,17 @@ def separate_file(
                 settings=settings,
                 tags=tags,
             )
-            n_samples = _pump(reader, separator, outputs, progress, sink, gain=gain)
+            # not what comes through a pipe: nothing ends a thread that waits for it
+            whole_file = source is None and song.path.is_file()
+            n_samples = _pump(
+                reader,
+                separator,
+                outputs,
+                progress,
+                sink,
+                gain=gain,
+                overlap=whole_file and settings.separation.n_threads > 1,
+            )
         warnings += [*reader.notes(), *separator.notes(), *_notes(outputs)]
         warnings += sink.notes() if sink else ()
     seconds, phrases = n_samples / separator.sample_rate, sink.phrases if sink else None
@@ -263,26 +275,34 @@ def _pump(
     sink: PhraseSink | None = None,
     *,
     gain: float = 1.0,
+    overlap: bool = False,
 ) -> int:
     """Everything from the reader through the separator to the outputs; samples read."""
-
-    def write(stems: Stems) -> None:
-        if gain != 1.0:
-            stems = {stem: audio * np.float32(gain) for stem, audio in stems.items()}
-        for output in outputs:
-            output.write(stems)
-        if sink is not None:
-            sink.write(stems[VOCALS])
-
     n_samples = 0
-    for block in reader:
-        n_samples += block.shape[1]
-        if sink is not None:
-            sink.hear(block)
-        write(separator.feed(block))
-        if progress:
-            progress(min(1.0, n_samples / reader.about_samples) if reader.about_samples else 0.0)
-    write(separator.flush())
+    with ExitStack() as threads:
+        blocks: Iterable[Float32] = reader
+        writes = [output.write for output in outputs]
+        if overlap:
+            blocks = threads.enter_context(ReadAhead(reader.read_block))
+            writes = [threads.enter_context(WriteBehind(write)) for write in writes]
+
+        def write(stems: Stems) -> None:
+            if gain != 1.0:
+                stems = {stem: audio * np.float32(gain) for stem, audio in stems.items()}
+            for put in writes:
+                put(stems)
+            if sink is not None:
+                sink.write(stems[VOCALS])
+
+        for block in blocks:
+            n_samples += block.shape[1]
+            if sink is not None:
+                sink.hear(block)
+            write(separator.feed(block))
+            if progress:
+                n_expected = reader.about_samples
+                progress(min(1.0, n_samples / n_expected) if n_expected else 0.0)
+        write(separator.flush())
     return n_samples
 
 
