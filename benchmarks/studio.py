@@ -83,7 +83,7 @@ def sound(address: str, server: int, song: Path) -> dict[str, float]:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(address)
-        page.wait_for_timeout(8000)  # models are measured
+        wait(page, "(await (await fetch('/about')).json()).models.every(({ speed }) => speed)")
         page.evaluate(WATCH)
         page.set_input_files("#file", song)
         first = float(page.evaluate("() => window.heard")) / 1000

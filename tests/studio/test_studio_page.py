@@ -234,7 +234,7 @@ def test_a_jump_ahead_says_how_long_and_then_sounds(dropped: Any):
         if ask(dropped, "player.position > 18.2"):
             break
         dropped.wait_for_timeout(50)
-    assert ask(dropped, "player.position > 18.2 && player.level(1) >= 0")
+    until(dropped, "player.position > 18.2 && player.level(1) > 0.001")
     assert any(text.startswith("sounds in ") for text in told), told
 
 

@@ -17,7 +17,7 @@ def read_demo() -> tuple[dict[str, Float32], int]:
         vocals, drums, bass and other, each (2, n_samples) float32, and the sample rate in Hz.
 
     Raises:
-        AudioError: the installation lacks the song.
+        AudioError: The installation lacks the song.
     """
     import soundfile
 

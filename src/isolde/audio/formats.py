@@ -61,20 +61,20 @@ class AudioInfo:
     """What a file says of itself before it is decoded.
 
     Attributes:
-        path: the name as it was given, or the name of the stream.
-        sample_rate: in Hz.
-        n_channels: number of channels.
-        n_samples: samples per channel; None where only decoding can tell (pipes, and all that
+        path: The name as it was given, or the name of the stream.
+        sample_rate: Sample rate in Hz.
+        n_channels: Number of channels.
+        n_samples: Samples per channel; None where only decoding can tell (pipes, and all that
             FFmpeg reads).
-        container: of the file, upper case ("WAV", "FLAC", "OGG", "MP3", "MP4", ...).
-        subtype: of the samples, as libsndfile names them ("PCM_16", "FLOAT", "VORBIS", ...);
-            for files read through FFmpeg, its name of the codec in upper case ("AAC").
-        tags: title, artist and so on: the names are those of `TAG_NAMES`.
-        about_seconds: the duration that the container claims, where `n_samples` is None; good
+        container: Container of the file, upper case ("WAV", "FLAC", "OGG", "MP3", "MP4", ...).
+        subtype: Subtype of the samples, as libsndfile names them ("PCM_16", "FLOAT", "VORBIS",
+            ...); for files read through FFmpeg, its name of the codec in upper case ("AAC").
+        tags: Title, artist and so on: the names are those of `TAG_NAMES`.
+        about_seconds: The duration that the container claims, where `n_samples` is None; good
             for a progress bar only.
-        bit_depth: of a lossless source that FFmpeg reads, one of `BIT_DEPTHS`; None where the
-            subtype tells it, or there is none.
-        late_samples: samples of silence put before the sound of a video that begins after the
+        bit_depth: Bit depth of a lossless source that FFmpeg reads, one of `BIT_DEPTHS`; None where
+            the subtype tells it, or there is none.
+        late_samples: Samples of silence put before the sound of a video that begins after the
             picture.
     """
 
@@ -227,7 +227,7 @@ def container_for(path: str | Path) -> Container:
     """Find the container for the suffix of a file name.
 
     Raises:
-        InputError: the name has no suffix, or one that isolde cannot write.
+        InputError: The name has no suffix, or one that isolde cannot write.
     """
     suffix = Path(path).suffix
     if not suffix:
@@ -247,15 +247,15 @@ def subtype_for(
     is the nearest; sources with no bit depth of their own (mp3, AAC) and 8 bit ones give 16 bit.
 
     Args:
-        container: the kind of file to write, a name or a suffix.
-        like: the file whose bit depth is to be kept.
+        container: The kind of file to write, a name or a suffix.
+        like: The file whose bit depth is to be kept.
         bit_depth: "16", "24", "32" (integers) or "32f" (float); it wins over `like`.
 
     Returns:
         The name of the subtype, for `AudioWriter`.
 
     Raises:
-        InputError: the container is unknown, or cannot hold that bit depth.
+        InputError: The container is unknown, or cannot hold that bit depth.
     """
     kind = container_named(container)
     if bit_depth is not None:
@@ -288,13 +288,13 @@ def check_target(kind: Container, *, sample_rate: int, n_channels: int, subtype:
     """Check that a container can hold such audio, before anything is computed.
 
     Args:
-        kind: the container.
-        sample_rate: in Hz.
-        n_channels: number of channels.
-        subtype: how samples are stored.
+        kind: The container.
+        sample_rate: Sample rate in Hz.
+        n_channels: Number of channels.
+        subtype: How samples are stored.
 
     Raises:
-        InputError: it cannot; the message lists what it can hold.
+        InputError: It cannot; the message lists what it can hold.
     """
     if sample_rate < 1 or n_channels < 1:
         raise InputError(
@@ -319,13 +319,13 @@ def check_quality(
     """Check a bit rate and a quality, before anything is computed.
 
     Args:
-        kind: the container.
-        subtype: how samples are stored.
-        bitrate: in bits per second; None if it is not asked for.
-        quality: from 0 to 10; None if it is not asked for.
+        kind: The container.
+        subtype: How samples are stored.
+        bitrate: Bit rate in bits per second; None if it is not asked for.
+        quality: Quality from 0 to 10; None if it is not asked for.
 
     Raises:
-        InputError: both are given, or out of range, or the format is lossless.
+        InputError: Both are given, or out of range, or the format is lossless.
     """
     if bitrate is None and quality is None:
         return

@@ -19,21 +19,21 @@ class Limiter:
     """Makes blocks fit for a format, as a policy says.
 
     Attributes:
-        n_clipped: samples beyond [-1, 1] that the format cannot hold, and that were limited.
+        n_clipped: Samples beyond [-1, 1] that the format cannot hold, and that were limited.
         n_nonfinite: NaN and infinite samples that were replaced by 0.
-        peak: the largest magnitude so far of the finite samples.
+        peak: The largest magnitude so far of the finite samples.
     """
 
     def __init__(self, name: str, subtype: str, clip: ClipPolicy) -> None:
         """Begin a file.
 
         Args:
-            name: what to call it in messages.
-            subtype: how its samples are stored; "FLOAT" holds any level.
-            clip: see `AudioWriter`.
+            name: What to call it in messages.
+            subtype: How its samples are stored; "FLOAT" holds any level.
+            clip: See `AudioWriter`.
 
         Raises:
-            InputError: there is no such policy.
+            InputError: There is no such policy.
         """
         if clip not in ("warn", "clip", "error"):
             raise InputError(f"a clip policy '{clip}': choose warn, clip or error")
@@ -47,7 +47,7 @@ class Limiter:
             block: float32 (n_channels, n), n above 0; it is not changed.
 
         Raises:
-            AudioError: with the policy "error", samples that the format cannot hold.
+            AudioError: With the policy "error", samples that the format cannot hold.
         """
         peak = float(max(block.max(), -block.min()))  # NaN if there is one
         if not np.isfinite(peak):

@@ -21,11 +21,11 @@ def open_decoder(source: str | Path | BinaryIO, *, stream: int | None = None) ->
     """Open a file or a stream with the decoder that fits.
 
     Args:
-        source: a path, or a binary stream, seekable or not.
-        stream: which audio stream of a file with several, from 0; None for the default one.
+        source: A path, or a binary stream, seekable or not.
+        stream: Which audio stream of a file with several, from 0; None for the default one.
 
     Raises:
-        AudioError: no such file, a folder, empty, unreadable, not audio, or without sound.
+        AudioError: No such file, a folder, empty, unreadable, not audio, or without sound.
     """
     if not isinstance(source, (str, Path)):
         return _open_stream(source)

@@ -25,10 +25,10 @@ def info(path: str | Path) -> AudioInfo:
     """Look at a file, decoding no more than its start.
 
     Args:
-        path: the file.
+        path: The file.
 
     Raises:
-        AudioError: it does not exist, is empty, may not be read, is not audio, or has no sound.
+        AudioError: It does not exist, is empty, may not be read, is not audio, or has no sound.
     """
     decoder = open_decoder(path)
     decoder.close()
@@ -44,7 +44,7 @@ class AudioReader(Closable):
     copied to a temporary file.
 
     Attributes:
-        info: what the file says of itself.
+        info: What the file says of itself.
         n_nonfinite: NaN and infinite samples replaced by 0 so far.
     """
 
@@ -61,17 +61,17 @@ class AudioReader(Closable):
         """Open a file and go to the start of the range.
 
         Args:
-            source: a path, or a binary stream (which stays open), for example standard input.
-            start: in seconds; the first sample is start * sample_rate, halves rounded up.
-            end: in seconds, likewise, not included; None, or one beyond the end, for all.
-            block_samples: samples per channel in each block; the last one may be shorter.
-            strict: damage and a missing end are errors, not notes.
-            stream: which audio stream of a file with several, from 0; None for the default one.
+            source: A path, or a binary stream (which stays open), for example standard input.
+            start: Start in seconds; the first sample is start * sample_rate, halves rounded up.
+            end: End in seconds, likewise, not included; None, or one beyond the end, for all.
+            block_samples: Samples per channel in each block; the last one may be shorter.
+            strict: Damage and a missing end are errors, not notes.
+            stream: Which audio stream of a file with several, from 0; None for the default one.
 
         Raises:
-            AudioError: the source does not exist, is empty, may not be read, is not audio, or has
+            AudioError: The source does not exist, is empty, may not be read, is not audio, or has
                 no sound.
-            InputError: the range is empty, or begins beyond the end.
+            InputError: The range is empty, or begins beyond the end.
         """
         if block_samples < 1:
             raise InputError(f"blocks of {block_samples} samples: they must have 1 or more")
@@ -122,8 +122,8 @@ class AudioReader(Closable):
         A second iteration goes on where the first one stopped.
 
         Raises:
-            AudioError: the file cannot be read any further, or, for a strict reader, is damaged.
-            InputError: the range begins beyond the end, where that could not be known before.
+            AudioError: The file cannot be read any further, or, for a strict reader, is damaged.
+            InputError: The range begins beyond the end, where that could not be known before.
         """
         while (block := self.read_block()).shape[1]:
             yield block
@@ -135,8 +135,8 @@ class AudioReader(Closable):
             float32 (n_channels, n), n at most `block_samples`.
 
         Raises:
-            AudioError: the file cannot be read any further, or, for a strict reader, is damaged.
-            InputError: the range begins beyond the end, where that could not be known before.
+            AudioError: The file cannot be read any further, or, for a strict reader, is damaged.
+            InputError: The range begins beyond the end, where that could not be known before.
         """
         last = self._last()
         want = self._block_samples if last is None else min(self._block_samples, last - self._at)
@@ -213,17 +213,17 @@ def read(
     """Read a whole file, or a range of it, into memory.
 
     Args:
-        path: the file or stream.
-        start: in seconds.
-        end: in seconds; None for all.
-        sample_rate: resample to this rate, in Hz; None for the file's own.
+        path: The file or stream.
+        start: Start in seconds.
+        end: End in seconds; None for all.
+        sample_rate: Resample to this rate, in Hz; None for the file's own.
 
     Returns:
         The audio, float32 (n_channels, n_samples), and its sample rate in Hz.
 
     Raises:
-        AudioError: it cannot be read.
-        InputError: the range is empty, or begins beyond the end.
+        AudioError: It cannot be read.
+        InputError: The range is empty, or begins beyond the end.
     """
     with AudioReader(path, start=start, end=end) as reader:
         rate = reader.info.sample_rate

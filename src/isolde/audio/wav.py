@@ -46,13 +46,13 @@ class WavHeader:
     """What stands before the samples.
 
     Attributes:
-        sample_rate: in Hz.
-        n_channels: number of channels.
+        sample_rate: Sample rate in Hz.
+        n_channels: Number of channels.
         subtype: "PCM_16", "PCM_24", "PCM_32", "FLOAT", or another libsndfile name or "OTHER" for
             samples that this package does not unpack itself.
-        block_bytes: bytes of one sample of all channels.
-        data_bytes: bytes of samples that the header declares; None if it does not know.
-        is_rf64: sizes come from a ds64 chunk.
+        block_bytes: Bytes of one sample of all channels.
+        data_bytes: Bytes of samples that the header declares; None if it does not know.
+        is_rf64: Sizes come from a ds64 chunk.
     """
 
     sample_rate: int
@@ -72,7 +72,7 @@ def parse_header(read: Callable[[int], bytes]) -> WavHeader:
     """Read a wav header up to the first sample.
 
     Args:
-        read: gives exactly the next n bytes, or fewer at the end of the stream.
+        read: Gives exactly the next n bytes, or fewer at the end of the stream.
 
     Returns:
         The header. `data_bytes` is None where writers to pipes put a placeholder: 0xFFFFFFFF
@@ -81,7 +81,7 @@ def parse_header(read: Callable[[int], bytes]) -> WavHeader:
         first, and some are cut off before they write the length).
 
     Raises:
-        NotPlainWavError: this is no wav header, or it is cut, or has no fmt before its data.
+        NotPlainWavError: This is no wav header, or it is cut, or has no fmt before its data.
     """
     head_bytes = 20  # up to and with the head of the data chunk
     magic, riff_bytes, kind = struct.unpack("<4sI4s", _exactly(read, 12))
@@ -127,13 +127,13 @@ def build_header(
     """Make all bytes that stand before the first sample.
 
     Args:
-        sample_rate: in Hz.
-        n_channels: number of channels.
+        sample_rate: Sample rate in Hz.
+        n_channels: Number of channels.
         subtype: "PCM_16", "PCM_24", "PCM_32" or "FLOAT".
-        n_samples: samples per channel; None for a pipe, where nobody knows yet: the sizes are
+        n_samples: Samples per channel; None for a pipe, where nobody knows yet: the sizes are
             then 0xFFFFFFFF.
-        tags: to be written as LIST INFO, in UTF-8; names without a place in it are left out.
-        trailing_bytes: size of the chunks that follow the samples.
+        tags: Tags to be written as LIST INFO, in UTF-8; names without a place in it are left out.
+        trailing_bytes: Size of the chunks that follow the samples.
 
     Returns:
         The header; its length depends on everything but `n_samples`.
@@ -178,7 +178,7 @@ def unpack(data: bytes, subtype: str) -> Float32:
     """Turn bytes into samples.
 
     Args:
-        data: whole samples, channels interleaved.
+        data: Whole samples, channels interleaved.
         subtype: "PCM_16", "PCM_24", "PCM_32" or "FLOAT".
 
     Returns:

@@ -43,7 +43,7 @@ class AudioWriter(Completable):
     sample rate (opus: 48 kHz only), the sound is resampled on the way, and `notes` tells.
 
     Attributes:
-        n_samples: samples per channel so far.
+        n_samples: Samples per channel so far.
     """
 
     def __init__(
@@ -63,25 +63,25 @@ class AudioWriter(Completable):
         """Check everything that can be checked, and open the target.
 
         Args:
-            target: a path, whose folders are made; or a binary stream, which stays open.
-            sample_rate: in Hz.
-            n_channels: number of channels.
-            subtype: how samples are stored, see `subtype_for`; None for 16 bit, or the only way.
-            tags: title, artist...: Vorbis comment names; with a cover as `SongTags`. A container
+            target: A path, whose folders are made; or a binary stream, which stays open.
+            sample_rate: Sample rate in Hz.
+            n_channels: Number of channels.
+            subtype: How samples are stored, see `subtype_for`; None for 16 bit, or the only way.
+            tags: Title, artist...: Vorbis comment names; with a cover as `SongTags`. A container
                 that has no place for one drops it.
-            clip: what happens to samples beyond [-1, 1] in integer and lossy formats: "warn"
+            clip: What happens to samples beyond [-1, 1] in integer and lossy formats: "warn"
                 limits them, and `notes` tells; "clip" limits them silently; "error" is
                 an AudioError, and nothing is left behind. Float formats hold them.
-            overwrite: whether an existing file may be replaced.
-            container: one of `CONTAINERS` or of another package; None for what the suffix says,
+            overwrite: Whether an existing file may be replaced.
+            container: One of `CONTAINERS` or of another package; None for what the suffix says,
                 and for wav in a stream.
-            bitrate: of lossy formats, in bits per second; ogg meets it about.
-            quality: of lossy formats, from 0 (smallest) to 10 (best), instead of a bit rate; None
-                for 8.
+            bitrate: Bit rate of lossy formats, in bits per second; ogg meets it about.
+            quality: Quality of lossy formats, from 0 (smallest) to 10 (best), instead of a bit
+                rate; None for 8.
 
         Raises:
-            AudioError: the target exists, or cannot be made.
-            InputError: the format is unknown, or cannot hold such audio or such tags.
+            AudioError: The target exists, or cannot be made.
+            InputError: The format is unknown, or cannot hold such audio or such tags.
         """
         is_path = isinstance(target, (str, Path))
         if container is not None:
@@ -140,9 +140,9 @@ class AudioWriter(Completable):
             block: float32 (n_channels, n), nominally in [-1, 1]; n may be 0. It is not changed.
 
         Raises:
-            AudioError: the disk is full or another problem of the target, or, with clip="error",
+            AudioError: The disk is full or another problem of the target, or, with clip="error",
                 the format cannot hold the samples. Nothing is left behind then.
-            InputError: the block has another shape, or the writer is closed.
+            InputError: The block has another shape, or the writer is closed.
         """
         if self._state != "open" or self._encoder is None:
             raise InputError(f"{self.name}: cannot write to it any more: it was {self._state}")
@@ -166,7 +166,7 @@ class AudioWriter(Completable):
         """Complete the file and give it its name; nothing happens the second time.
 
         Raises:
-            AudioError: the disk is full, or the target appeared meanwhile, or it cannot be
+            AudioError: The disk is full, or the target appeared meanwhile, or it cannot be
                 replaced, or nothing was written and the container (flac, opus, mp3) cannot hold
                 no samples. Nothing is left behind then.
         """
@@ -300,23 +300,23 @@ def write(
     """Write a whole signal.
 
     Args:
-        path: the file or stream.
+        path: The file or stream.
         audio: float32 (n_channels, n_samples), or (n_samples,) for mono; nominally in [-1, 1].
-        sample_rate: in Hz.
-        subtype: see `AudioWriter`.
-        tags: see `AudioWriter`.
-        clip: see `AudioWriter`.
-        overwrite: see `AudioWriter`.
-        container: see `AudioWriter`.
-        bitrate: see `AudioWriter`.
-        quality: see `AudioWriter`.
+        sample_rate: Sample rate in Hz.
+        subtype: See `AudioWriter`.
+        tags: See `AudioWriter`.
+        clip: See `AudioWriter`.
+        overwrite: See `AudioWriter`.
+        container: See `AudioWriter`.
+        bitrate: See `AudioWriter`.
+        quality: See `AudioWriter`.
 
     Returns:
         What `AudioWriter.notes` gives, in one line, or None.
 
     Raises:
-        AudioError: the file exists or cannot be written.
-        InputError: the format cannot hold such audio, or the array has another shape.
+        AudioError: The file exists or cannot be written.
+        InputError: The format cannot hold such audio, or the array has another shape.
     """
     audio = np.atleast_2d(audio)
     if audio.ndim != 2:

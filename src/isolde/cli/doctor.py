@@ -32,9 +32,9 @@ class Finding:
     """One thing looked at.
 
     Attributes:
-        name: what.
+        name: What.
         state: "ok", "missing" (of something optional) or "broken".
-        detail: one line.
+        detail: One line.
     """
 
     name: str

@@ -18,7 +18,7 @@ def bar(
     """Show how a training goes.
 
     Args:
-        quiet: show nothing.
+        quiet: Whether nothing is shown.
 
     Yields:
         what takes lines, and what takes progress.

@@ -35,9 +35,9 @@ class MissingExtraError(IsoldeError, ImportError):
         """Say which package is missing, what needs it and how to install it.
 
         Args:
-            package: the name of the package that could not be imported.
-            extra: the extra of isolde that brings it.
-            purpose: what cannot be done without it, as a noun ("figures", "training").
+            package: The name of the package that could not be imported.
+            extra: The extra of isolde that brings it.
+            purpose: What cannot be done without it, as a noun ("figures", "training").
         """
         super().__init__(
             f"{purpose} needs the package '{package}', which is not installed: "

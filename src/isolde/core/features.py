@@ -22,8 +22,8 @@ class Features:
     Attributes:
         signal: "mid", one answer from the mean of the channels for all of them; "each", every
             channel alone; "stereo", pairs of channels with their mean and half difference.
-        scale: factor before the logarithm; a full-scale sine has magnitude 1.
-        mel: whether frames are interpolated to as many points at equal distances in Mel.
+        scale: Factor before the logarithm; a full-scale sine has magnitude 1.
+        mel: Whether frames are interpolated to as many points at equal distances in Mel.
     """
 
     signal: str = "mid"

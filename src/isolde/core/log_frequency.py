@@ -30,11 +30,11 @@ def log_rows(bin_hz: float, n_bins: int, low: float, high: float, rows: int) -> 
     denser than bins they interpolate, where they are sparser they average.
 
     Args:
-        bin_hz: from one bin to the next.
-        n_bins: from 0 Hz up.
-        low: frequency of the first row in Hz.
-        high: of the last one.
-        rows: how many.
+        bin_hz: Distance in Hz from one bin to the next.
+        n_bins: Number of bins from 0 Hz up.
+        low: Frequency of the first row in Hz.
+        high: Frequency in Hz of the last one.
+        rows: How many.
 
     Returns:
         (rows, n_bins); each row sums to 1.

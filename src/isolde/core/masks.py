@@ -26,10 +26,10 @@ def binary_mask(
     `threshold_db` above the accompaniment and above `floor_db`, else 0.
 
     Args:
-        vocals: magnitudes, any shape, 1 = full-scale sine.
-        accompaniment: magnitudes of the same shape.
-        threshold_db: voice to accompaniment, in dB.
-        floor_db: level below which a bin is silent and belongs to nobody, in dB of full scale.
+        vocals: Magnitudes, any shape, 1 = full-scale sine.
+        accompaniment: Magnitudes of the same shape.
+        threshold_db: Voice to accompaniment, in dB.
+        floor_db: Level below which a bin is silent and belongs to nobody, in dB of full scale.
 
     Returns:
         0.0 or 1.0, of the same shape.
@@ -42,9 +42,9 @@ def ratio_mask(vocals: Float32, accompaniment: Float32, *, power: float = 2.0) -
     """The ideal ratio mask |V|^p / (|V|^p + |A|^p), 0 where both are silent.
 
     Args:
-        vocals: magnitudes, any shape.
-        accompaniment: magnitudes of the same shape.
-        power: p; 1 is the magnitude ratio, 2 the power ratio (Wiener-like).
+        vocals: Magnitudes, any shape.
+        accompaniment: Magnitudes of the same shape.
+        power: P; 1 is the magnitude ratio, 2 the power ratio (Wiener-like).
     """
     v, a = vocals**power, accompaniment**power
     return (v / np.maximum(v + a, _TINY)).astype(np.float32)
@@ -71,11 +71,11 @@ def readout(
     Args:
         mask: (..., n_bins) in [0, 1].
         kind: "soft" uses the mask as it is, "binary" asks whether it reaches `threshold`.
-        threshold: in (0, 1), for "binary".
-        strength: above 0; the soft mask is raised to it: 2 takes more away, 0.5 leaves more.
+        threshold: Threshold in (0, 1), for "binary".
+        strength: Above 0; the soft mask is raised to it: 2 takes more away, 0.5 leaves more.
 
     Raises:
-        InputError: for another kind, or a threshold or strength out of range.
+        InputError: For another kind, or a threshold or strength out of range.
     """
     if kind not in ("soft", "binary"):
         raise InputError(f"mask '{kind}' is unknown: take 'soft' or 'binary'")

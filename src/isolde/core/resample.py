@@ -23,9 +23,9 @@ def resampled_length(n_samples: int, rate_in: int, rate_out: int) -> int:
     """Length after resampling: n_samples * rate_out / rate_in, halves rounded up.
 
     Args:
-        n_samples: samples per channel before.
-        rate_in: in Hz.
-        rate_out: in Hz.
+        n_samples: Samples per channel before.
+        rate_in: Sample rate of the input in Hz.
+        rate_out: Sample rate of the output in Hz.
     """
     return (2 * n_samples * rate_out + rate_in) // (2 * rate_in)
 
@@ -37,12 +37,12 @@ class Resampler:
         """Prepare a stream.
 
         Args:
-            rate_in: sample rate of the blocks that are fed, in Hz.
-            rate_out: sample rate of the blocks that come out, in Hz.
-            n_channels: number of channels, 1 or more.
+            rate_in: Sample rate of the blocks that are fed, in Hz.
+            rate_out: Sample rate of the blocks that come out, in Hz.
+            n_channels: Number of channels, 1 or more.
 
         Raises:
-            InputError: a rate or the number of channels is below 1.
+            InputError: A rate or the number of channels is below 1.
         """
         if min(rate_in, rate_out, n_channels) < 1:
             raise InputError(
@@ -76,7 +76,7 @@ class Resampler:
             float32 (n_channels, m) at `rate_out`; peaks may exceed those of the input.
 
         Raises:
-            InputError: the block has another shape.
+            InputError: The block has another shape.
         """
         if block.ndim != 2 or block.shape[0] != self.n_channels:
             raise InputError(

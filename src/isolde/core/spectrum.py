@@ -53,9 +53,9 @@ class Grid:
     """Where frames and bins lie.
 
     Attributes:
-        sample_rate: in Hz.
-        n_fft: window length in samples, a multiple of twice the hop.
-        hop: samples from one frame to the next.
+        sample_rate: Sample rate in Hz.
+        n_fft: Window length in samples, a multiple of twice the hop.
+        hop: Samples from one frame to the next.
         synthesis: "long", or "short" for half the latency (n_fft is then 4, 8, ... hops).
     """
 
@@ -174,7 +174,7 @@ def grid_for(sample_rate: int, synthesis: str = "long") -> Grid:
     """The article's grid for audio of this rate: GRID_22 up to 22,050 Hz, else GRID_44.
 
     Raises:
-        InputError: when the synthesis is unknown.
+        InputError: When the synthesis is unknown.
     """
     return GRID_22.at(sample_rate, synthesis=synthesis)
 
@@ -205,7 +205,7 @@ class Analysis:
         """Take samples (n_channels, n); give the frames that are complete.
 
         Raises:
-            InputError: when the block has another number of channels.
+            InputError: When the block has another number of channels.
         """
         check_block(block, n_channels=self.n_channels)
         self._n_samples += block.shape[1]
@@ -241,7 +241,7 @@ def analyse(audio: Float32, grid: Grid) -> Complex64:
 
     Args:
         audio: (n_channels, n_samples) in [-1, 1].
-        grid: where frames and bins lie.
+        grid: Where frames and bins lie.
 
     Returns:
         (n_channels, n_frames, n_bins); a full-scale sine has magnitude 1 in its bin.

@@ -84,12 +84,12 @@ def check_block(block: Float32, *, n_channels: int, finite: str = "") -> None:
     """Refuse a block that is not (n_channels, n_samples).
 
     Args:
-        block: any array.
-        n_channels: what the stage was made for.
-        finite: what the block is, for the message, where NaN and infinity are refused too.
+        block: Any array.
+        n_channels: What the stage was made for.
+        finite: What the block is, for the message, where NaN and infinity are refused too.
 
     Raises:
-        InputError: when the block does not fit.
+        InputError: When the block does not fit.
     """
     if block.ndim != 2 or block.shape[0] != n_channels:
         raise InputError(

@@ -52,7 +52,7 @@ class Synthesis:
         """Take frames (n_channels, n_frames, n_bins); give the samples that are complete.
 
         Raises:
-            InputError: when the shape does not fit the grid or the channels.
+            InputError: When the shape does not fit the grid or the channels.
         """
         if spectra.ndim != 3 or spectra.shape[::2] != (self.n_channels, self.grid.n_bins):
             raise InputError(
@@ -69,11 +69,11 @@ class Synthesis:
         """Give the rest, so that the whole stream has `n_samples` samples.
 
         Args:
-            n_samples: length of the signal; None: as told to `end_at`, or else up to the centre
+            n_samples: Length of the signal; None: as told to `end_at`, or else up to the centre
                 of the last frame.
 
         Raises:
-            InputError: when the frames do not reach that far, or more has come out already.
+            InputError: When the frames do not reach that far, or more has come out already.
         """
         kept = self._overlap // 2 - 1
         ready = self._sum[:, :kept] / np.maximum(self._weight[:kept], _TINY)

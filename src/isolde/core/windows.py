@@ -42,17 +42,17 @@ class Windows:
         """Start a stream.
 
         Args:
-            process: from (n_channels, size + 2 margin, ...) to an answer for as many frames,
-                (n_stems, n_channels, size + 2 margin, ...).
-            size: frames of a window, without its margins.
-            step: frames from one window to the next, size / 2 to size.
-            empty: an answer of no frames, (n_stems, n_channels, 0, ...).
-            margin: frames on each side of a window that are only listened to.
-            multiple: frames of which the window of a short stream has a multiple; 0: it has
+            process: Function from (n_channels, size + 2 margin, ...) to an answer for as many
+                frames, (n_stems, n_channels, size + 2 margin, ...).
+            size: Frames of a window, without its margins.
+            step: Frames from one window to the next, size / 2 to size.
+            empty: An answer of no frames, (n_stems, n_channels, 0, ...).
+            margin: Frames on each side of a window that are only listened to.
+            multiple: Frames of which the window of a short stream has a multiple; 0: it has
                 `size`, what is missing being silence.
 
         Raises:
-            InputError: when the windows would leave gaps, or three of them overlap.
+            InputError: When the windows would leave gaps, or three of them overlap.
         """
         if not 0 < step <= size <= 2 * step or margin < 0:
             raise InputError(

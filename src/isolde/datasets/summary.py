@@ -46,7 +46,7 @@ class Totals:
         hours: Hours of songs.
         by_stem: Hours of songs that have the stem.
         by_split: Hours; "" is no split.
-        by_licence: hours.
+        by_licence: Hours.
         by_artist: Hours, the longest first.
         by_origin: Hours of songs by who made the stems; "" is recordings.
     """

@@ -107,7 +107,7 @@ def run(
         command: The command line to print beside the table; default that of this process.
 
     Raises:
-        InputError: data, names or numbers that cannot be used.
+        InputError: Data, names or numbers that cannot be used.
         ModelError: A model that cannot be loaded.
         MissingExtraError: Something asked for needs a package that is not installed.
     """

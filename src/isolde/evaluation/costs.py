@@ -74,7 +74,7 @@ def measure_costs(
     """Measure candidates one after the other, each in a fresh process.
 
     Args:
-        candidates: picklable.
+        candidates: Picklable.
         song: What they separate, repeated to SECONDS.
         known: File of JSON lines with costs measured before; what is in it under the same identity
             is not measured again, and new costs are added.

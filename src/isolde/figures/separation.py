@@ -64,7 +64,7 @@ def separation_figure(
     """Return the figure of `draw_separation`, from pictures that are made already.
 
     Args:
-        mixture: finished.
+        mixture: Finished.
         vocals: Finished, of the same length.
         shares: Shares (rows, columns) in [0, 1] over the same axes; None: from the two others.
         start: Time of the left edge in seconds.

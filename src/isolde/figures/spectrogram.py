@@ -77,7 +77,7 @@ def spectrogram_figure(
     """Return the figure of `draw_spectrogram`, from a finished canvas.
 
     Args:
-        canvas: finished.
+        canvas: Finished.
         marks: Marks with times on the same axis.
         start: Time of the left edge in seconds.
         title: Title above the picture.

@@ -23,18 +23,18 @@ def add_model(path: Path, *, name: str | None = None, hints: Hints | None = None
     of windows is run once, on noise, before it is kept.
 
     Args:
-        path: an ONNX file, or the card of an ensemble.
-        name: what it will be called; None: the file's name.
-        hints: what its user knows of it, where it has no card.
+        path: An ONNX file, or the card of an ensemble.
+        name: What it will be called; None: the file's name.
+        hints: What its user knows of it, where it has no card.
 
     Returns:
         the model in the user's folder.
 
     Raises:
-        ModelError: when it is no model, fits no form, or gives something else than its card says.
-        InputError: when the name is taken or cannot be one, or hints are given for a file with a
+        ModelError: When it is no model, fits no form, or gives something else than its card says.
+        InputError: When the name is taken or cannot be one, or hints are given for a file with a
             card.
-        AudioError: when the folder cannot be written.
+        AudioError: When the folder cannot be written.
     """
     if not path.is_file():
         raise ModelError(f"{path}: there is no such file: give an .onnx file")
@@ -63,7 +63,7 @@ def check_model(model: Model) -> None:
     """Make sure that a model loads and, where it answers for windows, gives finite sound.
 
     Raises:
-        ModelError: when it does not.
+        ModelError: When it does not.
     """
     if model.card.kind == "ensemble":
         for member, _ in members_of(model.card):
@@ -78,13 +78,13 @@ def remove_model(name: str) -> list[Path]:
     """Delete a model from the user's folder.
 
     Args:
-        name: of a model that was added.
+        name: Name of a model that was added.
 
     Returns:
         the files that are gone.
 
     Raises:
-        InputError: when there is none, or it came with isolde or another package.
+        InputError: When there is none, or it came with isolde or another package.
     """
     card = sources.added().get(name)
     if card is None:

@@ -19,8 +19,8 @@ class Member:
     """A model in an ensemble.
 
     Attributes:
-        model: name in the catalogue.
-        weight: above 0; its share is this by the sum of all.
+        model: Name in the catalogue.
+        weight: Above 0; its share is this by the sum of all.
     """
 
     model: str
@@ -30,7 +30,7 @@ class Member:
         """Refuse a weight without a meaning.
 
         Raises:
-            InputError: when it is not above 0.
+            InputError: When it is not above 0.
         """
         if not 0 < self.weight < float("inf"):
             raise InputError(f"weight {self.weight} of '{self.model}': give a number above 0")
@@ -41,31 +41,31 @@ class Card:
     """What a model is, where it comes from and what it may be used for.
 
     Attributes:
-        name: in the catalogue.
-        summary: one line.
-        stems: what its masks give, in order.
-        residual: the stem that is the mixture less all others.
-        look_ahead: frames after the one that an answer is for.
-        past: frames of silence to feed before a song's first.
+        name: Name in the catalogue.
+        summary: One line.
+        stems: What its masks give, in order.
+        residual: The stem that is the mixture less all others.
+        look_ahead: Frames after the one that an answer is for.
+        past: Frames of silence to feed before a song's first.
         level_db: RMS at which it hears loud frames, in dB of full scale.
         lowest_hz: Frequency in Hz below which nothing is a voice; 0 for none.
-        features: what the graph is fed with.
-        sha256: of the graph file.
-        licence: of the weights.
-        data: what it was trained on, with the licence of each part.
-        metrics: what was measured, and on what.
-        limits: what it is known not to do.
-        recipe: how it was trained.
-        grid: frames and bins that it was trained on, with the synthesis it is to run with: "short"
+        features: What the graph is fed with.
+        sha256: SHA-256 of the graph file.
+        licence: Licence of the weights.
+        data: What it was trained on, with the licence of each part.
+        metrics: What was measured, and on what.
+        limits: What it is known not to do.
+        recipe: How it was trained.
+        grid: Frames and bins that it was trained on, with the synthesis it is to run with: "short"
             for half the windows' latency; cards that do not say have the article's.
-        step: frames that a graph with a state takes at once; the first of them waits for the last.
-        presence: whether the graph also tells the probability that somebody sings.
+        step: Frames that a graph with a state takes at once; the first of them waits for the last.
+        presence: Whether the graph also tells the probability that somebody sings.
         kind: "stream" for a graph with a state that takes frames one by one, "window" for one that
             answers for a window at once, "ensemble" for a mean of models.
-        window: form of a network of windows, its own rate and frames included.
-        members: models of an ensemble.
-        notice: what whoever uses it is told each time.
-        citation: of the work behind it.
+        window: Form of a network of windows, its own rate and frames included.
+        members: Models of an ensemble.
+        notice: What whoever uses it is told each time.
+        citation: Citation of the work behind it.
     """
 
     name: str
@@ -96,7 +96,7 @@ class Card:
         """Refuse what no separator can do.
 
         Raises:
-            ModelError: when the kind is unknown or lacks what belongs to it, the window has another
+            ModelError: When the kind is unknown or lacks what belongs to it, the window has another
                 grid, a stem is not among the outputs, or a number of frames is out of range.
         """
         if min(self.look_ahead, self.past) < 0 or self.step < 1:

@@ -58,7 +58,7 @@ class Model:
             answer: Output that its calls give: "mask" or "presence".
 
         Raises:
-            ModelError: when the file is damaged or no graph.
+            ModelError: When the file is damaged or no graph.
         """
         if self.card.kind != "stream":
             raise ModelError(
@@ -72,7 +72,7 @@ class Model:
         """Load the graph of a window network; a process keeps the last few.
 
         Raises:
-            ModelError: when the file is damaged or no graph.
+            ModelError: When the file is damaged or no graph.
         """
         return _session(self.path, self.card.sha256, _version(self.path), threads)
 
@@ -128,11 +128,11 @@ def find(name: str | Path) -> Model:
     """A model by its name, or by the path of its graph, card or folder.
 
     Args:
-        name: one of `names()`, of the user's folder or of an installed package, a path, or one of
+        name: One of `names()`, of the user's folder or of an installed package, a path, or one of
             `QUALITIES`.
 
     Raises:
-        ModelError: when there is none, or its card cannot be read.
+        ModelError: When there is none, or its card cannot be read.
     """
     name = chosen_model(str(name))
     known = {**sources.added(), **sources.shipped()}
@@ -155,7 +155,7 @@ def members_of(card: Card) -> list[tuple[Model, float]]:
     """The models of an ensemble with their weights.
 
     Raises:
-        ModelError: when one is not known, separates nothing, or is an ensemble itself.
+        ModelError: When one is not known, separates nothing, or is an ensemble itself.
     """
     members = [(find(member.model), member.weight) for member in card.members]
     for model, _ in members:
@@ -171,7 +171,7 @@ def every() -> list[Model]:
     """All models that have a name: shipped, added by the user, given by packages; shipped first.
 
     Raises:
-        ModelError: when a card cannot be read.
+        ModelError: When a card cannot be read.
     """
     shipped = sources.shipped()
     own = {name: path for name, path in sources.added().items() if name not in shipped}
@@ -219,11 +219,11 @@ def card_for(path: Path, hints: Hints | None = None) -> Card:
     """A card for a graph that has none, from its inputs and outputs and what its user says.
 
     Args:
-        path: an ONNX file.
-        hints: what its user knows of it.
+        path: An ONNX file.
+        hints: What its user knows of it.
 
     Raises:
-        ModelError: when it is no graph, fits no form, or a number stands nowhere.
+        ModelError: When it is no graph, fits no form, or a number stands nowhere.
     """
     found = recognise(path, hints)
     stems, residual = roles(found.window.outputs)
@@ -257,9 +257,9 @@ def save(folder: Path, card: Card, graph: bytes) -> Model:
     """Write a model's two files, the card with the graph's checksum.
 
     Args:
-        folder: made when missing.
-        card: its `sha256` is replaced.
-        graph: the ONNX file.
+        folder: Folder; it is made when missing.
+        card: Its `sha256` is replaced.
+        graph: The ONNX file.
 
     Returns:
         the model as written.

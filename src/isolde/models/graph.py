@@ -26,19 +26,19 @@ class Session:
     """A graph of any kind, loaded: named inputs and outputs, and one call.
 
     Attributes:
-        inputs: name -> shape, a name or None where a size is free.
-        outputs: likewise.
+        inputs: Name -> shape, a name or None where a size is free.
+        outputs: Likewise.
     """
 
     def __init__(self, model: bytes | Path, *, threads: int = 1) -> None:
         """Load a graph.
 
         Args:
-            model: the file, or what it holds.
-            threads: that one call may use.
+            model: The file, or what it holds.
+            threads: Number of threads that one call may use.
 
         Raises:
-            ModelError: when it is no graph.
+            ModelError: When it is no graph.
         """
         import onnxruntime as ort
 
@@ -62,11 +62,11 @@ class Session:
         """Compute.
 
         Args:
-            feeds: an array for each input.
-            outputs: names; None: all, in their order.
+            feeds: An array for each input.
+            outputs: Names; None: all, in their order.
 
         Raises:
-            ModelError: when the graph refuses the arrays.
+            ModelError: When the graph refuses the arrays.
         """
         try:
             values: list[Float32] = self._session.run(outputs, dict(feeds))
@@ -90,14 +90,14 @@ class Graph:
         """Load a graph.
 
         Args:
-            model: the file, or what it holds.
-            threads: that one call may use.
+            model: The file, or what it holds.
+            threads: Number of threads that one call may use.
             step: Frames that the graph takes at once.
             answer: Output that calls give: "mask" or "presence". What only others need is not
                 computed.
 
         Raises:
-            ModelError: when it is no such graph.
+            ModelError: When it is no such graph.
         """
         self._session = Session(model, threads=threads)
         inputs, outputs = dict(self._session.inputs), list(self._session.outputs)
@@ -123,7 +123,7 @@ class Graph:
 
         Args:
             frames: (batch, n, width) features; n is a multiple of the step.
-            state: from `state` or the call before; not changed.
+            state: State from `state` or the call before; not changed.
 
         Returns:
             the answer (batch, n, outputs) and the state for the next call.

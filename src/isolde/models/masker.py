@@ -61,12 +61,12 @@ class GraphMasker:
         """Start a stream.
 
         Args:
-            graph: the network.
-            card: what it expects and gives.
-            n_channels: of the mixture.
+            graph: The network.
+            card: What it expects and gives.
+            n_channels: Number of channels of the mixture.
 
         Raises:
-            InputError: when there is no channel.
+            InputError: When there is no channel.
         """
         if n_channels < 1:
             raise InputError(f"{n_channels} channels cannot be separated: give at least 1")

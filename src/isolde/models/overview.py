@@ -17,15 +17,15 @@ class Row:
     """One model in the table.
 
     Attributes:
-        name: in the catalogue.
+        name: Name in the catalogue.
         origin: "shipped", "added" by the user, or "package".
         kind: "stream", "window" or "ensemble".
-        stems: what it gives, the residual last; none for one that separates nothing.
-        quality: median uSDR of the vocals on the dev set in dB; None where it was not measured.
-        speed: seconds of audio per CPU second; None likewise.
-        latency: seconds from a sound to its stems, at 44.1 kHz.
-        licence: of the weights.
-        summary: one line.
+        stems: What it gives, the residual last; none for one that separates nothing.
+        quality: Median uSDR of the vocals on the dev set in dB; None where it was not measured.
+        speed: Seconds of audio per CPU second; None likewise.
+        latency: Seconds from a sound to its stems, at 44.1 kHz.
+        licence: Licence of the weights.
+        summary: One line.
     """
 
     name: str
@@ -43,7 +43,7 @@ def overview() -> list[Row]:
     """A row for each model that has a name.
 
     Raises:
-        ModelError: when a card cannot be read.
+        ModelError: When a card cannot be read.
     """
     shipped, added = sources.shipped(), sources.added()
     rows = []
@@ -76,7 +76,7 @@ def latency_of(card: Card) -> float:
     """Seconds by which a model's stems trail, at 44.1 kHz, without blocks and devices.
 
     Raises:
-        ModelError: when a member of an ensemble is not known.
+        ModelError: When a member of an ensemble is not known.
     """
     if card.members:
         return max(latency_of(model.card) for model, _ in members_of(card))

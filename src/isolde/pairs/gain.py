@@ -72,7 +72,7 @@ def match_channels(partner: Float32, n_channels: int) -> Float32:
 
     Args:
         partner: Partner (any number of channels, n_samples).
-        n_channels: wanted.
+        n_channels: Wanted.
 
     Returns:
         (n_channels, n_samples).

@@ -94,7 +94,7 @@ def holds_more(a: Prepared, b: Prepared, line: Line) -> bool:
     Args:
         a: One signal.
         b: The other one.
-        line: t_a = offset + (1 + drift) * t_b.
+        line: T_a = offset + (1 + drift) * t_b.
 
     Returns:
         True if `a` holds energy that `b` lacks more than the reverse.
@@ -139,7 +139,7 @@ def find_mix(partner: str, *, candidates: Sequence[str]) -> dict[str, object] | 
     """Find the file among candidates that a partner belongs to.
 
     Args:
-        partner: path.
+        partner: Path.
         candidates: Paths; the partner's own path is skipped.
 
     Returns:
@@ -188,8 +188,8 @@ def match_files(
     The time grows with the product of the lists; about 0.2 s per minute of mix and pair tried.
 
     Args:
-        one: paths.
-        other: paths.
+        one: Paths of recordings.
+        other: Paths.
         workers: See `parallel.run`.
         scheduler: See `parallel.run`.
         journal: See `parallel.run`.

@@ -36,12 +36,12 @@ class Separated:
     """What was written.
 
     Attributes:
-        song: the source.
-        paths: the file of each stem; of phrases, their folder.
-        seconds: of audio.
-        elapsed: seconds that it took.
-        warnings: one line each.
-        phrases: of the vocals, in order; None when they were not cut.
+        song: The source.
+        paths: The file of each stem; of phrases, their folder.
+        seconds: Seconds of audio.
+        elapsed: Seconds that it took.
+        warnings: One line each.
+        phrases: Phrases of the vocals, in order; None when they were not cut.
         remote: URL of the remote folder that all paths are below; empty for paths of this machine.
     """
 

@@ -53,8 +53,8 @@ class PhraseSink(Completable):
     removes everything.
 
     Attributes:
-        folder: of the phrases.
-        phrases: what has been written, after `close`.
+        folder: Folder of the phrases.
+        phrases: What has been written, after `close`.
     """
 
     def __init__(
@@ -67,13 +67,13 @@ class PhraseSink(Completable):
         """Make sure of the folder, and start listening.
 
         Args:
-            folder: of the phrases; made if there is one.
-            info: of the song.
-            settings: see `FileSettings`.
-            tags: of the files; None for those of the song.
+            folder: Folder of the phrases; made if there is one.
+            info: What its reader says of the song.
+            settings: See `FileSettings`.
+            tags: Tags of the files; None for those of the song.
 
         Raises:
-            AudioError: the folder holds something and may not be replaced, or cannot be made.
+            AudioError: The folder holds something and may not be replaced, or cannot be made.
         """
         if folder.exists() and not folder.is_dir():
             raise AudioError(f"{folder}: is a file: choose another folder with -o")
@@ -108,7 +108,7 @@ class PhraseSink(Completable):
         """Take the next block (n_channels, n) of the vocal stem.
 
         Raises:
-            AudioError: the disk is full, or another problem of the folder.
+            AudioError: The disk is full, or another problem of the folder.
         """
         self._held = np.concatenate([self._held, vocals], axis=1)
         self._cut(final=False)
@@ -117,7 +117,7 @@ class PhraseSink(Completable):
         """End the song: write what is left and give the phrases their names.
 
         Raises:
-            AudioError: the files cannot be written or moved; nothing is left behind then.
+            AudioError: The files cannot be written or moved; nothing is left behind then.
         """
         try:
             self._done += self._segmenter.feed(self._detector.flush())

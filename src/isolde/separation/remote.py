@@ -66,7 +66,7 @@ def check_writable(url: str) -> None:
 
     Raises:
         InputError: Its protocol is unknown, or only for reading.
-        MissingExtraError: fsspec is not installed.
+        MissingExtraError: The package fsspec is not installed.
         IsoldeError: What fsspec needs for the protocol is not installed.
     """
     if urlsplit(url).scheme.lower() in _READ_ONLY:

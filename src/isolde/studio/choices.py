@@ -24,13 +24,13 @@ class Choice:
     """A model on the page.
 
     Attributes:
-        name: in the catalogue.
-        summary: of its card.
-        stems: that it gives, the residual last.
-        licence: of its weights.
-        quality: median uSDR of the vocals in dB, of the card; None where it tells none.
-        data: that the quality was measured on.
-        speed: seconds of stereo that this computer separates in a second; None: not yet known.
+        name: Name in the catalogue.
+        summary: Summary of its card.
+        stems: Names of the stems that it gives, the residual last.
+        licence: Licence of its weights.
+        quality: Median uSDR of the vocals in dB, of the card; None where it tells none.
+        data: Data that the quality was measured on.
+        speed: Seconds of stereo that this computer separates in a second; None: not yet known.
     """
 
     name: str

@@ -30,7 +30,7 @@ def check_ready(song: Song) -> None:
     """Refuse a song that is not separated yet.
 
     Raises:
-        InputError: when it is not.
+        InputError: When it is not.
     """
     if song.state != READY:
         raise InputError(f"{song.name}: is not separated yet: wait until it is ready")
@@ -50,8 +50,8 @@ def file_of(song: Song, what: str, container: str, gains: Mapping[str, float]) -
         the file, and a name to suggest for it.
 
     Raises:
-        AudioError: when the disk is full.
-        InputError: when the song is not ready, or something unknown is asked for.
+        AudioError: When the disk is full.
+        InputError: When the song is not ready, or something unknown is asked for.
     """
     check_ready(song)
     as_stem_file = what == "stems" and f".{container}" in STEM_SUFFIXES
@@ -85,7 +85,7 @@ def gains_of(song: Song, values: Mapping[str, str]) -> dict[str, float]:
         values: Level of a stem in dB, or "off".
 
     Raises:
-        InputError: when a level is no number or above 12 dB.
+        InputError: When a level is no number or above 12 dB.
     """
     gains = dict.fromkeys(song.stems, 1.0)
     for stem in song.stems:
@@ -115,7 +115,7 @@ def keep_stems(song: Song, folder: Path) -> None:
     """Write the stems as wav where `isolde separate` would, or beside what is there already.
 
     Raises:
-        AudioError: when they cannot be written.
+        AudioError: When they cannot be written.
     """
     target, number = folder / song.track, 2
     while target.exists():

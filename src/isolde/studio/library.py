@@ -63,7 +63,7 @@ class Library:
         """One of them.
 
         Raises:
-            NoSuchSongError: when there is none of that id, or it is another session's.
+            NoSuchSongError: When there is none of that id, or it is another session's.
         """
         song = self._songs.get(song_id)
         if song is None or song.session not in ("", session):
@@ -87,7 +87,7 @@ class Library:
             settings: How it is separated.
 
         Raises:
-            InputError: when the file is no audio, there is no such model, too many songs are open,
+            InputError: When the file is no audio, there is no such model, too many songs are open,
                 the disk has no room, or a setting is bad.
         """
         name = display_name(name)
@@ -114,8 +114,8 @@ class Library:
         """The song that the package ships.
 
         Raises:
-            AudioError: the installation lacks it.
-            InputError: see `add`.
+            AudioError: The installation lacks it.
+            InputError: See `add`.
         """
         stems, rate = read_demo()
         mixture = np.sum(list(stems.values()), axis=0).astype(np.float32)
@@ -130,7 +130,7 @@ class Library:
         """The same song once more, with other settings, as a new one.
 
         Raises:
-            InputError: see `add`.
+            InputError: See `add`.
         """
         source = song.source
         if source.is_relative_to(self.folder):
@@ -162,7 +162,7 @@ class Library:
         """Refuse what the disk cannot take.
 
         Raises:
-            InputError: when there is no room for so much.
+            InputError: When there is no room for so much.
         """
         self._check_room(1.0, n_bytes // SAMPLE_BYTES)
 

@@ -41,7 +41,7 @@ def check_scale(scale: int) -> int:
     """The scale.
 
     Raises:
-        InputError: when there is none of that number.
+        InputError: When there is none of that number.
     """
     if not 0 <= scale < SCALES:
         raise InputError(f"scale {scale}: give 0 to {SCALES - 1}")
@@ -62,9 +62,9 @@ class LevelColumns:
         """Start empty.
 
         Args:
-            path: of the file that keeps the columns.
-            sample_rate: of the sound in Hz.
-            n_channels: of the sound.
+            path: Path of the file that keeps the columns.
+            sample_rate: Sample rate of the sound in Hz.
+            n_channels: Number of channels of the sound.
         """
         grid = picture_grid(sample_rate)
         self._analysis = Analysis(grid, n_channels)
@@ -126,9 +126,9 @@ class PeakColumns:
         """Start empty.
 
         Args:
-            path: of the file that keeps the columns.
-            span: samples of a column of scale 0.
-            n_sounds: that are fed together.
+            path: Path of the file that keeps the columns.
+            span: Samples of a column of scale 0.
+            n_sounds: Number of sounds that are fed together.
         """
         self._span, self._n = span, n_sounds
         self._held = np.zeros((n_sounds, 0), np.float32)

@@ -29,12 +29,12 @@ def separate_in_steps(song: Song) -> Generator[None, None, None]:
     """Separate a song, a block for each step of the iterator.
 
     Args:
-        song: gets the stems, pictures and times.
+        song: Song that gets the stems, pictures and times.
 
     Raises:
-        AudioError: when the file is damaged or the disk is full.
-        InputError: when a setting is out of range.
-        ModelError: when there is no such model.
+        AudioError: When the file is damaged or the disk is full.
+        InputError: When a setting is out of range.
+        ModelError: When there is no such model.
     """
     began = time.perf_counter()
     info = song.info

@@ -51,10 +51,10 @@ def serve(
         opened: Called with the address, token and all, once it can be opened.
 
     Raises:
-        AudioError: when the port is taken or a song cannot be read.
-        InputError: when a setting cannot be used.
-        MissingExtraError: when the extra "studio" is not installed.
-        ModelError: when there is no such model.
+        AudioError: When the port is taken or a song cannot be read.
+        InputError: When a setting cannot be used.
+        MissingExtraError: When the extra "studio" is not installed.
+        ModelError: When there is no such model.
     """
     try:
         import starlette
@@ -123,7 +123,7 @@ def _listen(host: str, port: int) -> socket.socket:
     """A socket that listens.
 
     Raises:
-        AudioError: when the port is taken or the address is not this computer's.
+        AudioError: When the port is taken or the address is not this computer's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for wanted in [port] if port else [PORT, 0]:

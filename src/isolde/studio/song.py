@@ -41,20 +41,20 @@ class Song:
     """One song of one session.
 
     Attributes:
-        id: random; whoever knows it and belongs to the session may read the song.
-        session: that brought it; "" for songs of the command line, which all may read.
-        name: to be shown.
-        source: the file that is read; it is deleted with the song if it lies in `folder`.
-        folder: of everything that is kept.
-        info: of the source.
-        settings: how it is separated.
-        stems: that the model gives, the residual last.
+        id: Random; whoever knows it and belongs to the session may read the song.
+        session: Session that brought it; "" for songs of the command line, which all may read.
+        name: Name to be shown.
+        source: The file that is read; it is deleted with the song if it lies in `folder`.
+        folder: Folder of everything that is kept.
+        info: What its reader says of the source.
+        settings: How it is separated.
+        stems: Names of the stems that the model gives, the residual last.
         state: WAITING, SEPARATING, READY or FAILED.
-        error: why it failed.
-        n_samples: per channel; None until somebody knows.
-        elapsed: seconds of work so far.
-        warnings: one line each.
-        version: grows with every change.
+        error: Why it failed.
+        n_samples: Per channel; None until somebody knows.
+        elapsed: Seconds of work so far.
+        warnings: One line each.
+        version: Number that grows with every change.
     """
 
     session: str
@@ -136,7 +136,7 @@ class Song:
         """Where somebody sings, as far as it is known.
 
         Args:
-            rule: when singing starts and stops; None: the detector's own.
+            rule: When singing starts and stops; None: the detector's own.
         """
         heard = np.concatenate([np.zeros(0, np.float32), *self._probabilities])
         seconds = self.n_ready / self.info.sample_rate

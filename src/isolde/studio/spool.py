@@ -24,10 +24,10 @@ class Spool:
         """Make the file.
 
         Args:
-            path: of a file that does not exist yet.
+            path: Path of a file that does not exist yet.
 
         Raises:
-            AudioError: when it cannot be made.
+            AudioError: When it cannot be made.
         """
         self._name = path.name
         try:
@@ -41,7 +41,7 @@ class Spool:
         """Write at the end.
 
         Raises:
-            AudioError: when the disk is full.
+            AudioError: When the disk is full.
         """
         left = memoryview(data)
         try:
@@ -73,8 +73,8 @@ class StemSpool(Spool):
         """Make the file.
 
         Args:
-            path: of a file that does not exist yet.
-            n_channels: of the stem.
+            path: Path of a file that does not exist yet.
+            n_channels: Number of channels of the stem.
         """
         super().__init__(path)
         self.n_channels = n_channels

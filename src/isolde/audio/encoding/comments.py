@@ -48,12 +48,12 @@ def copy_with_comments(source: BinaryIO, target: BinaryIO, tags: SongTags) -> No
     """Copy an ogg file of one Vorbis or Opus stream, with other comments.
 
     Args:
-        source: the file, at its start.
-        target: where to write; need not seek.
-        tags: what the comments are to say.
+        source: The file, at its start.
+        target: Where to write; need not seek.
+        tags: What the comments are to say.
 
     Raises:
-        AudioError: the source is no such file.
+        AudioError: The source is no such file.
     """
     pages = _pages(source)
     first = next(pages)  # the identification header has a page of its own
@@ -93,11 +93,11 @@ def fill_flac(stream: BinaryIO, tags: SongTags) -> None:
     """Put the tags into a finished flac file, whose padding is large enough for them.
 
     Args:
-        stream: the file, which is read and written from its start; it is left at its end.
-        tags: what it is to say.
+        stream: The file, which is read and written from its start; it is left at its end.
+        tags: What it is to say.
 
     Raises:
-        AudioError: there is not enough room.
+        AudioError: There is not enough room.
     """
     stream.seek(0)
     at = first = 4 + 4 + 34  # the mark, and STREAMINFO, which comes first

@@ -46,9 +46,9 @@ class Track:
         """Add a stream to a container that is open for writing.
 
         Args:
-            container: of PyAV.
-            sound: what is to be written; its tags are not used here.
-            start: time of the first sample in seconds.
+            container: Container of PyAV.
+            sound: What is to be written; its tags are not used here.
+            start: Time of the first sample in seconds.
         """
         self._av: Any = importlib.import_module("av")
         codec, its_format, self._format = _CODECS[sound.subtype]

@@ -27,7 +27,7 @@ def build_tag(tags: SongTags) -> bytes:
     """Pack tags as one ID3v2.4 tag.
 
     Args:
-        tags: names without a frame of their own become user texts (TXXX).
+        tags: Names without a frame of their own become user texts (TXXX).
 
     Returns:
         The bytes to put in front of an mp3 stream; none if there is nothing to write.

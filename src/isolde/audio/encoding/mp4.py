@@ -33,7 +33,7 @@ def children(body: bytes) -> list[tuple[bytes, bytes]]:
     """Unpack the boxes in a body: their names and bodies, in order.
 
     Raises:
-        AudioError: they do not add up.
+        AudioError: They do not add up.
     """
     found, at = [], 0
     while at < len(body):
@@ -76,13 +76,13 @@ def extend_index(
     """Put boxes into the index of a finished file.
 
     Args:
-        stream: the file, which is read and written; it is left at its end.
-        additions: for each box the path of its parent below `moov`, which is made where it is
-            missing, and the box.
-        base: where in the stream the file begins.
+        stream: The file, which is read and written; it is left at its end.
+        additions: Boxes: for each box the path of its parent below `moov`, which is made where it
+            is missing, and the box.
+        base: Where in the stream the file begins.
 
     Raises:
-        AudioError: the index is not the last box.
+        AudioError: The index is not the last box.
     """
     at = base
     while True:

@@ -17,12 +17,12 @@ class PackageEncoder:
         """Start the encoder of the format.
 
         Args:
-            stream: what it writes to; it can seek.
-            kind: a format with an encoder.
-            sound: what is to be written.
+            stream: What it writes to; it can seek.
+            kind: A format with an encoder.
+            sound: What is to be written.
 
         Raises:
-            AudioError: the encoder fails.
+            AudioError: The encoder fails.
         """
         self._name = kind.name
         with self._faults():
@@ -33,7 +33,7 @@ class PackageEncoder:
         """Encode a block; the encoder gets a copy, which it may change.
 
         Raises:
-            AudioError: the encoder fails.
+            AudioError: The encoder fails.
         """
         with self._faults():
             self._encoder.write(block.copy())
@@ -42,7 +42,7 @@ class PackageEncoder:
         """Let the encoder write what it owes.
 
         Raises:
-            AudioError: the encoder fails.
+            AudioError: The encoder fails.
         """
         with self._faults():
             self._encoder.finish()

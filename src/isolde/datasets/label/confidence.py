@@ -40,7 +40,7 @@ class Confidence:
             `CAP_DB`.
         vocals_db: Level of the vocals beside the mixture, dB, at least -80.
         correlation: Correlation of vocals with the rest, -1 to 1.
-        confidence: min(1, residual_db / GOOD_DB), at least 0, times 1 - |correlation|; 1 where the
+        confidence: Min(1, residual_db / GOOD_DB), at least 0, times 1 - |correlation|; 1 where the
             mixture is silent.
     """
 

@@ -25,18 +25,18 @@ class Entry:
     """One song, or one solo voice, in the cache.
 
     Attributes:
-        track: name, unique in the library.
-        artist: who must not be on both sides of a split.
-        top_hz: highest frequency that the recording holds.
+        track: Name, unique in the library.
+        artist: Artist who must not be on both sides of a split.
+        top_hz: Highest frequency that the recording holds.
         vocals: (2, n) int16 or None.
         accompaniment: (2, n) int16 or None.
         activity: (n_frames,) bool: where the voice sounds, frame by frame.
         drums: (2, n) int16; None where the song has none for itself, or nobody asked.
-        bass: likewise.
-        other: likewise.
+        bass: Likewise.
+        other: Likewise.
         split: "train", "validation", "test" or empty.
-        licence: of the audio.
-        origin: empty for a recording; for a separator's estimate, the separator.
+        licence: Licence of the audio.
+        origin: Empty for a recording; for a separator's estimate, the separator.
     """
 
     track: str
@@ -57,8 +57,8 @@ class Library:
     """Songs, decoded into a cache and mapped from there.
 
     Attributes:
-        entries: the songs that can be used.
-        failed: one line for each that cannot, with its name and the reason.
+        entries: The songs that can be used.
+        failed: One line for each that cannot, with its name and the reason.
     """
 
     entries: list[Entry]
@@ -70,14 +70,14 @@ class Library:
         """Find songs, in any layout of `isolde.datasets.layouts`, and decode them.
 
         Args:
-            folders: of songs, and of solo voices: loose files are voices, unless their folder is
-                called instrumental, karaoke or the like.
-            cache: where decoded samples are kept.
-            stems: drums, bass and other are decoded only where they are named here; vocals and
+            folders: Folders of songs, and of solo voices: loose files are voices, unless their
+                folder is called instrumental, karaoke or the like.
+            cache: Where decoded samples are kept.
+            stems: Drums, bass and other are decoded only where they are named here; vocals and
                 accompaniment always.
 
         Raises:
-            InputError: nothing is found, a folder does not exist, or a stem is unknown.
+            InputError: Nothing is found, a folder does not exist, or a stem is unknown.
         """
         found = find(folders, how=Hints(otherwise="vocals"))
         self._fill(found.rows, cache, stems, failed=found.problems)
@@ -95,13 +95,13 @@ class Library:
 
         Args:
             path: CSV or Parquet, see `isolde.datasets.manifest`.
-            cache: where decoded samples are kept.
+            cache: Where decoded samples are kept.
             split: "train", "validation" or "test"; None: all rows.
-            stems: as for `Library`.
+            stems: Names of the stems as for `Library`.
 
         Raises:
-            InputError: the manifest cannot be read, has no such rows, or a name is unknown.
-            MissingExtraError: it is Parquet, and pyarrow is not installed.
+            InputError: The manifest cannot be read, has no such rows, or a name is unknown.
+            MissingExtraError: It is Parquet, and pyarrow is not installed.
         """
         if split is not None and split not in SPLITS:
             raise InputError(f"split '{split}': choose from {', '.join(SPLITS)}")

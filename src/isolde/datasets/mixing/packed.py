@@ -33,7 +33,7 @@ def packed_songs(folder: Path) -> tuple[list[Entry], list[str]]:
     """The songs of a folder, mapped from where they lie.
 
     Args:
-        folder: with sub-folders named as in `KINDS`.
+        folder: Folder with sub-folders named as in `KINDS`.
 
     Returns:
         songs sorted by kind and name, and a line for each file that is none.

@@ -31,7 +31,7 @@ class OscServer:
 
         Raises:
             InputError: The port is out of range or taken.
-            MissingExtraError: python-osc is not installed.
+            MissingExtraError: Python-osc is not installed.
         """
         try:
             from pythonosc.dispatcher import Dispatcher

@@ -22,7 +22,7 @@ def adapt(block: Float32, n_channels: int) -> Float32:
 
     Args:
         block: Block (n, n_samples).
-        n_channels: wanted.
+        n_channels: Wanted.
 
     Raises:
         InputError: For other changes.

@@ -186,7 +186,7 @@ def pipe_wav(
     Args:
         filter_for: Makes the filter, given the stream's rate in Hz and its channels.
         source: A stream that need not seek.
-        target: likewise.
+        target: Likewise.
         block: Block in samples.
 
     Raises:

@@ -99,7 +99,7 @@ class Status:
         muted: Whether muted.
         strength: Strength of the mask.
         peak_db: Peak of what is played, in dB of full scale.
-        rms_db: likewise.
+        rms_db: Likewise.
         activity: Mean of the vocal mask in [0, 1].
         load: P50, p95, p99 of the time for a block, as a share of the block's duration.
         latency_ms: Milliseconds from the arrival of a sound to its playing; for a file, of a key.

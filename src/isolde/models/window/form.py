@@ -18,18 +18,18 @@ class Window:
         form: "magnitudes": magnitudes in, those of each stem out (Spleeter, Open-Unmix); "spectra":
             real and imaginary parts in, those of one stem out (MDX-Net); "hybrid": waves and
             spectra in and out, which are added (HT-Demucs); "waves": samples in and out.
-        outputs: names of the stems that the graph gives, in its order.
-        size: frames of a window ("magnitudes", "spectra") or its samples ("hybrid", "waves").
-        sample_rate: in Hz.
-        n_fft: window of the transform in samples; unused by "waves".
-        hop: samples from one frame to the next; likewise.
-        n_bins: how many of the lowest bins the graph sees; likewise.
-        overlap: share of a window that the next one covers too, 0 to 0.5.
-        multiple: frames of which the one window of a shorter song has a multiple, for
+        outputs: Names of the stems that the graph gives, in its order.
+        size: Frames of a window ("magnitudes", "spectra") or its samples ("hybrid", "waves").
+        sample_rate: Sample rate in Hz.
+        n_fft: Window of the transform in samples; unused by "waves".
+        hop: Samples from one frame to the next; likewise.
+        n_bins: How many of the lowest bins the graph sees; likewise.
+        overlap: Share of a window that the next one covers too, 0 to 0.5.
+        multiple: Frames of which the one window of a shorter song has a multiple, for
             "magnitudes"; 0: silence fills it up, as graphs of one size need.
-        axes: order of batch n, channel c, bin f and frame t, for "magnitudes".
-        compensate: factor of the estimate, for "spectra".
-        denoise: whether the mean of f(x) and -f(-x) is taken, at twice the time, for "spectra".
+        axes: Order of batch n, channel c, bin f and frame t, for "magnitudes".
+        compensate: Factor of the estimate, for "spectra".
+        denoise: Whether the mean of f(x) and -f(-x) is taken, at twice the time, for "spectra".
     """
 
     form: str
@@ -49,7 +49,7 @@ class Window:
         """Refuse what no stage can run.
 
         Raises:
-            InputError: when a value is out of range.
+            InputError: When a value is out of range.
         """
         if self.form not in FORMS:
             raise InputError(f"form '{self.form}' is unknown: take one of {', '.join(FORMS)}")
@@ -80,7 +80,7 @@ class Window:
         """The grid of "magnitudes"; other forms may have windows that are no multiple of the hop.
 
         Raises:
-            InputError: when the numbers make no grid.
+            InputError: When the numbers make no grid.
         """
         return Grid(self.sample_rate, self.n_fft, self.hop)
 

@@ -47,7 +47,7 @@ def run_checked(
     """Run a graph and hold it to the shapes of its form.
 
     Raises:
-        ModelError: when it fails, or gives others.
+        ModelError: When it fails, or gives others.
     """
     outputs = session.run(dict(zip(session.inputs, feeds, strict=True)))
     given = [output.shape for output in outputs]
@@ -75,7 +75,7 @@ class MagnitudeNetwork:
         """Magnitudes (n_pairs, 2, size, n_bins) to masks (n_outputs, n_pairs, 2, size, n_bins).
 
         Raises:
-            ModelError: when the graph does not fit its card.
+            ModelError: When the graph does not fit its card.
         """
         natural = magnitudes.transpose(0, 1, 3, 2)  # n c f t, which AXES starts from
         fed = np.ascontiguousarray(natural.transpose(self._order))
@@ -111,7 +111,7 @@ class SpectrumNetwork:
         """Estimates (1, n_pairs, 2, n) of samples (n_pairs, 2, n).
 
         Raises:
-            ModelError: when the graph does not fit its card.
+            ModelError: When the graph does not fit its card.
         """
         return np.stack([self._estimate(pair) for pair in pairs])[None]
 
@@ -157,7 +157,7 @@ class HybridNetwork:
         """Estimates (n_outputs, n_pairs, 2, n) of samples (n_pairs, 2, n).
 
         Raises:
-            ModelError: when the graph does not fit its card.
+            ModelError: When the graph does not fit its card.
         """
         return np.stack([self._estimate(pair) for pair in pairs], axis=1)
 
@@ -201,7 +201,7 @@ class WaveNetwork:
         """Estimates (n_outputs, n_pairs, 2, n) of samples (n_pairs, 2, n).
 
         Raises:
-            ModelError: when the graph does not fit its card.
+            ModelError: When the graph does not fit its card.
         """
         n_stems = len(self._window.outputs)
         answers = []

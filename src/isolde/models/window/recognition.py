@@ -30,12 +30,12 @@ class Hints:
     """What a user says of a file, where it does not say it itself; None: nothing.
 
     Attributes:
-        stems: names of what the graph gives, in its order.
-        n_fft: window of the transform in samples.
-        compensate: factor of the estimate.
-        overlap: of neighbouring windows, 0 to 0.5.
-        denoise: mean of f(x) and -f(-x).
-        licence: of the weights.
+        stems: Names of what the graph gives, in its order.
+        n_fft: Window of the transform in samples.
+        compensate: Factor of the estimate.
+        overlap: Overlap of neighbouring windows, 0 to 0.5.
+        denoise: Mean of f(x) and -f(-x).
+        licence: Licence of the weights.
     """
 
     stems: tuple[str, ...] | None = None
@@ -57,11 +57,11 @@ class Recognised:
     """What was found out about a file.
 
     Attributes:
-        window: its form.
-        summary: one line.
-        licence: of the weights, as far as it is known.
-        notice: what whoever uses it is told each time.
-        limits: what is known not to work.
+        window: Its form.
+        summary: One line.
+        licence: Licence of the weights, as far as it is known.
+        notice: What whoever uses it is told each time.
+        limits: What is known not to work.
     """
 
     window: Window
@@ -75,11 +75,11 @@ def recognise(path: Path, hints: Hints | None = None) -> Recognised:
     """The form of a network in a file.
 
     Args:
-        path: an ONNX file.
-        hints: what its user knows of it.
+        path: An ONNX file.
+        hints: What its user knows of it.
 
     Raises:
-        ModelError: when it is no graph, fits no form, or a number stands nowhere.
+        ModelError: When it is no graph, fits no form, or a number stands nowhere.
     """
     hints = hints or Hints()
     session = Session(path)

@@ -35,12 +35,12 @@ class WindowMasker:
         """Start a stream.
 
         Args:
-            session: the graph.
-            card: what it is; its window has the form "magnitudes".
-            n_channels: of the mixture.
+            session: The graph.
+            card: What it is; its window has the form "magnitudes".
+            n_channels: Number of channels of the mixture.
 
         Raises:
-            InputError: when there is no channel.
+            InputError: When there is no channel.
         """
         window = _window_of(card, n_channels)
         self.stems, self.residual = card.stems, card.residual
@@ -88,12 +88,12 @@ class WindowEstimator:
         """Start a stream.
 
         Args:
-            session: the graph.
-            card: what it is; its window has any other form.
-            n_channels: of the mixture.
+            session: The graph.
+            card: What it is; its window has any other form.
+            n_channels: Number of channels of the mixture.
 
         Raises:
-            InputError: when there is no channel.
+            InputError: When there is no channel.
         """
         window = _window_of(card, n_channels)
         self.stems, self.residual, self.sample_rate = card.stems, card.residual, window.sample_rate
@@ -127,7 +127,7 @@ class WindowEstimator:
         """Take samples (n_channels, n); give the estimates (n_stems, n_channels, m) so far.
 
         Raises:
-            InputError: when the block has another number of channels.
+            InputError: When the block has another number of channels.
         """
         check_block(block, n_channels=self._n_channels)
         return self._windows.feed(block)
@@ -146,7 +146,7 @@ def check_window(session: Session, card: Card) -> None:
     """Run a network once, on noise.
 
     Raises:
-        ModelError: when it fails, or gives other shapes than its card says, or NaN or infinity.
+        ModelError: When it fails, or gives other shapes than its card says, or NaN or infinity.
     """
     window = _window_of(card, 2)
     rng = np.random.default_rng(0)

@@ -17,11 +17,11 @@ class Transform:
         """Prepare for windows of one length.
 
         Args:
-            n_samples: of a window.
-            n_fft: samples of a frame.
-            hop: samples from one frame to the next.
-            before: samples that are reflected before the first.
-            n_frames: how many frames there are.
+            n_samples: Number of samples of a window.
+            n_fft: Samples of a frame.
+            hop: Samples from one frame to the next.
+            before: Samples that are reflected before the first.
+            n_frames: How many frames there are.
         """
         self.n_samples, self.n_fft, self.hop, self.n_frames = n_samples, n_fft, hop, n_frames
         self.before = before

@@ -50,7 +50,7 @@ class Line:
 
     Attributes:
         offset: Offset in seconds.
-        drift: dimensionless.
+        drift: Dimensionless.
         windows: Number of different windows that agree.
         z: Sum of their peaks.
     """
