@@ -10,9 +10,10 @@ from isolde.audio.formats import (
     subtype_for,
 )
 from isolde.audio.levels import ClipPolicy
-from isolde.audio.reader import AudioReader, info, read
+from isolde.audio.reader import AudioReader, info
 from isolde.audio.tags import Cover, SongTags, read_tags
-from isolde.audio.writer import AudioWriter, write
+from isolde.audio.whole import read, write
+from isolde.audio.writer import AudioWriter
 from isolde.core.resample import Resampler, resampled_length
 
 __all__ = [

@@ -17,7 +17,6 @@ from isolde.audio.formats import AudioInfo
 from isolde.audio.opening import open_decoder
 from isolde.core.closing import Closable
 from isolde.core.errors import AudioError, InputError
-from isolde.core.resample import Resampler
 from isolde.core.stage import Float32
 
 
@@ -201,37 +200,6 @@ class AudioReader(Closable):
             raise AudioError(f"{self.info.path}: {NO_SAMPLES}")
         if self.info.n_samples is None:
             self._check_start(self._decoder.position)
-
-
-def read(
-    path: str | Path | BinaryIO,
-    *,
-    start: float = 0.0,
-    end: float | None = None,
-    sample_rate: int | None = None,
-) -> tuple[Float32, int]:
-    """Read a whole file, or a range of it, into memory.
-
-    Args:
-        path: The file or stream.
-        start: Start in seconds.
-        end: End in seconds; None for all.
-        sample_rate: Resample to this rate, in Hz; None for the file's own.
-
-    Returns:
-        The audio, float32 (n_channels, n_samples), and its sample rate in Hz.
-
-    Raises:
-        AudioError: It cannot be read.
-        InputError: The range is empty, or begins beyond the end.
-    """
-    with AudioReader(path, start=start, end=end) as reader:
-        rate = reader.info.sample_rate
-        target = rate if sample_rate is None else sample_rate
-        resampler = Resampler(rate, target, reader.info.n_channels)
-        blocks = [resampler.feed(block) for block in reader]
-        blocks.append(resampler.flush())
-    return np.concatenate(blocks, axis=1), target
 
 
 def _to_sample(seconds: float, sample_rate: int) -> int:

@@ -145,10 +145,6 @@ class Library:
             self._songs.pop(song.id, None)
         self.engine.drop(song)
 
-    def state(self, session: str) -> dict[str, int]:
-        """The version of each song of a session by its id."""
-        return {song.id: song.version for song in self.songs(session)}
-
     def close(self) -> None:
         """Stop the engine and delete everything that was kept."""
         self.engine.close()

@@ -3,10 +3,8 @@
 Each route is also one that a script can use (docs/guide/studio.md).
 """
 
-import asyncio
-import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from importlib.resources import files
@@ -15,7 +13,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -28,6 +26,7 @@ from isolde.separation import SeparationSettings
 from isolde.studio.choices import Choices
 from isolde.studio.exports import file_of, gains_of
 from isolde.studio.library import Library, NoSuchSongError
+from isolde.studio.news import news
 from isolde.studio.picture import (
     HIGHEST_DB,
     LOWEST_DB,
@@ -35,15 +34,13 @@ from isolde.studio.picture import (
     SCALE_STEP,
     SCALES,
     TILE_COLUMNS,
-    column_samples,
 )
 from isolde.studio.song import Song
 from isolde.studio.spool import SAMPLE_BYTES
+from isolde.studio.upload import TooLargeError, receive
 
 MAX_RANGE = 1 << 23
 """Bytes of samples in one answer."""
-
-POLL_SECONDS, BEAT_SECONDS = 0.05, 15.0
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -139,7 +136,7 @@ class Studio:
 
     async def list_songs(self, request: Request) -> Response:
         """The songs of the session."""
-        return JSONResponse([_told(song) for song in self._library.songs(_session(request))])
+        return JSONResponse([song.to_dict() for song in self._library.songs(_session(request))])
 
     async def add_song(self, request: Request) -> Response:
         """A song: the request's body; with `demo`, the one that the package ships."""
@@ -149,20 +146,20 @@ class Studio:
             add = partial(self._library.add_demo, session=session, settings=settings)
         else:
             name = request.query_params.get("name", "song")
-            path = await self._receive(request, name)
+            path = await receive(request, name, library=self._library, most=self._max_upload)
             add = partial(self._library.add, path, name=name, session=session, settings=settings)
-        return JSONResponse(_told(await run_in_threadpool(add)), status_code=201)
+        return JSONResponse((await run_in_threadpool(add)).to_dict(), status_code=201)
 
     async def add_again(self, request: Request) -> Response:
         """The same song with another model or strength, as a new song."""
         song = self._song(request)
         settings = _settings(request, song.settings)
         add = partial(self._library.add_again, song, session=_session(request), settings=settings)
-        return JSONResponse(_told(await run_in_threadpool(add)), status_code=201)
+        return JSONResponse((await run_in_threadpool(add)).to_dict(), status_code=201)
 
     async def show_song(self, request: Request) -> Response:
         """How far a song is."""
-        return JSONResponse(_told(self._song(request)))
+        return JSONResponse(self._song(request).to_dict())
 
     async def remove_song(self, request: Request) -> Response:
         """Delete a song and all that is kept of it."""
@@ -238,65 +235,13 @@ class Studio:
     async def events(self, request: Request) -> Response:
         """Server-sent events: each song whenever it changes, and the ids of those that went."""
         return StreamingResponse(
-            self._news(_session(request)),
+            news(self._library, _session(request), stopping=self._stopping),
             headers={"Connection": "close"},  # so that the server can end when the news do
             media_type="text/event-stream",
         )
 
-    async def _news(self, session: str) -> AsyncIterator[str]:
-        seen: dict[str, int] = {}
-        quiet = 0.0
-        yield "retry: 1000\n\n"
-        while not self._stopping():
-            songs = self._library.songs(session)
-            changed = [song for song in songs if seen.get(song.id) != song.version]
-            gone = seen.keys() - {song.id for song in songs}
-            for song in changed:
-                seen[song.id] = song.version
-                yield _event("song", _told(song))
-            for song_id in gone:
-                del seen[song_id]
-                yield _event("gone", {"id": song_id})
-            quiet = 0.0 if changed or gone else quiet + POLL_SECONDS
-            if quiet >= BEAT_SECONDS:
-                quiet = 0.0
-                yield ": still here\n\n"
-            await asyncio.sleep(POLL_SECONDS)
-
-    async def _receive(self, request: Request, name: str) -> Path:
-        """The body as a file; nothing is left of one that is too large or that breaks off."""
-        declared = request.headers.get("content-length", "")
-        if declared.isdigit():
-            self._check_size(int(declared))
-            self._library.check_upload(int(declared))
-        path = self._library.upload_path(name)
-        n_bytes = 0
-        try:
-            with path.open("xb") as file:
-                async for piece in request.stream():
-                    n_bytes += len(piece)
-                    self._check_size(n_bytes)
-                    file.write(piece)
-        except BaseException as error:
-            path.unlink(missing_ok=True)
-            path.parent.rmdir()
-            if isinstance(error, ClientDisconnect):
-                raise InputError("the upload broke off") from None
-            raise
-        return path
-
-    def _check_size(self, n_bytes: int) -> None:
-        if n_bytes > self._max_upload:
-            raise TooLargeError(
-                f"the file is larger than {self._max_upload / 1e9:g} GB: start with --max-upload"
-            )
-
     def _song(self, request: Request) -> Song:
         return self._library.song(_session(request), request.path_params["song"])
-
-
-class TooLargeError(InputError):
-    """More is sent than the server takes."""
 
 
 def _session(request: Request) -> str:
@@ -308,14 +253,6 @@ def _settings(request: Request, default: SeparationSettings) -> SeparationSettin
     query = request.query_params
     strength = _number(query, "strength", default.strength)
     return replace(default, model=query.get("model", default.model), strength=strength)
-
-
-def _told(song: Song) -> dict[str, Any]:
-    return song.to_dict() | {"column_samples": column_samples(song.info.sample_rate)}
-
-
-def _event(kind: str, values: dict[str, Any]) -> str:
-    return f"event: {kind}\ndata: {json.dumps(values)}\n\n"
 
 
 def _number(query: Any, name: str, default: float) -> float:

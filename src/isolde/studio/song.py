@@ -17,7 +17,7 @@ from isolde.audio.stemfile import check_stem_file
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 from isolde.separation import SeparationSettings
-from isolde.studio.picture import LevelColumns, PeakColumns
+from isolde.studio.picture import LevelColumns, PeakColumns, column_samples
 from isolde.studio.spool import StemSpool
 
 NAME_LENGTH = 200
@@ -161,6 +161,7 @@ class Song:
             "strength": self.settings.strength,
             "stems": list(self.stems),
             "sample_rate": rate,
+            "column_samples": column_samples(rate),
             "n_channels": self.info.n_channels,
             "container": self.info.container,
             "n_samples": self.n_samples,
