@@ -45,8 +45,9 @@ FLOORS = floors_of(PAGE)
 PACKAGES = packages_of(PAGE)
 ENTRIES = {"__init__", "__main__"}  # above all floors
 NAMES_OF_PACKAGES = ("libsndfile", "onnx", "float32")  # that are written small everywhere
+NO_IMPERATIVES = "The A An What Whether Where How All One Every As Is It Of Number Samples".split()
 DESCRIBED_LATER = ("isolde.networks", "isolde.training", "isolde.audio.decoding")
-"""Rooms whose descriptions are still fragments; none may be added."""
+"""Rooms whose docstrings are still of another form; none may be added."""
 
 
 @dataclass(frozen=True)
@@ -234,9 +235,19 @@ def described(docstring: str) -> Iterator[tuple[str, str]]:
 
 
 def language_faults(source: str, module: str) -> list[str]:
-    """Descriptions that do not stand alone: without a capital or a full stop."""
+    """First lines that are no imperatives, and descriptions that do not stand alone.
+
+    A first line of a public function is no imperative for certain when it begins with an article
+    or a pronoun; a description does not stand alone without a capital or a full stop.
+    """
     faults = []
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    for name, node in public_definitions(tree.body):
+        is_property = any("property" in ast.unparse(d) for d in node.decorator_list)
+        first = (ast.get_docstring(node) or "-").split()[0]
+        if not isinstance(node, ast.ClassDef) and not is_property and first in NO_IMPERATIVES:
+            faults.append(f"{module}:{node.lineno}: {name} begins with '{first}'")
+    for node in ast.walk(tree):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             continue
         for name, text in described(ast.get_docstring(node) or ""):
@@ -317,7 +328,7 @@ def test_public_things_are_documented_and_annotated():
     assert faults == []
 
 
-def test_descriptions_stand_alone():
+def test_first_lines_are_imperatives_and_descriptions_stand_alone():
     faults = [
         fault
         for module, source in MODULES.items()
@@ -501,6 +512,14 @@ def test_an_undocumented_or_untyped_thing_is_a_fault(source: str, word: str):
 def test_a_description_that_does_not_stand_alone_is_a_fault(items: str, faults: int):
     source = f'class A:\n    """A.\n\n{items}\n"""'
     assert len(language_faults(source, "isolde.core.masks")) == faults
+
+
+def test_a_first_line_that_names_instead_of_telling_is_a_fault():
+    function = 'def f() -> int:\n    """{} sum of all."""\n'
+    (fault,) = language_faults(function.format("The"), "isolde.core.masks")
+    assert "f begins with 'The'" in fault
+    assert language_faults(function.format("Give the"), "isolde.core.masks") == []
+    assert language_faults("@property\n" + function.format("The"), "isolde.core.masks") == []
 
 
 def test_advice_that_cannot_be_followed_is_a_fault():

@@ -11,7 +11,7 @@ STEMS = ("vocals", "drums", "bass", "other")
 
 
 def read_demo() -> tuple[dict[str, Float32], int]:
-    """The demo song that the package ships, as stems; the mixture is their sum.
+    """Read the demo song that the package ships, as stems; the mixture is their sum.
 
     Returns:
         vocals, drums, bass and other, each (2, n_samples) float32, and the sample rate in Hz.

@@ -11,7 +11,7 @@ ClipPolicy = Literal["warn", "clip", "error"]
 
 
 def clipped_text(n_clipped: int, peak: float) -> str:
-    """How many samples a format could not hold, and how far beyond it the highest was."""
+    """Say how many samples a format could not hold, and how far beyond it the highest was."""
     return f"{n_clipped} samples clipped, peak {peak:.3f} (+{20 * np.log10(peak):.1f} dB)"
 
 

@@ -61,7 +61,7 @@ class Features:
         return self.compressed(np.abs(spectra))
 
     def streams(self, n_channels: int) -> int:
-        """How many streams the network sees of a song of so many channels."""
+        """Say how many streams the network sees of a song of so many channels."""
         if self.signal == "stereo":
             return (n_channels + 1) // 2
         return 1 if self.signal == "mid" else n_channels

@@ -134,11 +134,11 @@ class Journal:
             self._foreign.clear()
 
     def has_begun(self, key: str, stamp: str) -> bool:
-        """Whether work on the item has begun, also in an earlier run."""
+        """Tell whether work on the item has begun, also in an earlier run."""
         return self._begun.get(key) == stamp
 
     def knows(self, key: str) -> bool:
-        """Whether the item has any line, of whatever stamp."""
+        """Tell whether the item has any line, of whatever stamp."""
         return key in self._begun
 
     def finished(self, stamps: Mapping[str, str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ HIGHEST_HZ = 16_000.0
 
 
 def picture_grid(sample_rate: int) -> Grid:
-    """The article's grid for looking: windows of 2048 samples that overlap by 75 %.
+    """Give the article's grid for looking: windows of 2048 samples that overlap by 75 %.
 
     Above 48 kHz the window grows with the rate, so that harmonics stay apart.
     """

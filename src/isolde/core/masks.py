@@ -20,7 +20,7 @@ _TINY = np.float32(1e-20)
 def binary_mask(
     vocals: Float32, accompaniment: Float32, *, threshold_db: float = 0.0, floor_db: float = -100.0
 ) -> Float32:
-    """The ideal binary mask: 1 where the voice predominates.
+    """Compute the ideal binary mask: 1 where the voice predominates.
 
     The article gives its rule as "unorthodox" and no more. Ours: 1 where the voice is at least
     `threshold_db` above the accompaniment and above `floor_db`, else 0.
@@ -39,7 +39,7 @@ def binary_mask(
 
 
 def ratio_mask(vocals: Float32, accompaniment: Float32, *, power: float = 2.0) -> Float32:
-    """The ideal ratio mask |V|^p / (|V|^p + |A|^p), 0 where both are silent.
+    """Compute the ideal ratio mask |V|^p / (|V|^p + |A|^p), 0 where both are silent.
 
     Args:
         vocals: Magnitudes, any shape.
@@ -66,7 +66,7 @@ def phase_sensitive_mask(
 def readout(
     mask: Float32, kind: str = "soft", *, threshold: float = 0.5, strength: float = 1.0
 ) -> Float32:
-    """What a network's mask does to the mixture.
+    """Say what a network's mask does to the mixture.
 
     Args:
         mask: (..., n_bins) in [0, 1].
@@ -89,7 +89,7 @@ def readout(
 
 
 def extend_treble(mask: Float32, grid: Grid) -> Float32:
-    """A mask for all bins of a grid, from one for the lower bins, which a model sees.
+    """Extend a mask for the lower bins, which a model sees, to all bins of a grid.
 
     Above those there is one value a frame: the mean of the mask from 8 kHz up. Consonants and
     breath, which is what a voice has up there, fill that band too; where nobody sings it is near 0.

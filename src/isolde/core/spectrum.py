@@ -110,7 +110,7 @@ class Grid:
         return float(2.0 / self._window().sum())
 
     def at(self, sample_rate: int, *, synthesis: str | None = None) -> "Grid":
-        """The same frames, and the same bins from 0 Hz up, for audio of this sample rate.
+        """Give the same frames, and the same bins from 0 Hz up, for audio of this sample rate.
 
         Args:
             sample_rate: Sample rate of the audio in Hz, before it is resampled for the grid.
@@ -137,15 +137,15 @@ class Grid:
         )
 
     def n_frames(self, n_samples: int) -> int:
-        """Frames of a signal of `n_samples` samples; none for none."""
+        """Count the frames of a signal of `n_samples` samples; none for none."""
         return 1 + ceil(n_samples / self.hop) if n_samples else 0
 
     def window(self) -> Float32:
-        """The window of the analysis, (n_fft,) in [0, 1]; the long one is the periodic Hann."""
+        """Compute the analysis window, (n_fft,) in [0, 1]; the long one is the periodic Hann."""
         return self._window().astype(np.float32)
 
     def synthesis_window(self) -> Float32:
-        """The window of the synthesis over a frame's last 2 * reach samples, (2 * reach,) >= 0."""
+        """Compute the synthesis window of a frame's last 2 * reach samples, (2 * reach,) >= 0."""
         if self.synthesis == "long":
             return self.window()
         tail = self._window()[-2 * self.reach :]
@@ -171,7 +171,7 @@ GRID_44 = Grid(sample_rate=44100, n_fft=2048, hop=512)
 
 
 def grid_for(sample_rate: int, synthesis: str = "long") -> Grid:
-    """The article's grid for audio of this rate: GRID_22 up to 22,050 Hz, else GRID_44.
+    """Give the article's grid for audio of this rate: GRID_22 up to 22,050 Hz, else GRID_44.
 
     Raises:
         InputError: When the synthesis is unknown.
@@ -237,7 +237,7 @@ class Analysis:
 
 
 def analyse(audio: Float32, grid: Grid) -> Complex64:
-    """All spectra of a signal.
+    """Transform a signal into all its spectra.
 
     Args:
         audio: (n_channels, n_samples) in [-1, 1].

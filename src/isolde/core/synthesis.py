@@ -113,7 +113,7 @@ class Synthesis:
 
 
 def synthesise(spectra: Complex64, grid: Grid, n_samples: int) -> Float32:
-    """The signal of all its spectra, (n_channels, n_samples): the inverse of `analyse`."""
+    """Transform spectra back into their signal (n_channels, n_samples): invert `analyse`."""
     stage = Synthesis(grid, spectra.shape[0])
     if not n_samples:
         return np.zeros((spectra.shape[0], 0), np.float32)

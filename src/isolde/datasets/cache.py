@@ -238,12 +238,12 @@ def _add(a: Float32, b: Float32) -> Float32:
 
 
 def int16(audio: Float32) -> Int16:
-    """Samples in [-1, 1] as int16; what is beyond is limited."""
+    """Round samples in [-1, 1] to int16; what is beyond is limited."""
     return np.round(np.clip(audio, -1, 1) * FULL_SCALE).astype(np.int16)
 
 
 def activity_of(vocals: Float32) -> NDArray[np.bool_]:
-    """Frames of a clean voice that are within 40 dB of its loud parts (95th percentile)."""
+    """Mark the frames of a clean voice within 40 dB of its loud parts (95th percentile)."""
     spectra = analyse(vocals, GRID_22)
     level = np.sqrt((np.abs(spectra) ** 2).sum(axis=(0, 2)))
     loud = float(np.percentile(level, 95)) if level.size else 0.0

@@ -76,7 +76,7 @@ def file_name(name: str) -> str:
 
 
 def artist_by_name(name: str, *, album: str = "") -> str:
-    """The artist in a song's name: `{artist} - {title}`, `{singer}_{song}_{clip}`, or all of it.
+    """Find the artist in a name: `{artist} - {title}`, `{singer}_{song}_{clip}`, or all of it.
 
     Args:
         name: Name of the song; a track number before it ("03 - ") says nothing.

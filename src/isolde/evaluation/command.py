@@ -253,7 +253,7 @@ def summary_text(
     costs: Sequence[Cost] = (),
     seed: int = statistics.SEED,
 ) -> str:
-    """The summary as Markdown: the tables, what they mean, failures, and how they were made."""
+    """Write the summary as Markdown: tables, what they mean, failures, how they were made."""
     parts = []
     for table in tables.every_table(results, base=base, costs=costs, seed=seed):
         parts += [f"## {table.heading}\n", table.markdown(), f"{table.note}\n"]

@@ -169,7 +169,7 @@ def limited(stems: Stems, *, drive_db: float = LIMITER_DRIVE_DB, ceiling: float 
 
 
 def mp3(stems: Stems, *, kbits: int) -> Stems:
-    """The mixture through mp3 at a constant bit rate and back; the references stay as they are.
+    """Send the mixture through mp3 at a constant bit rate; the references stay as they are.
 
     Args:
         stems: The song; it is brought to MP3_RATE for the coder, as music is sold, and back.

@@ -28,7 +28,7 @@ NUMBERS = ("seconds", "cpu_seconds", "speed")
 
 
 def columns_of(results: Sequence[Result]) -> dict[str, list[Any]]:
-    """The results by column: who and what, numbers (None where there is none), and the error."""
+    """Sort results by column: who and what, numbers (None where there is none), the error."""
     keys = list(dict.fromkeys(key for result in results for key in result.metrics))
     columns: dict[str, list[Any]] = {
         name: [getattr(result, name) for result in results] for name in (*ABOUT, *NUMBERS)

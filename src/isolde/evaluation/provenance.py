@@ -36,7 +36,7 @@ def as_list(made: Mapping[str, str]) -> str:
 
 
 def commit() -> str:
-    """The commit of the working copy that this file is in; with + when something is changed."""
+    """Find the commit of this file's working copy; with + when something is changed."""
     here = Path(__file__).parent
     words = ["git", "-C", str(here), "describe", "--always", "--abbrev=12", "--dirty=+"]
     try:

@@ -159,7 +159,7 @@ def columns_table(
 
 
 def activity_table(results: Sequence[Result]) -> Table:
-    """The table of voice activity: rates in percent, the area under the ROC curve in [0, 1]."""
+    """Write the table of voice activity: rates in percent, area under the ROC curve in [0, 1]."""
     rows = []
     for name, scores in activity_of(results).items():
         rates = [100 * getattr(scores, rate) for rate in ACTIVITY[:-1]]

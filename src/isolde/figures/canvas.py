@@ -57,7 +57,7 @@ class Columns:
             self.span *= 2
 
     def values(self) -> Float32:
-        """All columns so far, (rows, n); each spans `span` frames, the last one perhaps fewer."""
+        """Give the columns so far, (rows, n); each spans `span` frames, the last perhaps fewer."""
         last = self._held.mean(axis=0, keepdims=True) if len(self._held) else self._held
         return np.concatenate([self._done, last]).T
 

@@ -49,7 +49,7 @@ def in_a_hall(voice: Float32) -> Float32:
 
 
 def kept(voice: Float32) -> tuple[Float32, Float32, Float32]:
-    """What the rules keep of voices alone (1, n), their mask (n_frames, 513), and the pitch."""
+    """Say what the rules keep of voices alone (1, n), their mask (n_frames, 513), and the pitch."""
     spectra = analyse(voice, GRID_22)
     mask, track = listen(*heard(spectra, Rules()), Rules())
     return synthesise(spectra * mask, GRID_22, voice.shape[1]), mask, track.f0

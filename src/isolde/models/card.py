@@ -133,7 +133,7 @@ class Card:
         return self.look_ahead + self.step - 1
 
     def to_json(self) -> str:
-        """The card as it stands in its file."""
+        """Write the card as it stands in its file."""
         values = asdict(self)
         unsaid = {
             "window": None,

@@ -120,12 +120,12 @@ def _check(path: Path, sha256: str, expected: str) -> None:
 
 
 def names() -> list[str]:
-    """The models that came with this installation, sorted."""
+    """List the models that came with this installation, sorted."""
     return sorted(sources.shipped())
 
 
 def find(name: str | Path) -> Model:
-    """A model by its name, or by the path of its graph, card or folder.
+    """Find a model by its name, or by the path of its graph, card or folder.
 
     Args:
         name: One of `names()`, of the user's folder or of an installed package, a path, or one of
@@ -152,7 +152,7 @@ def find(name: str | Path) -> Model:
 
 
 def members_of(card: Card) -> list[tuple[Model, float]]:
-    """The models of an ensemble with their weights.
+    """Give the models of an ensemble with their weights.
 
     Raises:
         ModelError: When one is not known, separates nothing, or is an ensemble itself.
@@ -168,7 +168,7 @@ def members_of(card: Card) -> list[tuple[Model, float]]:
 
 
 def every() -> list[Model]:
-    """All models that have a name: shipped, added by the user, given by packages; shipped first.
+    """List the models that have a name: shipped ones, then the user's, then those of packages.
 
     Raises:
         ModelError: When a card cannot be read.
@@ -216,7 +216,7 @@ def _from_package(values: Mapping[str, Any], graph: Path | None) -> Model:
 
 
 def card_for(path: Path, hints: Hints | None = None) -> Card:
-    """A card for a graph that has none, from its inputs and outputs and what its user says.
+    """Write a card for a graph that has none, from its inputs, outputs and its user's hints.
 
     Args:
         path: An ONNX file.

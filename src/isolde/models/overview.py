@@ -40,7 +40,7 @@ class Row:
 
 
 def overview() -> list[Row]:
-    """A row for each model that has a name.
+    """Tabulate the models that have a name, a row each.
 
     Raises:
         ModelError: When a card cannot be read.
@@ -55,7 +55,7 @@ def overview() -> list[Row]:
 
 
 def row_of(model: Model, *, origin: str) -> Row:
-    """The row of one model."""
+    """Give the row of one model."""
     card = model.card
     scores = card.metrics.get(QUALITY)
     quality = scores.get("median") if isinstance(scores, Mapping) else None

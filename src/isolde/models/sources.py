@@ -22,12 +22,12 @@ Package = tuple[Mapping[str, Any], Path | None]
 
 
 def shipped() -> dict[str, Path]:
-    """The cards that came with this installation, by name."""
+    """Give the cards that came with this installation, by name."""
     return _cards(Path(str(resources.files("isolde"))) / "models")
 
 
 def user_folder() -> Path:
-    """The folder to which `isolde models add` copies."""
+    """Give the folder to which `isolde models add` copies."""
     named = os.environ.get(FOLDER)
     if named:
         return Path(named)
@@ -40,7 +40,7 @@ def user_folder() -> Path:
 
 
 def added() -> dict[str, Path]:
-    """The cards in the user's folder, by name."""
+    """Give the cards in the user's folder, by name."""
     return _cards(user_folder())
 
 
@@ -49,12 +49,12 @@ def _cards(folder: Path) -> dict[str, Path]:
 
 
 def installed() -> dict[str, Package]:
-    """The cards and graphs that other installed packages give, by name."""
+    """Give the cards and graphs that other installed packages give, by name."""
     return {name: (card, graph) for name, card, graph in _packages()[0]}
 
 
 def faults() -> list[str]:
-    """A line for each entry of another package whose models cannot be had."""
+    """Give a line for each entry of another package whose models cannot be had."""
     return _packages()[1]
 
 

@@ -25,7 +25,7 @@ VOICE_DB = -40.0  # activity: relative to the loud moments of the vocal
 
 
 def activity(vocals: Float32, sample_rate: int) -> NDArray[np.int8]:
-    """Where the vocal sounds: level over VOICE_DB of its loud moments, gaps under 0.1 s closed.
+    """Say where the vocal sounds: level over VOICE_DB of its loud moments, gaps under 0.1 s closed.
 
     Args:
         vocals: Vocals (n_channels, n_samples).

@@ -42,7 +42,7 @@ SILENT_DB = -26.0
 
 
 def lowest_bin(grid: Grid, lowest_hz: float = LOWEST_HZ) -> int:
-    """Number of the first bin at or above a frequency in Hz."""
+    """Find the number of the first bin at or above a frequency in Hz."""
     return int(np.ceil(lowest_hz * grid.n_fft / grid.sample_rate))
 
 
@@ -75,7 +75,7 @@ class Conditioner:
         self._notes: dict[str, str] = {}
 
     def notes(self) -> list[str]:
-        """What was found about the channels: one line each, with the time when it was first so."""
+        """Say what was found about the channels: a line each, with the time of the first time."""
         return list(self._notes.values())
 
     def flush(self) -> Complex64:

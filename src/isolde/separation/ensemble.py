@@ -71,7 +71,7 @@ class Ensemble:
         self._start()
 
     def notes(self) -> list[str]:
-        """What the members found about the mixture, each line once."""
+        """Say what the members found about the mixture, each line once."""
         return list(dict.fromkeys(note for member in self._members for note in member.notes()))
 
     def _start(self) -> None:

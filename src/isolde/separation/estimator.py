@@ -51,7 +51,7 @@ class Estimator(Protocol):
         ...
 
     def notes(self) -> list[str]:
-        """What was found about the mixture, one line each."""
+        """Say what was found about the mixture, one line each."""
         ...
 
 
@@ -115,7 +115,7 @@ class MaskEstimator:
         self._start()
 
     def notes(self) -> list[str]:
-        """What was found about the channels, one line each."""
+        """Say what was found about the channels, one line each."""
         return self._conditioner.notes()
 
     def _start(self) -> None:

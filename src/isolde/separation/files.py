@@ -67,11 +67,11 @@ class Separated:
         return list(dict.fromkeys(path for paths in whole.values() for path in paths))
 
     def place(self, path: Path) -> str:
-        """Where one of the files is, for people: its path or URL."""
+        """Say where one of the files is, for people: its path or URL."""
         return below(shown(self.remote), path.as_posix()) if self.remote else str(path)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON types."""
+        """Give the values as JSON types."""
         values: dict[str, Any] = {
             "source": self.song.source,
             "track": self.song.track,
@@ -92,7 +92,7 @@ class Separated:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Separated":
-        """What `to_dict` told."""
+        """Rebuild from what `to_dict` told."""
         source, remote = values["source"], values.get("remote", "")
         song = Song(Path(source), values["track"])
         if is_url(source):

@@ -24,7 +24,7 @@ class Noting(Protocol):
     """A writer that has something to say at the end."""
 
     def notes(self) -> list[str]:
-        """What a user should know, one line each."""
+        """Say what a user should know, one line each."""
         ...
 
 

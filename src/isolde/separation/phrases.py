@@ -140,7 +140,7 @@ class PhraseSink(Completable):
         self._draft.discard()
 
     def notes(self) -> list[str]:
-        """What a user should know, one line each."""
+        """Say what a user should know, one line each."""
         lines = []
         if not self.phrases:
             lines.append(f"{self.folder}: nobody was heard to sing: no phrase was written")

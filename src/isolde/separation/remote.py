@@ -29,7 +29,7 @@ _MARKS = ("size", "ETag", "etag", "md5Hash", "content_md5", "LastModified", "upd
 
 
 def is_url(text: str) -> bool:
-    """Whether a text is a URL, and not the path of a file."""
+    """Tell whether a text is a URL, and not the path of a file."""
     return _URL.match(text) is not None
 
 

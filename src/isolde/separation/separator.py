@@ -128,7 +128,7 @@ class Separator:
         return self._give(self._mixture.n)
 
     def notes(self) -> list[str]:
-        """What was found about the mixture until now, one line each: channels wired wrongly."""
+        """Say what was found about the mixture until now, one line each: channels wired wrongly."""
         return self.estimator.notes()
 
     def whole(self, blocks: Iterable[Float32]) -> Block:

@@ -42,12 +42,12 @@ class Choice:
     speed: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON types."""
+        """Give the values as JSON types."""
         return asdict(self) | {"stems": list(self.stems)}
 
 
 def quality_of(card: Card) -> float | None:
-    """The median uSDR of the vocals in dB, where the card tells one."""
+    """Give the median uSDR of the vocals in dB, where the card tells one."""
     single = card.metrics.get("vocals uSDR, dB")
     if isinstance(single, dict) and isinstance(single.get("median"), int | float):
         return float(single["median"])
@@ -86,7 +86,7 @@ class Choices:
         self._thread = threading.Thread(target=self._measure, name="speeds", daemon=True)
 
     def listed(self) -> list[dict[str, Any]]:
-        """All of them, as JSON types; whoever asks first starts measuring their speed."""
+        """Give all of them, as JSON types; whoever asks first starts measuring their speed."""
         if self._thread.ident is None:
             self._thread.start()
         return [

@@ -37,7 +37,7 @@ def check_ready(song: Song) -> None:
 
 
 def file_of(song: Song, what: str, container: str, gains: Mapping[str, float]) -> tuple[Path, str]:
-    """A file of a song, made if it is not there yet.
+    """Make a file of a song, if it is not there yet.
 
     Args:
         song: That is separated.
@@ -78,7 +78,7 @@ def file_of(song: Song, what: str, container: str, gains: Mapping[str, float]) -
 
 
 def gains_of(song: Song, values: Mapping[str, str]) -> dict[str, float]:
-    """The factor of each stem from levels in dB; 1 where none is given, 0 for "off".
+    """Give the factor of each stem from levels in dB; 1 where none is given, 0 for "off".
 
     Args:
         song: That has the stems.
@@ -100,7 +100,7 @@ def gains_of(song: Song, values: Mapping[str, str]) -> dict[str, float]:
 
 
 def mixed(song: Song, gains: Mapping[str, float]) -> Iterator[Float32]:
-    """The stems times their gains, in blocks (n_channels, n)."""
+    """Mix the stems times their gains, in blocks (n_channels, n)."""
     for start in range(0, song.n_ready, BLOCK):
         parts: list[Float32] = [
             song.spools[stem].samples(start, start + BLOCK) * gain

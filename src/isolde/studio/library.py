@@ -55,12 +55,12 @@ class Library:
         self.engine = Engine(done=self._finished)
 
     def songs(self, session: str) -> list[Song]:
-        """The songs that a session may read, in the order in which they came."""
+        """Give the songs that a session may read, in the order in which they came."""
         with self._lock:
             return [song for song in self._songs.values() if song.session in ("", session)]
 
     def song(self, session: str, song_id: str) -> Song:
-        """One of them.
+        """Give one of them.
 
         Raises:
             NoSuchSongError: When there is none of that id, or it is another session's.
@@ -71,7 +71,7 @@ class Library:
         return song
 
     def upload_path(self, name: str) -> Path:
-        """A new file for what is uploaded under a name, of which only a known suffix is kept."""
+        """Make a place for what is uploaded under a name, of which a known suffix is kept."""
         suffix = Path(display_name(name)).suffix.lower()
         suffix = suffix if suffix in (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES) else ""
         folder = Path(tempfile.mkdtemp(dir=self.folder))
@@ -111,7 +111,7 @@ class Library:
         return song
 
     def add_demo(self, *, session: str, settings: SeparationSettings) -> Song:
-        """The song that the package ships.
+        """Add the song that the package ships.
 
         Raises:
             AudioError: The installation lacks it.
@@ -127,7 +127,7 @@ class Library:
         return self.add(path, name=DEMO_NAME, session=session, settings=settings)
 
     def add_again(self, song: Song, *, session: str, settings: SeparationSettings) -> Song:
-        """The same song once more, with other settings, as a new one.
+        """Add the same song once more, with other settings, as a new one.
 
         Raises:
             InputError: See `add`.

@@ -33,12 +33,12 @@ _POWERS = (10 ** (np.linspace(LOWEST_DB, HIGHEST_DB, 256) / 10)).astype(np.float
 
 
 def column_samples(sample_rate: int) -> int:
-    """Samples that a column of scale 0 spans."""
+    """Count the samples that a column of scale 0 spans."""
     return FRAMES * picture_grid(sample_rate).hop
 
 
 def check_scale(scale: int) -> int:
-    """The scale.
+    """Check the number of a scale.
 
     Raises:
         InputError: When there is none of that number.
@@ -88,7 +88,7 @@ class LevelColumns:
         self._frames, self._columns = self._frames[:0], self._columns[:0]
 
     def tile(self, scale: int, index: int) -> bytes:
-        """The columns [index, index + 1) * TILE_COLUMNS of a scale, as far as they are there.
+        """Give the columns [index, index + 1) * TILE_COLUMNS of a scale, as far as they are there.
 
         Each is ROWS bytes, the lowest frequency first.
         """
@@ -149,7 +149,7 @@ class PeakColumns:
             self._held = self._held[:, :0]
 
     def tile(self, scale: int, index: int) -> bytes:
-        """The columns of a tile, see `LevelColumns`: a byte for each sound, 255 is full scale."""
+        """Give a tile, see `LevelColumns`: a byte for each sound, 255 is full scale."""
         span = SCALE_STEP ** check_scale(scale)
         data = _tile(self._spool, index, TILE_COLUMNS * span * self._n)
         peaks = np.frombuffer(data, np.uint8).reshape(-1, self._n)

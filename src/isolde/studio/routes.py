@@ -84,7 +84,7 @@ class Studio:
         }
 
     def app(self) -> Starlette:
-        """The application."""
+        """Build the application."""
         song = "/songs/{song}"
         routes = [
             Route("/", self.page),
@@ -106,14 +106,14 @@ class Studio:
         return Starlette(routes=routes, exception_handlers=handlers)
 
     async def page(self, request: Request) -> Response:
-        """The page and its parts."""
+        """Send the page and its parts."""
         path = self._page.get(request.path_params.get("name", "index.html"))
         if path is None:
             return JSONResponse({"error": "there is no such page"}, status_code=404)
         return FileResponse(path, media_type=_TYPES[path.suffix])
 
     async def about(self, request: Request) -> Response:
-        """What the page has to know: models, formats, the pictures' axes."""
+        """Say what the page has to know: models, formats, the pictures' axes."""
         return JSONResponse(
             {
                 "version": __version__,
@@ -135,11 +135,11 @@ class Studio:
         )
 
     async def list_songs(self, request: Request) -> Response:
-        """The songs of the session."""
+        """List the songs of the session."""
         return JSONResponse([song.to_dict() for song in self._library.songs(_session(request))])
 
     async def add_song(self, request: Request) -> Response:
-        """A song: the request's body; with `demo`, the one that the package ships."""
+        """Add a song: the request's body; with `demo`, the one that the package ships."""
         session, settings = _session(request), _settings(request, self._settings)
         add: Callable[[], Song]
         if "demo" in request.query_params:
@@ -151,14 +151,14 @@ class Studio:
         return JSONResponse((await run_in_threadpool(add)).to_dict(), status_code=201)
 
     async def add_again(self, request: Request) -> Response:
-        """The same song with another model or strength, as a new song."""
+        """Add the same song with another model or strength, as a new song."""
         song = self._song(request)
         settings = _settings(request, song.settings)
         add = partial(self._library.add_again, song, session=_session(request), settings=settings)
         return JSONResponse((await run_in_threadpool(add)).to_dict(), status_code=201)
 
     async def show_song(self, request: Request) -> Response:
-        """How far a song is."""
+        """Say how far a song is."""
         return JSONResponse(self._song(request).to_dict())
 
     async def remove_song(self, request: Request) -> Response:
@@ -172,7 +172,7 @@ class Studio:
         return Response(status_code=204)
 
     async def stem(self, request: Request) -> Response:
-        """Samples of a stem, float32 little-endian, channels side by side: a range as far as ready.
+        """Send a range of a stem as far as ready: float32 little-endian, channels side by side.
 
         With a Range of bytes the answer is 206, or 416 while nothing of it is there yet.
         """
@@ -203,7 +203,7 @@ class Studio:
         return Response(data, 206, headers, media_type="application/octet-stream")
 
     async def tile(self, request: Request) -> Response:
-        """A piece of a spectrogram or of peaks: columns of bytes, as far as they are there."""
+        """Send a piece of a spectrogram or of peaks: columns of bytes, as far as they are there."""
         song, at = self._song(request), request.path_params
         columns = song.peaks if at["layer"] == "peaks" else song.levels.get(at["layer"])
         if columns is None:
@@ -212,7 +212,7 @@ class Studio:
         return Response(data, media_type="application/octet-stream")
 
     async def activity(self, request: Request) -> Response:
-        """Where somebody sings: segments so far; with `format`, a file of labels."""
+        """Say where somebody sings: segments so far; with `format`, a file of labels."""
         song = self._song(request)
         format_ = request.query_params.get("format")
         if format_ is None:
@@ -223,7 +223,7 @@ class Studio:
         return Response(text, media_type="text/plain", headers=_attachment(name))
 
     async def file(self, request: Request) -> Response:
-        """A file to take home: `{stem, mix, stems or phrases}.{format}`, or `stems.stem.mp4`."""
+        """Send a file to take home: `{stem, mix, stems or phrases}.{format}`, `stems.stem.mp4`."""
         song = self._song(request)
         what, _, container = request.path_params["name"].rpartition(".")
         if what == "stems.stem":

@@ -21,7 +21,7 @@ LAYERS = ("mixture", "vocals")
 
 
 def voice_of(stems: tuple[str, ...]) -> str:
-    """The stem that pictures show beside the mixture."""
+    """Give the stem that pictures show beside the mixture."""
     return "vocals" if "vocals" in stems else stems[0]
 
 

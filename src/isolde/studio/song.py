@@ -26,7 +26,7 @@ WAITING, SEPARATING, READY, FAILED = "waiting", "separating", "ready", "failed"
 
 
 def display_name(name: str) -> str:
-    """A name that somebody gave, fit to be shown and to be suggested for a download.
+    """Clean a name that somebody gave, to be shown and to be suggested for a download.
 
     It is one line without control characters, separators of folders or quotes; it is never the
     name of a file on this computer.
@@ -133,7 +133,7 @@ class Song:
         self._probabilities.append(probabilities)
 
     def activity(self, rule: SegmentRule | None = None) -> Activity:
-        """Where somebody sings, as far as it is known.
+        """Say where somebody sings, as far as it is known.
 
         Args:
             rule: When singing starts and stops; None: the detector's own.
@@ -146,7 +146,7 @@ class Song:
         return Activity(heard, FRAME_SECONDS, segments, seconds)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON types."""
+        """Give the values as JSON types."""
         rate, seconds, factor = self.info.sample_rate, self.seconds, self.real_time_factor
         ready = self.n_ready / rate
         left = (seconds - ready) / factor if seconds and factor else None

@@ -55,7 +55,7 @@ class Spool:
         self.n_bytes += len(data)
 
     def read(self, start: int, stop: int) -> bytes:
-        """The bytes [start, stop), as far as they are there; none once it is closed."""
+        """Give the bytes [start, stop), as far as they are there; none once it is closed."""
         n = max(0, min(stop, self.n_bytes) - start)
         with self._lock:
             return os.pread(self._file.fileno(), n, start) if n and not self._file.closed else b""
@@ -89,7 +89,7 @@ class StemSpool(Spool):
         self.append(np.ascontiguousarray(block.T, "<f4").tobytes())
 
     def samples(self, start: int, stop: int) -> Float32:
-        """The samples [start, stop) as (n_channels, n), as far as they are there."""
+        """Give the samples [start, stop) as (n_channels, n), as far as they are there."""
         step = SAMPLE_BYTES * self.n_channels
         flat = np.frombuffer(self.read(start * step, stop * step), "<f4")
         return cast(Float32, flat.reshape(-1, self.n_channels).T)

@@ -44,11 +44,11 @@ class Sink(io.RawIOBase):
             raise self._error
 
     def writable(self) -> bool:
-        """Whether it can be written: always."""
+        """Tell whether it can be written: always."""
         return True
 
     def seekable(self) -> bool:
-        """Whether it can seek: always."""
+        """Tell whether it can seek: always."""
         return True
 
     def write(self, data: Any, /) -> int:

@@ -167,7 +167,7 @@ def _file(row: Row, limits: Limits, checked: Checked) -> tuple[Float32, int]:
 
 
 def clipped_samples(audio: Float32) -> int:
-    """How many samples of (n_channels, n) lie in runs of three or more at or beyond full scale.
+    """Say how many samples of (n_channels, n) lie in runs of three or more at or beyond full scale.
 
     One sample at full scale is a peak that was normalised; three in a row have been cut off.
     """

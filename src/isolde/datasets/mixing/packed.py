@@ -25,12 +25,12 @@ TOP_HZ = 11025.0
 
 
 def is_packed(folder: Path) -> bool:
-    """Whether a folder holds songs in this form."""
+    """Tell whether a folder holds songs in this form."""
     return any(True for kind in KINDS for _ in folder.glob(f"{kind}/*.npy"))
 
 
 def packed_songs(folder: Path) -> tuple[list[Entry], list[str]]:
-    """The songs of a folder, mapped from where they lie.
+    """Give the songs of a folder, mapped from where they lie.
 
     Args:
         folder: Folder with sub-folders named as in `KINDS`.

@@ -28,7 +28,7 @@ def silence(mixture: Float32, sample_rate: int) -> dict[str, Float32]:
 
 
 def centre(mixture: Float32, sample_rate: int) -> dict[str, Float32]:
-    """The mean of the channels in every channel: what karaoke boxes build on; mono: the mixture."""
+    """Put the channels' mean into each: what karaoke boxes build on; mono: the mixture."""
     mid = mixture.mean(axis=0, keepdims=True)
     return {"vocals": np.repeat(mid, mixture.shape[0], axis=0)}
 

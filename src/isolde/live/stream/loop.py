@@ -49,7 +49,7 @@ class Backlog:
         self._seen[self._steps // _QUEUE_EVERY % _LOOKS] = samples
 
     def has_grown(self) -> bool:
-        """Whether there has been much more than usual for several looks, after the newest look.
+        """Tell whether there was much more than usual for several looks, with the newest one.
 
         True is said once; then some looks must pass.
         """

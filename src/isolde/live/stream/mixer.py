@@ -51,7 +51,7 @@ class Ramp:
             self._now = self._target.copy()
 
     def take(self, n: int) -> Float32:
-        """The values for the next samples: (n_values, n) while they move, else (n_values, 1)."""
+        """Give the values of the next samples: (n_values, n) as they move, else (n_values, 1)."""
         if not self._left:
             return self._now[:, None].astype(np.float32)
         moving = min(n, self._left)

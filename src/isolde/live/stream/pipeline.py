@@ -78,7 +78,7 @@ class Pipeline:
             self.engine.order(Order.PUSH, self.engine.mixture.written)
 
     def room(self, ahead: int) -> int:
-        """Samples that may be pushed until the stream is `ahead` samples in front of the ear."""
+        """Count the samples to push until the stream is `ahead` samples in front of the ear."""
         at = self._jump if self._jump is not None else self._position
         ahead = min(ahead, self.engine.mixture.capacity // 2)
         return max(0, at + ahead - self.engine.mixture.written)

@@ -46,7 +46,7 @@ class Hints:
     licence: str | None = None
 
     def changes(self) -> dict[str, Any]:
-        """The fields of a `Window` that these change."""
+        """Give the fields of a `Window` that these change."""
         said = {"outputs": self.stems, "n_fft": self.n_fft, "compensate": self.compensate}
         said |= {"overlap": self.overlap, "denoise": self.denoise or None}
         return {name: value for name, value in said.items() if value is not None}
@@ -72,7 +72,7 @@ class Recognised:
 
 
 def recognise(path: Path, hints: Hints | None = None) -> Recognised:
-    """The form of a network in a file.
+    """Recognise the form of a network in a file.
 
     Args:
         path: An ONNX file.
@@ -130,7 +130,7 @@ def described(shapes: dict[str, Sequence[Any]]) -> str:
 
 
 def fingerprint(path: Path) -> str:
-    """The MD5 of a file's last 10,000 KiB, as MDX-Net files are known by."""
+    """Compute the MD5 of a file's last 10,000 KiB, as MDX-Net files are known by."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _TAIL))
         return hashlib.md5(file.read(), usedforsecurity=False).hexdigest()

@@ -34,7 +34,7 @@ class Transform:
         self._gain = (1 / np.maximum(power, 1e-8)).astype(np.float32)
 
     def forward(self, samples: Float32) -> Complex64:
-        """Samples (n_channels, n_samples) to spectra (n_channels, n_frames, n_fft / 2 + 1)."""
+        """Transform samples (n_channels, n) to spectra (n_channels, n_frames, n_fft / 2 + 1)."""
         padded = np.pad(samples, ((0, 0), (self.before, self.after)), mode="reflect")
         frames = sliding_window_view(padded, self.n_fft, axis=1)[:, :: self.hop]
         return np.fft.rfft(frames * self._window, axis=2).astype(np.complex64)

@@ -39,7 +39,7 @@ class Shard:
             )
 
     def holds(self, track: str) -> bool:
-        """Whether a song is in this share.
+        """Tell whether a song is in this share.
 
         Args:
             track: Name under which its stems are written.

@@ -59,7 +59,7 @@ class Folder:
             self._names = set(files_below(settings.remote) or ())
 
     def has(self, path: Path) -> bool:
-        """Whether there is such a file, or a folder that holds something.
+        """Tell whether there is such a file, or a folder that holds something.
 
         Args:
             path: Path of the file; in a remote folder, below it.
@@ -185,7 +185,7 @@ def check_songs(
 
 
 def is_complete(song: Song, settings: FileSettings, stems: Sequence[str]) -> bool:
-    """Whether all stems of a song are there, not older than it, and of its rate and length.
+    """Tell whether all stems of a song are there, not older than it, and of its rate and length.
 
     Of remote songs and stems nobody looks so closely: they are not.
 
