@@ -43,7 +43,8 @@ build/app/isolde: $(shell find src tools/app -type f -not -name '*.pyc') $(SETUP
 	  --constraint constraints.txt . pyinstaller
 	build/app-venv/bin/pyinstaller --onefile --noconfirm --clean --log-level WARN --name isolde \
 	  --distpath build/app --workpath build/app-work --specpath build/app-work \
-	  --collect-submodules isolde --collect-submodules av --collect-data isolde \
+	  --collect-submodules isolde --collect-submodules av --collect-submodules shellingham \
+	  --collect-data isolde \
 	  --collect-data swift_f0 \
 	  --recursive-copy-metadata isolde \
 	  --exclude-module tkinter tools/app/program.py

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import typer
 from rich.text import Text
 
+from helpers.shell import Shell
 from isolde.cli import app
 from isolde.cli.help import command_of
 
@@ -41,6 +42,13 @@ def test_every_help_ends_with_examples_of_its_own_command():
         assert first == "Examples:" and 1 <= len(lines) <= 3, name
         assert all(line.strip().startswith("isolde") for line in lines), name
         assert all(line.strip().startswith(name) for line in lines), name
+
+
+def test_help_is_given_for_both_of_its_names(isolde: Shell):
+    for verb in ([], ["separate"], ["models", "add"]):
+        (code, short, _), (_, long, _) = isolde(*verb, "-h"), isolde(*verb, "--help")
+        assert code == 0 and short == long
+        assert any("-h" in line and "--help" in line for line in long)
 
 
 def test_help_shows_no_type_behind_a_flag_and_says_what_an_option_is():

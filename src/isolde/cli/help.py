@@ -26,7 +26,7 @@ def command_of(app: typer.Typer) -> Any:
         app: Application with its verbs.
     """
     command = typer.main.get_command(app)
-    _tidy(command)
+    _tidy(command, command.context_settings.get("help_option_names", ["--help"]))
     return command
 
 
@@ -48,11 +48,12 @@ def name_formats(command: Any) -> None:
                 parameter.help = f"{parameter.help} Of installed packages: {names}."
 
 
-def _tidy(command: Any) -> None:
+def _tidy(command: Any, names: list[str]) -> None:
     for parameter in command.params:
         if getattr(parameter, "is_flag", False):
             parameter.metavar = ""
-    if help_option := command.get_help_option(typer.Context(command)):
+    context = typer.Context(command, help_option_names=names)  # a command keeps its first option
+    if help_option := command.get_help_option(context):
         help_option.metavar = ""
     for verb in getattr(command, "commands", {}).values():
-        _tidy(verb)
+        _tidy(verb, names)
