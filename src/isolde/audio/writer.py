@@ -6,7 +6,7 @@ A file is written under a hidden name beside its target and takes its name when 
 import contextlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
@@ -117,7 +117,7 @@ class AudioWriter(Completable):
         self._spool: BinaryIO | None = None
         self._seekable = False
         self._encoder: Encoder | None = None
-        self._state: Literal["open", "closed", "aborted"] = "open"
+        self._state: Literal["open", "complete", "closed", "aborted"] = "open"
         try:
             if is_path:
                 self._stream = self._owned = self._open_path(Path(cast("str | Path", target)))
@@ -162,17 +162,19 @@ class AudioWriter(Completable):
             raise AudioError(explain(self.name, error)) from error
         self.n_samples += block.shape[1]
 
-    def close(self) -> None:
-        """Complete the file and give it its name; nothing happens the second time.
+    def complete(self) -> None:
+        """Write what is still owed; the file gets its name when it is closed.
+
+        Of several files, none appears if one cannot be completed: complete all, then close all.
+        Nothing can be written afterwards.
 
         Raises:
-            AudioError: The disk is full, or the target appeared meanwhile, or it cannot be
-                replaced, or nothing was written and the container (flac, opus, mp3) cannot hold
-                no samples. Nothing is left behind then.
+            AudioError: The disk is full, or nothing was written and the container (flac, opus, mp3)
+                cannot hold no samples. Nothing is left behind then.
         """
         if self._state != "open" or self._encoder is None:
             return
-        try:
+        with self._whole_or_not():
             if not self.n_samples and self._kind.name in _NEVER_EMPTY:
                 raise AudioError(
                     f"{self.name}: no sample was written, and {self._kind.name} cannot hold that: "
@@ -189,8 +191,28 @@ class AudioWriter(Completable):
                 self._stream.flush()
             if self._owned is not None:
                 self._owned.close()
+        self._state = "complete"
+
+    def close(self) -> None:
+        """Complete the file and give it its name; nothing happens the second time.
+
+        Raises:
+            AudioError: As `complete`; or the target appeared meanwhile, or it cannot be replaced.
+                Nothing is left behind then.
+        """
+        self.complete()
+        if self._state != "complete":
+            return
+        with self._whole_or_not():
             if self._draft is not None:
                 self._draft.publish()
+        self._state = "closed"
+
+    @contextlib.contextmanager
+    def _whole_or_not(self) -> Iterator[None]:
+        """Remove everything if it fails, and say why in one line."""
+        try:
+            yield
         except BaseException as error:
             self.abort()
             if isinstance(error, (OSError, sf.LibsndfileError)) and not isinstance(
@@ -198,14 +220,13 @@ class AudioWriter(Completable):
             ):
                 raise AudioError(explain(self.name, error)) from error
             raise
-        self._state = "closed"
 
     def abort(self) -> None:
         """Give up: remove everything that was written; nothing happens after `close`.
 
         What has gone into a pipe cannot be taken back.
         """
-        if self._state != "open":
+        if self._state not in ("open", "complete"):
             return
         self._state = "aborted"
         if self._encoder is not None:

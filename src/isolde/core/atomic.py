@@ -53,6 +53,7 @@ def exists_already(name: str) -> str:
 _HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 _HIDDEN = re.compile(r"\.isolde-(?:([0-9a-f]{8})-(\d+)-)?[0-9a-f]{12}\.part")
 _DAY = 86_400.0
+_made: set[Path] = set()  # folders that drafts of this process made
 
 
 def hidden_name() -> str:
@@ -127,13 +128,12 @@ class Draft:
         self.target = Path(os.path.realpath(target))
         if not self._may_take():
             raise AudioError(exists_already(self._name))
-        self._made: list[Path] = []
         folder = self.target.parent
         missing = [up for up in (folder, *folder.parents) if not up.exists()]
         try:
             for up in reversed(missing):
                 up.mkdir(exist_ok=True)
-                self._made.append(up)
+                _made.add(up)
         except OSError as error:
             self.discard()
             raise AudioError(explain(self._name, error)) from error
@@ -161,16 +161,21 @@ class Draft:
             raise
 
     def discard(self) -> None:
-        """Remove the draft, and the folders that were made for it and are empty."""
+        """Remove the draft, and the empty folders that it or another one made for it."""
         path = getattr(self, "path", None)  # None: not even its folder could be made
         if path is not None and path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         elif path is not None:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
-        for folder in reversed(self._made):
-            with contextlib.suppress(OSError):
+        for folder in self.target.parents:
+            if folder not in _made:
+                break
+            try:
                 folder.rmdir()
+            except OSError:  # another draft is in it, and removes it
+                break
+            _made.discard(folder)
 
     def _may_take(self) -> bool:
         """Whether the name is free, or may be taken from what has it."""

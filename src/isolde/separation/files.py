@@ -19,7 +19,7 @@ from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 from isolde.core.stems import VOCALS
 from isolde.separation.load import make_separator
-from isolde.separation.outputs import Output, Stems, open_outputs, tags_of
+from isolde.separation.outputs import Output, Stems, complete, open_outputs, tags_of
 from isolde.separation.overlap import ReadAhead, WriteBehind
 from isolde.separation.phrases import PhraseSink
 from isolde.separation.preview import preview_of
@@ -189,6 +189,7 @@ def separate_file(
                 gain=gain,
                 overlap=whole_file and settings.separation.n_threads > 1,
             )
+            complete(outputs)
         warnings += [*reader.notes(), *separator.notes(), *_notes(outputs)]
         warnings += sink.notes() if sink else ()
     seconds, phrases = n_samples / separator.sample_rate, sink.phrases if sink else None

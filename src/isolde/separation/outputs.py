@@ -111,6 +111,20 @@ def open_outputs(
     return outputs
 
 
+def complete(outputs: Sequence[Output]) -> None:
+    """Complete the files of all stems before one gets its name: a full disk leaves none behind.
+
+    Args:
+        outputs: Open files.
+
+    Raises:
+        AudioError: One cannot be completed.
+    """
+    for output in outputs:
+        if isinstance(output.writer, AudioWriter):
+            output.writer.complete()
+
+
 def open_stem(path: Path, info: AudioInfo, settings: FileSettings, tags: SongTags) -> AudioWriter:
     """Open the file of one stem.
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import MappingProxyType
 
@@ -100,19 +101,24 @@ class Stems(Mapping[str, Float32]):
         subtype = subtype_for(container, bit_depth=None if integral else bit_depth)
         suffix = container_named(container).suffix
         paths = {stem: Path(folder) / f"{stem}{suffix}" for stem in self}
-        for stem, path in paths.items():
-            samples = self[stem] if self[stem].ndim == 2 else self[stem][None]
-            with AudioWriter(
-                path,
-                sample_rate=self.sample_rate,
-                n_channels=samples.shape[0],
-                subtype=subtype,
-                tags=self.tags,
-                clip=clip,
-                container=container,
-                overwrite=overwrite,
-            ) as writer:
+        with ExitStack() as open_files:
+            writers = []
+            for stem, path in paths.items():
+                samples = self[stem] if self[stem].ndim == 2 else self[stem][None]
+                writer = AudioWriter(
+                    path,
+                    sample_rate=self.sample_rate,
+                    n_channels=samples.shape[0],
+                    subtype=subtype,
+                    tags=self.tags,
+                    clip=clip,
+                    container=container,
+                    overwrite=overwrite,
+                )
+                writers.append(open_files.enter_context(writer))
                 writer.write(samples)
+                writer.complete()
+        for writer in writers:
             for note in writer.notes():
                 warnings.warn(note, IsoldeWarning, stacklevel=2)
         return paths

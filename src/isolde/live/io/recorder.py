@@ -65,8 +65,14 @@ class Recorder:
         if self._error is not None:
             self._abort()
             raise self._error
-        for writer in self._writers:
-            writer.close()
+        try:
+            for writer in self._writers:
+                writer.complete()
+            for writer in self._writers:
+                writer.close()
+        except AudioError:
+            self._abort()
+            raise
 
     def abandon(self) -> None:
         """Leave nothing behind."""
