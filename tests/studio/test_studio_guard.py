@@ -4,6 +4,8 @@ import io
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,8 @@ import numpy as np
 import pytest
 import soundfile
 from studio_server import Studio, kept_in, serving, start
+
+from helpers.shell import Shell
 
 DEMO = "/songs?demo"
 INSIDE = (
@@ -55,6 +59,43 @@ def outer_address() -> list[str]:
         except OSError:
             return []
         return [line.getsockname()[0]]
+
+
+def test_an_address_for_others_is_warned_of(tmp_path: Path):
+    command = [sys.executable, "-m", "isolde", "studio", "--no-browser", "--host", "0.0.0.0"]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline().startswith("http://localhost:")
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert "warning: 0.0.0.0 can be reached from other computers, unencrypted" in said
+    assert kept_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--port", "{port}"], "127.0.0.1:{port}: cannot listen there"),
+        (["--host", "192.0.2.1"], "192.0.2.1: cannot listen there"),
+        (["--model", "none"], "model 'none' is not known"),
+        (["--max-upload", "0"], "uploads of 0 bytes: give 1 or more"),
+        (["missing.wav"], "missing.wav: "),
+    ],
+)
+def test_what_cannot_be_served_is_one_line(
+    studio: Studio, tmp_path: Path, isolde: Shell, options: list[str], words: str
+):
+    given = [option.format(port=studio.port) for option in options]
+    code, out, err = isolde("studio", "--no-browser", *given)
+    assert (code != 0, out) == (True, [])
+    assert words.format(port=studio.port) in err[-1]
+    assert len(err) == 1 + ("--host" in options)  # of which one is warned first
 
 
 def test_the_token_gives_a_cookie_that_scripts_and_sites_cannot_use(studio: Studio):
