@@ -1,15 +1,19 @@
 """Lines of words spread over the sung phrases of a song; it hears neither words nor voice.
 
 Nothing is recognised: this is a first alignment for a person to correct. Lines keep their order,
-and every sung second belongs to one line. A line is expected to take its share of the sung seconds
-by its syllables. Lines meet in pauses or, where there are more lines than phrases, inside a phrase;
-where there are fewer, a line goes on over a pause. Of all ways to do so the cheapest is taken, by
-dynamic programming over the places where lines may meet, the sum of
+and begin and end where somebody sings. Sung time is the integral of the probability that somebody
+sings, over the phrases. Of it a line is expected to take its share by its syllables, where 60, 75
+or 90 % of all sung time has words, whichever is cheapest: detectors hear a voice in guitars, and
+singers sing without words. Of all ways to place the lines the cheapest is taken, by dynamic
+programming over the places where lines may begin and end, the sum of
 
-* log(seconds / expected seconds)^2 for each line,
-* exp(-pause / 0.5 s) where two lines meet, 1 inside a phrase,
-* 2 exp(-pause / 2 s) there instead, where the text has a break,
-* 1.5 (1 - exp(-pause / 1 s)) for each pause inside of a line.
+* 3 log(seconds / expected seconds)^2 for each line;
+* 0.3 exp(-pause / 0.5 s) at each beginning and each end of a line: 0.3 inside of a phrase;
+* exp(-pause / 2 s) there instead, where the text has a break;
+* 2 (1 - exp(-pause / 1 s)) for each pause inside of a line;
+* 0.5, and 0.3 for each second, for sung time without words between lines, before and after them.
+
+The numbers were chosen on songs with times by hand: docs/guide/karaoke.md.
 """
 
 from collections.abc import Sequence
@@ -18,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from isolde.activity import Cue, Segment
+from isolde.activity import Activity, Cue, Segment
 from isolde.core.errors import InputError
 from isolde.karaoke.syllables import count_syllables, is_english
 from isolde.karaoke.words import WordLine
@@ -26,52 +30,61 @@ from isolde.karaoke.words import WordLine
 SHORTEST = 0.3
 """Sung seconds that a line needs in the mean, so that more lines than that are no song's words."""
 
-_STEP = 0.2  # seconds between places inside a phrase where lines may meet
-_MAX_STRETCH = 6.0  # times the expected seconds that a line may take, or...
+SHARES = (0.6, 0.75, 0.9)
+"""Shares of the sung time that may have words."""
+
+_STEP = 0.2  # seconds between places inside a phrase
+_LEAST = 0.05  # probability that sung time counts with where there is hardly any
+_MAX_STRETCH = 5.0  # times the expected seconds that a line may take, or...
 _MAX_SECONDS = 3.0  # ...this, where that is more
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class _Places:
-    """Where lines may meet, (n,) each: first and last are the beginning and end of all singing.
+    """Where lines may begin and end, (n,) each, from the beginning to the end of all singing.
 
     Attributes:
-        sung: Sung seconds before it.
-        pause: Seconds of silence at it, 0 inside a phrase.
+        sung: Sung time in seconds before it.
+        pause: Seconds of silence at it: 0 inside a phrase, without end at the first and the last.
         end: Time in seconds at which a line ends that ends here.
         start: Time in seconds at which a line begins that begins here.
     """
 
-    sung: NDArray[np.float64]
-    pause: NDArray[np.float64]
-    end: NDArray[np.float64]
-    start: NDArray[np.float64]
+    sung: Floats
+    pause: Floats
+    end: Floats
+    start: Floats
 
 
-def place_lines(lines: Sequence[WordLine], segments: Sequence[Segment]) -> tuple[Cue, ...]:
+def place_lines(lines: Sequence[WordLine], activity: Activity) -> tuple[Cue, ...]:
     """Give every line a time at which somebody sings.
 
     Args:
         lines: Lines of the words.
-        segments: Stretches of singing, in order, without overlap.
+        activity: Where somebody sings: its segments are the phrases.
 
     Returns:
-        A cue for each line, in order, without overlap: each starts and ends in a segment or at its
-        edge, and together they cover all segments.
+        A cue for each line, in order, without overlap; each starts and ends in a segment or at its
+        edge.
 
     Raises:
         InputError: Nobody sings, or too little for so many lines.
 
     Examples:
-        >>> sung = [Segment(1.0, 3.0, 1.0), Segment(4.0, 6.0, 1.0)]
-        >>> for cue in place_lines([WordLine("Row your boat"), WordLine("down the stream")], sung):
+        >>> sung = (Segment(1.0, 3.0, 1.0), Segment(4.0, 6.0, 1.0))
+        >>> activity = Activity(np.ones(700, np.float32), 0.01, sung, 7.0)
+        >>> lines = [WordLine("Row your boat"), WordLine("down the stream")]
+        >>> for cue in place_lines(lines, activity):
         ...     print(cue.start, cue.end, cue.text)
         1.0 3.0 Row your boat
         4.0 6.0 down the stream
     """
     if not lines:
         return ()
-    segments = [s for s in segments if s.duration > 0]
+    segments = [s for s in activity.segments if s.duration > 0]
     total = sum(s.duration for s in segments)
     if total <= 0:
         raise InputError("nobody is heard singing: there is no place for the words")
@@ -80,55 +93,110 @@ def place_lines(lines: Sequence[WordLine], segments: Sequence[Segment]) -> tuple
             f"{len(lines)} lines of words for {total:.1f} s of singing are too many: give the "
             f"words of this song, at most {int(total / SHORTEST)} lines"
         )
-    places = _places_in(segments, min(_STEP, total / (4 * len(lines))))
-    chosen = _cheapest(lines, places)
+    places = _places_in(activity, segments, min(_STEP, total / (4 * len(lines))))
+    english = is_english(line.text for line in lines)
+    syllables = np.array([count_syllables(line.text, english=english) for line in lines])
+    breaks = [line.after_break for line in lines]
+    found = [
+        _cheapest(share * places.sung[-1] * syllables / syllables.sum(), breaks, places)
+        for share in SHARES
+    ]
+    _, spans = min(found, key=lambda costed: costed[0])
     return tuple(
         Cue(float(places.start[a]), float(places.end[b]), line.text)
-        for line, a, b in zip(lines, chosen, chosen[1:], strict=False)
+        for line, (a, b) in zip(lines, spans, strict=True)
     )
 
 
-def _places_in(segments: Sequence[Segment], step: float) -> _Places:
+def _places_in(activity: Activity, segments: Sequence[Segment], step: float) -> _Places:
     """The edges of all segments and, inside them, a place every `step` seconds or so."""
-    sung, pause, end, start = [0.0], [0.0], [segments[0].start], [segments[0].start]
+    frame = activity.frame_seconds
+    edges = (np.arange(len(activity.probabilities) + 1) - 0.5) * frame
+    weights = np.maximum(activity.probabilities.astype(np.float64), _LEAST)
+    integral = np.concatenate([[0.0], np.cumsum(weights * frame)])
+    sung, pause, end, start = [0.0], [np.inf], [segments[0].start], [segments[0].start]
     for k, segment in enumerate(segments):
         n = max(1, round(segment.duration / step))
-        inner = segment.start + segment.duration * np.arange(1, n) / n
-        sung += [*(sung[-1] + (inner - segment.start)), sung[-1] + segment.duration]
-        end += [*inner, segment.end]
-        following = segments[k + 1].start if k + 1 < len(segments) else segment.end
-        start += [*inner, following]
-        pause += [*np.zeros(n - 1), following - segment.end]
+        times = segment.start + segment.duration * np.arange(n + 1) / n
+        sung += [*(sung[-1] + np.cumsum(np.diff(np.interp(times, edges, integral))))]
+        is_last = k + 1 == len(segments)
+        following = segment.end if is_last else segments[k + 1].start
+        end += [*times[1:-1], segment.end]
+        start += [*times[1:-1], following]
+        pause += [*np.zeros(n - 1), np.inf if is_last else following - segment.end]
     return _Places(*(np.asarray(values, np.float64) for values in (sung, pause, end, start)))
 
 
-def _cheapest(lines: Sequence[WordLine], places: _Places) -> list[int]:
-    """The places at which lines meet, and the first and the last: one more than lines."""
+def _cheapest(
+    expected: Floats, breaks: Sequence[bool], places: _Places
+) -> tuple[float, list[tuple[int, int]]]:
+    """The least cost, and the places at which each line begins and ends.
+
+    Args:
+        expected: Seconds (n_lines,) that each line is expected to take.
+        breaks: Whether the text has a break before each line.
+        places: Where lines may begin and end.
+    """
     n = len(places.sung)
-    english = is_english(line.text for line in lines)
-    weights = np.array([count_syllables(line.text, english=english) for line in lines])
-    expected = weights * places.sung[-1] / weights.sum()
-    upto = np.cumsum(1.5 * (1 - np.exp(-places.pause)))  # of the pauses, this one included
-    before = np.concatenate([[0.0], upto[:-1]])
-    meeting = np.exp(-places.pause / 0.5), 2 * np.exp(-places.pause / 2)
-    cost = np.full(n, np.inf)
-    cost[0] = 0.0
-    back = np.zeros((len(lines), n), np.int64)
+    edge = 0.3 * np.exp(-places.pause / 0.5), np.exp(-places.pause / 2)  # usual; at breaks
+    over = 2 * (1 - np.exp(-places.pause))
+    upto = np.cumsum(over)
+    wordless = 0.3 * places.sung
+    begun = wordless.copy()  # the cost up to here, where a line begins here
+    begun[1:] += 0.5
+    begun += edge[0]
+    begins: list[Ints] = []  # of the line that ends at a place: where it begins
+    ends: list[Ints] = []  # of the line before the one that begins at a place: where it ends
     for i, seconds in enumerate(expected):
-        reach = max(_MAX_STRETCH * seconds, _MAX_SECONDS)
-        best = np.full(n, np.inf)
-        for k in range(1, n):
-            length = places.sung[k:] - places.sung[:-k]
-            if length.min() > reach and k > 1:
-                break
-            here = cost[:-k] + np.log(length / seconds) ** 2 + before[k:] - upto[:-k]
-            better = here < best[k:]
-            best[k:][better] = here[better]
-            back[i, k:][better] = np.arange(n - k)[better]
-        if i + 1 < len(lines):
-            best += meeting[lines[i + 1].after_break]
-        cost = best
-    chosen = [n - 1]
-    for i in reversed(range(len(lines))):
-        chosen.append(int(back[i, chosen[-1]]))
-    return chosen[::-1]
+        ended, begin = _lines_from(begun, seconds, places.sung, upto, over)
+        begins.append(begin)
+        at_edge = edge[i + 1 < len(expected) and breaks[i + 1]]
+        ended += at_edge
+        if i + 1 < len(expected):
+            begun, end = _after(ended, wordless)
+            begun += at_edge
+            ends.append(end)
+    ended += wordless[-1] - wordless + 0.5 * (np.arange(n) < n - 1)
+    b = int(ended.argmin())
+    cost, spans = float(ended[b]), list[tuple[int, int]]()
+    for i in reversed(range(len(expected))):
+        a = int(begins[i][b])
+        spans.append((a, b))
+        b = int(ends[i - 1][a]) if i else 0
+    return cost, spans[::-1]
+
+
+def _lines_from(
+    begun: Floats, seconds: float, sung: Floats, upto: Floats, over: Floats
+) -> tuple[Floats, Ints]:
+    """The cost of a line that ends at each place, and where it begins then."""
+    n = len(sung)
+    best, begin = np.full(n, np.inf), np.zeros(n, np.int64)
+    reach = max(_MAX_STRETCH * seconds, _MAX_SECONDS)
+    inside = upto - over  # of the pauses before each place
+    for k in range(1, n):
+        length = sung[k:] - sung[:-k]
+        if k > 1 and length.min() > reach:
+            break
+        here = begun[:-k] + 3 * np.log(length / seconds) ** 2 + inside[k:] - upto[:-k]
+        better = here < best[k:]
+        best[k:][better] = here[better]
+        begin[k:][better] = np.arange(n - k)[better]
+    return best, begin
+
+
+def _after(ended: Floats, wordless: Floats) -> tuple[Floats, Ints]:
+    """The cost up to each place where the next line begins, and where the one before ends then.
+
+    At the same place, or earlier with sung time without words between them.
+    """
+    n = len(ended)
+    ahead = ended - wordless
+    least = np.minimum.accumulate(ahead)
+    where = np.maximum.accumulate(np.where(ahead <= least, np.arange(n), 0))
+    begun, end = ended.copy(), np.arange(n)
+    later = least[:-1] + wordless[1:] + 0.5
+    better = later < begun[1:]
+    begun[1:][better] = later[better]
+    end[1:][better] = where[:-1][better]
+    return begun, end

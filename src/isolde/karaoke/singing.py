@@ -86,7 +86,22 @@ def find_singing(
         found = _listen(source, activity_model, separation, rule, threads, on_stems, progress)
     if words is None:
         return found
-    return replace(found, lines=place_lines(words, found.activity.segments))
+    phrases = found.activity.with_rule(phrase_rule(rule or SegmentRule()))
+    return replace(found, lines=place_lines(words, phrases))
+
+
+def phrase_rule(rule: SegmentRule) -> SegmentRule:
+    """Make the rule of phrases for words, which keeps all pauses in which lines may meet.
+
+    Args:
+        rule: Rule of the segments.
+    """
+    return replace(
+        rule,
+        offset=rule.onset,
+        min_duration_on=min(rule.min_duration_on, 0.1),
+        min_duration_off=min(rule.min_duration_off, 0.05),
+    )
 
 
 def _listen(
