@@ -69,7 +69,7 @@ def main(songs: Path) -> None:
             apart += [abs((here[0] - 60 - pitch + 6) % 12 - 6)] if here else []
         row = (
             np.median(late), np.mean(late < 0.5), np.mean(late < 1), len(apart) / len(notes),
-            np.mean(np.array(apart) < 1), np.mean(np.array(apart) < 0.5),
+            np.mean(np.array(apart) <= 1), np.mean(np.array(apart) <= 0.5),
         )  # fmt: skip
         rows.append(row)
         print(
