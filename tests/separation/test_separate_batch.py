@@ -162,6 +162,16 @@ def test_nothing_is_overwritten_unasked_in_a_batch_either(isolde: Shell, tmp_pat
     assert before.items() <= contents(tmp_path / "out").items()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_song_that_takes_too_long_is_given_up_and_leaves_nothing(isolde: Shell, tmp_path: Path):
+    music(tmp_path / "music", 1, n_samples=22050 * 60)
+    code, out, err = isolde("separate", "music", "-o", "out", "--timeout", "0.3")
+    assert code == 2 and not out
+    assert "song 0: took longer than 0.3 s" in err[0]
+    assert not [path for path in tmp_path.glob("out/**/*") if path.is_file()]
+    assert isolde("separate", "music", "-o", "out", "--timeout", "0")[0] == 2
+
+
 def test_ctrl_c_ends_all_processes_and_leaves_nothing_half_written(tmp_path: Path):
     music(tmp_path / "music", 4, n_samples=22050 * 60)
     command = [sys.executable, "-m", "isolde", "separate", "music", "-o", "out", "--jobs", "2"]

@@ -210,7 +210,7 @@ def separate(
     threads: Annotated[
         int,
         typer.Option(
-            min=0, help="Number of threads that run the network; 0 for one per core, up to 4."
+            min=0, help="Number of threads that run the network; 0 for as many as help it."
         ),
     ] = 0,
     jobs: Annotated[

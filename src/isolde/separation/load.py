@@ -121,17 +121,20 @@ def make_estimator(settings: SeparationSettings, *, sample_rate: int, n_channels
             )
         session = found.session(threads=settings.n_threads)
         return WindowEstimator(session, found.card, n_channels=n_channels)
+    # small steps, frame by frame: a second thread doubles the CPU time (docs/lab/batch.md)
+    by_frames = found is not None and found.card.kind == "stream"
+    threads = settings.threads or (1 if by_frames else settings.n_threads)
     masker: Masker
     if found is None:
         masker = make_rules_masker(n_channels)
     else:
-        masker = make_masker(found, n_channels=n_channels, threads=settings.n_threads)
+        masker = make_masker(found, n_channels=n_channels, threads=threads)
     if settings.gate:
         detector = detector_on(
             masker.grid,
             activity_model(settings.model),
             n_channels=n_channels,
-            threads=settings.n_threads,
+            threads=threads,
         )
         masker = GatedMasker(masker, detector)
     return MaskEstimator(
@@ -172,7 +175,7 @@ def load_separator(
         model: Name or path of a model (see `catalogue.find`), or "rules" for `isolde.rules`.
         sample_rate: Sample rate of the mixture in Hz.
         n_channels: Number of channels of the mixture.
-        threads: Number of threads that run the network; 0 for one per core, up to 4.
+        threads: Number of threads that run the network; 0 for as many as help it.
         mask: Reading of the mask, "soft" or "binary".
         threshold: Value from which the binary mask is 1, between 0 and 1.
         strength: Exponent of the soft mask: 1 is neutral, 2 removes more, 0.5 leaves more.
@@ -211,7 +214,7 @@ def separate(
         source: Path of a file, or samples (n_channels, n_samples) or (n_samples,) in [-1, 1].
         sample_rate: Sample rate of the samples in Hz; a file has its own.
         model: Name or path of a model.
-        threads: Number of threads that run the network; 0 for one per core, up to 4.
+        threads: Number of threads that run the network; 0 for as many as help it.
         mask: Reading of the mask, "soft" or "binary".
         threshold: Value from which the binary mask is 1, between 0 and 1.
         strength: Exponent of the soft mask: 1 is neutral, 2 removes more, 0.5 leaves more.

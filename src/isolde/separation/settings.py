@@ -32,7 +32,8 @@ class SeparationSettings:
         strength: Exponent of the soft mask: 1 is neutral, 2 removes more, 0.5 leaves more.
         gate: Whether the vocals are turned down where nobody sings (see `activity.gate`).
         synthesis: "long", "short" for half the latency of the windows, or None for the model's own.
-        threads: Number of threads that run the network; 0 for one per core, up to 4.
+        threads: Number of threads that run the network; 0 for as many as help it: one for a network
+            that goes frame by frame, else one per core, up to 4.
 
     Raises:
         InputError: A setting is out of range.
@@ -64,7 +65,7 @@ class SeparationSettings:
 
     @property
     def n_threads(self) -> int:
-        """Number of threads that the network gets."""
+        """Number of threads that a separation may use."""
         return self.threads or min(4, n_cores())
 
 

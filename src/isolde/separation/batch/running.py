@@ -55,8 +55,8 @@ def separate_songs(
 
     Args:
         songs: Songs with tracks that differ (see `check_batch`).
-        settings: Settings for all of them. Unless `threads` says otherwise, several processes share
-            the cores.
+        settings: Settings for all of them. Unless `threads` says otherwise, each of several
+            processes has one thread.
         jobs: Number of processes; 0 for one per core, as far as memory reaches, 1 for this one.
         scheduler: Address of a Dask scheduler, see `parallel.run`; every machine must see songs and
             output folder by the same paths, unless they are remote.
@@ -150,10 +150,9 @@ def separate_songs(
             journal.begin({track: stamps[track] for track in items})
         if scheduler is None and jobs == 0:
             jobs = min(parallel.workers_for(MEMORY), max(1, len(items)))
-        if settings.separation.threads == 0:
-            alone = scheduler is None
-            n_threads = _threads(min(jobs, len(items)) if alone else 1, alone=alone)
-            settings = replace(settings, separation=replace(settings.separation, threads=n_threads))
+        if settings.separation.threads == 0 and (jobs != 1 or scheduler is not None):
+            # each process a core: more threads only cost more (docs/lab/batch.md)
+            settings = replace(settings, separation=replace(settings.separation, threads=1))
         fit = Fitness.here(settings.separation.model) if scheduler else None
         # what exists was looked at above: a song whose worker was killed may find its own stem
         run = partial(
@@ -176,11 +175,6 @@ def separate_songs(
 def _place(path: Path, settings: FileSettings) -> str:
     """Where a file of the output folder is, for people."""
     return below(shown(settings.remote), path.as_posix()) if settings.remote else str(path)
-
-
-def _threads(processes: int, *, alone: bool) -> int:
-    """Choose the threads of each process: the cores are shared, and more than 4 help little."""
-    return max(1, min(4, parallel.n_cores() // max(1, processes))) if alone else 1
 
 
 def _job(
