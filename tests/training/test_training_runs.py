@@ -103,6 +103,18 @@ def same(a: Path, b: Path) -> None:
             assert torch.equal(mine[name], yours[name]), name
 
 
+def test_a_run_goes_on_without_being_told_its_songs_again(
+    folder: Path, recipe: Path, tmp_path: Path
+):
+    train(recipe, folder, tmp_path / "run", steps=2)
+    options = Options(cache=folder / "cache", steps=4)
+    train_songs(None, [], out=tmp_path / "run", options=options, resume=True, say=str)
+    assert [int(r["step"]) for r in rows(tmp_path / "run")] == [1, 2, 3, 4]
+    with pytest.raises(InputError, match="empty: holds no run to go on with"):
+        train_songs(None, [], out=tmp_path / "empty", options=options, resume=True, say=str)
+    assert not (tmp_path / "empty").exists()
+
+
 @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_was_ended_goes_on_to_the_same_bits(
     folder: Path, recipe: Path, tmp_path: Path, kind: signal.Signals
@@ -254,7 +266,7 @@ def test_a_run_is_neither_overwritten_nor_mixed_up(folder: Path, recipe: Path, t
     other.write_text(recipe.read_text().replace("warm_up = 2", "warm_up = 3"))
     with pytest.raises(InputError, match=r"another recipe \(warm_up 2, now 3\)"):
         train(other, folder, out, steps=2, resume=True)
-    with pytest.raises(InputError, match="no recipe"):
+    with pytest.raises(InputError, match="holds no run"):
         train(None, folder, tmp_path / "empty", steps=1, resume=True)
     with pytest.raises(InputError, match="no such folder"):
         train(recipe, folder / "nowhere", tmp_path / "nothing", steps=1)

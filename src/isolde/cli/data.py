@@ -112,8 +112,9 @@ def scan(
     _totals(output, rows)
     if rows and validation > 0 and all(row.split != "validation" for row in rows):
         terminal.say(
-            f"isolde: no song is kept for validation: there are {len({r.artist for r in rows})} "
-            f"artists, and {validation:.0%} of them is none; give a larger --validation"
+            "isolde: no song is kept for validation: names choose "
+            f"{validation:.0%} of the artists, and none of these {len({r.artist for r in rows})}: "
+            "give a larger --validation, or write 'validation' into the column 'split' of one"
         )
     if found.problems or not rows:
         raise typer.Exit(1 if rows else 2)

@@ -291,6 +291,8 @@ def _recipe(name: str | Path | None, out: Path, resume: bool) -> Recipe:
     if begun and not resume and (out / STATE).is_file():
         raise InputError(f"{out}: holds a run: go on with --resume, or take another folder")
     if name is None:
+        if not begun and resume:
+            raise InputError(f"{out}: holds no run to go on with: leave out --resume to begin one")
         if not begun:
             raise InputError("no recipe: give a name, `vocals` for example, or a .toml file")
         return read_recipe(out / RECIPE)
