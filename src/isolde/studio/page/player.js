@@ -192,8 +192,8 @@ export class Player extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  #post(message) {
-    this.#wired?.ring.port.postMessage(message);
+  #post(message, moved = []) {
+    this.#wired?.ring.port.postMessage(message, moved);
   }
 
   #jump() {
@@ -249,7 +249,7 @@ export class Player extends EventTarget {
     try {
       const stems = await chunk(song, missing);
       if (turn !== this.#turn) return;
-      this.#post({ do: "put", index: missing, stems, wanted });
+      this.#post({ do: "put", index: missing, stems, wanted }, stems.flat().map(({ buffer }) => buffer)); // moved, not copied
       this.#fed = new Set([...this.#fed, missing].filter((i) => wanted.includes(i)));
     } catch {
       await new Promise((done) => setTimeout(done, 500));
