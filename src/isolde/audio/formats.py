@@ -36,8 +36,8 @@ TAG_NAMES = (
 
 AUDIO_SUFFIXES = tuple(
     ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .m4a .w64 .rf64 .au .caf .aac .wma .wave .aifc "
-    ".snd .mp2 .mpga .m4b .alac .mka .spx .wv .ape .tta .tak .mpc .ac3 .eac3 .dts .amr .ra .dsf "
-    ".dff".split()
+    ".snd .mp2 .mpga .m4b .alac .mka .spx .wv .ape .tta .tak .mpc .ac3 .eac3 .dts .amr .awb .ra "
+    ".dsf .dff".split()
 )
 """Of files that hold sound alone; the preferred first where one sound is there twice."""
 
