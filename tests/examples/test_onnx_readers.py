@@ -84,7 +84,7 @@ def test_the_page_has_the_shapes_of_the_graphs_and_the_frames_of_the_cards():
         r"^\| (`[\w`, -]+) \| (\d+) \| ([\dx ]+) \|.*\| (\d+) \| (\d+) \| (\d+) ms", page, re.M
     )
     numbers = {name: row[1:] for row in rows for name in re.findall(r"[\w-]+", row[0])}
-    assert len(numbers) > 4 and catalogue.DEFAULT in numbers
+    assert len(numbers) > 4 and catalogue.STREAM in numbers
     for name in numbers:
         model = catalogue.find(name)
         session, card = Session(model.path), model.card

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from isolde.models.card import Card, Member
+
 Shape = Sequence[int | str]
 
 
@@ -103,3 +105,19 @@ def waves(path: Path, *, delay: int, size: int = 8192, gain: float = 1.0) -> Pat
     }
     shape = [1, 2, size]
     return write_graph(path, {"mix": shape}, {"stem": shape}, nodes, constants)
+
+
+def ensemble(folder: Path, members: dict[str, float]) -> Path:
+    """The card of an ensemble of models."""
+    card = Card(
+        name="both",
+        summary="",
+        stems=("vocals",),
+        residual="accompaniment",
+        licence="MIT",
+        kind="ensemble",
+        members=tuple(Member(name, weight) for name, weight in members.items()),
+    )
+    path = folder / "both.json"
+    path.write_text(card.to_json())
+    return path

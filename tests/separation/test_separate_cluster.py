@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import isolde as isolde_package
+from helpers import windows
 from helpers.songs import contents, music
 from isolde.core.errors import ModelError
 from isolde.separation import FileSettings, separate_songs, songs_in
@@ -106,12 +107,13 @@ def test_after_a_killed_client_and_a_killed_scheduler_a_run_is_completed(
     assert whole == contents(tmp_path / "alone")
 
 
-def test_a_machine_with_another_version_or_other_weights_is_not_fit():
+def test_a_machine_with_another_version_or_other_weights_is_not_fit(tmp_path: Path):
     here = Fitness.here("vocals")
     here()
     with pytest.raises(ModelError, match="install the same version"):
         replace(here, version="0.0.1")()
     with pytest.raises(ModelError, match="other weights"):
         replace(here, checksums=("0" * 64,))()
-    assert len(Fitness.here("spleeter-vocals").checksums) > 1
+    both = windows.ensemble(tmp_path, {"vocals": 1.0, "open": 1.0})
+    assert len(Fitness.here(str(both)).checksums) > 1
     Fitness.here("rules")()

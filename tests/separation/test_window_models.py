@@ -9,7 +9,6 @@ import pytest
 from helpers import windows
 from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError, ModelError
-from isolde.models.card import Card, Member
 from isolde.models.catalogue import find
 from isolde.separation.load import load_separator, separate
 from isolde.separation.separator import Separator
@@ -22,22 +21,6 @@ def run(separator: Separator, audio: np.ndarray, size: int) -> dict[str, np.ndar
 def half(folder: Path) -> Path:
     """A network that takes half of the mixture for the voice."""
     return windows.waves(folder / "half" / "vocals.onnx", delay=0, gain=0.5)
-
-
-def ensemble(folder: Path, members: dict[str, float]) -> Path:
-    """The card of an ensemble of models."""
-    card = Card(
-        name="both",
-        summary="",
-        stems=("vocals",),
-        residual="accompaniment",
-        licence="MIT",
-        kind="ensemble",
-        members=tuple(Member(name, weight) for name, weight in members.items()),
-    )
-    path = folder / "both.json"
-    path.write_text(card.to_json())
-    return path
 
 
 @pytest.mark.parametrize("rate", [16000, 44100, 48000, 96000])
@@ -99,7 +82,7 @@ def test_a_network_of_sound_has_no_mask_to_read(tmp_path: Path, settings: dict):
 
 def test_an_ensemble_is_the_weighted_mean_of_its_members(tmp_path: Path):
     path = windows.spleeter(tmp_path / "s.onnx", {"vocals": 2, "accompaniment": 1})  # 0.8
-    both = ensemble(tmp_path, {str(path): 3.0, str(half(tmp_path)): 1.0})
+    both = windows.ensemble(tmp_path, {str(path): 3.0, str(half(tmp_path)): 1.0})
     audio = noise(2, 90_000)
     stems = separate(audio, sample_rate=44100, model=both)
     mean = (3 * 0.8 * audio + 0.5 * audio) / 4
@@ -118,13 +101,15 @@ def test_an_ensemble_is_the_weighted_mean_of_its_members(tmp_path: Path):
 def test_ensembles_that_cannot_be_are_refused(tmp_path: Path):
     drums = windows.waves(tmp_path / "drums.onnx", delay=0)
     with pytest.raises(ModelError, match="no vocals"):
-        separate(noise(2, 9), sample_rate=44100, model=ensemble(tmp_path, {str(drums): 1.0}))
-    for name in ("activity", str(ensemble(tmp_path, {str(half(tmp_path)): 1.0}))):
+        separate(
+            noise(2, 9), sample_rate=44100, model=windows.ensemble(tmp_path, {str(drums): 1.0})
+        )
+    for name in ("activity", str(windows.ensemble(tmp_path, {str(half(tmp_path)): 1.0}))):
         (tmp_path / "outer").mkdir(exist_ok=True)
-        outer = ensemble(tmp_path / "outer", {name: 1.0})
+        outer = windows.ensemble(tmp_path / "outer", {name: 1.0})
         with pytest.raises(ModelError, match="name networks"):
             separate(noise(2, 9), sample_rate=44100, model=outer)
-    values = json.loads(ensemble(tmp_path, {"vocals": 1.0}).read_text())
+    values = json.loads(windows.ensemble(tmp_path, {"vocals": 1.0}).read_text())
     values["members"][0]["weight"] = 0
     (tmp_path / "both.json").write_text(json.dumps(values))
     with pytest.raises(ModelError, match="weight 0"):

@@ -49,7 +49,7 @@ def karaoke(
             help="Name or path of a model; see isolde models.",
             autocompletion=completion.separating_models,
         ),
-    ] = ("vocals"),
+    ] = "vocals-large",
     ultrastar: Annotated[
         bool,
         typer.Option(

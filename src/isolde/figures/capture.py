@@ -16,7 +16,7 @@ from isolde.audio import AudioReader
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 from isolde.figures.canvas import Canvas
-from isolde.models.catalogue import DEFAULT, names
+from isolde.models.catalogue import STREAM, names
 from isolde.separation.load import load_separator
 from isolde.separation.separator import Separator
 
@@ -70,7 +70,7 @@ def capture_song(
     separation: bool = True,
     activity: bool = True,
     listening: bool = False,
-    model: str | Path = DEFAULT,
+    model: str | Path = STREAM,
     progress: Callable[[float], None] | None = None,
 ) -> Capture:
     """Read a song once and keep what its pictures need.

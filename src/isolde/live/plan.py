@@ -102,7 +102,7 @@ def make_plan(
     """Decide a session's numbers from its model's card.
 
     Args:
-        settings: Model, its synthesis, and the reading of its masks; the default model for None.
+        settings: Model, its synthesis, and the reading of its masks; `vocals` for None.
         sample_rate: Sample rate in Hz.
         n_channels: 1 or more.
         block: Block in samples; None for `frames`.
@@ -116,7 +116,7 @@ def make_plan(
         InputError: When a number is out of range, a gate is asked for, or the model is too late.
         ModelError: When there is no such model.
     """
-    settings = settings or SeparationSettings()
+    settings = settings or SeparationSettings(catalogue.STREAM)
     if settings.gate:
         raise InputError("a live session has no gate: leave it out")
     card = catalogue.find(settings.model).card

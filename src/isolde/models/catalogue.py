@@ -21,7 +21,10 @@ from isolde.models.card import Card
 from isolde.models.graph import Graph, Session
 from isolde.models.window.recognition import Hints, recognise, roles
 
-DEFAULT = "vocals"
+DEFAULT = "vocals-large"
+"""What separates songs, unless another is asked for: the best voice."""
+STREAM = "vocals"
+"""The same where sound must come at once: a network that hears frame by frame."""
 ARTICLE = "article"
 """The article's own mask network: 25-frame windows, whose layers can be looked at."""
 LOW_LATENCY = "vocals-live"
@@ -29,9 +32,9 @@ LOW_LATENCY = "vocals-live"
 
 
 QUALITIES: dict[str, tuple[str, ...]] = {
-    "fast": (LOW_LATENCY, DEFAULT),
-    "good": (DEFAULT,),
-    "best": ("vocals-large", "spleeter-vocals", "spleeter", DEFAULT),
+    "fast": (LOW_LATENCY, STREAM),
+    "good": (STREAM,),
+    "best": (DEFAULT, "spleeter", STREAM),
 }
 """For who knows no names: models by quality, of which the first that is installed is taken."""
 

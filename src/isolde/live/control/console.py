@@ -18,7 +18,7 @@ from isolde.live.io.pipes import Filter, pipe_raw, pipe_wav
 from isolde.live.plan import Plan, make_plan
 from isolde.live.session import Live
 from isolde.live.stream.meters import Status
-from isolde.models.catalogue import DEFAULT, LOW_LATENCY
+from isolde.models.catalogue import LOW_LATENCY, STREAM
 from isolde.separation.settings import SeparationSettings
 
 _SHOWN = 0.2
@@ -52,7 +52,7 @@ class LiveSettings:
 
 def usual_model(*, low_latency: bool) -> str:
     """Name the model of a session whose user names none."""
-    return LOW_LATENCY if low_latency else DEFAULT
+    return LOW_LATENCY if low_latency else STREAM
 
 
 def print_devices() -> None:
