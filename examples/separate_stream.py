@@ -16,7 +16,8 @@ def main(song: str) -> None:
     """Print the level of the vocals for each second of a song, while it is being separated."""
     with AudioReader(song) as reader:
         rate = reader.info.sample_rate
-        separator = isolde.load_separator(sample_rate=rate, n_channels=reader.info.n_channels)
+        channels = reader.info.n_channels
+        separator = isolde.load_separator("vocals", sample_rate=rate, n_channels=channels)
         print(f"latency {1000 * separator.latency / rate:.1f} ms")
         waiting, second = [], 0
         blocks = (

@@ -81,7 +81,7 @@ def test_zsh_offers_with_a_line_about_each(
     program = (
         "compdef() { :; }; _files() { print files; }; _arguments() { print -r -- $1; }\n"
         + script("zsh")
-        + "\nwords=(isolde separate --model vocals-l); CURRENT=4; _isolde_completion\n"
+        + "\nwords=(isolde separate --model vocals-li); CURRENT=4; _isolde_completion\n"
         + "words=(isolde separate so); CURRENT=3; _isolde_completion\n"
     )
     offered, files = ask(environment, "zsh", "-f", "-c", program).splitlines()

@@ -103,7 +103,7 @@ def test_a_range_in_minutes_and_an_end_at_the_end(isolde: Shell, tmp_path: Path)
     ("layout", "vocals", "accompaniment"),
     [
         ("spleeter", "a/song/vocals.flac", "a/song/accompaniment.flac"),
-        ("demucs", "vocals/a/song/vocals.flac", "vocals/a/song/no_vocals.flac"),
+        ("demucs", "vocals-large/a/song/vocals.flac", "vocals-large/a/song/no_vocals.flac"),
         ("uvr", "a/song_(Vocals).flac", "a/song_(Instrumental).flac"),
         ("flat", "a/song (vocals).flac", "a/song (accompaniment).flac"),
     ],

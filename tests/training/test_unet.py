@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import demo_song as songs
-from isolde.core.errors import InputError
+from isolde.core.errors import InputError, ModelError
 from isolde.core.spectrum import GRID_22
 from isolde.datasets.mixing.library import Entry
 from isolde.models.catalogue import find
@@ -16,6 +16,7 @@ from isolde.separation.load import separate
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
+from isolde.networks.onnx.read_unet import unet_pair_of  # noqa: E402
 from isolde.networks.onnx.unet import unet_graph  # noqa: E402
 from isolde.networks.unet import (  # noqa: E402
     FIRST_MAGNITUDE,
@@ -80,6 +81,25 @@ def test_small_storage_moves_no_mask_by_much():
     magnitudes = np.random.default_rng(1).random((1, 2, 32, 128)).astype(np.float32) * 10
     masks = [MagnitudeNetwork(Session(g), TASK.form)(magnitudes)[0] for g in (whole, small)]
     assert 0 < np.abs(masks[0] - masks[1]).max() < 0.05
+
+
+def test_a_graph_is_read_back_as_it_was_stored(tmp_path: Path):
+    pair = pair_of()
+    networks = {"vocals": pair.vocals, "accompaniment": pair.accompaniment}
+    (tmp_path / "whole.onnx").write_bytes(unet_graph(networks, SMALL, int8_from=0))
+    again = unet_pair_of(tmp_path / "whole.onnx", SMALL).state_dict()
+    for name, value in pair.state_dict().items():
+        assert torch.equal(again[name], value), name
+    small = unet_graph(networks, SMALL, int8_from=500)
+    (tmp_path / "small.onnx").write_bytes(small)
+    read = unet_pair_of(tmp_path / "small.onnx", SMALL)
+    magnitudes = np.random.default_rng(1).uniform(0.005, 0.02, (1, 2, 32, 128)).astype(np.float32)
+    given = MagnitudeNetwork(Session(small), TASK.form)(magnitudes * np.float32(FIRST_MAGNITUDE))
+    with torch.no_grad():
+        wanted = torch.sigmoid(read(torch.from_numpy(magnitudes))).numpy()
+    np.testing.assert_allclose(given[0], wanted, atol=3e-5)
+    with pytest.raises(ModelError, match="no pair of U-Nets"):
+        unet_pair_of(tmp_path / "small.onnx", UNetShape((4, 8), n_bins=128))
 
 
 def test_a_whole_songs_masks_have_its_length_and_the_bin_that_no_network_sees():

