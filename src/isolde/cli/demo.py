@@ -64,7 +64,7 @@ def demo(
     model: Annotated[
         str,
         typer.Option(help="Name or path of a model.", autocompletion=completion.separating_models),
-    ] = "vocals",
+    ] = "vocals-large",
 ) -> None:
     """Separate a short synthetic song whose stems are known, measure and draw it."""
     done = run_demo(output, model=model)
@@ -84,7 +84,7 @@ def demo(
         print("for a picture: pip install 'isolde[figures]'")
 
 
-def run_demo(folder: Path, *, model: str = "vocals") -> Demo:
+def run_demo(folder: Path, *, model: str = "vocals-large") -> Demo:
     """Separate the shipped song into a folder; files from an earlier demo are replaced.
 
     Args:
