@@ -37,6 +37,9 @@ TIMEOUT = 3600.0
 
 MARKS = ("{input}", "{output}")
 
+_running: dict[tuple[str, ...], subprocess.Popen[str]] = {}
+"""Programs of this process that were started once, by command: copies of a separator share one."""
+
 
 class ExternalError(IsoldeError, RuntimeError):
     """A foreign separator failed, or left no vocals."""
@@ -44,7 +47,7 @@ class ExternalError(IsoldeError, RuntimeError):
 
 @dataclass
 class ExternalSeparator:
-    """A separator that runs as a command; picklable: every process starts its own.
+    """A separator that runs as a command; picklable: every process starts one program.
 
     Attributes:
         command: Words with {input} and {output} in them, or with --serve; no shell is involved.
@@ -60,7 +63,6 @@ class ExternalSeparator:
     name: str
     timeout: float = TIMEOUT
     measured: dict[str, float] = field(default_factory=dict, compare=False)
-    _process: subprocess.Popen[str] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse a command that cannot be told what to do."""
@@ -162,35 +164,36 @@ class ExternalSeparator:
 
     def close(self) -> None:
         """End a persistent program; the next song starts it again."""
-        if self._process is not None:
-            self._process.communicate()  # closes its standard input, and waits
-            self._process = None
-            atexit.unregister(self.close)
+        _close(self.command)
 
     def _ask(self, song: Path, folder: Path) -> None:
         """Give a persistent program a song, and wait for its answer."""
         try:
-            if self._process is None:
-                self._process = subprocess.Popen(
+            if self.command not in _running:
+                _running[self.command] = subprocess.Popen(
                     self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
                 )
-                atexit.register(self.close)
-            assert self._process.stdin is not None and self._process.stdout is not None
-            self._process.stdin.write(json.dumps({"input": str(song), "output": str(folder)}))
-            self._process.stdin.write("\n")
-            self._process.stdin.flush()
-            answer = json.loads(self._process.stdout.readline())
+                atexit.register(_close, self.command)
+            process = _running[self.command]
+            assert process.stdin is not None and process.stdout is not None
+            process.stdin.write(json.dumps({"input": str(song), "output": str(folder)}))
+            process.stdin.write("\n")
+            process.stdin.flush()
+            answer = json.loads(process.stdout.readline())
         except (OSError, ValueError) as error:  # it is gone, or said something else
-            if self._process is not None:
-                self._process.kill()
+            if self.command in _running:
+                _running[self.command].kill()
                 self.close()
             raise ExternalError(f"{self.name} broke off: {error}") from error
         if "error" in answer:
             raise ExternalError(f"{self.name} failed: {answer['error']}")
 
-    def __getstate__(self) -> dict[str, object]:
-        """Give everything but the running process, for another process."""
-        return {**self.__dict__, "_process": None}
+
+def _close(command: tuple[str, ...]) -> None:
+    """End a program that was started once, if it runs."""
+    process = _running.pop(command, None)
+    if process is not None:
+        process.communicate()  # closes its standard input, and waits
 
 
 def read_stems(
