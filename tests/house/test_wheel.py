@@ -18,7 +18,7 @@ import soundfile
 ROOT = Path(__file__).resolve().parents[2]
 STEMS = ("vocals", "drums", "bass", "other")
 MAX_INSTALLED = 350e6  # bytes of everything that `pip install isolde` brings
-MAX_WHEEL = 32e6  # bytes: the networks of our own, and 18 MB of Spleeter's
+MAX_WHEEL = 52e6  # bytes: two pairs of U-Nets of 18 MB each, and the networks of our own
 
 OFFLINE = """
 import socket

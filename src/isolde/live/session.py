@@ -111,6 +111,11 @@ class Live(Closable):
         )
         self._thread = threading.Thread(target=self._run, name="isolde audio", daemon=True)
 
+    def __enter__(self) -> "Live":
+        """Start."""
+        self.start()
+        return self
+
     def start(self) -> None:
         """Open the devices and let it run.
 
