@@ -8,6 +8,7 @@ from tests.audio.test_audio_writing import picture
 
 from isolde.audio import Cover, SongTags, read, read_tags, write
 from isolde.core.errors import InputError
+from isolde.models.catalogue import DEFAULT
 from isolde.separation import FileSettings, SeparationSettings, Song, check_batch, separate_file
 
 RATE = 44100
@@ -37,7 +38,7 @@ def test_stems_carry_the_songs_tags_and_what_made_them(tmp_path, song, kind):
     found = read_tags(path)
     assert dict(found.values) == {"title": "T"} and found.cover == Cover(picture())
     made = metadata(path)
-    assert (made["model"], made["model_license"]) == ("vocals", "CC BY-NC-SA 4.0")
+    assert (made["model"], made["model_license"]) == (DEFAULT, "CC BY-NC-SA 4.0")
     notes = ["opus does not hold 44100 Hz: encoded at 48000 Hz"] if kind == "opus" else []
     assert done.warnings == notes
 

@@ -52,7 +52,9 @@ def ready(studio: Studio, song: Path) -> dict[str, object]:
 def command(song: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that `isolde separate` writes."""
     folder = tmp_path_factory.mktemp("command")
-    separate_file(Song(song, "Lied"), FileSettings(output=folder))
+    separate_file(
+        Song(song, "Lied"), FileSettings(output=folder, separation=SeparationSettings("vocals"))
+    )
     return folder / "Lied"
 
 
@@ -206,7 +208,7 @@ def test_models_whose_speed_was_measured_leave_no_memory(studio: Studio, four: d
         time.sleep(0.2)
     status = Path(f"/proc/{studio.process.pid}/status").read_text("ascii")
     (kilobytes,) = re.findall(r"VmRSS:\s+(\d+) kB", status)
-    assert int(kilobytes) < 400_000  # 800 MB where it is not given back
+    assert int(kilobytes) < 600_000  # over 800 MB where it is not given back
 
 
 def test_a_damaged_file_is_refused_in_the_commands_words(studio: Studio):

@@ -16,7 +16,7 @@ import soundfile
 from studio_server import Studio, serving, start
 
 from helpers.sounds import decibel, noise
-from isolde.separation import FileSettings, Song, separate_file
+from isolde.separation import FileSettings, SeparationSettings, Song, separate_file
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium")
@@ -125,7 +125,9 @@ def test_faders_at_one_are_the_song(dropped: Any, song: Path):
 
 
 def test_one_fader_is_the_file_of_the_command(dropped: Any, song: Path, tmp_path: Path):
-    separate_file(Song(song, "song"), FileSettings(output=tmp_path))
+    separate_file(
+        Song(song, "song"), FileSettings(output=tmp_path, separation=SeparationSettings("vocals"))
+    )
     vocals, _ = soundfile.read(tmp_path / "song" / "vocals.wav", dtype="float32")
     band, _ = soundfile.read(tmp_path / "song" / "accompaniment.wav", dtype="float32")
     assert null(vocals.T, rendered(dropped, [1, 0])) < -80
