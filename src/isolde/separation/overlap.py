@@ -6,9 +6,9 @@ What decodes, encodes and computes lets go of Python's lock, so that they run at
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from types import TracebackType
 from typing import Generic, TypeVar
 
+from isolde.core.closing import Closable, Completable
 from isolde.core.stage import Float32
 
 HELD = 2
@@ -19,7 +19,7 @@ _PATIENCE = 2.0  # seconds for a thread to end when something went wrong
 _Block = TypeVar("_Block")
 
 
-class ReadAhead:
+class ReadAhead(Closable):
     """Blocks of which the next is read while one is worked on; a context manager, an iterator."""
 
     def __init__(self, read: Callable[[], Float32]) -> None:
@@ -38,22 +38,13 @@ class ReadAhead:
             self._next = self._thread.submit(self._read)
             yield block
 
-    def __enter__(self) -> "ReadAhead":
-        """Reading already; nothing to do."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Let the block that is being read come to its end."""
         wait([self._next], timeout=_PATIENCE)
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-class WriteBehind(Generic[_Block]):
+class WriteBehind(Completable, Generic[_Block]):
     """A function that takes blocks, called in a thread of its own; a context manager.
 
     Leaving the `with` block normally waits until all is written; leaving it by an exception drops
@@ -80,22 +71,17 @@ class WriteBehind(Generic[_Block]):
         while len(self._waiting) > HELD or (self._waiting and self._waiting[0].done()):
             self._waiting.popleft().result()
 
-    def __enter__(self) -> "WriteBehind[_Block]":
-        """Ready already; nothing to do."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Write what waits, or drop it if anything was raised."""
+    def close(self) -> None:
+        """Write what waits; drop the rest if that fails."""
         try:
-            while kind is None and self._waiting:
+            while self._waiting:
                 self._waiting.popleft().result()
         finally:
-            for future in self._waiting:
-                future.cancel()
-            wait([f for f in self._waiting if not f.cancelled()], timeout=_PATIENCE)
-            self._thread.shutdown(wait=False)
+            self.abort()
+
+    def abort(self) -> None:
+        """Drop what waits."""
+        for future in self._waiting:
+            future.cancel()
+        wait([f for f in self._waiting if not f.cancelled()], timeout=_PATIENCE)
+        self._thread.shutdown(wait=False)
