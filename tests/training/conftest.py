@@ -1,6 +1,11 @@
 """Tests of training compute on one thread: what they train is too small to be worth more."""
 
+import numpy as np
 import pytest
+
+import demo_song as songs
+from isolde.core.spectrum import GRID_22
+from isolde.datasets.mixing.library import Entry
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -11,3 +16,17 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def entries() -> list[Entry]:
+    """Two songs with all their stems."""
+    found = []
+    for seed in (1, 2):
+        stems = songs.make_song(seed, seconds=3.0, sample_rate=22050)
+        pcm = {k: np.round(np.clip(a, -1, 1) * 32767).astype(np.int16) for k, a in stems.items()}
+        backing = (pcm["drums"] // 3 + pcm["bass"] // 3 + pcm["other"] // 3).astype(np.int16)
+        activity = np.ones(GRID_22.n_frames(backing.shape[1]), np.bool_)
+        vocals = pcm.pop("vocals")
+        found.append(Entry(f"song {seed}", "", 11025.0, vocals, backing, activity, **pcm))
+    return found

@@ -5,10 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import demo_song as songs
 from isolde.core.errors import InputError
-from isolde.core.spectrum import GRID_22, analyse
-from isolde.datasets.mixing.library import Entry
+from isolde.core.spectrum import analyse
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
@@ -22,20 +20,6 @@ from isolde.training.tasks.spectral import energy_of  # noqa: E402
 
 SMALL = DualPathShape("fine", features=8, across=4, hidden=6, delays=(1, 1))
 TASK = DualPathTask(SMALL, n_fft=1024)
-
-
-@pytest.fixture(scope="module")
-def entries() -> list[Entry]:
-    """Two songs with all their stems."""
-    found = []
-    for seed in (1, 2):
-        stems = songs.make_song(seed, seconds=3.0, sample_rate=22050)
-        pcm = {k: np.round(np.clip(a, -1, 1) * 32767).astype(np.int16) for k, a in stems.items()}
-        backing = (pcm["drums"] // 3 + pcm["bass"] // 3 + pcm["other"] // 3).astype(np.int16)
-        activity = np.ones(GRID_22.n_frames(backing.shape[1]), np.bool_)
-        vocals = pcm.pop("vocals")
-        found.append(Entry(f"song {seed}", "", 11025.0, vocals, backing, activity, **pcm))
-    return found
 
 
 def network_of(shape: DualPathShape) -> DualPathNetwork:

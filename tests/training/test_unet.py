@@ -7,7 +7,6 @@ import pytest
 
 import demo_song as songs
 from isolde.core.errors import InputError, ModelError
-from isolde.core.spectrum import GRID_22
 from isolde.datasets.mixing.library import Entry
 from isolde.models.catalogue import find
 from isolde.models.graph import Session
@@ -45,19 +44,6 @@ def pair_of(seed: int = 0) -> UNetPair:
             module.running_mean.normal_()
             module.running_var.uniform_(0.5, 2)
     return pair
-
-
-@pytest.fixture(scope="module")
-def entries() -> list[Entry]:
-    """Two songs."""
-    found = []
-    for seed in (1, 2):
-        stems = songs.make_song(seed, seconds=3.0, sample_rate=22050)
-        pcm = {k: np.round(np.clip(a, -1, 1) * 32767).astype(np.int16) for k, a in stems.items()}
-        backing = (pcm["drums"] // 3 + pcm["bass"] // 3 + pcm["other"] // 3).astype(np.int16)
-        activity = np.ones(GRID_22.n_frames(backing.shape[1]), np.bool_)
-        found.append(Entry(f"song {seed}", "", 11025.0, pcm["vocals"], backing, activity))
-    return found
 
 
 def test_the_graph_gives_the_mask_that_the_training_has():
