@@ -19,8 +19,8 @@ from isolde.models.catalogue import find, save
 from isolde.models.graph import Graph
 from isolde.networks.onnx.packing import packed
 from isolde.networks.onnx.presence import level_graph, presence_graph
+from isolde.training.recipes import read_recipe
 from isolde.training.sources import examples_of, open_songs
-from isolde.training.train import read_recipe
 
 AT_ONCE = 8
 STEPS, RATE = 600, 0.03

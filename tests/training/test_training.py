@@ -16,12 +16,13 @@ from isolde.separation.load import separate
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from isolde.networks.article import WindowShape  # noqa: E402
+from isolde.training.course import Options  # noqa: E402
 from isolde.training.export import publish  # noqa: E402
 from isolde.training.loop import Run  # noqa: E402
 from isolde.training.recipe import Recipe  # noqa: E402
 from isolde.training.sources import examples_of  # noqa: E402
 from isolde.training.tasks.windows import WindowTask  # noqa: E402
-from isolde.training.train import Options, train_songs  # noqa: E402
+from isolde.training.train import train_songs  # noqa: E402
 
 TINY = WindowShape(channels=(2, 2, 2, 2), hidden=4, outputs=513)
 SMALL = Recipe(task=WindowTask(shape=TINY), segments=2, frames=8, steps=6, warm_up=2, seed=5)

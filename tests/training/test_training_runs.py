@@ -17,9 +17,11 @@ from isolde.core.errors import InputError
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from isolde.training.checkpoint import Checkpoint  # noqa: E402
+from isolde.training.course import Options  # noqa: E402
+from isolde.training.drive import Progress  # noqa: E402
 from isolde.training.export import trained  # noqa: E402
 from isolde.training.loop import BEST, STATE  # noqa: E402
-from isolde.training.train import Options, Progress, train_songs  # noqa: E402
+from isolde.training.train import train_songs  # noqa: E402
 
 RECIPE = """
 segments = 2
@@ -356,7 +358,7 @@ def test_a_run_that_goes_on_knows_its_songs_and_recipe(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("isolde.training.train._Shared", stopped)
+        patch.setattr("isolde.training.train.Courses", stopped)
         train_songs(recipe, [folder / "data"], out=out, options=options, say=str)
     assert not (out / STATE).exists()
     train_songs(None, [], out=out, options=options, resume=True, say=str)

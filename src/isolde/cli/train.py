@@ -70,7 +70,8 @@ def train(
     import os
 
     from isolde.cli.training_bar import bar
-    from isolde.training.train import Options, train_songs
+    from isolde.training.course import Options
+    from isolde.training.train import train_songs
 
     with bar(quiet=os.environ.get("RANK", "0") != "0") as (say, progress):
         train_songs(

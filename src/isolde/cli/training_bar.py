@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from isolde.training.train import Progress
+    from isolde.training.drive import Progress
 
 LINES_EVERY = 50
 

@@ -1,0 +1,155 @@
+"""Runs on their way, with the songs that they share; what they learn from those is the loop's."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from isolde.core.atomic import write_text
+from isolde.datasets.mixing.library import Entry
+from isolde.training.distributed import Team
+from isolde.training.loop import Run
+from isolde.training.mixing.timeline import Timeline
+from isolde.training.precision import precision_for
+from isolde.training.recipe import Recipe
+from isolde.training.sources import Songs, examples_of, open_songs
+
+DIGEST = "songs.txt"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train, beyond the recipe.
+
+    Attributes:
+        cache: Folder for decoded audio.
+        validation: Folder or manifest of songs to measure on; None: those held out.
+        validate_every: Steps from one measurement to the next.
+        save_every: Steps from one checkpoint to the next.
+        steps: Step to stop before; None: the recipe's end.
+        threads: Number of threads of PyTorch.
+        device: "cpu" or "cuda".
+        precision: Precision of new runs: "float32", "bfloat16" or "auto", whichever is faster.
+    """
+
+    cache: Path
+    validation: Path | None = None
+    validate_every: int = 400
+    save_every: int = 50
+    steps: int | None = None
+    threads: int = 1
+    device: str = "cpu"
+    precision: str = "float32"
+
+
+@dataclass(frozen=True)
+class Course:
+    """A run on its way.
+
+    Attributes:
+        name: Name of its recipe; empty for a run alone.
+        run: The run.
+        songs: Songs that it learns from and is measured on.
+    """
+
+    name: str
+    run: Run
+    songs: Songs
+
+    def line(self, text: str) -> str:
+        """Begin a line with the run's name, if there are others."""
+        return f"{self.name}: {text}" if self.name else text
+
+
+class Courses:
+    """The courses of a process, whose songs are opened and laid in memory once."""
+
+    def __init__(
+        self,
+        data: Sequence[Path],
+        options: Options,
+        *,
+        team: Team,
+        device: torch.device,
+        say: Callable[[str], None],
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            data: Folders of songs, or one manifest.
+            options: What is not the recipes'.
+            team: Processes that train together.
+            device: Device that the songs lie on.
+            say: Function that takes a line now and then.
+        """
+        self._data, self._options, self._team = data, options, team
+        self._device, self._say = device, say
+        self._precision = ""
+        self._songs: dict[object, Songs] = {}
+        self._timelines: dict[object, Timeline] = {}
+
+    def course(self, name: str, folder: Path, recipe: Recipe, start: Path | None) -> Course:
+        """Prepare a run of a recipe.
+
+        Args:
+            name: Name of the run; empty for one alone.
+            folder: Folder of the run.
+            recipe: Its recipe.
+            start: Checkpoint that a new run begins with; None for random weights.
+
+        Raises:
+            InputError: The songs, the folder or the checkpoint cannot be used.
+        """
+        key = (recipe.task.parts, recipe.labels, recipe.hold_out)
+        if key not in self._songs:
+            songs = self._songs[key] = _open(self._data, recipe, self._options, self._team)
+            for problem in songs.problems:
+                self._say(f"left out: {problem}")
+            self._say(
+                f"{len(songs.train)} songs to learn from, {len(songs.validation)} to measure on"
+            )
+        songs = self._songs[key]
+        source: list[Entry] | Timeline = songs.train
+        if recipe.draw == "mixes":
+            if key not in self._timelines:
+                stems = recipe.task.parts
+                self._timelines[key] = Timeline(songs.train, stems=stems, device=self._device)
+                self._say(f"{self._timelines[key].hours:.2f} h of music in memory")
+            source = self._timelines[key]
+        if not self._precision:
+            self._precision = precision_for(self._device, self._options.precision)
+        run = Run(
+            folder,
+            recipe,
+            examples_of(recipe, source),
+            device=str(self._device),
+            precision=self._precision,
+            team=self._team,
+            start=start,
+        )
+        course = Course(name, run, songs)
+        if self._team.leads:
+            _compare(folder, songs, self._say)
+        if run.step:
+            self._say(course.line(f"going on after step {run.step}, {run.hours:.2f} h heard"))
+        elif run.begun:
+            self._say(course.line(run.begun))
+        return course
+
+
+def _open(data: Sequence[Path], recipe: Recipe, options: Options, team: Team) -> Songs:
+    """Open the songs; the lead decodes them first, so that no two processes decode the same."""
+    for leading in (True, False):
+        if team.leads is leading:
+            songs = open_songs(data, recipe, cache=options.cache, validation=options.validation)
+        team.wait()
+    return songs
+
+
+def _compare(out: Path, songs: Songs, say: Callable[[str], None]) -> None:
+    """Say so when a run goes on with other songs than it began with."""
+    path = out / DIGEST
+    if path.is_file() and path.read_text(encoding="utf-8").strip() != songs.digest:
+        say("note: these are not the songs that this run began with")
+    write_text(path, songs.digest + "\n")

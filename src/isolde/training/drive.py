@@ -1,0 +1,149 @@
+"""Driving runs from measurement to measurement, and saying how they go; it holds no loss."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from isolde.core.errors import InputError
+from isolde.training.course import Course, Options
+from isolde.training.loop import Run
+from isolde.training.tensorboard import Board
+
+SMOOTH = 0.95
+"""Share that the loss and the speed that are shown keep at each step."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands.
+
+    Attributes:
+        name: Name of the run's recipe; empty for a run alone.
+        step: Steps taken.
+        done: Share of the way to where it stops, 0 to 1.
+        hours: Hours of music heard.
+        loss: Loss, smoothed.
+        speed: Seconds of music a second, smoothed.
+        left: Seconds to the end, an estimate.
+    """
+
+    name: str
+    step: int
+    done: float
+    hours: float
+    loss: float
+    speed: float
+    left: float
+
+
+def drive_side_by_side(
+    courses: Sequence[Course],
+    options: Options,
+    say: Callable[[str], None],
+    progress: Callable[[Progress], None] | None,
+    stopped: Callable[[], bool],
+) -> None:
+    """Train several runs on one GPU, each in a thread and a stream; one that fails ends none else.
+
+    Args:
+        courses: Runs to train.
+        options: What is not the recipes'.
+        say: Function that takes a line now and then.
+        progress: Function called after every step.
+        stopped: Function that tells whether to stop.
+
+    Raises:
+        InputError: Some failed; the message has the reason of the first.
+    """
+    failures: list[tuple[Course, Exception]] = []
+
+    def one(course: Course) -> None:
+        try:
+            stream = torch.cuda.Stream(course.run.device)  # type: ignore[no-untyped-call]
+            with torch.cuda.stream(stream):
+                drive(course, options, say, progress, stopped)
+        except Exception as error:
+            say(course.line(f"failed: {error}"))
+            failures.append((course, error))
+
+    torch.cuda.synchronize()
+    threads = [threading.Thread(target=one, args=(course,)) for course in courses]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(0.5)  # so that signals are heard
+    if failures:
+        course, error = failures[0]
+        raise InputError(course.line(f"failed ({error}): go on with --resume")) from error
+
+
+def drive(
+    course: Course,
+    options: Options,
+    say: Callable[[str], None],
+    progress: Callable[[Progress], None] | None,
+    stopped: Callable[[], bool],
+) -> None:
+    """Train one run from measurement to measurement, to its end or until it is stopped.
+
+    Args:
+        course: Run to train.
+        options: What is not the recipe's.
+        say: Function that takes a line now and then.
+        progress: Function called after every step.
+        stopped: Function that tells whether to stop.
+    """
+    run, songs = course.run, course.songs
+    recipe = run.recipe
+    board = Board(run.folder, step=run.step, writes=run.team.leads)
+    first, shown, seconds, last = run.step, 0.0, 0.0, time.perf_counter()
+
+    def left() -> float:
+        """Steps to the end, of a recipe that ends after seconds by how many a step has taken."""
+        share = max(run.done, 1e-9) if run.step else 1.0
+        ends = run.step / share if run.step else float("inf")
+        return min(ends, options.steps or float("inf")) - run.step
+
+    def on_step(step: int, loss: float) -> None:
+        nonlocal shown, last, seconds
+        now = time.perf_counter()
+        keep = min(SMOOTH, 1 - 1 / (step - first))
+        shown = keep * shown + (1 - keep) * loss
+        seconds = keep * seconds + (1 - keep) * (now - last)
+        last = now
+        board.scalars(step, loss=loss, rate=recipe.rate(step - 1, run.seconds))
+        if progress and run.team.leads:
+            remaining = max(0.0, left())
+            share = step / max(1.0, step + remaining)
+            speed = recipe.step_seconds / max(seconds, 1e-9)
+            progress(
+                Progress(course.name, step, share, run.hours, shown, speed, remaining * seconds)
+            )
+
+    while not at_end(run, options) and not stopped():
+        goal = (run.step // options.validate_every + 1) * options.validate_every
+        if options.steps:
+            goal = min(goal, options.steps)
+        last = time.perf_counter()
+        run.train(until=goal, save_every=options.save_every, on_step=on_step, stop=stopped)
+        if run.step < goal and not run.ended:
+            break
+        if songs.validation:
+            median, mean = run.measure(songs.validation)
+            facts = f"step {run.step}, {run.hours:.2f} h heard"
+            say(course.line(f"{facts}: {recipe.task.score}: median {median:.3f}, mean {mean:.3f}"))
+            board.scalars(run.step, median=median, mean=mean)
+            if board.writes:
+                board.song(run.step, recipe.task, run.averaged(), songs.validation[0])
+    board.close()
+    skipped = f", {run.skipped} steps without finite gradients left out" if run.skipped else ""
+    say(course.line(f"step {run.step}, {run.done:.0%} of the recipe, loss {shown:.4f}{skipped}"))
+
+
+def at_end(run: Run, options: Options) -> bool:
+    """Tell whether a run is where it is to stop."""
+    return run.ended or (options.steps is not None and run.step >= options.steps)
