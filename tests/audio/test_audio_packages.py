@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from helpers.sounds import noise
-from isolde.audio import AudioWriter, Container, Sound, formats, write
+from isolde.audio import AudioWriter, Container, Sound, formats, subtype_for, write
 from isolde.audio.formats import container_named, format_faults, installed_formats
 from isolde.core import packages
 from isolde.core.errors import AudioError, InputError
@@ -81,7 +81,7 @@ def test_a_package_gets_what_is_to_be_written(install, tmp_path: Path):
     with pytest.raises(InputError, match="3 channels"):
         write(tmp_path / "three.raw32", noise(3, 30), 44100)
     with pytest.raises(InputError, match="raw has no bit depth"):
-        formats.subtype_for("raw", bit_depth="16")
+        subtype_for("raw", bit_depth="16")
 
 
 def test_a_packages_rate_is_resampled_to(install, tmp_path: Path):

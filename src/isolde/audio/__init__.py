@@ -7,9 +7,9 @@ from isolde.audio.formats import (
     TAG_NAMES,
     AudioInfo,
     Container,
-    subtype_for,
 )
 from isolde.audio.levels import ClipPolicy
+from isolde.audio.limits import subtype_for
 from isolde.audio.reader import AudioReader, info
 from isolde.audio.tags import Cover, SongTags, read_tags
 from isolde.audio.whole import read, write

@@ -1,8 +1,6 @@
-"""What the files that isolde writes can hold, and what is known of a file; opens nothing.
+"""The kinds of files that isolde writes, by name, and what is known of a file; opens nothing.
 
-The limits are those of libsndfile 1.2 and FFmpeg 8: channels and rates outside them fail at the
-last moment with an unclear message, or crash (Vorbis above 200 kHz), so they are checked before
-any work.
+Their limits are those of libsndfile 1.2 and FFmpeg 8; module `limits` checks them.
 """
 
 import re
@@ -51,8 +49,8 @@ BIT_DEPTHS = {"16": "PCM_16", "24": "PCM_24", "32": "PCM_32", "32f": "FLOAT"}
 
 INTEGER_BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 
-_ALAC = ("ALAC_16", "ALAC_24")
-_LOSSLESS = (*INTEGER_BITS, "FLOAT", *_ALAC)
+ALAC = ("ALAC_16", "ALAC_24")
+LOSSLESS = (*INTEGER_BITS, "FLOAT", *ALAC)
 """Subtypes that give back the samples; all others are lossy."""
 
 
@@ -133,7 +131,7 @@ class Container:
     @property
     def lossy(self) -> bool:
         """Whether the decoded samples differ from the written ones, unless one asks for more."""
-        return self.subtypes[0] not in _LOSSLESS
+        return self.subtypes[0] not in LOSSLESS
 
     @property
     def is_mp4(self) -> bool:
@@ -163,8 +161,8 @@ CONTAINERS = {
         Container("ogg", ".ogg", ("VORBIS",), 255, max_rate=200000),
         Container("opus", ".opus", ("OPUS",), 8, rates=_OPUS_RATES),
         Container("mp3", ".mp3", ("MPEG_LAYER_III",), 2, rates=_MP3_RATES, muxer="mp3"),
-        Container("m4a", ".m4a", ("AAC", *_ALAC), 8, rates=_AAC_RATES, muxer="ipod"),
-        Container("alac", ".m4a", _ALAC, 8, max_rate=384000, muxer="ipod"),
+        Container("m4a", ".m4a", ("AAC", *ALAC), 8, rates=_AAC_RATES, muxer="ipod"),
+        Container("alac", ".m4a", ALAC, 8, max_rate=384000, muxer="ipod"),
     )
 }
 _ALIASES = {"wave": "wav", "rf64": "wav", "wavex": "wav", "oga": "ogg", "aac": "m4a"}
@@ -234,109 +232,3 @@ def container_for(path: str | Path) -> Container:
         known = ", ".join(f".{name}" for name in CONTAINERS)
         raise InputError(f"{path}: the name has no suffix to tell the format: add one of {known}")
     return container_named(suffix)
-
-
-def subtype_for(
-    container: str, *, like: AudioInfo | None = None, bit_depth: str | None = None
-) -> str:
-    """Choose how samples are stored: as asked, else as in another file, else 16 bit.
-
-    M4a holds AAC, and with a bit depth ALAC, which is lossless.
-
-    Kept from `like` as far as the container allows: FLAC has no float and no 32 bit, there 24 bit
-    is the nearest; sources with no bit depth of their own (mp3, AAC) and 8 bit ones give 16 bit.
-
-    Args:
-        container: The kind of file to write, a name or a suffix.
-        like: The file whose bit depth is to be kept.
-        bit_depth: "16", "24", "32" (integers) or "32f" (float); it wins over `like`.
-
-    Returns:
-        The name of the subtype, for `AudioWriter`.
-
-    Raises:
-        InputError: The container is unknown, or cannot hold that bit depth.
-    """
-    kind = container_named(container)
-    if bit_depth is not None:
-        found = _stored_as(BIT_DEPTHS.get(str(bit_depth).lower(), ""), kind)
-        if found is not None:
-            return found
-        depths = ", ".join(depth for depth, name in BIT_DEPTHS.items() if _stored_as(name, kind))
-        if not depths:
-            raise InputError(
-                f"{kind.name} has no bit depth (asked: {bit_depth}): leave it out, "
-                "or choose wav or flac"
-            )
-        raise InputError(f"{kind.name} cannot hold a bit depth of {bit_depth}: choose {depths}")
-    if kind.lossy or like is None:
-        return kind.subtypes[0]
-    kept = {"DOUBLE": "FLOAT", "PCM_32": "PCM_32", "ALAC_24": "PCM_24", "ALAC_32": "PCM_32"}
-    wanted = kept.get(like.subtype, like.subtype)
-    if like.bit_depth is not None:
-        wanted = BIT_DEPTHS[like.bit_depth]
-    nearest = "PCM_24" if wanted in ("FLOAT", "PCM_32") else "PCM_16"
-    return _stored_as(wanted, kind) or _stored_as(nearest, kind) or kind.subtypes[0]
-
-
-def _stored_as(pcm: str, kind: Container) -> str | None:
-    """Give the subtype of a container that holds such samples exactly, None without."""
-    return next((name for name in (pcm, pcm.replace("PCM", "ALAC")) if name in kind.subtypes), None)
-
-
-def check_target(kind: Container, *, sample_rate: int, n_channels: int, subtype: str) -> None:
-    """Check that a container can hold such audio, before anything is computed.
-
-    Args:
-        kind: The container.
-        sample_rate: Sample rate in Hz.
-        n_channels: Number of channels.
-        subtype: How samples are stored.
-
-    Raises:
-        InputError: It cannot; the message lists what it can hold.
-    """
-    if sample_rate < 1 or n_channels < 1:
-        raise InputError(
-            f"{sample_rate} Hz and {n_channels} channels: both must be 1 or more to be written"
-        )
-    if subtype not in kind.subtypes:
-        known = ", ".join(kind.subtypes)
-        raise InputError(f"{kind.name} cannot hold samples as {subtype}: choose {known}")
-    if sample_rate > kind.max_rate:
-        raise InputError(
-            f"{kind.name} cannot hold {sample_rate} Hz, at most {kind.max_rate}: write wav"
-        )
-    if n_channels > kind.max_channels:
-        raise InputError(
-            f"{kind.name} cannot hold {n_channels} channels, at most {kind.max_channels}: write wav"
-        )
-
-
-def check_quality(
-    kind: Container, subtype: str, *, bitrate: int | None, quality: float | None
-) -> None:
-    """Check a bit rate and a quality, before anything is computed.
-
-    Args:
-        kind: The container.
-        subtype: How samples are stored.
-        bitrate: Bit rate in bits per second; None if it is not asked for.
-        quality: Quality from 0 to 10; None if it is not asked for.
-
-    Raises:
-        InputError: Both are given, or out of range, or the format is lossless.
-    """
-    if bitrate is None and quality is None:
-        return
-    if bitrate is not None and quality is not None:
-        raise InputError("both a bit rate and a quality: give one of them")
-    if subtype in _LOSSLESS:
-        raise InputError(
-            f"{kind.name} is lossless here and has no bit rate or quality: leave them out, or "
-            "choose ogg, opus, mp3 or m4a"
-        )
-    if bitrate is not None and not 8_000 <= bitrate <= 2_000_000:
-        raise InputError(f"a bit rate of {bitrate / 1000:g} kbit/s: give 8 to 2000, or a quality")
-    if quality is not None and not 0 <= quality <= 10:
-        raise InputError(f"a quality of {quality:g}: give 0 (smallest) to 10 (best)")

@@ -20,8 +20,9 @@ from isolde.audio.encoding.libsndfile import OggEncoder
 from isolde.audio.encoding.packages import PackageEncoder
 from isolde.audio.encoding.plainwav import WavEncoder
 from isolde.audio.encoding.streams import can_patch, write_fully
-from isolde.audio.formats import check_quality, check_target, container_for, container_named
+from isolde.audio.formats import container_for, container_named
 from isolde.audio.levels import ClipPolicy, Limiter
+from isolde.audio.limits import check_quality, check_target
 from isolde.audio.tags import SongTags
 from isolde.core.atomic import Draft, explain
 from isolde.core.closing import Completable
@@ -118,20 +119,12 @@ class AudioWriter(Completable):
         self._seekable = False
         self._encoder: Encoder | None = None
         self._state: Literal["open", "complete", "closed", "aborted"] = "open"
-        try:
+        with self._whole_or_not():
             if is_path:
                 self._stream = self._owned = self._open_path(Path(cast("str | Path", target)))
             else:
                 self._stream = cast(BinaryIO, target)
             self._encoder = self._open_encoder()
-        except (OSError, sf.LibsndfileError) as error:
-            self.abort()
-            if isinstance(error, AudioError):
-                raise
-            raise AudioError(explain(self.name, error)) from error
-        except BaseException:
-            self.abort()
-            raise
 
     def write(self, block: Float32) -> None:
         """Write the next samples.

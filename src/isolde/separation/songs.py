@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from isolde.audio import subtype_for
-from isolde.audio.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES, check_quality, container_named
+from isolde.audio.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES, container_named
+from isolde.audio.limits import check_quality
 from isolde.core.errors import AudioError, InputError
 from isolde.core.stems import ACCOMPANIMENT, PARTS, VOCALS
 from isolde.separation import remote

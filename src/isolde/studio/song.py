@@ -12,7 +12,7 @@ import numpy as np
 
 from isolde.activity import FRAME_SECONDS, Activity, Segment, SegmentRule, find_segments
 from isolde.audio import CONTAINERS, AudioInfo, subtype_for
-from isolde.audio.formats import check_target
+from isolde.audio.limits import check_target
 from isolde.audio.stemfile import check_stem_file
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32

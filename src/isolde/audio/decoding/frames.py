@@ -17,6 +17,7 @@ import numpy as np
 
 from isolde.audio.decoding import facts
 from isolde.audio.decoding.base import Loss
+from isolde.audio.decoding.decoder import SYNC, PacketDecoder
 from isolde.audio.decoding.packets import PacketSource
 from isolde.audio.decoding.samples import Form, SampleConverter
 from isolde.core.stage import Float32
@@ -26,11 +27,6 @@ _MAX_GAP_SECONDS = 60.0  # longer gaps than this are damaged time stamps, where 
 _SURPLUS = 4096  # samples behind the end of a short Vorbis file, at most
 _JITTER_SECONDS = 0.001
 _SILENCE = 65536  # samples at a time
-
-_SYNC = {"mp3": b"\xff", "aac": b"\xff", "ac3": b"\x0b\x77", "eac3": b"\x0b\x77"}
-"""Raw streams, and how each of their frames begins: all else in them is tags or junk."""
-
-_FOREIGN = (b"ID3", b"TAG", b"APETAGEX", b"LYRICS")
 
 
 class FrameDecoder:
@@ -57,7 +53,6 @@ class FrameDecoder:
         """
         av: Any = importlib.import_module("av")
         self._errors: Any = av.FFmpegError
-        self._skip_manual: Any = av.codec.context.Flags2.skip_manual
         self.losses: list[Loss] = []
         self.notes: list[str] = []
         self._source = PacketSource(path, stream)
@@ -66,16 +61,15 @@ class FrameDecoder:
         self._stated_samples = facts.xing_samples(path) if self._demuxer == "mp3" else 0
         self._is_short = facts.is_shorter_than_stated(path, self._demuxer)
         self._converter = SampleConverter()
-        self._failed = 0.0  # seconds in packets that failed since the last good frame
-        self._first_failed: float | None = None  # time of the first packet, if that failed
-        self._broken = False  # whether anything failed since then
-        self._junk = True  # whether all of that may be tags or junk between frames
-        self._sizes = (0, 0)  # bytes and number of the good packets so far
+        self._packets = PacketDecoder(
+            self._source,
+            errors=av.FFmpegError,
+            skip_manual=av.codec.context.Flags2.skip_manual,
+            begun=lambda: self._position > 0,
+        )
         self._position = 0  # samples given, without the silence before
         self._late = 0  # samples of silence before
         self._ended = False
-        self._flac_time: float | None = None  # of the next frame, as it carries it itself
-        self._keep: int | None = None  # samples to take of a frame, where not all
         self._blocks = self._decode()
         first = next(self._blocks, None)
         if first is None:
@@ -114,32 +108,33 @@ class FrameDecoder:
     def _decode(self) -> Iterator[Float32]:
         """Give the blocks, silence for lost ones between them."""
         last: float | None = None  # when the sound goes on after what was given
-        for frame in self._frames():
+        packets = self._packets
+        for frame in packets.frames():
             time = None if frame.pts is None else float(frame.pts * frame.time_base)
             if self._demuxer == "flac":  # whose frames are numbered: a gap is a loss
-                time = last if self._flac_time is None else self._flac_time
-                self._flac_time = None
-                self._broken |= time is not None and time - (last or 0.0) > _JITTER_SECONDS
+                time = last if packets.flac_time is None else packets.flac_time
+                packets.flac_time = None
+                packets.broken |= time is not None and time - (last or 0.0) > _JITTER_SECONDS
             try:
                 blocks = self._converter.convert(frame)
             except (self._errors, KeyError, ValueError):
-                self._broken, self._junk = True, False
-                self._failed += frame.samples / frame.sample_rate
+                packets.fail()
+                packets.failed += frame.samples / frame.sample_rate
                 continue
             seconds = frame.samples / frame.sample_rate
             if self._position == 0 and time is not None:
                 self._late = round(facts.lateness(self._source.container, time) * self._form.rate)
-            if self._broken and (time is not None or last is None):
+            if packets.broken and (time is not None or last is None):
                 yield from self._fill(self._gap(last, time, seconds))
-                self._failed, self._broken, self._junk = 0.0, False, True
+                packets.settle()
             yield from self._counted(blocks)
             if time is not None or last is not None:
                 last = (last or 0.0) + seconds if time is None else time + seconds
         try:
             yield from self._counted(self._converter.flush())
         except self._errors:
-            self._broken, self._junk = True, False
-        if self._broken and not self._junk and self._converter.form is not None:
+            packets.fail()
+        if packets.broken and not packets.junk and self._converter.form is not None:
             self._note_loss(0.0)
 
     def _gap(self, last: float | None, time: float | None, frame_seconds: float) -> float:
@@ -150,17 +145,17 @@ class FrameDecoder:
             time: when it does, None where nobody knows.
             frame_seconds: how long a frame lasts.
         """
-        if self._demuxer in _SYNC:  # whose time stamps are counted, so they pass over losses
+        if self._demuxer in SYNC:  # whose time stamps are counted, so they pass over losses
             if last is None:
                 return 0.0
-            lost = max(self._failed, 0.0 if time is None else time - last)
+            lost = max(self._packets.failed, 0.0 if time is None else time - last)
             return round(lost / frame_seconds) * frame_seconds
         if self._late:  # that counts from the picture, so it holds what was lost at the start
             last = time if last is None else last
         elif last is None:
-            last = 0.0 if self._demuxer == "flac" else self._first_failed
+            last = 0.0 if self._demuxer == "flac" else self._packets.first_failed
             last = time if last is None else max(0.0, last)
-        return self._failed if last is None or time is None else time - last
+        return self._packets.failed if last is None or time is None else time - last
 
     def _counted(self, blocks: list[Float32]) -> Iterator[Float32]:
         """Give blocks and count their samples; say once that they were converted."""
@@ -171,80 +166,9 @@ class FrameDecoder:
                 f"converted to {self._form.n_channels} at {self._form.rate} Hz, as it begins"
             )
         for block in blocks:
-            kept = block if self._keep is None else block[:, : self._keep]
+            kept = block if self._packets.keep is None else block[:, : self._packets.keep]
             self._position += kept.shape[1]
             yield kept
-
-    def _frames(self) -> Iterator[Any]:
-        """Demux and decode, whatever fails in between."""
-        for packet in self._source.packets():
-            if packet is None:
-                self._broken, self._junk = True, False
-                continue
-            if self._demuxer == "flac":
-                self._flac_time = facts.time_within(packet)
-            if self._is_empty_head(packet):
-                continue
-            try:
-                frames = packet.decode()
-            except EOFError:
-                continue
-            except self._errors:
-                self._note_failure(packet)
-                continue
-            self._note_success(packet, frames)
-            yield from (frame for frame in frames if frame.samples and frame.sample_rate)
-            self._keep = None
-        try:
-            yield from self._source.stream.codec_context.decode(None)
-        except self._errors:
-            return
-
-    def _is_empty_head(self, packet: Any) -> bool:
-        """Recognise an mp3 file's first frame that should state a length, and states none.
-
-        FFmpeg takes such a frame for 1152 samples of silence.
-        """
-        if self._demuxer != "mp3" or self._position or self._sizes[1] or packet.size < 40:
-            return False
-        head = bytes(packet)[:40]
-        return b"Xing" in head or b"Info" in head
-
-    def _note_success(self, packet: Any, frames: list[Any]) -> None:
-        """Look at what is odd about a packet that was decoded."""
-        if frames:
-            self._sizes = (self._sizes[0] + packet.size, self._sizes[1] + 1)
-        if self._demuxer != "ogg" or not packet.duration:
-            return
-        if not frames and packet.pts == 0:
-            # A Vorbis file of one page: FFmpeg counts this packet as sound and cuts as much too
-            # much at the end; so let it cut nothing, and see `_surplus`.
-            self._source.stream.codec_context.flags2 |= self._skip_manual
-        if frames and packet.has_sidedata("new_extradata"):
-            # The next link of a chained file: its first packet sounds for so long, whatever the
-            # decoder makes of it and the last packet of the link before.
-            self._source.is_chained = True
-            seconds = float(packet.duration * packet.time_base)
-            self._keep = round(seconds * frames[0].sample_rate)
-
-    def _note_failure(self, packet: Any) -> None:
-        """Count what a packet that cannot be decoded held."""
-        sync = _SYNC.get(self._demuxer)
-        if not self._sizes[1] and self._first_failed is None and packet.pts is not None:
-            self._first_failed = float(packet.pts * packet.time_base)
-        seconds = float((packet.duration or 0) * packet.time_base)
-        if sync is not None:
-            data = bytes(packet)
-            if data.startswith(_FOREIGN) or (self._position == 0 and not data.startswith(sync)):
-                return
-            self._junk &= not data.startswith(sync)
-            total, n = self._sizes
-            if n:
-                seconds *= max(1, round(packet.size * n / total))
-        else:
-            self._junk = False
-        self._broken = True
-        self._failed += seconds
 
     def _fill(self, seconds: float) -> Iterator[Float32]:
         """Put silence for what was lost, if its length is credible."""
