@@ -17,10 +17,10 @@ from isolde.audio import write
 from isolde.cli import app
 from isolde.core.errors import AudioError, InputError, IsoldeError, MissingExtraError
 from isolde.core.stage import Float32
+from isolde.datasets import scan
 from isolde.datasets.check.alignment import lag_of, residual_db
 from isolde.datasets.check.song import clipped_samples
 from isolde.datasets.check.songs import CheckReport, check
-from isolde.datasets.layouts import scan
 from isolde.datasets.manifest import (
     COLUMNS,
     Row,

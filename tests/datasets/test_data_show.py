@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import demo_song as songs
 from isolde.audio import write
 from isolde.cli import app
-from isolde.datasets.layouts import Hints, scan
+from isolde.datasets import Hints, scan
 from isolde.datasets.manifest import Row, read_manifest, write_manifest
 from isolde.datasets.summary import COLUMNS, strips_of, totals_of
 

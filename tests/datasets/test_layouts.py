@@ -12,7 +12,7 @@ import demo_song as songs
 from isolde.audio import write
 from isolde.core.errors import AudioError, InputError
 from isolde.core.stage import Float32
-from isolde.datasets.layouts import Hints, find, scan
+from isolde.datasets import Hints, find, scan
 from isolde.datasets.manifest import by_track
 from isolde.datasets.mixing.library import Library
 from isolde.datasets.naming import artist_by_name, clean_artist

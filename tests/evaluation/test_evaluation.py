@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from isolde.core.errors import AudioError, InputError
-from isolde.datasets.layouts import scan
+from isolde.datasets import scan
 from isolde.datasets.manifest import write_manifest
 from isolde.datasets.mixing.library import Library
 from isolde.evaluation import exports, tables

@@ -87,7 +87,7 @@ def scan(
 
     Exit code 1 when something was left out.
     """
-    from isolde.datasets import layouts, manifest
+    from isolde.datasets import Hints, manifest, scan
 
     manifest.check_target(output)
     if output.exists() and not (add or overwrite):
@@ -95,7 +95,7 @@ def scan(
             f"{output}: exists already: add to it with --add, replace it with --overwrite, or "
             "choose another with -o"
         )
-    how = layouts.Hints(
+    how = Hints(
         loose=loose,
         instrumental=instrumental,
         artist=artist,
@@ -103,7 +103,7 @@ def scan(
         validation=validation,
     )
     old = manifest.read_manifest(output) if add and output.exists() else []
-    found = layouts.scan(folders, how=how)
+    found = scan(folders, how=how)
     for problem in found.problems:
         terminal.say(f"isolde: {problem}")
     rows = manifest.merge(old, found.rows)

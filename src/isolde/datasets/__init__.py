@@ -1,6 +1,6 @@
 """Songs with known stems: found, listed, checked, labelled and decoded; nothing is learnt here."""
 
-from isolde.datasets.layouts import Found, Hints, find, rows_of, scan
+from isolde.datasets.layouts import Found, Hints, find
 from isolde.datasets.manifest import (
     COLUMNS,
     SPLITS,
@@ -12,6 +12,7 @@ from isolde.datasets.manifest import (
     split_of,
     write_manifest,
 )
+from isolde.datasets.rows import rows_of, scan
 
 __all__ = [
     "COLUMNS",

@@ -5,9 +5,7 @@ to the manifest where the files lie below its folder. Whatever else is known of 
 a check, a picture or a training, begins with these rows.
 """
 
-import csv
 import hashlib
-import io
 import math
 import os
 import re
@@ -18,16 +16,14 @@ from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
 from isolde.core.atomic import write_bytes
-from isolde.core.errors import InputError, MissingExtraError
+from isolde.core.errors import InputError
+from isolde.datasets.table import SUFFIXES, check_packages, read_table, table_bytes
 
 STEMS = ("mixture", "vocals", "accompaniment", "drums", "bass", "other", "rest", "unsorted")
 """What a file may be. `accompaniment` is all but the voice; `rest` is what no other file of the
 song holds, without a voice; `unsorted` may hold a voice, so nothing is learnt from it."""
 
 SPLITS = ("train", "validation", "test")
-
-SUFFIXES = (".csv", ".parquet")
-"""Of manifests."""
 
 VALIDATION_SHARE = 0.1
 """Share of the artists that a scan keeps for validation."""
@@ -76,6 +72,7 @@ class Row:
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
+_KINDS = {name: {"seconds": float, "rate": int}.get(name, str) for name in COLUMNS}
 _NEEDED = ("track", "stem", "path")
 
 
@@ -150,7 +147,7 @@ def read_manifest(path: str | Path) -> list[Row]:
     """Read a manifest.
 
     The columns track, stem and path are needed, the others of `COLUMNS` are filled in and any
-    further ones are left alone. CSV may be separated by commas, semicolons or tabs.
+    further ones are left alone.
 
     Args:
         path: A .parquet file, or text.
@@ -166,9 +163,8 @@ def read_manifest(path: str | Path) -> list[Row]:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such manifest: make one with `isolde data scan`")
-    table = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
     rows: list[Row] = []
-    for number, values in table:
+    for number, values in read_table(path, columns=COLUMNS, needed=_NEEDED):
         try:
             rows.append(_row(values, path.parent))
         except InputError as error:
@@ -193,7 +189,7 @@ def write_manifest(rows: Iterable[Row], path: str | Path) -> None:
     path = Path(path)
     check_target(path)
     table = [_plain(row, path.parent) for row in rows]
-    write_bytes(path, _parquet(table) if path.suffix.lower() == ".parquet" else _csv(table))
+    write_bytes(path, table_bytes(table, path, kinds=_KINDS))
 
 
 def check_target(path: Path) -> None:
@@ -205,8 +201,7 @@ def check_target(path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES or path.is_dir():
         raise InputError(f"a manifest named '{path}': end the name in .csv or .parquet")
-    if path.suffix.lower() == ".parquet":
-        _need_pyarrow()
+    check_packages(path)
 
 
 def _row(values: Mapping[str, str], folder: Path) -> Row:
@@ -250,73 +245,3 @@ def _plain(row: Row, folder: Path) -> dict[str, str | float | int]:
         path = path.relative_to(base)
     values: dict[str, str | float | int] = {name: getattr(row, name) for name in COLUMNS}
     return {**values, "path": str(PurePosixPath(path)), "seconds": round(row.seconds, 3)}
-
-
-def _read_csv(path: Path) -> list[tuple[int, Mapping[str, str]]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: is not UTF-8 text: save it as CSV in UTF-8") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    head = text.partition("\n")[0]
-    comma = max(",;\t", key=head.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=comma)
-    _check_columns(path, reader.fieldnames or ())
-    table: list[tuple[int, Mapping[str, str]]] = []
-    try:
-        for values in reader:
-            if any(str(v).strip() for k, v in values.items() if k and v):
-                table.append((reader.line_num, values))
-    except csv.Error as error:
-        raise InputError(f"{path}, row {reader.line_num}: {error}") from None
-    return table
-
-
-def _check_columns(path: Path, names: Sequence[str]) -> None:
-    missing = [name for name in _NEEDED if name not in names]
-    if missing:
-        raise InputError(
-            f"{path}: has no column {' or '.join(missing)}: the first line must name the columns, "
-            f"{','.join(COLUMNS)}"
-        )
-
-
-def _csv(table: list[dict[str, str | float | int]]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
-    return text.getvalue().encode("utf-8")
-
-
-def _need_pyarrow() -> None:
-    try:
-        import pyarrow.parquet  # noqa: F401
-    except ImportError:
-        raise MissingExtraError(
-            "pyarrow", extra="parquet", purpose="a manifest in Parquet"
-        ) from None
-
-
-def _read_parquet(path: Path) -> list[tuple[int, Mapping[str, str]]]:
-    _need_pyarrow()
-    import pyarrow.parquet
-
-    try:
-        table = pyarrow.parquet.read_table(path)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(f"{path}: is no Parquet file ({str(error).splitlines()[0]})") from None
-    _check_columns(path, table.column_names)
-    return list(enumerate(table.to_pylist(), 1))
-
-
-def _parquet(table: list[dict[str, str | float | int]]) -> bytes:
-    import pyarrow
-    import pyarrow.parquet
-
-    kinds = {"seconds": pyarrow.float64(), "rate": pyarrow.int32()}
-    schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in COLUMNS])
-    sink = pyarrow.BufferOutputStream()
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(table, schema=schema), sink)
-    return bytes(sink.getvalue())

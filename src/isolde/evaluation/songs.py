@@ -14,8 +14,9 @@ from isolde.core.errors import AudioError, InputError
 from isolde.core.stage import Float32
 from isolde.core.stems import ACCOMPANIMENT, MIXTURE, PARTS, VOCALS
 from isolde.datasets.cache import derived_of, has_part
-from isolde.datasets.layouts import Hints, rows_of
+from isolde.datasets.layouts import Hints
 from isolde.datasets.manifest import Row, by_track
+from isolde.datasets.rows import rows_of
 from isolde.datasets.sources import samples_of
 
 

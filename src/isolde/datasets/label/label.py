@@ -28,9 +28,10 @@ from isolde.datasets.check.alignment import lag_of
 from isolde.datasets.label.confidence import confidence_of
 from isolde.datasets.label.model import Teacher
 from isolde.datasets.label.results import LabelResult
-from isolde.datasets.layouts import Hints, scan
+from isolde.datasets.layouts import Hints
 from isolde.datasets.manifest import Row, by_track
 from isolde.datasets.naming import file_name
+from isolde.datasets.rows import scan
 from isolde.datasets.sources import Source, probe
 from isolde.separation.external import read_stems
 
