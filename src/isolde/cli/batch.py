@@ -1,7 +1,7 @@
 """What `isolde separate` shows of many songs: bars, paths, what is missing; it decides nothing."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import typer
 
@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
     Report = Callable[["Song", "Separated | None", str | None], None]
     Advance = Callable[["Song", float], None]
-    Work = Callable[[Report, Advance], list["Separated | None"]]
+
+    class Work(Protocol):
+        """Separate the songs of a batch, and tell how it goes."""
+
+        def __call__(
+            self, *, report: Report, progress: Advance, notify: Callable[[str], None] | None
+        ) -> list[Separated | None]:
+            """Return what was written for each song, None where it failed."""
 
 
 def show_batch(n_songs: int, work: "Work", *, quiet: bool, as_json: bool) -> None:
@@ -22,8 +29,8 @@ def show_batch(n_songs: int, work: "Work", *, quiet: bool, as_json: bool) -> Non
 
     Args:
         n_songs: Number of songs.
-        work: Function that separates them, given what to call for each that is done and for each
-            share of one.
+        work: Function that separates them, given what to call for each that is done, for each
+            share of one, and for each line that is to be said.
         quiet: Whether only errors are shown.
         as_json: Whether each song is a line of JSON.
 
@@ -46,7 +53,8 @@ def show_batch(n_songs: int, work: "Work", *, quiet: bool, as_json: bool) -> Non
             bars.advance(whole)
             tell(song, done, error, quiet=quiet, as_json=as_json)
 
-        results = work(report, advance)
+        notify = None if quiet else (lambda line: terminal.say(f"isolde: {line}"))
+        results = work(report=report, progress=advance, notify=notify)
     if n_failed := results.count(None):
         if n_songs > 1:
             terminal.say(f"isolde: {n_failed} of {n_songs} songs failed")

@@ -1,24 +1,17 @@
 """`isolde separate`: songs in, stems out."""
 
-import sys
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from typing import Annotated
 
 import typer
 
 from isolde.cli import completion, terminal
 from isolde.cli import quality as quality_option
-from isolde.cli.batch import show_batch, show_missing, tell
+from isolde.cli.batch import show_batch, show_missing
 from isolde.cli.clock import seconds
 from isolde.cli.help import examples
-from isolde.core.errors import InputError
-
-if TYPE_CHECKING:
-    from isolde.cli.batch import Advance, Report
-    from isolde.separation import FileSettings, Separated, Song
-
-
-STDIN = "-"
+from isolde.cli.stdin import separate_stdin
 
 
 class Clip(StrEnum):
@@ -235,6 +228,7 @@ def separate(
     """
     from isolde.models.catalogue import chosen_model
     from isolde.separation import (
+        STDIN,
         FileSettings,
         SeparationSettings,
         check_batch,
@@ -276,59 +270,26 @@ def separate(
             terminal.say(f"isolde: {notice}")
     found = songs_in(songs, settings)
     check_batch(found, settings)
-    if STDIN in songs:
-        if settings.remote is not None:
-            raise InputError("standard input goes to files of this machine: give another -o")
-        if len(songs) > 1 or resume or skip_existing or check or shard or scheduler is not None:
-            raise InputError(
-                "standard input is one song: give '-' alone, without --resume, --skip-existing, "
-                "--shard, --check and --scheduler"
-            )
-        _from_stdin(found[0], settings, quiet=quiet, as_json=as_json)
+    if str(STDIN) in songs:
+        needs_files = resume or skip_existing or check or shard or scheduler is not None
+        alone = len(songs) == 1 and not needs_files
+        separate_stdin(found[0], settings, alone=alone, quiet=quiet, as_json=as_json)
         return
     part = None if shard is None else parse_shard(shard)
     if check:
         show_missing(found, settings, shard=part, quiet=quiet, as_json=as_json)
         return
     check_output(settings)
-
-    def work(report: "Report", advance: "Advance") -> "list[Separated | None]":
-        return separate_songs(
-            found,
-            settings,
-            jobs=jobs,
-            scheduler=scheduler,
-            resume=resume,
-            skip_existing=skip_existing,
-            shard=part,
-            timeout=timeout,
-            report=report,
-            progress=advance,
-            notify=None if quiet else _notify,
-        )
-
+    work = partial(
+        separate_songs,
+        found,
+        settings,
+        jobs=jobs,
+        scheduler=scheduler,
+        resume=resume,
+        skip_existing=skip_existing,
+        shard=part,
+        timeout=timeout,
+    )
     n_songs = sum(part is None or part.holds(song.track) for song in found)
     show_batch(n_songs, work, quiet=quiet, as_json=as_json)
-
-
-def _notify(line: str) -> None:
-    terminal.say(f"isolde: {line}")
-
-
-def _from_stdin(song: "Song", settings: "FileSettings", *, quiet: bool, as_json: bool) -> None:
-    """Separate standard input: to standard output, or to files where a folder is given."""
-    from isolde.separation import check_output, separate_file, separate_stream
-
-    source = sys.stdin.buffer
-    if settings.output is not None:
-        check_output(settings)
-        done = separate_file(song, settings, source=source)
-        tell(song, done, None, quiet=quiet, as_json=as_json)
-        return
-    if as_json:
-        raise InputError("--json and the sound both go to standard output: give a folder with -o")
-    if sys.stdout.isatty():
-        raise InputError("standard output is a terminal: send it to a file or a pipe, or give -o")
-    for warning in separate_stream(source, sys.stdout.buffer, settings):
-        if not quiet:
-            terminal.say(f"isolde: warning: {warning}")

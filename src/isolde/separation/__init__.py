@@ -1,9 +1,10 @@
 """Songs to stem files, one or many; the sound is the separator's affair."""
 
 from isolde.separation.batch import Shard, State, check_songs, parse_shard, separate_songs
-from isolde.separation.files import Separated, separate_file, separate_stream
+from isolde.separation.files import separate_file, separate_stream
 from isolde.separation.load import notices_of
 from isolde.separation.remote import local_path
+from isolde.separation.separated import Separated
 from isolde.separation.settings import FileSettings, SeparationSettings
 from isolde.separation.songs import STDIN, Song, check_batch, check_output, songs_in
 

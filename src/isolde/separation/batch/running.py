@@ -20,9 +20,9 @@ from isolde.separation.batch.journals import open_journal
 from isolde.separation.batch.shard import Shard
 from isolde.separation.batch.staging import separate_staged
 from isolde.separation.batch.state import Folder, settle, stamp_of, taken_over
-from isolde.separation.files import Separated
 from isolde.separation.load import stems_of
 from isolde.separation.remote import below, shown
+from isolde.separation.separated import Separated
 from isolde.separation.settings import FileSettings
 from isolde.separation.songs import Song
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from isolde.activity import Phrase
 from isolde.core.errors import AudioError, InputError, IsoldeError, ModelError
-from isolde.separation.files import Separated, separate_file
+from isolde.separation.files import separate_file
 from isolde.separation.remote import below, fetch, remove, send
+from isolde.separation.separated import Separated
 from isolde.separation.settings import FileSettings
 from isolde.separation.songs import Song
 

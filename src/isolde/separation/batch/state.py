@@ -15,9 +15,9 @@ from isolde.core.errors import AudioError
 from isolde.core.journal import Journal
 from isolde.separation.batch.journals import open_journal
 from isolde.separation.batch.shard import Shard
-from isolde.separation.files import Separated
 from isolde.separation.load import stems_of
 from isolde.separation.remote import files_below, mark_of, shown
+from isolde.separation.separated import Separated
 from isolde.separation.settings import FileSettings
 from isolde.separation.songs import Song, paths_of
 
