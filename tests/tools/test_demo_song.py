@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import demo_song as songs
-from demo_song import band, score, voice
+from demo_song import band, phonemes, score, voice
 from isolde.audio.demo import __file__ as reader
 from isolde.audio.demo import read_demo
 from isolde.core.errors import AudioError, InputError
@@ -152,9 +152,9 @@ def test_pitch_is_only_within_the_activity():
 
 
 @pytest.mark.parametrize("singer", ["man", "woman"])
-@pytest.mark.parametrize("vowel", list(voice.VOWELS["man"]))
+@pytest.mark.parametrize("vowel", list(phonemes.VOWELS["man"]))
 def test_the_tract_resonates_at_the_published_formants(singer, vowel):
-    formants = np.array(voice.VOWELS[singer][vowel], dtype=np.float64)
+    formants = np.array(phonemes.VOWELS[singer][vowel], dtype=np.float64)
     f = np.arange(0.0, 5000.0, 2.0)
     gain = np.abs(voice.tract(f, formants, singer))
     assert gain[0] == pytest.approx(1.0)

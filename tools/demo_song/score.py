@@ -37,8 +37,8 @@ class Syllable:
     start: float  # seconds
     end: float  # seconds
     midi: float  # pitch, MIDI note number
-    consonant: str  # a name in voice.CONSONANTS
-    vowels: tuple[str, ...]  # names in voice.VOWELS; two make a diphthong
+    consonant: str  # a name in phonemes.CONSONANTS
+    vowels: tuple[str, ...]  # names in phonemes.VOWELS; two make a diphthong
     loudness: float  # 0..1
     opens_phrase: bool  # a breath is taken before it
 

@@ -23,15 +23,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from isolde.networks.article import POOL, SLOPE, WindowNetwork
-
-Spec = Sequence[tuple[int, Sequence[tuple[int, int, int]]]]
+from isolde.networks.shifted import FrequencyConvolution, ShiftedSums, TimeMax
 
 
 @dataclass(frozen=True)
@@ -130,104 +128,6 @@ def plan(n_frames: int = 25, *, exact: bool = True) -> Plan:
     return Plan(tuple(levels), shifted, -first, last - first)
 
 
-def _zeros(shape: torch.Size, like: Tensor) -> Tensor:
-    """Zeros (n, channels, frames, bins) that lie in memory with the channels last."""
-    n, channels, frames, bins = shape
-    return like.new_zeros((n, frames, bins, channels)).permute(0, 3, 1, 2)
-
-
-class _FrequencyConvolution(torch.autograd.Function):
-    """A (1, 3) convolution over frequency whose weight gradient is one matrix product per tap.
-
-    With channels last, the library's own weight gradient takes up to four times as long.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, maps: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(maps, weight)
-        return functional.conv2d(maps, weight, padding=(0, 1))
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor]:
-        maps, weight = ctx.saved_tensors
-        grad = grad.contiguous(memory_format=torch.channels_last)
-        below = None
-        if ctx.needs_input_grad[0]:
-            below = functional.conv2d(grad, weight.flip(3).transpose(0, 1), padding=(0, 1))
-        rows = grad.permute(0, 2, 3, 1).flatten(0, 1)  # (n * frames, bins, out)
-        columns = functional.pad(maps.permute(0, 2, 3, 1).flatten(0, 1), (0, 0, 1, 1))
-        bins = rows.shape[1]
-        taps = [
-            torch.bmm(rows.transpose(1, 2), columns[:, k : k + bins]).sum(0)
-            for k in range(weight.shape[3])
-        ]
-        return below, torch.stack(taps, dim=2).unsqueeze(2)
-
-
-class _ShiftedSums(torch.autograd.Function):
-    """Sums of time-shifted channel blocks; one buffer per product takes all its gradients.
-
-    `products[i]` is (n, blocks * channels, frames, bins). Output j is bias plus the sum over its
-    terms (i, block, start) of that block's frames start : start + length.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, spec: Spec, bias: Tensor, *products: Tensor) -> tuple[Tensor, ...]:
-        c = bias.shape[0]
-        outputs = []
-        for length, terms in spec:
-            parts = [products[i][:, b * c : (b + 1) * c, s : s + length] for i, b, s in terms]
-            total = parts[0] + bias[:, None, None]
-            for part in parts[1:]:
-                total += part
-            outputs.append(total)
-        ctx.spec, ctx.shapes = spec, [p.shape for p in products]
-        return tuple(outputs)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        c = grads[0].shape[1]
-        buffers = [_zeros(shape, grads[0]) for shape in ctx.shapes]
-        bias = grads[0].new_zeros(c)
-        for grad, (length, terms) in zip(grads, ctx.spec, strict=True):
-            bias += grad.sum((0, 2, 3))
-            for i, b, s in terms:
-                buffers[i][:, b * c : (b + 1) * c, s : s + length] += grad
-        return (None, bias, *buffers)
-
-
-class _TimeMax(torch.autograd.Function):
-    """The greatest of three time-shifted maps, for each (length, three (map, start)) of `spec`.
-
-    As in max-pooling, the first of equals takes the gradient.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, spec: Spec, *maps: Tensor) -> tuple[Tensor, ...]:
-        outputs, choices = [], []
-        for length, terms in spec:
-            a, b, c = (maps[i][:, :, s : s + length] for i, _, s in terms)
-            best = torch.maximum(a, b)
-            choices += [a >= b, best >= c]
-            outputs.append(torch.maximum(best, c))
-        ctx.spec, ctx.shapes = spec, [m.shape for m in maps]
-        ctx.save_for_backward(*choices)
-        return tuple(outputs)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        buffers = [_zeros(shape, grads[0]) for shape in ctx.shapes]
-        choices = ctx.saved_tensors
-        for j, (grad, (length, terms)) in enumerate(zip(grads, ctx.spec, strict=True)):
-            first, early = choices[2 * j], choices[2 * j + 1]
-            kept = grad * early
-            one = kept * first
-            shares = (one, kept - one, grad - kept)
-            for share, (i, _, s) in zip(shares, terms, strict=True):
-                buffers[i][:, :, s : s + length] += share
-        return (None, *buffers)
-
-
 def convolve(
     sources: list[Tensor], weight: Tensor, bias: Tensor, below: Level, level: Level
 ) -> list[Tensor]:
@@ -244,7 +144,7 @@ def convolve(
         The maps of the level, before LeakyReLU.
     """
     products: list[Tensor] = [
-        _FrequencyConvolution.apply(source, stacked_taps(weight, taps))  # type: ignore[no-untyped-call]
+        FrequencyConvolution.apply(source, stacked_taps(weight, taps))  # type: ignore[no-untyped-call]
         for source, taps in zip(sources, below.used, strict=True)
     ]
     spec = []
@@ -252,7 +152,7 @@ def convolve(
         length = min(products[t.source].shape[2] - t.shift for t in terms)
         places = [(t.source, below.used[t.source].index(t.tap), t.shift) for t in terms]
         spec.append((length, places))
-    outputs: tuple[Tensor, ...] = _ShiftedSums.apply(spec, bias, *products)  # type: ignore[no-untyped-call]
+    outputs: tuple[Tensor, ...] = ShiftedSums.apply(spec, bias, *products)  # type: ignore[no-untyped-call]
     return list(outputs)
 
 
@@ -268,7 +168,7 @@ def pool(sources: list[Tensor], level: Level) -> list[Tensor]:
     for terms in level.maps:
         length = min(narrow[t.source].shape[2] - t.shift for t in terms)
         spec.append((length, [(t.source, 0, t.shift) for t in terms]))
-    outputs: tuple[Tensor, ...] = _TimeMax.apply(spec, *narrow)  # type: ignore[no-untyped-call]
+    outputs: tuple[Tensor, ...] = TimeMax.apply(spec, *narrow)  # type: ignore[no-untyped-call]
     return [functional.leaky_relu(m, SLOPE) for m in outputs]
 
 
