@@ -55,15 +55,16 @@ def command(*arguments: object) -> None:
     subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
 
 
-def ways(folder: Path, output: Path, cores: int) -> dict[str, Callable[[], None]]:
+def ways(folder: Path, output: Path, model: str, cores: int) -> dict[str, Callable[[], None]]:
     """The ways to separate a folder, by name."""
+    settings = ("-o", output, "--model", model)
 
     def loop() -> None:
         for path in sorted(folder.iterdir()):
-            command(path, "-o", output)
+            command(path, *settings)
 
     def batch(jobs: int, threads: int) -> Callable[[], None]:
-        return lambda: command(folder, "-o", output, "--jobs", jobs, "--threads", threads)
+        return lambda: command(folder, *settings, "--jobs", jobs, "--threads", threads)
 
     return {
         LOOP: loop,
@@ -73,13 +74,15 @@ def ways(folder: Path, output: Path, cores: int) -> dict[str, Callable[[], None]
     }
 
 
-def rates(folder: Path, *, seconds: float, rounds: int, cores: int) -> dict[str, object]:
+def rates(
+    folder: Path, model: str, *, seconds: float, rounds: int, cores: int
+) -> dict[str, object]:
     """Songs an hour and audio hours a core hour of each way, and ratios to the loop."""
     n = len(list(folder.iterdir()))
     output = folder.with_name("stems")
     found: dict[str, list[tuple[float, float]]] = {}
     for _ in range(rounds):
-        for name, way in ways(folder, output, cores).items():
+        for name, way in ways(folder, output, model, cores).items():
             found.setdefault(name, []).append(spent(way))
             shutil.rmtree(output)
     loops = found[LOOP]
@@ -126,7 +129,10 @@ def warmth(folder: Path, model: str, *, rounds: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print one JSON object."""
+    from isolde.models import catalogue
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default=catalogue.DEFAULT, help="model of the commands")
     parser.add_argument("--clips", type=int, default=12, help="number of clips of 10 seconds")
     parser.add_argument("--songs", type=int, default=4, help="number of songs of 2 minutes")
     parser.add_argument("--rounds", type=int, default=2)
@@ -138,7 +144,9 @@ def main() -> None:
             folder = Path(name, kind)
             folder.mkdir()
             fill(folder, n=n, seconds=seconds)
-            found[kind] = rates(folder, seconds=seconds, rounds=options.rounds, cores=cores)
+            found[kind] = rates(
+                folder, options.model, seconds=seconds, rounds=options.rounds, cores=cores
+            )
             print(json.dumps({kind: found[kind]}, indent=1), file=sys.stderr, flush=True)
         for model in ("vocals", "spleeter"):
             found[f"warm, {model}"] = warmth(Path(name, "clips"), model, rounds=options.rounds)

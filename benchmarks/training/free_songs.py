@@ -30,7 +30,7 @@ from isolde.core.atomic import write_bytes
 from isolde.core.errors import InputError, IsoldeError
 from isolde.datasets.label.label import label_songs
 from isolde.datasets.label.model import ModelTeacher
-from isolde.datasets.label.results import LabelJournal, LabelResult
+from isolde.datasets.label.results import LabelManifest, LabelResult
 from isolde.datasets.manifest import Row
 from isolde.datasets.sources import probe
 
@@ -131,7 +131,7 @@ def main() -> None:
         songs = [song for song in songs if is_commercial(song["licence"])]
     folder = asked.out / "songs"
     folder.mkdir(parents=True, exist_ok=True)
-    journal = LabelJournal(asked.out / "manifest.csv", split="train")
+    journal = LabelManifest(asked.out / "manifest.csv", split="train")
     missing, failed, done = Counter[str](), 0, 0
     for song in songs:
         name = Path(song["file"]).stem

@@ -15,54 +15,82 @@ from isolde.separation.load import separate
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
-from isolde.networks.onnx.read_unet import unet_pair_of  # noqa: E402
+from isolde.networks.onnx.read_unet import read_unets  # noqa: E402
 from isolde.networks.onnx.unet import unet_graph  # noqa: E402
+from isolde.networks.pruning import pruned  # noqa: E402
 from isolde.networks.unet import (  # noqa: E402
     FIRST_MAGNITUDE,
     UNet,
     UNetPair,
     UNetShape,
+    UNetShared,
     named_as_ours,
+    unet_masker,
 )
 from isolde.training.checkpoint import Checkpoint  # noqa: E402
 from isolde.training.export import publish  # noqa: E402
 from isolde.training.loop import STATE, Run  # noqa: E402
+from isolde.training.mixing.timeline import PAIR, QUARTET  # noqa: E402
 from isolde.training.recipe import Recipe  # noqa: E402
 from isolde.training.sources import examples_of  # noqa: E402
-from isolde.training.tasks.unet import UNetBatch, UNetTask  # noqa: E402
+from isolde.training.tasks.unet import UNetBatch, UNetTask, shares_of  # noqa: E402
 
 SMALL = UNetShape((4, 8, 8), n_bins=128)
 TASK = UNetTask(SMALL, window=32)
 
 
-def pair_of(seed: int = 0) -> UNetPair:
+def networks_of(shape: UNetShape, seed: int = 0) -> UNetPair | UNetShared:
     """Networks with statistics that are no identity."""
     torch.manual_seed(seed)
-    pair = UNetPair(SMALL).eval()
-    for module in pair.modules():
+    networks = unet_masker(shape).eval()
+    for module in networks.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_()
             module.running_var.uniform_(0.5, 2)
+    return networks
+
+
+def pair_of(seed: int = 0) -> UNetPair:
+    """The same, one for each of vocals and accompaniment."""
+    pair = networks_of(SMALL, seed)
+    assert isinstance(pair, UNetPair)
     return pair
 
 
 def test_the_graph_gives_the_mask_that_the_training_has():
     pair = pair_of()
-    networks = {"vocals": pair.vocals, "accompaniment": pair.accompaniment}
-    session = Session(unet_graph(networks, SMALL, int8_from=0))
+    session = Session(unet_graph(pair, SMALL, PAIR, int8_from=0))
     magnitudes = np.random.default_rng(1).uniform(0.005, 0.02, (1, 2, 32, 128)).astype(np.float32)
     given = MagnitudeNetwork(session, TASK.form)(magnitudes * np.float32(FIRST_MAGNITUDE))[0]
     with torch.no_grad():
-        wanted = torch.sigmoid(pair(torch.from_numpy(magnitudes))).numpy()
+        wanted = torch.sigmoid(pair(torch.from_numpy(magnitudes)))[:, 0].numpy()
     assert wanted.std() > 0.01
     np.testing.assert_allclose(given, wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize(("masks", "stems"), [(1, PAIR), (4, QUARTET)])
+def test_the_graph_of_one_network_gives_its_masks_which_sum_to_one(masks, stems, tmp_path: Path):
+    shape = UNetShape(SMALL.features, SMALL.n_bins, masks=masks)
+    task, network = UNetTask(shape, window=32), networks_of(shape)
+    graph = unet_graph(network, shape, stems, int8_from=0)
+    magnitudes = np.random.default_rng(1).uniform(0.005, 0.02, (1, 2, 32, 128)).astype(np.float32)
+    given = MagnitudeNetwork(Session(graph), task.form)(magnitudes * np.float32(FIRST_MAGNITUDE))
+    with torch.no_grad():
+        wanted = shares_of(network(torch.from_numpy(magnitudes)))[0].numpy()
+    assert wanted.std() > 0.01
+    np.testing.assert_allclose(given[: len(wanted), 0], wanted, atol=1e-5)
+    np.testing.assert_allclose(given.sum(0), 1, atol=1e-5)
+    assert (task.stems, task.residual) == (stems[:-1], stems[-1])
+    (tmp_path / "whole.onnx").write_bytes(graph)
+    again = read_unets(tmp_path / "whole.onnx", shape).state_dict()
+    for name, value in network.state_dict().items():
+        assert torch.equal(again[name], value), name
+
+
 def test_small_storage_moves_no_mask_by_much():
     pair = pair_of()
-    networks = {"vocals": pair.vocals, "accompaniment": pair.accompaniment}
-    whole = unet_graph(networks, SMALL, int8_from=0)
-    small = unet_graph(networks, SMALL, int8_from=500)
+    whole = unet_graph(pair, SMALL, PAIR, int8_from=0)
+    small = unet_graph(pair, SMALL, PAIR, int8_from=500)
     assert len(small) < 0.7 * len(whole)
     magnitudes = np.random.default_rng(1).random((1, 2, 32, 128)).astype(np.float32) * 10
     masks = [MagnitudeNetwork(Session(g), TASK.form)(magnitudes)[0] for g in (whole, small)]
@@ -71,21 +99,20 @@ def test_small_storage_moves_no_mask_by_much():
 
 def test_a_graph_is_read_back_as_it_was_stored(tmp_path: Path):
     pair = pair_of()
-    networks = {"vocals": pair.vocals, "accompaniment": pair.accompaniment}
-    (tmp_path / "whole.onnx").write_bytes(unet_graph(networks, SMALL, int8_from=0))
-    again = unet_pair_of(tmp_path / "whole.onnx", SMALL).state_dict()
+    (tmp_path / "whole.onnx").write_bytes(unet_graph(pair, SMALL, PAIR, int8_from=0))
+    again = read_unets(tmp_path / "whole.onnx", SMALL).state_dict()
     for name, value in pair.state_dict().items():
         assert torch.equal(again[name], value), name
-    small = unet_graph(networks, SMALL, int8_from=500)
+    small = unet_graph(pair, SMALL, PAIR, int8_from=500)
     (tmp_path / "small.onnx").write_bytes(small)
-    read = unet_pair_of(tmp_path / "small.onnx", SMALL)
+    read = read_unets(tmp_path / "small.onnx", SMALL)
     magnitudes = np.random.default_rng(1).uniform(0.005, 0.02, (1, 2, 32, 128)).astype(np.float32)
     given = MagnitudeNetwork(Session(small), TASK.form)(magnitudes * np.float32(FIRST_MAGNITUDE))
     with torch.no_grad():
-        wanted = torch.sigmoid(read(torch.from_numpy(magnitudes))).numpy()
+        wanted = torch.sigmoid(read(torch.from_numpy(magnitudes)))[:, 0].numpy()
     np.testing.assert_allclose(given[0], wanted, atol=3e-5)
-    with pytest.raises(ModelError, match="no pair of U-Nets"):
-        unet_pair_of(tmp_path / "small.onnx", UNetShape((4, 8), n_bins=128))
+    with pytest.raises(ModelError, match="no U-Nets of this shape"):
+        read_unets(tmp_path / "small.onnx", UNetShape((4, 8), n_bins=128))
 
 
 def test_a_whole_songs_masks_have_its_length_and_the_bin_that_no_network_sees():
@@ -103,11 +130,52 @@ def test_the_loss_is_least_where_the_mask_is_best(entries: list[Entry], monkeypa
     best = (mixture.conj() * voice).real / mixture.abs().square().clamp_min(1e-12)
 
     def loss(mask) -> float:
-        monkeypatch.setattr(UNetTask, "logits", lambda *_: torch.logit(mask.clamp(1e-6, 1 - 1e-6)))
+        logits = torch.logit(mask.clamp(1e-6, 1 - 1e-6))[:, None]
+        monkeypatch.setattr(UNetTask, "logits", lambda *_: logits)
         return float(task.loss(None, UNetBatch(batch.spectra), step=0))
 
     ones = torch.ones_like(best)
     assert loss(best.clamp(0, 1)) < min(loss(ones), loss(0 * ones)) - 0.2
+
+
+def test_the_loss_of_four_masks_is_least_where_they_are_best(entries: list[Entry], monkeypatch):
+    """Of the right masks, and the same with two stems exchanged."""
+    task = UNetTask(UNetShape(SMALL.features, SMALL.n_bins, masks=4), window=32)
+    spectra = torch.randn(2, 4, 2, 32, 129, dtype=torch.complex64)
+    which = torch.randint(4, (2, 1, 2, 32, 129))
+    owner = torch.arange(4)[None, :, None, None, None] == which  # each bin is one stem's alone
+    batch = UNetBatch(spectra * owner)
+
+    def loss(owner) -> float:
+        monkeypatch.setattr(UNetTask, "logits", lambda *_: 9.0 * owner)
+        return float(task.loss(None, batch, step=0))
+
+    assert loss(owner) < loss(owner[:, [0, 1, 3, 2]]) - 0.2
+
+
+def test_a_smaller_network_answers_as_the_larger_one_where_channels_repeat_others():
+    """Channels that are twice others, or sums of them, can go without a loss."""
+    large = networks_of(UNetShape((4, 6, 6), n_bins=64)).vocals
+    with torch.no_grad():
+        for layer, size in ((large.down[0], 4), (large.down[1], 6), (large.up[1], 4)):
+            weight, norm = layer.conv.weight, layer.norm
+            axis = 0 if isinstance(layer.conv, torch.nn.Conv2d) else 1
+            weight.transpose(0, axis)[size - 2 :] = 0.5 * weight.transpose(0, axis)[:2]
+            layer.conv.bias[size - 2 :] = 0.5 * layer.conv.bias[:2]
+            for part in (norm.weight, norm.bias):
+                part[size - 2 :] = part[:2]
+            norm.running_mean[size - 2 :] = 0.5 * norm.running_mean[:2]
+            norm.running_var[size - 2 :] = 0.25 * (norm.running_var[:2] + 1e-3) - 1e-3
+    heard = [torch.rand(1, 2, 64, 64) for _ in range(4)]
+    small = pruned(large, UNetShape((2, 4, 6), n_bins=64, masks=4), heard)
+    with torch.no_grad():
+        wanted, given = large(heard[0]), small(heard[0])
+    assert given.shape == (1, 8, 64, 64)
+    assert wanted.std() > 0.01
+    assert (wanted - given[:, :2]).abs().max() < 0.1 * wanted.std()
+    assert not given[:, 2:].any()
+    with pytest.raises(InputError, match="at most"):
+        pruned(large, UNetShape((8, 6, 6), n_bins=64), heard)
 
 
 def test_a_run_goes_on_from_others_weights_learns_and_becomes_a_model(
@@ -165,5 +233,7 @@ def test_what_has_no_meaning_is_refused():
         UNetTask(SMALL, window=20)
     with pytest.raises(InputError, match="multiple of 8"):
         UNetShape((4, 8, 8), n_bins=100)
+    with pytest.raises(InputError, match="give 0, 1 or 4"):
+        UNetTask(UNetShape(SMALL.features, SMALL.n_bins, masks=3), window=32)
     with pytest.raises(InputError, match="at least one"):
         UNetShape(())

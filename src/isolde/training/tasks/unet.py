@@ -1,4 +1,4 @@
-"""How U-Nets go on learning: from Spleeter's weights, by what the masked sound leaves wrong.
+"""How U-Nets learn, by what the masked sound leaves wrong.
 
 Their windows are those of 44,100 Hz; at 22,050 Hz half as many samples have the same bins.
 """
@@ -20,28 +20,35 @@ from isolde.core.stage import Complex64, Float32
 from isolde.datasets.mixing.library import Entry
 from isolde.models.window.form import Window
 from isolde.networks.onnx.unet import unet_graph
-from isolde.networks.unet import UNetPair, UNetShape
-from isolde.training.mixing.timeline import PAIR
+from isolde.networks.unet import UNetPair, UNetShape, UNetShared, unet_masker
+from isolde.training.mixing.timeline import PAIR, QUARTET
 from isolde.training.tasks.base import Examples
-from isolde.training.tasks.spectral import bin_weights, energy_of, log_error, share_of
+from isolde.training.tasks.spectral import EMPTY, bin_weights, energy_of, log_error, share_of
 from isolde.training.tasks.validation import usdr
 
 SAMPLE_RATE = 22_050
 
+Unets = UNetPair | UNetShared
+
+
+def shares_of(logits: Tensor) -> Tensor:
+    """Masks of logits (n, masks, ...): one alone, or some that sum to one."""
+    return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)
+
 
 @dataclass(frozen=True)
 class UNetBatch:
-    """One step's examples: spectra (n, 2, 2, n_frames, n_bins), whose sum is the mixture."""
+    """One step's examples: spectra (n, n_stems, 2, n_frames, n_bins), whose sum is the mixture."""
 
     spectra: Tensor
 
 
 @dataclass(frozen=True)
 class UNetTask:
-    """Two U-Nets that learn the mask of the voice in a stereo mixture.
+    """U-Nets that learn the masks of a stereo mixture.
 
     Attributes:
-        shape: Of each network.
+        shape: Of each network, and how many masks they give.
         window: Frames that a separator hears at once.
         cross_entropy: Weight of the cross-entropy against the best real mask, in which louder
             bins count more, beside the error's energy over the stem's in tens of dB.
@@ -49,9 +56,6 @@ class UNetTask:
 
     kind: ClassVar[str] = "unet"
     score: ClassVar[str] = "vocals uSDR in dB"
-    parts: ClassVar[tuple[str, ...]] = PAIR
-    stems: ClassVar[tuple[str, ...]] = ("vocals",)
-    residual: ClassVar[str] = "accompaniment"
     synthesis: ClassVar[str] = "long"
     look_ahead: ClassVar[int] = 0
     past: ClassVar[int] = 0
@@ -67,6 +71,8 @@ class UNetTask:
             raise InputError(
                 f"window is {self.window} frames: give a multiple of {self.shape.multiple}"
             )
+        if self.shape.masks not in (0, 1, len(QUARTET)):
+            raise InputError(f"masks is {self.shape.masks}: give 0, 1 or {len(QUARTET)}")
         if self.cross_entropy < 0:
             raise InputError(f"cross_entropy is {self.cross_entropy}: give 0 or more")
 
@@ -76,11 +82,26 @@ class UNetTask:
         n_fft = 2 * self.shape.n_bins
         return Grid(SAMPLE_RATE, n_fft, n_fft // 4)
 
-    def build(self) -> UNetPair:
-        """New networks; their random weights follow torch's seed."""
-        return UNetPair(self.shape)
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The stems that its examples are mixed of."""
+        return PAIR if self.shape.masks <= 1 else QUARTET
 
-    def prepare(self, network: UNetPair, examples: Examples) -> None:
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """What the masks give."""
+        return self.parts[:-1]
+
+    @property
+    def residual(self) -> str:
+        """The stem that the masks leave."""
+        return self.parts[-1]
+
+    def build(self) -> Unets:
+        """New networks; their random weights follow torch's seed."""
+        return unet_masker(self.shape)
+
+    def prepare(self, network: Unets, examples: Examples) -> None:
         """Leave the networks as they are: they hear magnitudes without statistics."""
 
     def batch(
@@ -90,7 +111,7 @@ class UNetTask:
         return UNetBatch(examples.labelled(indices, frames)[0])
 
     def logits(self, network: Any, mixture: Tensor) -> Tensor:
-        """Logits of the mask of spectra (n, 2, n_frames, n_bins), of the same shape.
+        """Logits (n, masks, 2, n_frames, n_bins) of the masks of spectra (n, 2, n_frames, n_bins).
 
         The bin at half the sample rate, which the networks do not see, has its neighbour's.
         """
@@ -98,21 +119,27 @@ class UNetTask:
         return torch.cat([seen, seen[..., -1:]], -1)
 
     def loss(self, network: Any, batch: UNetBatch, *, step: int) -> Tensor:
-        """What the mask leaves wrong, in one number; see the weights of the task."""
-        mixture, voice = batch.spectra.sum(1), batch.spectra[:, 0]
-        logits = self.logits(network, mixture)
+        """What the masks leave wrong, in one number; see the weights of the task."""
+        mixture = batch.spectra.sum(1, keepdim=True)
+        logits = self.logits(network, mixture[:, 0])
+        stems = batch.spectra[:, : logits.shape[1]]
         energy = partial(energy_of, grid=self.grid)
-        loss = log_error(torch.sigmoid(logits) * mixture, voice, mixture, energy=energy)
+        loss = log_error(shares_of(logits) * mixture, stems, mixture, energy=energy)
         if self.cross_entropy:
-            target = share_of(voice, mixture)
-            wrong = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-            loss = loss + self.cross_entropy * (wrong * bin_weights(mixture)).mean()
+            target = share_of(stems, mixture)
+            if self.shape.masks > 1:
+                target = target / target.sum(1, keepdim=True).clamp_min(EMPTY)
+                wrong = -(target * logits.log_softmax(1)).sum(1)
+            else:
+                wrong = functional.binary_cross_entropy_with_logits(
+                    logits, target, reduction="none"
+                )[:, 0]
+            loss = loss + self.cross_entropy * (wrong * bin_weights(mixture[:, 0])).mean()
         return loss
 
-    def graph(self, network: UNetPair) -> bytes:
+    def graph(self, network: Unets) -> bytes:
         """The ONNX graph."""
-        networks = {"vocals": network.vocals, "accompaniment": network.accompaniment}
-        return unet_graph(networks, self.shape)
+        return unet_graph(network, self.shape, self.parts)
 
     @property
     def form(self) -> Window:
@@ -120,7 +147,7 @@ class UNetTask:
         n_fft = 4 * self.shape.n_bins
         return Window(
             form="magnitudes",
-            outputs=("vocals", "accompaniment"),
+            outputs=self.parts,
             size=self.window,
             sample_rate=2 * SAMPLE_RATE,
             n_fft=n_fft,
@@ -129,13 +156,11 @@ class UNetTask:
             multiple=self.shape.multiple,
         )
 
-    def validate(
-        self, network: UNetPair, songs: Sequence[Entry], *, step: int
-    ) -> tuple[float, float]:
+    def validate(self, network: Unets, songs: Sequence[Entry], *, step: int) -> tuple[float, float]:
         """Median and mean uSDR of the vocals over songs, in dB."""
         return usdr(partial(self.masks, network), songs, grid=self.grid)
 
-    def masks(self, network: UNetPair, spectra: Complex64) -> Float32:
+    def masks(self, network: Unets, spectra: Complex64) -> Float32:
         """The vocals' mask for a whole song, window by window.
 
         Args:
@@ -151,6 +176,6 @@ class UNetTask:
         with torch.no_grad():
             for first in range(0, padded.shape[1], self.window):
                 part = torch.from_numpy(padded[None, :, first : first + self.window])
-                parts.append(torch.sigmoid(self.logits(network, part))[0].numpy())
+                parts.append(shares_of(self.logits(network, part))[0, 0].numpy())
         masks: Float32 = np.concatenate(parts, 1)[:, :n]
         return masks

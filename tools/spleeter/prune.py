@@ -1,0 +1,78 @@
+"""A smaller U-Net out of a model's U-Net for the vocals, to begin a training with.
+
+    python tools/spleeter/prune.py src/isolde/models/vocals-large.onnx --recipe vocals \
+        --data FOLDER --start FILE
+    isolde train vocals --data FOLDER --start FILE --out RUN
+
+Some music of the training says which channels the others make up for; see
+`isolde.networks.pruning`. The recipe says what shape the smaller one has.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from isolde.core.spectrum import analyse
+from isolde.core.stage import Float32
+from isolde.datasets.mixing.library import Entry
+from isolde.networks.onnx.read_unet import read_unets
+from isolde.networks.pruning import pruned
+from isolde.networks.unet import UNetMasker, UNetPair, UNetShape, UNetShared
+from isolde.training.checkpoint import Checkpoint
+from isolde.training.recipe import Recipe
+from isolde.training.recipes import read_recipe
+from isolde.training.sources import open_songs
+from isolde.training.tasks.unet import UNetTask
+from isolde.training.tasks.validation import sounds_of
+
+EXCERPTS, FRAMES = 48, 256
+LEVEL_DB = -20.0
+
+
+def excerpts(songs: list[Entry], task: UNetTask, *, seed: int) -> Iterator[Float32]:
+    """Magnitudes (2, FRAMES, n_bins) of stretches of songs, at the level that models hear."""
+    rng = np.random.default_rng(seed)
+    for i in rng.integers(len(songs), size=EXCERPTS):
+        mixture = sounds_of(songs[i])[1]
+        n = FRAMES * task.grid.hop
+        first = rng.integers(max(1, mixture.shape[1] - n))
+        piece = mixture[:, first : first + n]
+        piece = piece * 10 ** (LEVEL_DB / 20) / max(1e-3, float(np.sqrt(np.mean(piece**2))))
+        spectra = analyse(piece.astype(np.float32), task.grid)[:, :FRAMES, : task.shape.n_bins]
+        yield np.pad(np.abs(spectra), ((0, 0), (0, FRAMES - spectra.shape[1]), (0, 0)))
+
+
+def main() -> None:
+    """Read the arguments, prune, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("model", type=Path, help="ONNX file of two U-Nets")
+    parser.add_argument("--recipe", required=True, help="recipe of the training")
+    parser.add_argument("--data", type=Path, action="append", required=True, help="songs")
+    parser.add_argument("--cache", type=Path, help="folder for decoded songs")
+    parser.add_argument("--start", type=Path, required=True, help="file for the checkpoint")
+    asked = parser.parse_args()
+    recipe = read_recipe(asked.recipe)
+    task = recipe.task
+    if not isinstance(task, UNetTask) or not task.shape.masks:
+        raise SystemExit(f"recipe '{asked.recipe}' has no U-Net for all stems: take another")
+    large = read_unets(asked.model, UNetShape(n_bins=task.shape.n_bins))
+    assert isinstance(large, UNetPair)
+    found = open_songs(asked.data, Recipe(task=UNetTask()), cache=asked.cache, validation=None)
+    songs = [s for s in found.train if s.vocals is not None and s.accompaniment is not None]
+    torch.manual_seed(recipe.seed)
+    heard = [torch.from_numpy(x)[None] for x in excerpts(songs, task, seed=recipe.seed)]
+    small = UNetShared(task.shape)
+    small.net = pruned(large.vocals, task.shape, [UNetMasker.heard(x) for x in heard])
+    state = small.state_dict()
+    average = {key: state[key] for key, _ in small.named_parameters()}
+    Checkpoint(network=state, average=average).save(asked.start)
+    print(f"{asked.start}: {sum(p.numel() for p in small.parameters()):,} parameters")
+
+
+if __name__ == "__main__":
+    main()
