@@ -46,8 +46,16 @@ PACKAGES = packages_of(PAGE)
 ENTRIES = {"__init__", "__main__"}  # above all floors
 NAMES_OF_PACKAGES = ("libsndfile", "onnx", "float32")  # that are written small everywhere
 NO_IMPERATIVES = "The A An What Whether Where How All One Every As Is It Of Number Samples".split()
-DESCRIBED_LATER = ("isolde.networks", "isolde.training", "isolde.audio.decoding")
-"""Rooms whose docstrings are still of another form; none may be added."""
+DESCRIBED_LATER = tuple(
+    f"isolde.{name}"
+    for name in (
+        "networks.pruning",
+        "networks.onnx.unet",
+        "networks.onnx.read_unet",
+        "training.tasks.unet",
+    )
+)
+"""Modules whose docstrings are still of another form; none may be added."""
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,11 @@ class WindowShape:
     """All that sets a window network's size.
 
     Attributes:
-        channels: output channels of each convolution; a pool follows every second one.
-        hidden: units of the first dense layer.
-        outputs: units of the last layer.
-        n_bins: bins of a frame.
-        n_frames: frames of a window.
+        channels: Output channels of each convolution; a pool follows every second one.
+        hidden: Units of the first dense layer.
+        outputs: Units of the last layer.
+        n_bins: Number of bins of a frame.
+        n_frames: Number of frames of a window.
     """
 
     channels: tuple[int, int, int, int]
@@ -70,8 +70,8 @@ class WindowNetwork(nn.Module):
         """Make a network with Keras's initial values.
 
         Args:
-            shape: sizes of the layers.
-            dropout: rates after the first pool, the second pool and the first dense layer.
+            shape: Sizes of the layers.
+            dropout: Rates after the first pool, the second pool and the first dense layer.
         """
         super().__init__()
         self.shape = shape
@@ -95,20 +95,20 @@ class WindowNetwork(nn.Module):
         return sum(p.numel() for p in self.parameters())
 
     def normalised(self, frames: Tensor) -> Tensor:
-        """Frames (..., n_frames, n_bins) on the scale that the first layer is fed with."""
+        """Bring frames (..., n_frames, n_bins) to the scale that the first layer is fed with."""
         return (frames - self.mean) / self.std
 
     def forward(self, windows: Tensor) -> Tensor:
-        """The definition: each window on its own.
+        """Answer for each window on its own: the definition.
 
         Args:
-            windows: features (n_windows, n_frames, n_bins).
+            windows: Features (n_windows, n_frames, n_bins).
 
         Returns:
             (n_windows, outputs), raw.
 
         Raises:
-            ModelError: when a window has another size.
+            ModelError: A window has another size.
         """
         if windows.ndim != 3 or windows.shape[1:] != (self.shape.n_frames, self.shape.n_bins):
             raise ModelError(
@@ -124,22 +124,22 @@ class WindowNetwork(nn.Module):
         return self.head(maps.permute(0, 2, 3, 1).flatten(1))
 
     def head(self, flat: Tensor) -> Tensor:
-        """The two dense layers, from (..., bins * columns * channels)."""
+        """Apply the two dense layers to (..., bins * columns * channels)."""
         return self.top(self.hidden(flat))
 
     def top(self, hidden: Tensor) -> Tensor:
-        """What follows the first dense layer, from (..., hidden) before its LeakyReLU."""
+        """Apply what follows the first dense layer to (..., hidden) before its LeakyReLU."""
         hidden = functional.leaky_relu(hidden, SLOPE)
         out: Tensor = self.output(functional.dropout(hidden, self.dropout[2], self.training))
         return out
 
 
 def windows_of(frames: Tensor, n_frames: int = 25) -> Tensor:
-    """Every window of a stretch of frames, sliding by one.
+    """Give every window of a stretch of frames, sliding by one.
 
     Args:
         frames: (n, n_bins).
-        n_frames: frames of a window.
+        n_frames: Number of frames of a window.
 
     Returns:
         (n - n_frames + 1, n_frames, n_bins), a view.

@@ -35,12 +35,12 @@ class BandShape:
     """Sizes of a band network.
 
     Attributes:
-        features: of each band.
-        shared: features of each band that the other bands see.
-        mixed: units of the layer that sees all bands.
-        hidden: units of each band's last hidden layer.
-        delays: for each block, frames after the one that its answer is for.
-        masks: per channel: 1, whose complement is the residual, or one for each stem, the
+        features: Features of each band.
+        shared: Features of each band that the other bands see.
+        mixed: Units of the layer that sees all bands.
+        hidden: Units of each band's last hidden layer.
+        delays: For each block, frames after the one that its answer is for.
+        masks: Masks per channel: 1, whose complement is the residual, or one for each stem, the
             residual's too, which sum to 1.
     """
 
@@ -70,7 +70,7 @@ class BandShape:
 
 
 def n_bands() -> int:
-    """How many bands there are."""
+    """Count the bands."""
     return sum(count for _, count in WIDTHS)
 
 
@@ -106,7 +106,7 @@ class Block(nn.Module):
         self.spread = nn.Linear(shape.shared, shape.features)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n_frames, n, bands, features) to as many; answer i is for frame i - delay."""
+        """Turn (n_frames, n, bands, features) into as many; answer i is for frame i - delay."""
         frames, n, bands, features = x.shape
         said, _ = self.memory(x.reshape(frames, n * bands, features))
         late = functional.pad(x, (0, 0, 0, 0, 0, 0, self.delay, 0))[:frames]
@@ -140,7 +140,7 @@ class BandNetwork(nn.Module):
         )
 
     def embedded(self, frames: Tensor) -> Tensor:
-        """(n, n_frames, 2048) -> (n_frames, n, bands, features)."""
+        """Turn (n, n_frames, 2048) into (n_frames, n, bands, features)."""
         x = ((frames - self.mean) / self.std).transpose(0, 1)
         parts, start = [], 0
         for layer, (width, count) in zip(self.inward, WIDTHS, strict=True):
@@ -150,14 +150,14 @@ class BandNetwork(nn.Module):
         return functional.leaky_relu(torch.cat(parts, dim=-2), SLOPE)
 
     def encoded(self, frames: Tensor) -> Tensor:
-        """(n, n_frames, 2048) -> (n_frames, n, bands, features); i is for frame i - look_ahead."""
+        """Turn (n, n_frames, 2048) into (n_frames, n, bands, features), look_ahead frames late."""
         x = self.embedded(frames)
         for block in self.blocks:
             x = block(x)
         return x
 
     def answered(self, x: Tensor) -> Tensor:
-        """(n_frames, n, bands, features) -> raw masks (n, n_frames, masks * 2, 513)."""
+        """Turn (n_frames, n, bands, features) into raw masks (n, n_frames, masks * 2, 513)."""
         x = functional.leaky_relu(self.hidden(x), SLOPE)
         parts, start = [], 0
         for layer, (width, count) in zip(self.outward, WIDTHS, strict=True):
@@ -168,12 +168,12 @@ class BandNetwork(nn.Module):
         return whole.permute(1, 0, 3, 2)
 
     def read(self, raw: Tensor) -> Tensor:
-        """Raw masks (n, n_frames, masks * 2, 513) to masks (n, n_frames, masks, 2, 513)."""
+        """Turn raw masks (n, n_frames, masks * 2, 513) into masks (n, n_frames, masks, 2, 513)."""
         raw = raw.reshape(*raw.shape[:2], self.shape.masks, 2, GRID_22.n_bins)
         return torch.sigmoid(raw) if self.shape.masks == 1 else torch.softmax(raw, dim=2)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Raw masks, to be read by `read`; answer i is for frame i, read `look_ahead` frames later.
+        """Give raw masks, for `read`; answer i is for frame i, read `look_ahead` frames later.
 
         Args:
             frames: (n, n_frames, 2048) features, a bin's four signals side by side.

@@ -206,7 +206,7 @@ class DualPathNetwork(nn.Module):
         self.presence = nn.Linear(shape.features, 1)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Raw masks, to be read by `read`, and logits of presence; look_ahead frames fewer.
+        """Give raw masks, for `read`, and logits of presence; look_ahead frames fewer.
 
         Args:
             frames: (n, n_frames, n_bins * 4), a bin's four signals side by side.
@@ -225,7 +225,7 @@ class DualPathNetwork(nn.Module):
         return raw[:, :length], presence[:, :length]
 
     def state(self, n: int = 1) -> State:
-        """The state of zeros with which n streams begin, on the network's device."""
+        """Give the state of zeros with which n streams begin, on the network's device."""
         size = (n, self.shape.n_bands, self.shape.features)
         made = {}
         for i, delay in enumerate(self.shape.delays):
@@ -265,7 +265,7 @@ class DualPathNetwork(nn.Module):
         return self.answered(x), presence.repeat_interleave(self.shape.stack, 1).squeeze(-1)
 
     def embedded(self, frames: Tensor) -> Tensor:
-        """(n, n_frames, n_bins * 4) -> (n_frames / stack, n, n_bands, features)."""
+        """Turn (n, n_frames, n_bins * 4) into (n_frames / stack, n, n_bands, features)."""
         x = ((frames - self.mean) / self.std).transpose(0, 1)
         parts, start = [], 0
         for layer, (width, count) in zip(self.inward, self.shape.widths, strict=True):
@@ -278,7 +278,7 @@ class DualPathNetwork(nn.Module):
         return functional.leaky_relu(torch.cat(parts, dim=-2), SLOPE)
 
     def answered(self, x: Tensor) -> Tensor:
-        """(n_steps, n, n_bands, features) -> raw masks (n, n_frames, masks * 2, n_bins + 1)."""
+        """Turn (n_steps, n, n_bands, features) into (n, n_frames, masks * 2, n_bins + 1), raw."""
         shape = self.shape
         x = functional.leaky_relu(self.hidden(x), SLOPE)
         parts, start = [], 0
@@ -292,6 +292,6 @@ class DualPathNetwork(nn.Module):
         return whole.permute(1, 0, 3, 2)
 
     def read(self, raw: Tensor) -> Tensor:
-        """Raw masks to masks in [0, 1], (n, n_frames, masks, 2, n_bins + 1); of 4 the sum is 1."""
+        """Turn raw masks into (n, n_frames, masks, 2, n_bins + 1) in [0, 1]; of 4 the sum is 1."""
         raw = raw.reshape(*raw.shape[:2], self.shape.masks, 2, raw.shape[-1])
         return torch.sigmoid(raw) if self.shape.masks == 1 else torch.softmax(raw, dim=2)

@@ -42,12 +42,13 @@ class PresenceShape:
     """Sizes of a presence network.
 
     Attributes:
-        trunk: of the band network, with one mask.
-        spans: frames, odd, of each mean of the voice's power; the frame is in their middle.
-        hidden: units of the dense layer.
-        hole: frames; holes of up to twice as many are no edges.
-        reach: frames to either side with which a frame is compared.
-        scale: of the features (see `features.Features`), which makes powers of them again.
+        trunk: Shape of the band network, with one mask.
+        spans: Lengths in frames, odd, of the means of the voice's power; the frame is in their
+            middle.
+        hidden: Units of the dense layer.
+        hole: Length in frames; holes of up to twice as many are no edges.
+        reach: Frames to either side with which a frame is compared.
+        scale: Scale of the features (see `features.Features`), which makes powers of them again.
     """
 
     trunk: BandShape = field(default_factory=BandShape)
@@ -93,7 +94,7 @@ class PresenceNetwork(nn.Module):
         self.output = nn.Linear(shape.hidden, 1)
 
     def levels(self, frames: Tensor) -> Tensor:
-        """What the head hears: how loud the masked voice is.
+        """Give what the head hears: how loud the masked voice is.
 
         Args:
             frames: (n, n_frames, 2048) features, a bin's four signals side by side.
@@ -111,7 +112,7 @@ class PresenceNetwork(nn.Module):
             return self.heights(power)
 
     def heights(self, power: Tensor) -> Tensor:
-        """Powers (n, n_frames) to levels and dip (n, n_frames - around, spans + 1)."""
+        """Turn powers (n, n_frames) into levels and dip (n, n_frames - around, spans + 1)."""
         pool, shape = functional.max_pool1d, self.shape
         power = functional.pad(power[:, None], (shape.around, 0))  # silence before
         bels = torch.log10(functional.conv1d(power, self.means) + FLOOR)
@@ -123,13 +124,13 @@ class PresenceNetwork(nn.Module):
         return torch.cat([(bels - CENTRE) / SPREAD, dip], dim=1).transpose(1, 2)
 
     def answers(self, levels: Tensor) -> Tensor:
-        """Levels and dips (n, n_frames, spans + 1) to raw answers (n, n_frames)."""
+        """Turn levels and dips (n, n_frames, spans + 1) into raw answers (n, n_frames)."""
         hidden = functional.leaky_relu(self.dense(levels[..., :-1]), SLOPE)
         head: Tensor = self.output(hidden)[..., 0]
         return head - STEEP * functional.relu(levels[..., -1] - FALL)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Raw answers, before the sigmoid.
+        """Give raw answers, before the sigmoid.
 
         Args:
             frames: (n, n_frames, 2048) features, a bin's four signals side by side.

@@ -47,9 +47,9 @@ class Level:
 
     Attributes:
         kind: "input", "convolution" or "pool".
-        maps: for each map its terms, with the smallest shift 0.
-        lag: for each map how many frames of input beyond a it needs at frame a.
-        used: for each map the taps that the next convolution asks of it, in order.
+        maps: For each map its terms, with the smallest shift 0.
+        lag: For each map the frames of input beyond a that it needs at frame a.
+        used: For each map the taps that the next convolution asks of it, in order.
     """
 
     kind: str
@@ -63,10 +63,10 @@ class Plan:
     """How to slide a window.
 
     Attributes:
-        levels: from the input to the last pool.
-        columns: the last pool's columns as (map, offset).
-        lead: frames needed before a window's first; 0 when exact.
-        span: frames needed beyond the first one needed; a window's 24 when exact.
+        levels: Levels from the input to the last pool.
+        columns: Last pool's columns as (map, offset).
+        lead: Frames needed before a window's first; 0 when exact.
+        span: Frames needed beyond the first one needed; a window's 24 when exact.
     """
 
     levels: tuple[Level, ...]
@@ -77,10 +77,10 @@ class Plan:
 
 @cache
 def plan(n_frames: int = 25, *, exact: bool = True) -> Plan:
-    """Which maps the sliding window needs, for two times (convolution, convolution, pool).
+    """Find the maps that the sliding window needs, for two times (convolution, convolution, pool).
 
     Args:
-        n_frames: frames of the window.
+        n_frames: Frames of the window.
         exact: False: no zeros at the window's edges, its neighbours instead. Then there is one
             map a layer, at 0.46 of the work, and other numbers: good for the first part of a
             training, whose weights the exact form then takes on.
@@ -131,14 +131,14 @@ def plan(n_frames: int = 25, *, exact: bool = True) -> Plan:
 def convolve(
     sources: list[Tensor], weight: Tensor, bias: Tensor, below: Level, level: Level
 ) -> list[Tensor]:
-    """One convolution layer on maps: each (tap, source) product once, then shifted sums.
+    """Apply a convolution layer to maps: each (tap, source) product once, then shifted sums.
 
     Args:
-        sources: the maps below, each (n, channels, frames, bins).
+        sources: Maps below, each (n, channels, frames, bins).
         weight: (out, in, frequency taps, time taps).
         bias: (out,).
-        below: the level of the sources.
-        level: the level to compute.
+        below: Level of the sources.
+        level: Level to compute.
 
     Returns:
         The maps of the level, before LeakyReLU.
@@ -157,12 +157,12 @@ def convolve(
 
 
 def stacked_taps(weight: Tensor, taps: Sequence[int]) -> Tensor:
-    """Time taps of a kernel as one kernel over frequency, (taps * out, in, 1, frequency)."""
+    """Join time taps of a kernel to one over frequency, (taps * out, in, 1, frequency)."""
     return torch.cat([weight[..., tap + 1] for tap in taps]).unsqueeze(2)
 
 
 def pool(sources: list[Tensor], level: Level) -> list[Tensor]:
-    """Max over three bins, then over the three columns of each map, then LeakyReLU."""
+    """Take the max over three bins, then over the three columns of each map, then LeakyReLU."""
     narrow = [functional.max_pool2d(source, (1, POOL)) for source in sources]
     spec = []
     for terms in level.maps:
@@ -173,15 +173,15 @@ def pool(sources: list[Tensor], level: Level) -> list[Tensor]:
 
 
 def slide(network: WindowNetwork, frames: Tensor, *, exact: bool = True) -> Tensor:
-    """What `network` answers for every window of a stretch of frames.
+    """Give what `network` answers for every window of a stretch of frames.
 
     Equal to `network(windows_of(frames))`, outputs and gradients, to rounding. In training the
     first two dropouts strike map positions, which windows share, instead of each window anew.
 
     Args:
-        network: the network.
-        frames: features (n, n_frames, n_bins), n_frames at least a window's.
-        exact: as in `plan`.
+        network: Network.
+        frames: Features (n, n_frames, n_bins), n_frames at least a window's.
+        exact: Whether in the exact form, see `plan`.
 
     Returns:
         (n, n_frames - span, outputs), raw; output i is the window that starts at i + lead.

@@ -60,7 +60,7 @@ def read_network(path: str | Path) -> NetworkFile:
 
     Raises:
         InputError: The file cannot be read, or holds another network.
-        MissingExtraError: safetensors is not installed.
+        MissingExtraError: The package safetensors is not installed.
     """
     try:
         from safetensors import SafetensorError, safe_open
@@ -112,7 +112,7 @@ def write_network(path: str | Path, file: NetworkFile) -> None:
         file: The network; `about` may add to the metadata.
 
     Raises:
-        MissingExtraError: safetensors is not installed.
+        MissingExtraError: The package safetensors is not installed.
     """
     try:
         from safetensors.torch import save

@@ -19,13 +19,13 @@ class Checkpoint:
     """What a run needs to go on.
 
     Attributes:
-        network: parameters and constants, by name.
-        average: the running average of the parameters.
-        optimiser: for each parameter, by number, its slots.
-        step: how many steps were taken.
-        best: the highest validation score so far; -inf: none.
-        seconds: spent on the steps.
-        precision: that it was trained in, "float32" or "bfloat16".
+        network: Parameters and constants, by name.
+        average: Running average of the parameters.
+        optimiser: For each parameter, by number, its slots.
+        step: Number of steps taken.
+        best: Highest validation score so far; -inf: none.
+        seconds: Seconds spent on the steps.
+        precision: Precision that it was trained in, "float32" or "bfloat16".
     """
 
     network: Tensors
@@ -59,7 +59,7 @@ class Checkpoint:
         """Read, also what the first version wrote.
 
         Raises:
-            InputError: when the file is no checkpoint.
+            InputError: The file is no checkpoint.
         """
         try:
             tensors = load_file(path)

@@ -20,9 +20,9 @@ class Team:
     """Which of how many processes this is.
 
     Attributes:
-        rank: from 0, the lead.
-        size: how many there are.
-        local: which of those on this machine; its number of a CUDA device.
+        rank: Number of this process, from 0, the lead.
+        size: Number of processes.
+        local: Number of it on this machine, that of its CUDA device.
     """
 
     rank: int = 0
@@ -35,10 +35,10 @@ class Team:
         return self.rank == 0
 
     def part(self, n: int) -> range:
-        """Which of n examples are this process's.
+        """Choose which of n examples are this process's.
 
         Raises:
-            InputError: when they cannot be dealt evenly.
+            InputError: They cannot be dealt evenly.
         """
         if n % self.size:
             raise InputError(
@@ -48,7 +48,7 @@ class Team:
         return range(self.rank * share, (self.rank + 1) * share)
 
     def shared(self, module: nn.Module) -> nn.Module:
-        """The module, its gradients averaged over the team in every backward pass."""
+        """Let the gradients of a module be averaged over the team in every backward pass."""
         if self.size == 1:
             return module
         device = next(module.parameters()).device
@@ -56,7 +56,7 @@ class Team:
         return nn.parallel.DistributedDataParallel(module, device_ids=ids)
 
     def mean(self, *values: float, device: torch.device | str = "cpu") -> tuple[float, ...]:
-        """The mean of each value over the team; everybody must ask."""
+        """Take the mean of each value over the team; everybody must ask."""
         if self.size == 1:
             return values
         sums = torch.tensor(values, dtype=torch.float64, device=device)

@@ -21,14 +21,14 @@ from isolde.training.tasks.unet import UNetTask
 
 
 def trained(run: Path, *, best: bool = False) -> tuple[nn.Module, Recipe, int]:
-    """The averaged network of a run, its recipe, and the steps it has had.
+    """Read the averaged network of a run, its recipe, and the steps it has had.
 
     Args:
-        run: folder of the run.
-        best: take the checkpoint with the highest validation score instead of the last one.
+        run: Folder of the run.
+        best: Whether the checkpoint with the highest validation score is taken, not the last one.
 
     Raises:
-        InputError: when the folder holds no run, or no best checkpoint.
+        InputError: The folder holds no run, or no best checkpoint.
     """
     state, recipe_file = run / (BEST if best else STATE), run / RECIPE
     if not state.is_file() or not recipe_file.is_file():
@@ -58,19 +58,19 @@ def publish(
     """Write the model of a run.
 
     Args:
-        run: folder of the run, or a network's file (see `networks.weights`).
-        folder: for the model's two files.
-        name: of the model.
-        summary: one line.
-        licence: of the weights: what the training data allow.
-        data: what it was trained on, with licences.
-        metrics: what was measured.
-        limits: what it is known not to do.
-        best: take the checkpoint with the highest validation score instead of the last one.
-        bits: of the stored weights, see `networks.packing`; the graph computes as before.
+        run: Folder of the run, or a network's file (see `networks.weights`).
+        folder: Folder for the model's two files.
+        name: Name of the model.
+        summary: One line for its card.
+        licence: Licence of the weights: what the training data allow.
+        data: Data that it was trained on, with licences.
+        metrics: Metrics that were measured.
+        limits: Limits: what it is known not to do.
+        best: Whether the checkpoint with the highest validation score is taken, not the last one.
+        bits: Bits of the stored weights, see `onnx.packing`; the graph computes as before.
 
     Raises:
-        InputError: when the folder holds no run, or one of a kind that no separator can use.
+        InputError: The folder holds no run, or one of a kind that no separator can use.
     """
     if run.is_file():
         return publish_network(

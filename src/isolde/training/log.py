@@ -14,8 +14,8 @@ class Log:
         """Go on after a step: rows beyond it, of steps that a crash undid, are dropped.
 
         Args:
-            folder: of the run.
-            step: how many steps count.
+            folder: Folder of the run.
+            step: Number of steps that count.
             writes: False: say nothing, for all but one of a team.
         """
         self._path, self._writes = folder / NAME, writes
@@ -32,18 +32,18 @@ class Log:
             csv.writer(file, lineterminator="\n").writerows(rows)
 
     def step(self, step: int, hours: float, loss: float, seconds: float) -> None:
-        """A step was taken.
+        """Write that a step was taken.
 
         Args:
-            step: how many there have been.
-            hours: of music heard.
-            loss: of its examples.
-            seconds: that it took.
+            step: Number of steps taken.
+            hours: Hours of music heard.
+            loss: Loss of its examples.
+            seconds: Seconds that it took.
         """
         if self._writes:
             self._write([[str(step), f"{hours:.4f}", f"{loss:.6f}", f"{seconds:.3f}", "", ""]])
 
     def measured(self, step: int, hours: float, median: float, mean: float) -> None:
-        """The network was heard on the validation songs."""
+        """Write how the network did on the validation songs."""
         if self._writes:
             self._write([[str(step), f"{hours:.4f}", "", "", f"{median:.4f}", f"{mean:.4f}"]])

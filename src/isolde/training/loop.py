@@ -39,7 +39,7 @@ class Objective(nn.Module):
         self.task, self.network = task, network
 
     def forward(self, batch: Any, step: int) -> Tensor:
-        """The loss of a batch."""
+        """Give the loss of a batch."""
         return self.task.loss(self.network, batch, step=step)
 
 
@@ -60,18 +60,18 @@ class Run:
         """Begin, or go on where the folder's last checkpoint stands.
 
         Args:
-            folder: of the run; made when missing.
-            recipe: all that decides the outcome, but for the examples' sources.
-            examples: what the recipe's task draws from.
-            device: where to compute.
-            precision: of a new run: "float32", or "bfloat16" for the network's forward pass.
-            team: the processes that train together; None: this one alone.
-            start: a checkpoint; what a new run begins with where names and shapes agree, which
-                the text `begun` of the run then tells. None: random weights.
+            folder: Folder of the run; made when missing.
+            recipe: All that decides the outcome, but for the examples' sources.
+            examples: Examples that the recipe's task draws from.
+            device: Device that computes.
+            precision: Precision of a new run: "float32", or "bfloat16" for the network's forward
+                pass.
+            team: Processes that train together; None: this one alone.
+            start: Checkpoint that a new run begins with where names and shapes agree, which the
+                text `begun` of the run then tells. None: random weights.
 
         Raises:
-            InputError: when the folder holds a run of another network, or `start` nothing that
-                fits.
+            InputError: The folder holds a run of another network, or `start` nothing that fits.
         """
         self.folder, self.recipe, self.examples = folder, recipe, examples
         self.device, self.team = torch.device(device), team or Team()
@@ -137,13 +137,14 @@ class Run:
         """Take steps to the end of the recipe, or to `until`; save now and then and at the end.
 
         Args:
-            until: step to stop before.
-            save_every: steps from one checkpoint to the next.
-            on_step: told the steps taken and the loss after each.
-            stop: asked after each step; when one process of a team says so, all save and stop.
+            until: Step to stop before.
+            save_every: Steps from one checkpoint to the next.
+            on_step: Function called after each step with the steps taken and the loss.
+            stop: Function asked after each step; when one process of a team says so, all save and
+                stop.
 
         Returns:
-            the mean loss of these steps; NaN for none.
+            The mean loss of these steps; NaN for none.
         """
         losses: list[float] = []
         self.network.train()
@@ -180,7 +181,7 @@ class Run:
         return self.done >= 1
 
     def batch(self, step: int) -> Any:
-        """This process's examples of a step, always the same for the same step."""
+        """Make this process's examples of a step, always the same for the same step."""
         recipe = self.recipe
         indices = [step * recipe.segments + i for i in self._part]
         return recipe.task.batch(self.examples, indices, frames=recipe.frames, step=step)
@@ -213,7 +214,7 @@ class Run:
         return loss.item()
 
     def measure(self, songs: Sequence[Entry]) -> tuple[float, float]:
-        """Median and mean score of the averaged weights; the best so far are kept beside the last.
+        """Measure the averaged weights: median and mean score. The best so far are kept as well.
 
         In a team only the lead measures; the others wait and get NaN.
         """
@@ -229,13 +230,13 @@ class Run:
         return scores
 
     def averaged(self) -> nn.Module:
-        """A copy with the averaged weights, on the CPU, ready to evaluate."""
+        """Copy the network with averaged weights, on the CPU, ready to evaluate."""
         network = self.recipe.task.build()
         network.load_state_dict(self.checkpoint().averaged)
         return network.eval()
 
     def checkpoint(self) -> Checkpoint:
-        """All that the run needs to go on."""
+        """Collect all that the run needs to go on."""
         return Checkpoint(
             network=self.network.state_dict(),
             average=self.average,
@@ -276,7 +277,7 @@ def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
 
 
 def moved(batch: B, device: torch.device) -> B:
-    """A batch, a dataclass of tensors, on another device."""
+    """Bring a batch, a dataclass of tensors, to another device."""
     if device.type == "cpu" or not is_dataclass(batch):
         return batch
     tensors = {f.name: getattr(batch, f.name) for f in fields(batch)}

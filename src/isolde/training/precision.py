@@ -26,7 +26,7 @@ ROUNDS = 3
 
 
 def precision_for(device: torch.device, wish: str = "auto") -> str:
-    """What a run should train in.
+    """Choose what a run should train in.
 
     Args:
         device: Where it trains.
@@ -46,7 +46,7 @@ def precision_for(device: torch.device, wish: str = "auto") -> str:
 
 
 def in_precision(forward: Callable[..., Tensor], device: torch.device) -> Callable[..., Tensor]:
-    """A forward pass in bfloat16; weights and what it gives to the loss may stay in float32."""
+    """Run a forward pass in bfloat16; weights and what it gives to the loss may stay in float32."""
     wrapped: Callable[..., Tensor] = torch.autocast(device.type, torch.bfloat16)(forward)
     return wrapped
 

@@ -43,30 +43,30 @@ class Recipe:
     """One training run.
 
     Attributes:
-        task: the network and what it learns; in files the table `task`, and its `kind`.
-        mix: how examples are made.
+        task: Network and what it learns; in files the table `task`, and its `kind`.
+        mix: How examples are made.
         draw: "mixes", endless new ones, or "songs", every stretch of them as they are, once an
             epoch in random order.
-        labels: where a voice sounds: "level", within 40 dB of its loud parts, or "heard", by
+        labels: Where a voice sounds: "level", within 40 dB of its loud parts, or "heard", by
             `isolde.datasets.voicing`.
-        hold_out: share of the music in folders that is kept for validation, by artists.
-        segments: stretches of frames in a step.
-        frames: answers from each stretch.
-        steps: in all, unless `hours` or `seconds` say when to end.
-        hours: of music heard, after which the run ends; 0: not counted.
-        seconds: of training, after which the run ends; 0: not counted. Such a run is not the same
-            to the bit on another day.
+        hold_out: Share of the music in folders that is kept for validation, by artists.
+        segments: Stretches of frames in a step.
+        frames: Answers from each stretch.
+        steps: Number of steps, unless `hours` or `seconds` say when to end.
+        hours: Hours of music heard, after which the run ends; 0: not counted.
+        seconds: Seconds of training, after which the run ends; 0: not counted. Such a run is not
+            the same to the bit on another day.
         optimiser: "adamw", or "sgd" with Nesterov's momentum.
-        learning_rate: after the warm-up.
-        warm_up: steps in which the rate rises.
-        decay: share of the run, at the end, over which the rate goes to zero.
-        decay_per_step: the rate is also divided by 1 + this * step, as Keras does.
+        learning_rate: Learning rate after the warm-up.
+        warm_up: Steps in which the rate rises.
+        decay: Share of the run, at the end, over which the rate goes to zero.
+        decay_per_step: Decay of the rate, which is also divided by 1 + this * step, as Keras does.
         weight_decay: AdamW's, of matrices; biases and norms have none.
         inertia: AdamW's decay of the mean of squared gradients, beta 2.
         momentum: SGD's.
-        clip: greatest norm of all gradients together; 0: any.
-        average: decay per step of the running average of the weights that is evaluated; 0: none.
-        seed: of weights, examples and dropout.
+        clip: Greatest norm of all gradients together; 0: any.
+        average: Decay per step of the running average of the weights that is evaluated; 0: none.
+        seed: Seed of weights, examples and dropout.
     """
 
     task: Task = field(default_factory=WindowTask)
@@ -121,7 +121,7 @@ class Recipe:
         return self.segments * self.frames * self.task.grid.frame_seconds
 
     def done(self, step: int, seconds: float = 0.0) -> float:
-        """Share of the run that is done, 1 or more at its end.
+        """Give the share of the run that is done, 1 or more at its end.
 
         Args:
             step: Steps taken.
@@ -132,7 +132,7 @@ class Recipe:
         return seconds / self.seconds if self.seconds else step / self.steps
 
     def rate(self, step: int, seconds: float = 0.0) -> float:
-        """Learning rate of a step: up, level or slowly falling, and down to zero at the end.
+        """Give the learning rate of a step: up, level or slowly falling, down to zero at the end.
 
         Args:
             step: Steps taken before it.
@@ -145,7 +145,7 @@ class Recipe:
         return self.learning_rate * up * max(0.0, down) / (1 + self.decay_per_step * step)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Give plain values for JSON."""
         return {"kind": self.task.kind, **asdict(self)}
 
     @classmethod
@@ -155,11 +155,11 @@ class Recipe:
         The flat form of the first version, of window networks only, is understood as well.
 
         Args:
-            values: what they leave out keeps its default.
-            where: stands at the beginning of every error.
+            values: Values by name; what they leave out keeps its default.
+            where: Name of the recipe at the beginning of every error.
 
         Raises:
-            InputError: for an unknown key, a wrong type or a value without meaning.
+            InputError: A key is unknown, a type wrong or a value without meaning.
         """
         values = _flat(values) if "shape" in values else dict(values)
         kind = values.pop("kind", WindowTask.kind)

@@ -15,19 +15,18 @@ def _shipped() -> Path:
 
 
 def names() -> list[str]:
-    """The recipes that came with this installation, sorted."""
+    """List the recipes that came with this installation, sorted."""
     return sorted(path.stem for path in _shipped().glob("*.toml"))
 
 
 def read_recipe(name: str | Path) -> Recipe:
-    """A recipe by its name, or by the path of a .toml or .json file.
+    """Read a recipe by its name, or by the path of a .toml or .json file.
 
     Args:
-        name: one of `names()`, or a path.
+        name: One of `names()`, or a path.
 
     Raises:
-        InputError: when there is none, with a suggestion; when the file cannot be read, or anything
-            in it is unknown or wrong.
+        InputError: There is none, the file cannot be read, or anything in it is unknown or wrong.
     """
     path = Path(name)
     if path.suffix not in (".toml", ".json"):
@@ -51,7 +50,7 @@ def read_recipe(name: str | Path) -> Recipe:
 
 
 def difference(old: Recipe, new: Recipe) -> str:
-    """The first setting in which two recipes differ, as text; empty when they are equal."""
+    """Name the first setting in which two recipes differ; empty when they are equal."""
     return _difference(json.loads(json.dumps(old.to_dict())), json.loads(json.dumps(new.to_dict())))
 
 

@@ -22,9 +22,9 @@ class Songs:
     """What a training is given.
 
     Attributes:
-        train: songs and voices to learn from.
-        validation: whole songs to measure on, by artists that are not among the others.
-        problems: a line for each song that cannot be used.
+        train: Songs and voices to learn from.
+        validation: Whole songs to measure on, by artists that are not among the others.
+        problems: One line for each song that cannot be used.
     """
 
     train: list[Entry]
@@ -44,15 +44,15 @@ def open_songs(
     """Open the songs of a training.
 
     Args:
-        data: folders of songs, or of packed ones, or one manifest, whose column `split` then
+        data: Folders of songs, or of packed ones, or one manifest, whose column `split` then
             decides.
-        recipe: its task says what must be decoded; its `hold_out` is the share of the music in
-            folders that is kept for validation, by artists, when `validation` is None.
-        cache: folder for decoded audio.
-        validation: a folder or manifest to measure on instead.
+        recipe: Recipe, whose task says what must be decoded, and whose `hold_out` is the share of
+            the music in folders that is kept for validation, by artists, when `validation` is None.
+        cache: Folder for decoded audio.
+        validation: Folder or manifest to measure on instead.
 
     Raises:
-        InputError: when there is nothing to learn from, or nothing can be held out.
+        InputError: There is nothing to learn from, or nothing can be held out.
     """
     parts, manifest = recipe.task.parts, manifest_in(data)
     packed = [folder for folder in data if is_packed(folder)]
@@ -91,12 +91,12 @@ def open_songs(
 
 
 def held_out(entries: Iterable[Entry], share: float) -> set[str]:
-    """Artists that are kept for validation: as many as hold `share` of the music, at least one.
+    """Choose artists to keep for validation: as many as hold `share` of the music, at least one.
 
     Which ones depends on their names alone, so that a second run holds out the same.
 
     Raises:
-        InputError: when there is one artist only.
+        InputError: There is one artist only.
     """
     lengths: dict[str, int] = {}
     for entry in entries:
@@ -116,7 +116,7 @@ def held_out(entries: Iterable[Entry], share: float) -> set[str]:
 
 
 def examples_of(recipe: Recipe, songs: Sequence[Entry] | Timeline, device: str = "cpu") -> Any:
-    """What the recipe draws its examples from: new mixes, or the songs as they are.
+    """Give what the recipe draws its examples from: new mixes, or the songs as they are.
 
     Args:
         recipe: Of the run.

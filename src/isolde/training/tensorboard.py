@@ -23,7 +23,7 @@ class Masking(Protocol):
     """A task whose network gives a mask for the voice."""
 
     def masks(self, network: Any, spectra: Any) -> Float32:
-        """Mask (1 or n_channels, n, 513) for spectra (n_channels, n, 513) of a whole song."""
+        """Give the mask (1 or n_channels, n, 513) of a song's spectra (n_channels, n, 513)."""
         ...
 
 
@@ -34,8 +34,8 @@ class Board:
         """Go on after a step: what is later, a crash has undone.
 
         Args:
-            folder: of the run.
-            step: how many steps count.
+            folder: Folder of the run.
+            step: Number of steps that count.
             writes: False: never write, for all but one of a team.
         """
         self._writer: Any = None
@@ -53,19 +53,19 @@ class Board:
         return self._writer is not None
 
     def scalars(self, step: int, **values: float) -> None:
-        """Points of curves, by name."""
+        """Write points of curves, by name."""
         if self._writer:
             for name, value in values.items():
                 self._writer.add_scalar(name, value, step)
 
     def song(self, step: int, task: Task, network: nn.Module, entry: Entry) -> None:
-        """How a validation song sounds, and its spectrograms and mask; nothing without a mask.
+        """Write a validation song's sound, spectrograms and mask; nothing without a mask.
 
         Args:
-            step: how many steps the network has had.
-            task: of the network.
-            network: in evaluation mode, on the CPU.
-            entry: with voice and backing; its loudest stretch of the voice is taken.
+            step: Number of steps that the network has had.
+            task: Task of the network.
+            network: Network in evaluation mode, on the CPU.
+            entry: Song with voice and backing, whose loudest stretch of the voice is shown.
         """
         if not self._writer or not isinstance(task, Masking) or not task.stems:
             return

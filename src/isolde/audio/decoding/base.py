@@ -18,9 +18,10 @@ class Loss:
     """A part of the source that cannot be decoded.
 
     Attributes:
-        start: where it begins, in seconds of what was decoded.
-        end: where the sound goes on, in seconds; `start` where nobody knows how much is missing.
-        cut: the source ends at `start`, and `end` is the length that it states.
+        start: Begin, in seconds of what was decoded.
+        end: End, where the sound goes on, in seconds; `start` where nobody knows how much is
+            missing.
+        cut: Whether the source ends at `start`, and `end` is the length that it states.
     """
 
     start: float
@@ -34,7 +35,7 @@ class Decoder(Protocol):
     Where something is lost, silence stands, so that time is kept.
 
     Attributes:
-        info: what is known before the rest is decoded.
+        info: What is known before the rest is decoded.
     """
 
     info: AudioInfo

@@ -33,7 +33,7 @@ def choose_stream(container: Any, number: int | None) -> Any:
     """Take the audio stream that was asked for, or the default one, or the first.
 
     Raises:
-        LookupError: there is none; its argument is the number of audio streams.
+        LookupError: There is none; its argument is the number of audio streams.
     """
     streams = list(container.streams.audio)
     if number is not None and number < len(streams) and streams[number].codec_context is not None:
@@ -50,9 +50,9 @@ def stated_seconds(container: Any, stream: Any, *, is_short: bool = False) -> fl
     """Give the length that the file itself states, None where FFmpeg would only guess it.
 
     Args:
-        container: an open one.
-        stream: one of its streams.
-        is_short: the file is shorter than it states.
+        container: Open container.
+        stream: One of its streams.
+        is_short: Whether the file is shorter than it states.
     """
     if stream.duration is None and container.streams.video:
         # The container's length may be that of the picture; Matroska may have one for each stream.
@@ -93,8 +93,8 @@ def lateness(container: Any, time: float) -> float:
     """Give the seconds by which the sound begins after the picture; 0 where it is not late.
 
     Args:
-        container: an open one.
-        time: the time stamp of the first sample, in seconds.
+        container: Open container.
+        time: Time stamp of the first sample, in seconds.
     """
     for stream in container.streams.video:
         if "attached_pic" in (stream.disposition.name or "") or stream.start_time is None:
@@ -119,8 +119,8 @@ def bit_depth(codec: str, sample_format: str, start: Float32) -> str | None:
 
     Args:
         codec: FFmpeg's name.
-        sample_format: of its frames.
-        start: the first samples; 24 bit comes as 32 with eight zeros below.
+        sample_format: Format of its samples.
+        start: First samples; 24 bit comes as 32 with eight zeros below.
     """
     if codec not in LOSSLESS and not codec.startswith("pcm_"):
         return None

@@ -23,9 +23,9 @@ class FFmpegDecoder:
         """Open it and decode its first samples.
 
         Args:
-            path: a regular file.
-            name: what to call it in messages.
-            stream: which of its audio streams, from 0; None for the one that ffmpeg would take.
+            path: Regular file.
+            name: Name of it in messages.
+            stream: Number of its audio stream, from 0; None for the one that ffmpeg would take.
 
         Raises:
             AudioError: FFmpeg does not recognise it, there is no sound in it, or it crashes FFmpeg.
@@ -68,7 +68,7 @@ class FFmpegDecoder:
         """Decode the next samples, fewer only at the end.
 
         Raises:
-            AudioError: the file crashes the decoder here.
+            AudioError: The file crashes the decoder here.
         """
         if self._worker is None:
             raise AudioError(f"{self._name}: is closed: open it again")

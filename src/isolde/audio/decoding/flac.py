@@ -19,8 +19,8 @@ def first_sample(frame: bytes, block_samples: int) -> int | None:
     """Give the number of the first sample of a frame; None where no frame begins.
 
     Args:
-        frame: its bytes, at least its header, which has 16 at most.
-        block_samples: samples in each frame of the file but the last.
+        frame: Bytes of it, at least its header, which has 16 at most.
+        block_samples: Samples in each frame of the file but the last.
     """
     header = _parse_header(frame)
     return None if header is None else header[0] * (1 if frame[1] & 1 else block_samples)

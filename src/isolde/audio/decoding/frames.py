@@ -33,23 +33,23 @@ class FrameDecoder:
     """One audio stream of a file that FFmpeg reads.
 
     Attributes:
-        facts: what is known after the first frame: the fields of `AudioInfo` but for the path.
-        losses: see `Decoder`; complete after the last block.
-        notes: likewise.
+        facts: What is known after the first frame: the fields of `AudioInfo` but for the path.
+        losses: Losses, see `Decoder`; complete after the last block.
+        notes: Notes, likewise.
     """
 
     def __init__(self, path: Path, *, stream: int | None = None) -> None:
         """Open a file and decode its first frame.
 
         Args:
-            path: a regular file.
-            stream: which of its audio streams, from 0; None for the default one.
+            path: Regular file.
+            stream: Number of its audio stream, from 0; None for the default one.
 
         Raises:
-            LookupError: there is no such audio stream; its argument is how many there are.
-            EOFError: no sample can be decoded.
+            LookupError: There is no such audio stream; its argument is how many there are.
+            EOFError: No sample can be decoded.
             OSError: FFmpeg does not recognise it.
-            ValueError: likewise.
+            ValueError: Likewise.
         """
         av: Any = importlib.import_module("av")
         self._errors: Any = av.FFmpegError
@@ -141,9 +141,9 @@ class FrameDecoder:
         """Give the seconds that were lost.
 
         Args:
-            last: when the sound should go on, None at the start.
-            time: when it does, None where nobody knows.
-            frame_seconds: how long a frame lasts.
+            last: Time in seconds at which the sound should go on, None at the start.
+            time: Time in seconds at which it does, None where nobody knows.
+            frame_seconds: Length of a frame in seconds.
         """
         if self._demuxer in SYNC:  # whose time stamps are counted, so they pass over losses
             if last is None:

@@ -36,9 +36,9 @@ class SoundFileDecoder:
         """Open it.
 
         Args:
-            path: a regular file.
-            name: what to call it in messages.
-            repair: opens the same file with a decoder that goes on after damage.
+            path: Regular file.
+            name: Name of it in messages.
+            repair: Function that opens the same file with a decoder that goes on after damage.
 
         Raises:
             AudioError: libsndfile does not recognise it, or finds no sample in it, or decodes its
@@ -95,7 +95,7 @@ class SoundFileDecoder:
         """Decode the next samples, fewer only at the end.
 
         Raises:
-            AudioError: no decoder can read it any further.
+            AudioError: No decoder can read it any further.
         """
         if self._other is None:
             try:

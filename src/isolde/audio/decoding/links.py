@@ -19,8 +19,8 @@ class FileEnd(io.RawIOBase):
         """Stand at the start.
 
         Args:
-            file: the whole file, which can seek and stays open.
-            start: the byte that becomes 0.
+            file: Whole file, which can seek and stays open.
+            start: Byte that becomes 0.
         """
         super().__init__()
         self._file, self._start = file, start
@@ -28,11 +28,11 @@ class FileEnd(io.RawIOBase):
         self.seek(0)
 
     def readable(self) -> bool:
-        """Whether it can be read: always."""
+        """Say that it can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Whether it can seek: always."""
+        """Say that it can seek."""
         return True
 
     def read(self, size: int = -1, /) -> bytes:
@@ -62,8 +62,8 @@ def next_link(file: BinaryIO, after: int) -> int | None:
     """Find where the next link of a chained ogg file begins.
 
     Args:
-        file: the whole file.
-        after: a byte within the link before, behind its first pages.
+        file: Whole file.
+        after: Byte within the link before, behind its first pages.
 
     Returns:
         The place of the first page that begins a stream behind one that does not; None at the end.

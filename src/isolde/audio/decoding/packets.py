@@ -19,22 +19,22 @@ class PacketSource:
 
     Attributes:
         container: PyAV's, of the present link.
-        stream: its audio stream.
-        demuxer: the first name of the container's kind.
-        is_chained: the file goes on with another link.
+        stream: Its audio stream.
+        demuxer: First name of the container's kind.
+        is_chained: Whether the file goes on with another link.
     """
 
     def __init__(self, path: Path, number: int | None) -> None:
         """Open a file.
 
         Args:
-            path: a regular file.
-            number: which of its audio streams, from 0; None for the default one.
+            path: Regular file.
+            number: Number of its audio stream, from 0; None for the default one.
 
         Raises:
-            LookupError: there is no such audio stream; its argument is how many there are.
+            LookupError: There is no such audio stream; its argument is how many there are.
             OSError: FFmpeg does not recognise it.
-            ValueError: likewise.
+            ValueError: Likewise.
         """
         self._av: Any = importlib.import_module("av")
         self._file = path.open("rb")

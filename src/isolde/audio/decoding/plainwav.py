@@ -18,9 +18,9 @@ class PlainWavDecoder:
         """Take over a stream.
 
         Args:
-            stream: stands at the first sample; it stays open.
-            header: of the stream, with a subtype that `wav.unpack` knows.
-            name: what to call it in messages.
+            stream: Stream that stands at the first sample; it stays open.
+            header: Header of the stream, with a subtype that `wav.unpack` knows.
+            name: Name of it in messages.
         """
         self.losses: list[Loss] = []
         self.notes: list[str] = []
@@ -44,7 +44,7 @@ class PlainWavDecoder:
         """Wait for the next samples; fewer only at the end.
 
         Raises:
-            AudioError: the stream breaks.
+            AudioError: The stream breaks.
         """
         declared = self._header.n_samples
         if declared is not None:

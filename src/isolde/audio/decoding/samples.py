@@ -29,9 +29,9 @@ class SampleConverter:
     """Frames in, blocks out, all in the form of the first frame; ffmpeg converts likewise.
 
     Attributes:
-        form: of the first frame, None before it.
-        sample_format: of the first frame: "s16", "flt"..., planar or not.
-        changed: the first other form that came.
+        form: Form of the first frame, None before it.
+        sample_format: Format of the first frame: "s16", "flt"..., planar or not.
+        changed: First other form that came.
         spoilt: PyAV's memory is not to be trusted any more: end this process after use.
     """
 
@@ -51,9 +51,9 @@ class SampleConverter:
         """Turn a frame into blocks, float32 (n_channels, n).
 
         Raises:
-            av.FFmpegError: the form is one that cannot be converted.
-            ValueError: likewise.
-            KeyError: likewise.
+            av.FFmpegError: The form is one that cannot be converted.
+            ValueError: Likewise.
+            KeyError: Likewise.
         """
         layout = frame.layout
         if " channels (" in layout.name:

@@ -29,14 +29,14 @@ class Worker:
     """One decoding process, with one file open at a time.
 
     Attributes:
-        is_fresh: nothing has been asked of it yet.
+        is_fresh: Whether nothing has been asked of it yet.
     """
 
     def __init__(self) -> None:
         """Start it.
 
         Raises:
-            AudioError: no process can be started.
+            AudioError: No process can be started.
         """
         self.is_fresh = True
         paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
@@ -68,13 +68,13 @@ class Worker:
         """Send a request and wait for the answer.
 
         Args:
-            request: see `server`.
+            request: Request, see `server`.
 
         Returns:
             The answer, and its samples as bytes.
 
         Raises:
-            WorkerDiedError: the process ended instead.
+            WorkerDiedError: The process ended instead.
         """
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None and stdout is not None
@@ -125,7 +125,7 @@ def borrow() -> Worker:
     """Take an idle process, or start one.
 
     Raises:
-        AudioError: no process can be started.
+        AudioError: No process can be started.
     """
     with _lock:
         if _idle:
@@ -146,15 +146,15 @@ def open_in_worker(path: Path, stream: int | None) -> tuple[Worker, dict[str, An
     """Open a file in a process that is alive.
 
     Args:
-        path: a regular file.
-        stream: see `FrameDecoder`.
+        path: Regular file.
+        stream: Number of the audio stream, see `FrameDecoder`.
 
     Returns:
         The process, and its answer.
 
     Raises:
-        AudioError: no process can be started.
-        WorkerDiedError: the file ends the process.
+        AudioError: No process can be started.
+        WorkerDiedError: The file ends the process.
     """
     request = {"do": "open", "path": os.path.abspath(path), "stream": stream}
     while True:

@@ -34,7 +34,7 @@ def forward_steps(
     n_directions: tl.tensor,
     padded: tl.constexpr, block: tl.constexpr, stages: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Gates before their activation to outputs, cells and activated gates; `width` is H / 8."""
+    """Turn gates before activation into outputs, cells and activated gates; `width` is H / 8."""
     direction, row = tl.program_id(1), tl.program_id(0) * block
     h_size = width * 8
     rows, columns = tl.arange(0, block), tl.arange(0, padded)
@@ -82,7 +82,7 @@ def backward_steps(
     n_directions: tl.tensor,
     padded: tl.constexpr, block: tl.constexpr, stages: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Gradients of the outputs, `outer`, to those of the gates before their activation."""
+    """Turn gradients of the outputs, `outer`, into those of the gates before activation."""
     direction, row = tl.program_id(1), tl.program_id(0) * block
     h_size = width * 8
     rows, columns = tl.arange(0, block), tl.arange(0, padded)

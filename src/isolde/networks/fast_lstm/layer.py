@@ -40,7 +40,7 @@ class FastLSTM(nn.LSTM):
     """nn.LSTM of one layer that starts from a zero state; its last state is not given."""
 
     def forward(self, x: Tensor, hx: Any = None) -> tuple[Tensor, Any]:  # type: ignore[override]
-        """(T, N, inputs) to (T, N, directions x units)."""
+        """Turn (T, N, inputs) into (T, N, directions x units)."""
         fits = hx is None and x.is_cuda and x.dim() == 3 and fusible(self)
         if not (fits and torch.is_autocast_enabled("cuda") and torch.is_grad_enabled()):
             return super().forward(x, hx)
@@ -51,7 +51,7 @@ class FastLSTM(nn.LSTM):
 
 
 def fusible(layer: nn.LSTM) -> bool:
-    """Whether the kernels can compute a layer at all."""
+    """Tell whether the kernels can compute a layer at all."""
     plain = layer.num_layers == 1 and layer.bias and not (layer.batch_first or layer.proj_size)
     return plain and layer.hidden_size % 8 == 0 and layer.hidden_size <= WIDEST
 
@@ -65,7 +65,8 @@ def use_fast_lstm(network: nn.Module) -> int:
     """Let the LSTMs of a network use the kernels where these are right and faster.
 
     Returns:
-        how many may; 0 where there is no Triton. Weights and their names stay as they are.
+        Number of those that may; 0 where there is no Triton. Weights and their names stay as
+        they are.
     """
     if find_spec("triton") is None:
         return 0
@@ -76,7 +77,7 @@ def use_fast_lstm(network: nn.Module) -> int:
 
 
 def choice_for(layer: nn.LSTM, x: Tensor) -> Choice | None:
-    """The fastest tilings that are right for a layer on inputs of this shape; None: nn.LSTM.
+    """Find the fastest tilings that are right for a layer on inputs of this shape; None: nn.LSTM.
 
     Found once for each device and shape.
     """
@@ -91,7 +92,7 @@ def choice_for(layer: nn.LSTM, x: Tensor) -> Choice | None:
 
 
 def errors_of(layer: nn.LSTM, choice: Choice, device: torch.device) -> dict[str, float]:
-    """How far outputs and gradients lie from nn.LSTM's in float32, over their sizes.
+    """Measure how far outputs and gradients lie from nn.LSTM's in float32, over their sizes.
 
     Args:
         layer: Of the kind to test; its weights are not used.

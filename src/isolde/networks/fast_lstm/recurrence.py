@@ -30,7 +30,7 @@ class Tiling:
 
 
 def padded(size: int) -> int:
-    """The size of a matrix on the chip, a power of two."""
+    """Give the size of a matrix on the chip, a power of two."""
     return max(32, 1 << (size - 1).bit_length())
 
 
@@ -112,7 +112,7 @@ class Recurrence(torch.autograd.Function):
 
 
 def run(x: Tensor, choice: tuple[Tiling, Tiling], weights: Sequence[Tensor]) -> Tensor:
-    """Outputs (T, N, directions x H) of inputs (T, N, inputs), from a zero state.
+    """Give outputs (T, N, directions x H) for inputs (T, N, inputs), from a zero state.
 
     Args:
         x: On a GPU.

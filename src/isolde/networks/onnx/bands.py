@@ -40,25 +40,25 @@ class BandWriter(Nodes):
         self.sizes = ""  # the name of (n, streams), once there is an input
 
     def whole(self, *sizes: int) -> str:
-        """A constant of whole numbers."""
+        """Add a constant of whole numbers."""
         return self.constant(np.array(sizes, np.int64))
 
     def leaky(self, value: str) -> str:
-        """LeakyReLU."""
+        """Add a LeakyReLU."""
         return self.node("LeakyRelu", value, alpha=SLOPE)
 
     def dense(self, value: str, layer: torch.nn.Linear) -> str:
-        """A dense layer on the last axis."""
+        """Add a dense layer on the last axis."""
         product = self.node("MatMul", value, self.constant(_numbers(layer.weight.T)))
         return self.node("Add", product, self.constant(_numbers(layer.bias)))
 
     def banded(self, value: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
-        """(bands, rows, inputs) -> (bands, rows, outputs)."""
+        """Turn (bands, rows, inputs) into (bands, rows, outputs)."""
         product = self.node("MatMul", value, self.constant(weight))
         return self.node("Add", product, self.constant(bias[:, None]))
 
     def embed(self, frames: str) -> str:
-        """(streams, n, 2048) -> (bands, n * streams, features)."""
+        """Turn (streams, n, 2048) into (bands, n * streams, features)."""
         parts, start = [], 0
         for layer, (width, count) in zip(self.network.inward, WIDTHS, strict=True):
             assert isinstance(layer, BandLinear)
@@ -78,13 +78,13 @@ class BandWriter(Nodes):
         return self.leaky(self.node("Concat", *parts, axis=0))
 
     def state(self, *sizes: int) -> str:
-        """A new state of (streams, *sizes)."""
+        """Add a state of (streams, *sizes)."""
         name = f"state_{len(self.states)}"
         self.states[name] = list(sizes)
         return name
 
     def remember(self, flat: str, layer: torch.nn.GRU, *sizes: int) -> str:
-        """A GRU over (n, rows, features), whose state is (streams, *sizes); (n, 1, rows, ...)."""
+        """Run a GRU over (n, rows, features), its state (streams, *sizes); (n, 1, rows, ...)."""
         memory = self.state(*sizes)
         names = [f"{part}_{kind}_l0" for part in ("weight", "bias") for kind in ("ih", "hh")]
         values = [_numbers(getattr(layer, name)) for name in names]
@@ -104,7 +104,7 @@ class BandWriter(Nodes):
         return said
 
     def delayed(self, x: str, delay: int, *sizes: int) -> str:
-        """`x` (n, streams, *sizes) as it was `delay` frames ago."""
+        """Give `x` (n, streams, *sizes) as it was `delay` frames ago."""
         if not delay:
             return x
         waiting = self.state(delay, *sizes)
@@ -115,7 +115,7 @@ class BandWriter(Nodes):
         return self.part(joined, {0: (0, -delay)})
 
     def block(self, x: str, layer: Block, seq: str, four: str, shared: str) -> str:
-        """`x` and the result (n, streams, bands, features); the others are such shapes."""
+        """Turn `x` into as much, (n, streams, bands, features); the others are such shapes."""
         bands, features = n_bands(), self.shape.features
         said = self.remember(self.node("Reshape", x, seq), layer.memory, bands, features)
         x = self.delayed(x, layer.delay, bands, features)
@@ -128,7 +128,7 @@ class BandWriter(Nodes):
         return self.node("Add", x, self.dense(back, layer.spread))
 
     def encode(self, frames: str) -> str:
-        """(streams, n, 2048) -> (n, streams, bands, features), after all blocks."""
+        """Turn (streams, n, 2048) into (n, streams, bands, features), after all blocks."""
         frames = self.node("Transpose", frames, perm=[1, 0, 2])
         self.sizes = self.node("Shape", frames, start=0, end=2)
         n = self.node("Shape", frames, start=0, end=1)
@@ -144,7 +144,7 @@ class BandWriter(Nodes):
         return x
 
     def finished(self, rows: str, outputs: int) -> bytes:
-        """The file, whose answer is `rows` (n * streams, ...) as (streams, n, outputs)."""
+        """Give the file, whose answer is `rows` (n * streams, ...) as (streams, n, outputs)."""
         shape = self.node("Concat", self.sizes, self.whole(-1), axis=0)
         answer = self.node("Reshape", rows, shape)
         self.node("Transpose", answer, perm=[1, 0, 2], output="mask")
@@ -156,7 +156,7 @@ class BandWriter(Nodes):
         )
 
     def answer(self, x: str) -> str:
-        """(n, streams, bands, features) -> raw masks (n * streams, masks * 2, 513)."""
+        """Turn (n, streams, bands, features) into raw masks (n * streams, masks * 2, 513)."""
         network, sides = self.network, 2 * self.shape.masks
         x = self.node("Reshape", x, self.whole(-1, n_bands(), self.shape.features))
         x = self.node("Transpose", x, perm=[1, 0, 2])
@@ -182,7 +182,7 @@ class BandWriter(Nodes):
         return self.node("Concat", *parts, last, axis=2)
 
     def read(self, raw: str) -> str:
-        """Raw masks (n * streams, masks * 2, 513) to masks, without the residual's."""
+        """Turn raw masks (n * streams, masks * 2, 513) into masks, without the residual's."""
         masks = self.shape.masks
         if masks == 1:
             return self.node("Sigmoid", raw)
@@ -191,13 +191,13 @@ class BandWriter(Nodes):
 
 
 def band_graph(network: BandNetwork) -> bytes:
-    """The ONNX file of a band network; feed it `SETTLING` frames of silence before a song.
+    """Write the ONNX file of a band network; feed it `SETTLING` frames of silence before a song.
 
     Args:
-        network: trained weights; not changed.
+        network: Network with trained weights; not changed.
 
     Returns:
-        the serialised model: frames (streams, n, 2048) and states to masks
+        The serialised model: frames (streams, n, 2048) and states to masks
         (streams, n, masks * 2 * 513) and states; of several masks, that sum to 1, the last one, the
         residual's, is left out.
     """

@@ -83,7 +83,7 @@ class Streaming(nn.Module):
         self.names = list(network.state())
 
     def forward(self, frames: Tensor, state: list[Tensor]) -> tuple[Tensor, ...]:
-        """Frames and states to masks, presence and the next states."""
+        """Turn frames and states into masks, presence and the next states."""
         raw, logits, after = self.network.stream(frames, dict(zip(self.names, state, strict=True)))
         masks = self.network.read(raw)
         if self.network.shape.masks > 1:
@@ -95,7 +95,7 @@ class Streaming(nn.Module):
 
 
 def dual_path_graph(network: DualPathNetwork, *, presence: bool = True) -> bytes:
-    """The ONNX file; feed it `SETTLING` frames of silence before a song.
+    """Write the ONNX file; feed it `SETTLING` frames of silence before a song.
 
     Args:
         network: Trained network; not changed.

@@ -21,7 +21,7 @@ class Nodes:
     constants: list[Any] = field(default_factory=list)
 
     def constant(self, values: NDArray[Any]) -> str:
-        """The name of a constant."""
+        """Add a constant; give its name."""
         from onnx import numpy_helper
 
         name = f"constant_{len(self.constants)}"
@@ -29,7 +29,7 @@ class Nodes:
         return name
 
     def node(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
-        """Add a node; the name of its first output."""
+        """Add a node; give the name of its first output."""
         from onnx import helper
 
         name = output or f"{kind.lower()}_{len(self.nodes)}"
@@ -39,14 +39,14 @@ class Nodes:
     def part(
         self, value: str, ranges: dict[int, tuple[int, int]], output: str | None = None
     ) -> str:
-        """A slice along some axes."""
+        """Add a slice along some axes; give its name."""
         columns = zip(*((a, *r) for a, r in ranges.items()), strict=True)
         axes, starts, ends = (self.constant(np.array(c, np.int64)) for c in columns)
         return self.node("Slice", value, starts, ends, axes, output=output)
 
 
 def serialised(nodes: Nodes, inputs: Dims, outputs: Dims) -> bytes:
-    """The file of a finished graph of float tensors, checked."""
+    """Write the file of a finished graph of float tensors, checked."""
     from onnx import TensorProto, checker, helper
 
     def tensors(dims: Dims) -> list[Any]:

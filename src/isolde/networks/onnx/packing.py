@@ -20,20 +20,20 @@ STORED, ROUNDED, SCALE = "_stored", "_rounded", "_scale"
 
 
 def packed(graph: bytes, *, bits: int = 16) -> bytes:
-    """The same graph with its large float32 constants stored in fewer bits.
+    """Store the large float32 constants of a graph in fewer bits.
 
     Each is turned back into float32 where it is read, once, when the graph is loaded. As float16 a
     weight moves by no more than 0.05 % of itself (or 3e-8); as int8 by 0.4 % of the largest of its
     row, each of which has a scale.
 
     Args:
-        graph: an ONNX file.
+        graph: ONNX file.
         bits: 32 leaves it as it is, 16 is float16, 8 is int8 for the largest constants and float16
             for the others.
 
     Raises:
-        InputError: another number of bits.
-        MissingExtraError: when onnx is not installed.
+        InputError: The number of bits is another one.
+        MissingExtraError: onnx is not installed.
     """
     if bits not in BITS:
         raise InputError(f"weights of {bits} bits: take {', '.join(map(str, BITS))}")
@@ -73,17 +73,17 @@ def packed(graph: bytes, *, bits: int = 16) -> bytes:
 
 
 def unpacked(path: Path) -> tuple[list[Any], dict[str, NDArray[Any]]]:
-    """The nodes and constants of a graph, as they were before `packed`.
+    """Read the nodes and constants of a graph, as they were before `packed`.
 
     Args:
-        path: of an ONNX file, packed or not.
+        path: Path of an ONNX file, packed or not.
 
     Returns:
-        the nodes but for those that read packed constants, and constants by name, in the order in
+        The nodes but for those that read packed constants, and constants by name, in the order in
         which they were written; the packed ones in float32.
 
     Raises:
-        MissingExtraError: when onnx is not installed.
+        MissingExtraError: onnx is not installed.
     """
     try:
         import onnx

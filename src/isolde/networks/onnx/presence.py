@@ -21,13 +21,13 @@ BINS = END_BIN - FIRST_BIN
 
 
 def presence_graph(network: PresenceNetwork) -> bytes:
-    """The ONNX file; feed it `bands_graph.SETTLING` frames of silence before a song.
+    """Write the ONNX file; feed it `bands.SETTLING` frames of silence before a song.
 
     Args:
-        network: trained weights; not changed.
+        network: Network with trained weights; not changed.
 
     Returns:
-        the serialised model: frames (streams, n, 2048) and states to probabilities
+        The serialised model: frames (streams, n, 2048) and states to probabilities
         (streams, n, 1) and states.
     """
     w = BandWriter(network.trunk)
@@ -39,13 +39,13 @@ def presence_graph(network: PresenceNetwork) -> bytes:
 
 
 def level_graph(network: PresenceNetwork) -> bytes:
-    """The same without the head: its answers are what the head hears, to train one on.
+    """Write the same without the head: it answers what the head hears, to train one on.
 
     Args:
-        network: its head does not matter.
+        network: Network, whose head does not matter.
 
     Returns:
-        the serialised model: frames (streams, n, 2048) and states to levels
+        The serialised model: frames (streams, n, 2048) and states to levels
         (streams, n, spans + 1) and states.
     """
     w = BandWriter(network.trunk)

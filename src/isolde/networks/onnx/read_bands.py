@@ -16,15 +16,15 @@ from isolde.networks.onnx.packing import unpacked
 
 
 def band_network_of(path: Path, shape: BandShape) -> BandNetwork:
-    """The band network whose stateful graph is in a file.
+    """Read the band network whose stateful graph is in a file.
 
     Args:
-        path: of the ONNX file that `bands_graph.band_graph` wrote.
-        shape: of the network.
+        path: Path of the ONNX file that `bands.band_graph` wrote.
+        shape: Shape of the network.
 
     Raises:
-        MissingExtraError: when onnx is not installed.
-        ModelError: when the file holds no such network.
+        MissingExtraError: onnx is not installed.
+        ModelError: The file holds no such network.
     """
     network = BandNetwork(shape).eval()
     try:

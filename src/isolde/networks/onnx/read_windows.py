@@ -19,14 +19,14 @@ from isolde.networks.sliding import plan
 
 
 def network_of(path: Path) -> WindowNetwork:
-    """The window network whose stateful graph is in a file.
+    """Read the window network whose stateful graph is in a file.
 
     Args:
-        path: of the ONNX file that `export.stateful_graph` wrote.
+        path: Path of the ONNX file that `windows.stateful_graph` wrote.
 
     Raises:
-        MissingExtraError: when onnx is not installed.
-        ModelError: when the file holds no such network.
+        MissingExtraError: onnx is not installed.
+        ModelError: The file holds no such network.
     """
     try:
         nodes, values = unpacked(path)
@@ -96,18 +96,18 @@ def _rebuilt(nodes: list[Any], values: dict[str, Tensor]) -> WindowNetwork:
 
 
 def feature_maps(network: WindowNetwork, window: Float32, *, layer: int = 4) -> Float32:
-    """What a convolution makes of one window, after its LeakyReLU.
+    """Give what a convolution makes of one window, after its LeakyReLU.
 
     Args:
-        network: in any mode; no dropout is applied.
-        window: features (n_frames, n_bins).
+        network: Network in any mode; no dropout is applied.
+        window: Features (n_frames, n_bins).
         layer: 1 to 4.
 
     Returns:
         (channels, bins, frames): 513 x 25 for layers 1 and 2, 171 x 8 for 3 and 4.
 
     Raises:
-        ModelError: when there is no such layer.
+        ModelError: There is no such layer.
     """
     if not 1 <= layer <= len(network.convolutions):
         raise ModelError(f"layer {layer}: the network's convolutions are 1 to 4")

@@ -47,8 +47,8 @@ class _Builder(Nodes):
 
         Args:
             sources: (name, lag, blocks, channels of a block).
-            maps: for each its terms (source, block, shift) and its lag.
-            bins: of the sources.
+            maps: For each map its terms (source, block, shift) and its lag.
+            bins: Number of bins of the sources.
             combine: "Sum" or "Max".
         """
         wholes, kept = [], []
@@ -145,15 +145,15 @@ def _head(builder: _Builder, sources: list[str], network: WindowNetwork, last: L
 
 
 def window_graph(network: WindowNetwork) -> bytes:
-    """The ONNX file of the same network as the article runs it: one window, one answer.
+    """Write the ONNX file of a network as the article runs it: one window, one answer.
 
     (windows (n, n_frames, bins)) -> (mask (n, outputs)). It is the oracle, and the thing to beat.
 
     Args:
-        network: trained weights; not changed.
+        network: Network with trained weights; not changed.
 
     Returns:
-        the serialised model.
+        The serialised model.
     """
     import torch
 
@@ -189,13 +189,13 @@ def window_graph(network: WindowNetwork) -> bytes:
 
 
 def stateful_graph(network: WindowNetwork) -> bytes:
-    """The ONNX file of a window network with sigmoid outputs, in its exact shared form.
+    """Write the ONNX file of a window network with sigmoid outputs, in its exact shared form.
 
     Args:
-        network: trained weights; not changed.
+        network: Network with trained weights; not changed.
 
     Returns:
-        the serialised model.
+        The serialised model.
     """
     import torch
 

@@ -46,7 +46,7 @@ class Mixer:
         self._window = torch.from_numpy(grid.window()).to(self.device)
 
     def sources(self, indices: Sequence[int], n_frames: int) -> Tensor:
-        """Some examples.
+        """Make some examples.
 
         Args:
             indices: Their numbers.
@@ -59,7 +59,7 @@ class Mixer:
         return self.labelled(indices, n_frames)[0]
 
     def labelled(self, indices: Sequence[int], n_frames: int) -> tuple[Tensor, NDArray[np.bool_]]:
-        """The same, and where the voice sounds, (b, n_frames) on the frames of `GRID_22`."""
+        """Make the same, and where the voice sounds, (b, n_frames) on the frames of `GRID_22`."""
         n = (n_frames - 1) * self.grid.hop
         stems = len(self.timeline.stems)
         plans = [self.planner.plan(index, n, stems=stems) for index in indices]
@@ -67,7 +67,7 @@ class Mixer:
 
     @torch.no_grad()
     def mixed(self, plans: Sequence[Plan], n: int) -> Tensor:
-        """The spectra of planned examples of n samples each; as `sources` gives them."""
+        """Make the spectra of planned examples of n samples each, as `sources` gives them."""
         stems = [self._stem(plans, k, n) for k in range(len(self.timeline.stems))]
         self._widen(stems[0], plans, n)
         sound = torch.stack(stems, 1)
@@ -89,7 +89,7 @@ class Mixer:
         return spectra * self._band(plans)
 
     def spectra(self, sound: Tensor) -> Tensor:
-        """(..., n) float32 to (..., n_frames, n_bins) complex64, as `analyse` gives them."""
+        """Turn (..., n) float32 into (..., n_frames, n_bins) complex64, as `analyse` does."""
         before = self.grid.n_fft - self.grid.reach
         padded = functional.pad(sound.reshape(-1, sound.shape[-1]), (before, self.grid.reach))
         made = torch.stft(
@@ -159,19 +159,19 @@ class Mixer:
 
 
 def rms(sound: Tensor) -> Tensor:
-    """Root of the mean square of each example (b, 2, n), above 0 also for silence: (b,)."""
+    """Take the root mean square of each example (b, 2, n), above 0 also for silence: (b,)."""
     return (sound.square().mean((-1, -2)) + 1e-12).sqrt()
 
 
 def pan(sound: Tensor, place: Tensor) -> Tensor:
-    """Sounds (b, n) at places (b,) from -1, left, to 1, right, at equal power: (b, 2, n)."""
+    """Put sounds (b, n) at places (b,) from -1, left, to 1, right, at equal power: (b, 2, n)."""
     angle = (place + 1) * pi / 4
     gains = 2**0.5 * torch.stack([angle.cos(), angle.sin()], 1)
     return gains[..., None] * sound[:, None]
 
 
 def limiter(mixture: Tensor, over_db: Tensor, *, hold: int) -> Tensor:
-    """Gains of limiters: down at once, up after a while.
+    """Give the gains of limiters: down at once, up after a while.
 
     Args:
         mixture: (b, 2, n_frames, n_bins), spectra.

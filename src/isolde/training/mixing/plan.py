@@ -117,7 +117,7 @@ class Planner:
         self._ends = np.cumsum(counts)
 
     def plan(self, index: int, n: int, *, stems: int) -> Plan:
-        """The plan of an example.
+        """Plan an example.
 
         Args:
             index: Of the example, from 0.

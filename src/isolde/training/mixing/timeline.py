@@ -109,7 +109,7 @@ class Timeline:
         return sum(s.length for s in self.songs) / GRID_22.sample_rate / 3600
 
     def cut(self, stem: int, start: Tensor, end: Tensor, speed: Tensor, n: int) -> Tensor:
-        """Stretches of one stem.
+        """Cut stretches of one stem.
 
         Args:
             stem: Its number.

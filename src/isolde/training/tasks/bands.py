@@ -39,9 +39,9 @@ class BandBatch:
 
     Attributes:
         features: (n, n_frames, 2048).
-        mixture: power of each answer's bins, (n, answers, 1, 2, 513).
-        cross: real part of mixture* times stem, (n, answers, masks, 2, 513).
-        stem: power of each stem that has a mask, likewise.
+        mixture: Power of each answer's bins, (n, answers, 1, 2, 513).
+        cross: Real part of mixture* times stem, (n, answers, masks, 2, 513).
+        stem: Power of each stem that has a mask, likewise.
     """
 
     features: Tensor
@@ -55,13 +55,13 @@ class BandTask:
     """A band network that learns the masks of a stereo mixture.
 
     Attributes:
-        shape: of the network.
-        features: what it is fed with.
+        shape: Shape of the network.
+        features: Features that it is fed with.
         learns: "vocals", one mask and its complement, or "quartet": four that sum to 1.
-        bce: weight of the cross-entropy against the phase-sensitive mask, in which an error in a
+        bce: Weight of the cross-entropy against the phase-sensitive mask, in which an error in a
             bin counts |X|^weight_power.
-        snr: weight of the error's energy over the stem's, in tens of dB, per example.
-        weight_power: see `bce`.
+        snr: Weight of the error's energy over the stem's, in tens of dB, per example.
+        weight_power: Power, see `bce`.
         synthesis: "long", or "short" for spectra as separators with half the latency have them.
     """
 
@@ -125,11 +125,11 @@ class BandTask:
         return SETTLING
 
     def build(self) -> BandNetwork:
-        """A new network; its random weights follow torch's seed."""
+        """Make a new network; its random weights follow torch's seed."""
         return BandNetwork(self.shape)
 
     def prepare(self, network: BandNetwork, examples: Examples) -> None:
-        """Per-number mean and deviation of features, from examples that training never draws."""
+        """Set mean and deviation of each feature, from examples that training never draws."""
         frames = []
         for first in range(STATISTICS_FIRST, STATISTICS_FIRST + STATISTICS_EXAMPLES, AT_ONCE):
             spectra, _ = examples.labelled(range(first, first + AT_ONCE), STATISTICS_FRAMES)
@@ -141,7 +141,7 @@ class BandTask:
     def batch(
         self, examples: Examples, indices: Sequence[int], *, frames: int, step: int
     ) -> BandBatch:
-        """Some examples, each with `frames` answers that count."""
+        """Make some examples, each with `frames` answers that count."""
         n_frames = SETTLING + frames + self.look_ahead
         answers = slice(SETTLING, SETTLING + frames)
         rows = []
@@ -155,7 +155,7 @@ class BandTask:
         return BandBatch(*(torch.from_numpy(np.stack(x)) for x in zip(*rows, strict=True)))
 
     def loss(self, network: Any, batch: BandBatch, *, step: int) -> Tensor:
-        """What the masks leave wrong, in one number; see the weights of the task."""
+        """Measure what the masks leave wrong, in one number; see the weights of the task."""
         raw: Tensor = network(batch.features)[:, SETTLING:]
         mask: Tensor = network.read(raw)
         loss = raw.new_zeros(())
@@ -181,15 +181,15 @@ class BandTask:
     def validate(
         self, network: BandNetwork, songs: Sequence[Entry], *, step: int
     ) -> tuple[float, float]:
-        """Median and mean uSDR of the vocals over songs, in dB."""
+        """Measure the median and mean uSDR of the vocals over songs, in dB."""
         return usdr(partial(self.masks, network), songs, grid=self.grid)
 
     def masks(self, network: BandNetwork, spectra: Complex64) -> Float32:
-        """The vocals' masks for a whole song, silence before and after.
+        """Give the vocals' masks for a whole song, silence before and after.
 
         Args:
-            network: in evaluation mode.
-            spectra: of the mixture, (n_channels, n, 513).
+            network: Network in evaluation mode.
+            spectra: Spectra of the mixture, (n_channels, n, 513).
 
         Returns:
             (n_channels, n, 513).
@@ -202,7 +202,7 @@ class BandTask:
         return found
 
     def graph(self, network: BandNetwork) -> bytes:
-        """The ONNX graph."""
+        """Write the ONNX graph."""
         return band_graph(network)
 
 

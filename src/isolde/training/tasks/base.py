@@ -24,7 +24,7 @@ class Examples(Protocol):
     """Where examples come from: number i is the same whenever and wherever it is made."""
 
     def labelled(self, indices: Sequence[int], n_frames: int) -> tuple[Tensor, NDArray[np.bool_]]:
-        """Spectra (b, n_stems, channels, n_frames, n_bins), and where the voice sounds."""
+        """Give spectra (b, n_stems, channels, n_frames, n_bins), and where the voice sounds."""
         ...
 
 
@@ -80,7 +80,7 @@ class Task(Protocol):
         ...
 
     def build(self) -> nn.Module:
-        """A new network; its random weights follow torch's seed."""
+        """Make a new network; its random weights follow torch's seed."""
         ...
 
     def prepare(self, network: Any, examples: Any) -> None:
@@ -88,37 +88,37 @@ class Task(Protocol):
         ...
 
     def batch(self, examples: Any, indices: Sequence[int], *, frames: int, step: int) -> Any:
-        """The examples of one step, or one process's part of them.
+        """Make the examples of one step, or one process's part of them.
 
         Args:
-            examples: where they come from.
-            indices: which.
-            frames: answers that count in each.
-            step: of the training, from 0.
+            examples: Source of the examples.
+            indices: Numbers of the examples.
+            frames: Number of answers that count in each.
+            step: Step of the training, from 0.
 
         Returns:
-            a dataclass of tensors, the first axis over the examples.
+            A dataclass of tensors, the first axis over the examples.
         """
         ...
 
     def loss(self, network: Any, batch: Any, *, step: int) -> Tensor:
-        """How wrong the network is on a batch: a mean over its examples, one number."""
+        """Measure how wrong the network is on a batch: a mean over its examples, one number."""
         ...
 
     def validate(self, network: Any, songs: Sequence[Entry], *, step: int) -> tuple[float, float]:
-        """Median and mean of the score over songs; the more the better.
+        """Measure the median and mean of the score over songs; the more the better.
 
         Args:
-            network: in evaluation mode, on the CPU.
-            songs: with voice and backing.
-            step: how many steps the network has had.
+            network: Network in evaluation mode, on the CPU.
+            songs: Songs with voice and backing.
+            step: Number of steps that the network has had.
         """
         ...
 
     def graph(self, network: Any) -> bytes:
-        """The trained network as the ONNX graph that a separator runs.
+        """Write the trained network as the ONNX graph that a separator runs.
 
         Raises:
-            InputError: when this kind of training gives nothing that a separator can use.
+            InputError: This kind of training gives nothing that a separator can use.
         """
         ...

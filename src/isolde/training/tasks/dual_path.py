@@ -112,11 +112,11 @@ class DualPathTask:
         return SETTLING
 
     def build(self) -> DualPathNetwork:
-        """A new network; its random weights follow torch's seed."""
+        """Make a new network; its random weights follow torch's seed."""
         return DualPathNetwork(self.shape)
 
     def prepare(self, network: DualPathNetwork, examples: Examples) -> None:
-        """Per-number mean and deviation of features, from examples that training never draws."""
+        """Set mean and deviation of each feature, from examples that training never draws."""
         frames = []
         for first in range(0, STATISTICS_EXAMPLES, 8):
             indices = range(STATISTICS_FIRST + first, STATISTICS_FIRST + first + 8)
@@ -129,18 +129,18 @@ class DualPathTask:
     def batch(
         self, examples: Examples, indices: Sequence[int], *, frames: int, step: int
     ) -> DualPathBatch:
-        """Some examples, each with `frames` answers that count."""
+        """Make some examples, each with `frames` answers that count."""
         n_frames = SETTLING + frames + self.look_ahead
         return DualPathBatch(examples.labelled(indices, n_frames)[0])
 
     def heard(self, mixture: Tensor) -> Tensor:
-        """Features (n, n_frames, n_bins * 4) of spectra (n, 2, n_frames, n_bins), on the device."""
+        """Compute features (n, n_frames, n_bins * 4) of spectra (n, 2, n_frames, n_bins)."""
         left, right = mixture[..., : self.shape.n_bins].unbind(1)
         four = torch.stack([left, right, (left + right) / 2, (left - right) / 2], -1)
         return torch.log1p(self.features.scale * four.abs()).flatten(2)
 
     def loss(self, network: Any, batch: DualPathBatch, *, step: int) -> Tensor:
-        """What the masks leave wrong, in one number; see the weights of the task."""
+        """Measure what the masks leave wrong, in one number; see the weights of the task."""
         spectra, mixture = batch.spectra, batch.spectra.sum(1)
         raw, present = network(self.heard(mixture))
         raw, present = raw[:, SETTLING:].float(), present[:, SETTLING:].float()
@@ -169,7 +169,7 @@ class DualPathTask:
 
     @torch.no_grad()
     def present(self, vocals: Tensor, mixture: Tensor) -> Tensor:
-        """Where the voice sounds, (n, n_frames) 0 or 1, from spectra (n, 2, n_frames, n_bins)."""
+        """Find where the voice sounds in (n, 2, n_frames, n_bins): (n, n_frames), 0 or 1."""
         span = 2 * round(PRESENT_SECONDS / self.grid.frame_seconds / 2) + 1
         power = vocals.abs().square().sum((1, 3))[:, None]
         power = functional.avg_pool1d(power, span, 1, span // 2, count_include_pad=False)[:, 0]
@@ -179,17 +179,17 @@ class DualPathTask:
         return (sounds & (power > whole * 10 ** (BESIDE_MIXTURE_DB / 10))).float()
 
     def graph(self, network: DualPathNetwork) -> bytes:
-        """The ONNX graph."""
+        """Write the ONNX graph."""
         return dual_path_graph(network, presence=self.presence > 0)
 
     def validate(
         self, network: DualPathNetwork, songs: Sequence[Entry], *, step: int
     ) -> tuple[float, float]:
-        """Median and mean uSDR of the vocals over songs, in dB."""
+        """Measure the median and mean uSDR of the vocals over songs, in dB."""
         return usdr(partial(self.masks, network), songs, grid=self.grid)
 
     def masks(self, network: DualPathNetwork, spectra: Complex64) -> Float32:
-        """The vocals' masks for a whole song, silence before and after.
+        """Give the vocals' masks for a whole song, silence before and after.
 
         Args:
             network: In evaluation mode.

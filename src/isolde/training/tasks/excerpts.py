@@ -25,12 +25,12 @@ class Stretches:
         """Prepare to draw.
 
         Args:
-            entries: songs; those without voice or backing are left out.
-            frames: answers of an example, and the distance from one to the next.
-            seed: of the order.
+            entries: Songs, of which those without voice or backing are left out.
+            frames: Answers of an example, and the distance from one to the next.
+            seed: Seed of the order.
 
         Raises:
-            InputError: when no song has both.
+            InputError: No song has both.
         """
         self._songs = [e for e in entries if e.vocals is not None and e.accompaniment is not None]
         counts = [len(e.activity) // frames for e in self._songs]
@@ -44,7 +44,7 @@ class Stretches:
         return int(self._ends[-1])
 
     def labelled(self, indices: Sequence[int], n_frames: int) -> tuple[Tensor, NDArray[np.bool_]]:
-        """Spectra (b, 2, 1, n_frames, 513) of voice and backing, and where the voice sounds.
+        """Give spectra (b, 2, 1, n_frames, 513) of voice and backing, and where the voice sounds.
 
         The example's own frames are in the middle; silence stands before and after a song.
         """

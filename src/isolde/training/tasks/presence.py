@@ -39,9 +39,9 @@ class PresenceTask:
     """A presence network on the trunk of a band model, which stays as it is.
 
     Attributes:
-        shape: of the network.
-        features: what it is fed with, at an even level (see `activity.level`).
-        trunk: the band model, by name or path.
+        shape: Shape of the network.
+        features: Features that it is fed with, at an even level (see `core.level`).
+        trunk: Band model, by name or path.
     """
 
     kind: ClassVar[str] = "presence"
@@ -101,14 +101,14 @@ class PresenceTask:
         return GRID_22
 
     def build(self) -> PresenceNetwork:
-        """A new network; its random weights follow torch's seed, its trunk is not yet trained."""
+        """Make a network; its random weights follow torch's seed, its trunk is not yet trained."""
         return PresenceNetwork(self.shape)
 
     def prepare(self, network: PresenceNetwork, examples: Any) -> None:
         """Take the trunk's weights.
 
         Raises:
-            ModelError: when there is no such model, or it is none of this shape.
+            ModelError: There is no such model, or it is none of this shape.
         """
         trained = band_network_of(find(self.trunk).path, self.shape.trunk)
         network.trunk.load_state_dict(trained.state_dict())
@@ -116,7 +116,7 @@ class PresenceTask:
     def batch(
         self, examples: Examples, indices: Sequence[int], *, frames: int, step: int
     ) -> PresenceBatch:
-        """Some examples, each with `frames` answers that count."""
+        """Make some examples, each with `frames` answers that count."""
         n_frames = self.run_in + frames + self.look_ahead
         features, sounds = [], []
         spectra, activity = examples.labelled(indices, n_frames)
@@ -126,18 +126,18 @@ class PresenceTask:
         return PresenceBatch(*(torch.from_numpy(np.stack(x)) for x in (features, sounds)))
 
     def loss(self, network: Any, batch: PresenceBatch, *, step: int) -> Tensor:
-        """Binary cross-entropy, every frame alike."""
+        """Compute the binary cross-entropy, every frame alike."""
         raw: Tensor = network(batch.features)[:, self.run_in :]
         return functional.binary_cross_entropy_with_logits(raw, batch.sounds)
 
     def validate(
         self, network: PresenceNetwork, songs: Sequence[Entry], *, step: int
     ) -> tuple[float, float]:
-        """Median and mean over songs of the share of frames right."""
+        """Measure the median and mean over songs of the share of frames right."""
         return accuracy(partial(self.activity, network), songs)
 
     def activity(self, network: PresenceNetwork, spectra: Complex64) -> Float32:
-        """The probability that somebody sings, (n,), for a whole song's (n_channels, n, 513)."""
+        """Give the probability that somebody sings, (n,), for a song's (n_channels, n, 513)."""
         levelled = Leveller().feed(spectra)
         padded = np.pad(levelled, ((0, 0), (SETTLING, self.look_ahead), (0, 0)))
         with torch.no_grad():
@@ -146,5 +146,5 @@ class PresenceTask:
         return found
 
     def graph(self, network: PresenceNetwork) -> bytes:
-        """The ONNX graph."""
+        """Write the ONNX graph."""
         return presence_graph(network)

@@ -16,7 +16,7 @@ LOUD_POWER = 0.4
 
 
 def energy_of(spectra: Tensor, grid: Grid) -> Tensor:
-    """Energy of the sound that spectra (..., 2, n_frames, n_bins) become, (...).
+    """Compute the energy of the sound of spectra (..., 2, n_frames, n_bins): (...).
 
     A masked spectrum is no sound's: what overlapping frames disagree on is lost when they are
     added. With the long windows that is computed, and counted in the energy of the bins, which is
@@ -34,7 +34,7 @@ def energy_of(spectra: Tensor, grid: Grid) -> Tensor:
 def log_error(
     estimate: Tensor, stem: Tensor, mixture: Tensor, *, energy: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """Energy of the error over the stem's, in tens of dB, the mean over all stems.
+    """Compute the error's energy over the stem's, in tens of dB, the mean over all stems.
 
     Args:
         estimate: (..., 2, n_frames, n_bins) complex.
@@ -47,12 +47,12 @@ def log_error(
 
 
 def share_of(stem: Tensor, mixture: Tensor) -> Tensor:
-    """The best real mask in [0, 1] of each bin."""
+    """Compute the best real mask in [0, 1] of each bin."""
     power = mixture.abs().square()
     return ((mixture.conj() * stem).real / power.clamp_min(1e-12)).clamp(0, 1)
 
 
 def bin_weights(mixture: Tensor) -> Tensor:
-    """How much each bin of spectra (..., 2, n_frames, n_bins) counts, 1 in the mean."""
+    """Weigh each bin of spectra (..., 2, n_frames, n_bins), 1 in the mean."""
     weight = mixture.abs().square() ** LOUD_POWER
     return weight / (weight.mean((-3, -2, -1), keepdim=True) + EMPTY)

@@ -19,7 +19,7 @@ Activity = Callable[[Complex64], Float32]
 
 
 def sounds_of(entry: Entry) -> tuple[Float32, Float32]:
-    """The vocals and the mixture of a song, (2, n_samples) each, at 22,050 Hz."""
+    """Read the vocals and the mixture of a song, (2, n_samples) each, at 22,050 Hz."""
     assert entry.vocals is not None and entry.accompaniment is not None
     vocals = entry.vocals.astype(np.float32) / np.float32(FULL_SCALE)
     return vocals, vocals + entry.accompaniment.astype(np.float32) / np.float32(FULL_SCALE)
@@ -37,13 +37,13 @@ def song_usdr(masks: Masks, entry: Entry, *, kind: str = "soft", grid: Grid = GR
 def usdr(
     masks: Masks, entries: Iterable[Entry], *, kind: str = "soft", grid: Grid = GRID_22
 ) -> tuple[float, float]:
-    """Median and mean uSDR over songs, in dB."""
+    """Measure the median and mean uSDR over songs, in dB."""
     scores = [song_usdr(masks, entry, kind=kind, grid=grid) for entry in entries]
     return float(np.nanmedian(scores)), float(np.nanmean(scores))
 
 
 def accuracy(activity: Activity, entries: Iterable[Entry]) -> tuple[float, float]:
-    """Median and mean over songs of the share of frames in which `activity` is right at 0.5."""
+    """Measure the share of frames with `activity` right at 0.5: median and mean over songs."""
     shares = []
     for entry in entries:
         found = activity(analyse(sounds_of(entry)[1], GRID_22)) > 0.5

@@ -47,18 +47,19 @@ class WindowTask:
     """A window network, evaluated in the shared form, that learns a mask or an activity.
 
     Attributes:
-        shape: of the network.
-        features: what it is fed with.
+        shape: Shape of the network.
+        features: Features that it is fed with.
         target: "power", "magnitude", "phase" or "binary": the ideal mask to learn; "regression":
             the voice's own magnitudes, scaled as the features are; or "activity":
             whether the voice sounds (the first output, every frame counts alike) and, where the
             network has more outputs, the power mask beside it, which teaches the trunk 513 things
             a frame instead of one and is cut off for use.
         error: "bce" or "mse" between the read mask and the target; for a regression "mse".
-        weight_power: an error in a bin counts |X|^p.
-        dropout: after the first pool, the second pool, the first dense layer.
-        look_ahead: frames after the one that the answer is for; 12 is the middle.
-        interior_steps: at the beginning, in the cheaper form without edges (see `sliding.plan`).
+        weight_power: Power p: an error in a bin counts |X|^p.
+        dropout: Dropout after the first pool, the second pool, the first dense layer.
+        look_ahead: Frames after the one that the answer is for; 12 is the middle.
+        interior_steps: Steps at the beginning in the cheaper form without edges (see
+            `sliding.plan`).
         synthesis: "long", or "short" for spectra as separators with half the latency have them.
     """
 
@@ -124,15 +125,15 @@ class WindowTask:
         return self.shape.n_frames - 1 - self.look_ahead
 
     def exact(self, step: int) -> bool:
-        """Whether a step is in the exact form."""
+        """Tell whether a step is in the exact form."""
         return step >= self.interior_steps
 
     def build(self) -> WindowNetwork:
-        """A new network; its random weights follow torch's seed."""
+        """Make a new network; its random weights follow torch's seed."""
         return WindowNetwork(self.shape, dropout=self.dropout)
 
     def prepare(self, network: WindowNetwork, examples: Examples) -> None:
-        """Per-bin mean and deviation of the features, from examples that training never draws."""
+        """Set mean and deviation of each bin, from examples that training never draws."""
         frames = []
         for first in range(STATISTICS_FIRST, STATISTICS_FIRST + STATISTICS_EXAMPLES, AT_ONCE):
             spectra, _ = examples.labelled(range(first, first + AT_ONCE), STATISTICS_FRAMES)
@@ -143,7 +144,7 @@ class WindowTask:
         network.std.copy_(torch.from_numpy(values.std(axis=0) + 1e-3))
 
     def ideal(self, vocals: Complex64, accompaniment: Complex64) -> Float32:
-        """The mask to learn, (n, 513)."""
+        """Compute the mask to learn, (n, 513)."""
         if self.target == "phase":
             return phase_sensitive_mask(vocals, vocals + accompaniment)
         v, a = np.abs(vocals), np.abs(accompaniment)
@@ -154,7 +155,7 @@ class WindowTask:
     def batch(
         self, examples: Examples, indices: Sequence[int], *, frames: int, step: int
     ) -> WindowBatch:
-        """Some examples, always the same for the same indices and form."""
+        """Make some examples, always the same for the same indices and form."""
         steps = plan(self.shape.n_frames, exact=self.exact(step))
         first = steps.lead + self.past
         answers = slice(first, first + frames)
@@ -191,11 +192,11 @@ class WindowTask:
         return mask, weight
 
     def loss(self, network: WindowNetwork, batch: WindowBatch, *, step: int) -> Tensor:
-        """Weighted mean error of the network's raw outputs."""
+        """Compute the weighted mean error of the network's raw outputs."""
         return self.error_of(slide(network, batch.features, exact=self.exact(step)), batch)
 
     def error_of(self, raw: Tensor, batch: WindowBatch) -> Tensor:
-        """Weighted mean error of raw outputs (n, answers, outputs)."""
+        """Compute the weighted mean error of raw outputs (n, answers, outputs)."""
         if self.target == "regression":
             error = (raw - batch.target) ** 2
         elif self.error == "bce":
@@ -207,21 +208,21 @@ class WindowTask:
     def validate(
         self, network: WindowNetwork, songs: Sequence[Entry], *, step: int, kind: str = "soft"
     ) -> tuple[float, float]:
-        """Median and mean over songs: uSDR of the vocals in dB, or the share of frames right."""
+        """Measure the uSDR of the vocals in dB, or the share of frames right: median and mean."""
         exact = step > self.interior_steps
         if self.target == "activity":
             return accuracy(partial(self.activity, network, exact=exact), songs)
         return usdr(partial(self.masks, network, exact=exact), songs, kind=kind, grid=self.grid)
 
     def masks(self, network: WindowNetwork, spectra: Complex64, *, exact: bool = True) -> Float32:
-        """The network's mask for a whole song, silence before and after.
+        """Give the network's mask for a whole song, silence before and after.
 
         Magnitudes become the mask that makes them of the mixture's, up to 1.
 
         Args:
-            network: in evaluation mode.
-            spectra: of the mixture, (n_channels, n, 513).
-            exact: in which form to run the network.
+            network: Network in evaluation mode.
+            spectra: Spectra of the mixture, (n_channels, n, 513).
+            exact: Whether the network runs in its exact form.
 
         Returns:
             (1 or n_channels, n, 513).
@@ -236,7 +237,7 @@ class WindowTask:
     def activity(
         self, network: WindowNetwork, spectra: Complex64, *, exact: bool = True
     ) -> Float32:
-        """The probability that the voice sounds, (n,), from the arguments of `masks`."""
+        """Give the probability that the voice sounds, (n,), from the arguments of `masks`."""
         read: Float32 = torch.sigmoid(self._raw(network, spectra, exact)[..., 0]).mean(0).numpy()
         return read
 
@@ -248,10 +249,10 @@ class WindowTask:
             return slide(network, torch.from_numpy(self.features(padded)), exact=exact)
 
     def graph(self, network: WindowNetwork) -> bytes:
-        """The ONNX graph in the exact shared form; of an activity network the first output alone.
+        """Write the ONNX graph in the exact shared form; of an activity network one output alone.
 
         Raises:
-            InputError: for a regression, whose answers are no masks.
+            InputError: It is a regression, whose answers are no masks.
         """
         if self.target == "regression":
             raise InputError("a magnitude regression gives no mask: train `mask` to separate")
@@ -269,7 +270,7 @@ def _mono(spectra: Tensor) -> Tensor:
 
 
 def to_network_axis(mask: Float32, weight: Float32) -> tuple[Float32, Float32]:
-    """A mask and its weights on Mel points: the mask is the weighted mean over the bins there."""
+    """Bring a mask and its weights to Mel points: the weighted mean over the bins there."""
     rows = to_mel(GRID_22.n_bins).T
     on_mel = weight @ rows
     return (mask * weight) @ rows / np.maximum(on_mel, EMPTY), on_mel
