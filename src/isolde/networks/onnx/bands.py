@@ -19,14 +19,10 @@ from isolde.networks.bands import (
     Block,
     n_bands,
 )
-from isolde.networks.onnx.nodes import TO_THE_END, Dims, Nodes, serialised
+from isolde.networks.onnx.nodes import TO_THE_END, Nodes, numbers, serialised
 
 SETTLING = 8
 """Frames of silence to feed before a song."""
-
-
-def _numbers(tensor: torch.Tensor) -> NDArray[np.float32]:
-    return np.asarray(tensor.detach().numpy(), np.float32)
 
 
 class BandWriter(Nodes):
@@ -36,21 +32,11 @@ class BandWriter(Nodes):
         """Begin with an empty graph."""
         super().__init__()
         self.network, self.shape = network, network.shape
-        self.states: dict[str, list[int]] = {}
         self.sizes = ""  # the name of (n, streams), once there is an input
-
-    def whole(self, *sizes: int) -> str:
-        """Add a constant of whole numbers."""
-        return self.constant(np.array(sizes, np.int64))
 
     def leaky(self, value: str) -> str:
         """Add a LeakyReLU."""
         return self.node("LeakyRelu", value, alpha=SLOPE)
-
-    def dense(self, value: str, layer: torch.nn.Linear) -> str:
-        """Add a dense layer on the last axis."""
-        product = self.node("MatMul", value, self.constant(_numbers(layer.weight.T)))
-        return self.node("Add", product, self.constant(_numbers(layer.bias)))
 
     def banded(self, value: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
         """Turn (bands, rows, inputs) into (bands, rows, outputs)."""
@@ -65,11 +51,11 @@ class BandWriter(Nodes):
             inputs = width * SIGNALS
             end = start + count * inputs
             mean, std = (
-                _numbers(v[start:end]).reshape(count, inputs)
+                numbers(v[start:end]).reshape(count, inputs)
                 for v in (self.network.mean, self.network.std)
             )
-            weight = _numbers(layer.weight) / std[:, :, None]
-            bias = _numbers(layer.bias) - np.einsum("ki,kio->ko", mean, weight)
+            weight = numbers(layer.weight) / std[:, :, None]
+            bias = numbers(layer.bias) - np.einsum("ki,kio->ko", mean, weight)
             x = self.part(frames, {2: (start, end)})
             x = self.node("Reshape", x, self.whole(-1, count, inputs))
             x = self.node("Transpose", x, perm=[1, 0, 2])
@@ -77,17 +63,11 @@ class BandWriter(Nodes):
             start = end
         return self.leaky(self.node("Concat", *parts, axis=0))
 
-    def state(self, *sizes: int) -> str:
-        """Add a state of (streams, *sizes)."""
-        name = f"state_{len(self.states)}"
-        self.states[name] = list(sizes)
-        return name
-
     def remember(self, flat: str, layer: torch.nn.GRU, *sizes: int) -> str:
         """Run a GRU over (n, rows, features), its state (streams, *sizes); (n, 1, rows, ...)."""
         memory = self.state(*sizes)
         names = [f"{part}_{kind}_l0" for part in ("weight", "bias") for kind in ("ih", "hh")]
-        values = [_numbers(getattr(layer, name)) for name in names]
+        values = [numbers(getattr(layer, name)) for name in names]
 
         def gates(v: NDArray[np.float32]) -> NDArray[np.float32]:
             r, z, new = np.split(v, 3)  # PyTorch's order; ONNX has z, r, new
@@ -148,11 +128,10 @@ class BandWriter(Nodes):
         shape = self.node("Concat", self.sizes, self.whole(-1), axis=0)
         answer = self.node("Reshape", rows, shape)
         self.node("Transpose", answer, perm=[1, 0, 2], output="mask")
-        states: Dims = {name: ["batch", *dims] for name, dims in self.states.items()}
         return serialised(
             self,
-            {"frames": ["batch", "n", N_BINS * SIGNALS], **states},
-            {"mask": ["batch", "n", outputs], **{f"next_{k}": v for k, v in states.items()}},
+            {"frames": ["batch", "n", N_BINS * SIGNALS]},
+            {"mask": ["batch", "n", outputs]},
         )
 
     def answer(self, x: str) -> str:
@@ -160,15 +139,13 @@ class BandWriter(Nodes):
         network, sides = self.network, 2 * self.shape.masks
         x = self.node("Reshape", x, self.whole(-1, n_bands(), self.shape.features))
         x = self.node("Transpose", x, perm=[1, 0, 2])
-        x = self.leaky(
-            self.banded(x, _numbers(network.hidden.weight), _numbers(network.hidden.bias))
-        )
+        x = self.leaky(self.banded(x, numbers(network.hidden.weight), numbers(network.hidden.bias)))
         parts, start = [], 0
         for layer, (width, count) in zip(network.outward, WIDTHS, strict=True):
             assert isinstance(layer, BandLinear)
             # sides first, so that a band's bins come out side by side
             weight, bias = (
-                np.moveaxis(_numbers(v).reshape(*v.shape[:-1], width, sides), -1, -2)
+                np.moveaxis(numbers(v).reshape(*v.shape[:-1], width, sides), -1, -2)
                 for v in (layer.weight, layer.bias)
             )
             band = self.part(x, {0: (start, start + count)})

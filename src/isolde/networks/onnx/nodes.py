@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 OPSET = 17
 IR_VERSION = 9
@@ -13,12 +14,25 @@ TO_THE_END = np.iinfo(np.int64).max
 Dims = dict[str, list[Any]]
 
 
+def numbers(tensor: Tensor) -> NDArray[np.float32]:
+    """Give the numbers of a weight, which a graph keeps as they are."""
+    return np.asarray(tensor.detach().numpy(), np.float32)
+
+
 @dataclass
 class Nodes:
-    """What has been added so far."""
+    """What has been added so far.
+
+    Attributes:
+        nodes: Nodes in their order.
+        constants: Constants in theirs.
+        states: Sizes of each state without those of the batch; the node that names its output
+            `next_` and the state's name says how it goes on.
+    """
 
     nodes: list[Any] = field(default_factory=list)
     constants: list[Any] = field(default_factory=list)
+    states: Dims = field(default_factory=dict)
 
     def constant(self, values: NDArray[Any]) -> str:
         """Add a constant; give its name."""
@@ -36,6 +50,25 @@ class Nodes:
         self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
+    def number(self, value: float) -> str:
+        """Add a constant of one number; give its name."""
+        return self.constant(np.array(value, np.float32))
+
+    def whole(self, *sizes: int) -> str:
+        """Add a constant of whole numbers; give its name."""
+        return self.constant(np.array(sizes, np.int64))
+
+    def state(self, *sizes: int) -> str:
+        """Add a state of (batch, *sizes); give its name."""
+        name = f"state_{len(self.states)}"
+        self.states[name] = list(sizes)
+        return name
+
+    def dense(self, value: str, layer: nn.Linear) -> str:
+        """Add a dense layer on the last axis; give its name."""
+        product = self.node("MatMul", value, self.constant(numbers(layer.weight.T)))
+        return self.node("Add", product, self.constant(numbers(layer.bias)))
+
     def part(
         self, value: str, ranges: dict[int, tuple[int, int]], output: str | None = None
     ) -> str:
@@ -46,12 +79,21 @@ class Nodes:
 
 
 def serialised(nodes: Nodes, inputs: Dims, outputs: Dims) -> bytes:
-    """Write the file of a finished graph of float tensors, checked."""
+    """Write the file of a finished graph of float tensors, checked.
+
+    Args:
+        nodes: Graph, whose states become inputs and outputs behind the others.
+        inputs: Sizes of the inputs by name.
+        outputs: Sizes of the outputs by name.
+    """
     from onnx import TensorProto, checker, helper
 
     def tensors(dims: Dims) -> list[Any]:
         return [helper.make_tensor_value_info(n, TensorProto.FLOAT, d) for n, d in dims.items()]
 
+    states: Dims = {name: ["batch", *sizes] for name, sizes in nodes.states.items()}
+    inputs = {**inputs, **states}
+    outputs = {**outputs, **{f"next_{name}": sizes for name, sizes in states.items()}}
     graph = helper.make_graph(
         nodes.nodes, "isolde", tensors(inputs), tensors(outputs), nodes.constants
     )

@@ -5,7 +5,7 @@ import numpy as np
 from isolde.core.spectrum import GRID_22
 from isolde.networks.bands import N_BINS, SIGNALS
 from isolde.networks.onnx.bands import BandWriter
-from isolde.networks.onnx.nodes import TO_THE_END
+from isolde.networks.onnx.nodes import TO_THE_END, numbers
 from isolde.networks.presence import (
     CENTRE,
     END_BIN,
@@ -33,8 +33,8 @@ def presence_graph(network: PresenceNetwork) -> bytes:
     w = BandWriter(network.trunk)
     levels, dip = _heard(w, network)
     head = w.dense(w.leaky(w.dense(levels, network.dense)), network.output)
-    below = w.node("Relu", w.node("Sub", dip, _number(w, FALL)))
-    odds = w.node("Sub", head, w.node("Mul", below, _number(w, STEEP)))
+    below = w.node("Relu", w.node("Sub", dip, w.number(FALL)))
+    odds = w.node("Sub", head, w.node("Mul", below, w.number(STEEP)))
     return w.finished(w.node("Sigmoid", odds), 1)
 
 
@@ -59,17 +59,13 @@ def _heard(w: BandWriter, network: PresenceNetwork) -> tuple[str, str]:
     return _levels(w, _power(w, masks, network), network)
 
 
-def _number(w: BandWriter, value: float) -> str:
-    return w.constant(np.array(value, np.float32))
-
-
 def _power(w: BandWriter, masks: str, network: PresenceNetwork) -> str:
     """What the masks keep of the frames that they are for: (n, streams)."""
-    one = _number(w, 1.0)
+    one = w.number(1.0)
     heard = w.node("Reshape", "frames", w.whole(0, 0, N_BINS, SIGNALS))
     heard = w.part(heard, {2: (FIRST_BIN, END_BIN), 3: (0, 2)})
     heard = w.node("Sub", w.node("Exp", heard), one)
-    loud = w.node("Div", heard, _number(w, network.shape.scale))
+    loud = w.node("Div", heard, w.number(network.shape.scale))
     loud = w.node("Transpose", loud, perm=[1, 0, 2, 3])
     loud = w.delayed(loud, network.shape.trunk.look_ahead, BINS, 2)
     kept = w.node("Reshape", masks, w.whole(-1, 2, GRID_22.n_bins))
@@ -89,10 +85,10 @@ def _levels(w: BandWriter, power: str, network: PresenceNetwork) -> tuple[str, s
         before = w.state(1, 2 * shape.around)
         power = w.node("Concat", before, power, axis=2)
         w.part(power, {2: (-2 * shape.around, TO_THE_END)}, output=f"next_{before}")
-    kernels = w.constant(np.asarray(network.means.numpy(), np.float32))
+    kernels = w.constant(numbers(network.means))
     means = w.node("Conv", power, kernels, kernel_shape=[2 * shape.around + 1])
-    levels = w.node("Sub", _bels(w, means), _number(w, CENTRE))
-    levels = w.node("Div", levels, _number(w, SPREAD))
+    levels = w.node("Sub", _bels(w, means), w.number(CENTRE))
+    levels = w.node("Div", levels, w.number(SPREAD))
 
     def greatest(value: str, side: int) -> str:
         return w.node("MaxPool", value, kernel_shape=[2 * side + 1], strides=[1])
@@ -107,5 +103,5 @@ def _levels(w: BandWriter, power: str, network: PresenceNetwork) -> tuple[str, s
 
 
 def _bels(w: BandWriter, power: str) -> str:
-    nepers = w.node("Log", w.node("Add", power, _number(w, FLOOR)))
-    return w.node("Div", nepers, _number(w, float(np.log(10.0))))
+    nepers = w.node("Log", w.node("Add", power, w.number(FLOOR)))
+    return w.node("Div", nepers, w.number(float(np.log(10.0))))

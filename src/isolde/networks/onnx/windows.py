@@ -8,7 +8,6 @@ shared form in PyTorch takes shifted parts of a stretch, the graph joins each pr
 frames of the calls before, its state, and takes the parts from there.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,18 +19,20 @@ from isolde.networks.sliding import Level, plan, stacked_taps
 TIME, CHANNEL = 2, 1
 
 
-@dataclass
 class _Builder(Nodes):
-    """A graph in the making and its states; tensors are (n, channel, time, bin)."""
+    """A graph in the making; tensors are (n, channel, time, bin)."""
 
-    states: list[tuple[str, int, int, int]] = field(default_factory=list)
+    def maps_of(self, source: str, network: WindowNetwork) -> str:
+        """Features (n, time, bin) as the first layer is fed with them, one channel."""
+        centred = self.node("Sub", source, self.constant(network.mean.numpy()))
+        scaled = self.node("Mul", centred, self.constant((1 / network.std).numpy()))
+        return self.node("Unsqueeze", scaled, self.whole(1))
 
     def joined(self, value: str, channels: int, frames: int, bins: int) -> str:
         """`value` behind its own last `frames` frames of the calls before."""
         if not frames:
             return value
-        name = f"state_{len(self.states)}"
-        self.states.append((name, channels, frames, bins))
+        name = self.state(channels, frames, bins)
         whole = self.node("Concat", name, value, axis=TIME)
         self.part(whole, {TIME: (-frames, TO_THE_END)}, output=f"next_{name}")
         return whole
@@ -138,10 +139,9 @@ def _head(builder: _Builder, sources: list[str], network: WindowNetwork, last: L
     terms = [(t, 0, offset) for t, (_, offset) in enumerate(steps.columns)]
     (hidden,) = builder.shifted(products, [(terms, steps.span)], 1, "Sum")
     hidden = builder.node("LeakyRelu", hidden, alpha=SLOPE)
-    hidden = builder.node("Squeeze", hidden, builder.constant(np.array([3])))
+    hidden = builder.node("Squeeze", hidden, builder.whole(3))
     hidden = builder.node("Transpose", hidden, perm=[0, 2, 1])
-    out = builder.node("MatMul", hidden, builder.constant(network.output.weight.T.numpy()))
-    return builder.node("Add", out, builder.constant(network.output.bias.numpy()))
+    return builder.dense(hidden, network.output)
 
 
 def window_graph(network: WindowNetwork) -> bytes:
@@ -159,9 +159,7 @@ def window_graph(network: WindowNetwork) -> bytes:
 
     with torch.no_grad():
         builder, shape = _Builder(), network.shape
-        centred = builder.node("Sub", "windows", builder.constant(network.mean.numpy()))
-        scaled = builder.node("Mul", centred, builder.constant((1 / network.std).numpy()))
-        maps = builder.node("Unsqueeze", scaled, builder.constant(np.array([1])))
+        maps = builder.maps_of("windows", network)
         layer: Any
         for i, layer in enumerate(network.convolutions):
             # (time, frequency) here, (frequency, time) in the network
@@ -202,9 +200,7 @@ def stateful_graph(network: WindowNetwork) -> bytes:
     with torch.no_grad():
         builder, shape = _Builder(), network.shape
         steps = plan(shape.n_frames)
-        centred = builder.node("Sub", "frames", builder.constant(network.mean.numpy()))
-        scaled = builder.node("Mul", centred, builder.constant((1 / network.std).numpy()))
-        maps = [builder.node("Unsqueeze", scaled, builder.constant(np.array([1])))]
+        maps = [builder.maps_of("frames", network)]
         convolutions, bins, channels = iter(network.convolutions), shape.n_bins, 1
         for depth, level in enumerate(steps.levels[1:], 1):
             below = steps.levels[depth - 1]
@@ -221,13 +217,5 @@ def stateful_graph(network: WindowNetwork) -> bytes:
                 maps = _pool(builder, maps, below, level, channels, bins)
                 bins //= POOL
         builder.node("Sigmoid", _head(builder, maps, network, steps.levels[-1]), output="mask")
-
-    states = {name: ["batch", c, t, f] for name, c, t, f in builder.states}
-    return serialised(
-        builder,
-        {"frames": ["batch", "n", shape.n_bins], **states},
-        {
-            "mask": ["batch", "n", shape.outputs],
-            **{f"next_{name}": dims for name, dims in states.items()},
-        },
-    )
+    frames, mask = ["batch", "n", shape.n_bins], ["batch", "n", shape.outputs]
+    return serialised(builder, {"frames": frames}, {"mask": mask})

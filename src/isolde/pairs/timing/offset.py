@@ -8,6 +8,9 @@ wrong lags stays below 9. A drift smears the peak (2000 ppm over 3 s is 6 ms), s
 at several drifts, the last good one first.
 Fine: 2 s windows, already aligned to some milliseconds, at 16 kHz; the peak of the correlation is
 found between the samples by Newton's method on the cross-spectrum.
+
+Both look for short windows, since a drift or a cut would smear the peak of a whole song; whether a
+stem lies in its own mixture at one delay is asked of the whole, in `datasets.check.alignment`.
 """
 
 from collections.abc import Sequence
