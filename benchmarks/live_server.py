@@ -21,9 +21,10 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
+
+from isolde.core.closing import Closable
 
 PACKAGES = "pulseaudio pulseaudio-utils libasound2-plugins libportaudio2"
 
@@ -46,7 +47,7 @@ def missing() -> str:
     return ""
 
 
-class NullSinks:
+class NullSinks(Closable):
     """The server; a context manager. `environment` is for programs that shall use it."""
 
     def __init__(self, *, sample_rate: int = 44100) -> None:
@@ -105,19 +106,6 @@ class NullSinks:
                 self.close()
                 raise RuntimeError(f"PulseAudio does not start: {log[-500:]}")
             time.sleep(0.1)
-
-    def __enter__(self) -> "NullSinks":
-        """Started already."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop it."""
-        self.close()
 
     @property
     def pid(self) -> int:
