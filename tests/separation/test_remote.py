@@ -3,11 +3,12 @@
 import functools
 import http.server
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -18,6 +19,7 @@ from isolde.separation import FileSettings, State, check_songs, remote, separate
 from isolde.separation.batch import staging
 
 fsspec = pytest.importorskip("fsspec")
+from fsspec.implementations.memory import MemoryFileSystem  # noqa: E402
 
 
 @pytest.fixture
@@ -208,6 +210,33 @@ def test_a_song_comes_from_a_web_server_and_secrets_stay_secret(
     assert code == 2 and "can only be read" in err[0]
 
 
+def test_a_web_server_in_trouble_is_asked_again_and_said_as_what_it_is(
+    tmp_path: Path, site: str, quick: None, monkeypatch: pytest.MonkeyPatch
+):
+    (song,) = music(tmp_path / "music", 1)
+    url, answers, asked = f"{site}/music/song%200.wav?key=secret", [503] * 4, list[str]()
+
+    def answer(self: _Quiet) -> None:
+        asked.append(self.path)
+        if answers:
+            self.send_error(answers.pop())
+        else:
+            http.server.SimpleHTTPRequestHandler.do_GET(self)
+
+    monkeypatch.setattr(_Quiet, "do_GET", answer, raising=False)
+    monkeypatch.setattr(_Quiet, "do_HEAD", answer, raising=False)
+    remote.fetch(url, tmp_path / "copy.wav")  # each try asks twice before it gives up
+    assert (tmp_path / "copy.wav").read_bytes() == song.read_bytes() and len(asked) > 4
+    for status, tries in ((403, 1), (500, 3)):
+        answers[:] = [status] * 9
+        with pytest.raises(AudioError, match=f"cannot be reached .{status} ") as raised:
+            remote.mark_of(url)
+        assert len(answers) == 9 - 2 * tries
+        assert "secret" not in str(raised.value)
+    with pytest.raises(AudioError, match=r"cannot be reached .*connect"):
+        remote.mark_of("http://127.0.0.1:1/song.wav")
+
+
 def test_a_file_url_is_a_path(isolde: Shell, tmp_path: Path):
     music(tmp_path / "my music", 1)
     url = f"file://{tmp_path}/my%20music/song%200.wav"
@@ -217,7 +246,13 @@ def test_a_file_url_is_a_path(isolde: Shell, tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("text", "is_one"),
-    [("s3://bucket/x.mp3", True), ("C:\\music\\x.mp3", False), ("a://", False), ("x.mp3", False)],
+    [
+        ("s3://bucket/x.mp3", True),
+        ("s3://", True),
+        ("C:\\music\\x.mp3", False),
+        ("a://", False),
+        ("x.mp3", False),
+    ],
 )
 def test_what_is_a_url(text: str, is_one: bool):
     assert remote.is_url(text) == is_one
@@ -233,6 +268,75 @@ def test_a_protocol_that_is_not_there_is_one_line(tmp_path: Path):
             remote.check_writable("s3://bucket")
     with pytest.raises(InputError, match="one of them"):
         FileSettings(output=tmp_path, remote="memory://bucket")
+
+
+class _Buckets(MemoryFileSystem):  # type: ignore[misc]
+    """A store like S3, s3fs and all: nothing can be sent to a bucket that nobody has made."""
+
+    protocol = "s3"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    refusal: ClassVar[Exception | None] = None
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.replace("s3://", "/"))).lstrip("/")
+
+    def info(self, path: str, **options: Any) -> Any:
+        if self.refusal is not None:
+            raise self.refusal
+        return super().info("/" + path, **options)
+
+    def put_file(self, source: str, path: str, **options: Any) -> None:
+        raise AssertionError("nothing may be sent")
+
+
+@pytest.fixture
+def buckets(monkeypatch: pytest.MonkeyPatch) -> type[_Buckets]:
+    """Stands for S3 where s3fs is not installed, and where it is."""
+    monkeypatch.setattr("fsspec.core.get_filesystem_class", lambda protocol: _Buckets)
+    monkeypatch.setattr("fsspec.core.filesystem", lambda protocol, **options: _Buckets())
+    return _Buckets
+
+
+@pytest.mark.parametrize(
+    ("refusal", "line"),
+    [
+        (None, "there is no bucket nobody: check the address, or make it first"),
+        (OSError("Unable to locate credentials"), r"cannot be reached \(Unable to locate "
+         r"credentials\): check the address, the credentials and the connection"),
+    ],
+)  # fmt: skip
+def test_a_store_that_takes_nothing_is_said_once_before_the_first_song(
+    isolde: Shell,
+    tmp_path: Path,
+    buckets: type[_Buckets],
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: Exception | None,
+    line: str,
+):
+    music(tmp_path / "music", 2)
+    monkeypatch.setattr(buckets, "refusal", refusal)
+    code, out, err = isolde("separate", "music", "-o", "s3://nobody/stems")
+    assert (code, out, len(err)) == (2, [], 1)
+    assert re.search(f"s3://nobody/stems: {line}", err[0])
+
+
+def test_rights_that_end_at_a_folder_are_enough(
+    buckets: type[_Buckets], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(buckets, "refusal", PermissionError("Access Denied"))
+    remote.check_writable("s3://bucket/stems")
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3:///stems", "gs://"])
+def test_a_store_without_a_bucket_is_one_line_and_no_folder(
+    isolde: Shell, tmp_path: Path, url: str
+):
+    music(tmp_path / "music", 1)
+    code, _, err = isolde("separate", "music", "-o", url)
+    assert code == 2 and len(err) == 1 and f"{url}: names no bucket" in err[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["music"]
 
 
 def test_the_copy_of_a_song_is_gone_afterwards(

@@ -31,18 +31,26 @@ _REMEDIES = {
 }
 
 
-def explain(name: str, error: BaseException) -> str:
+def explain(
+    name: str,
+    error: BaseException,
+    *,
+    failure: str = "cannot be written",
+    remedy: str = "choose another folder or format",
+) -> str:
     """Say in one line why something cannot be written, and what to do.
 
     Args:
         name: Name of the target, as the user gave it.
         error: Error of the operating system, or of a library that writes.
+        failure: What cannot be done, where the error is none of a disk.
+        remedy: What to do then.
     """
     number = getattr(error, "errno", None)
     if number in _REMEDIES:
         return f"{name}: {_REMEDIES[number]}"
     what = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return f"{name}: cannot be written ({what}): choose another folder or format"
+    return f"{name}: {failure} ({what}): {remedy}"
 
 
 def exists_already(name: str) -> str:

@@ -19,11 +19,14 @@ from isolde.core.errors import AudioError, InputError, IsoldeError, MissingExtra
 PAUSES = (1.0, 4.0)
 """Seconds to wait before each further try at something that may pass."""
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://.")  # two letters: no drive of Windows
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters: no drive of Windows
 _READ_ONLY = ("http", "https")
 _STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "memory")
 """Protocols of object stores, where what is sent appears whole or not at all."""
+_BUCKETS = ("s3", "s3a", "gs", "gcs")
+"""Protocols whose first part is a bucket, which nobody makes by sending something into it."""
 
+_REMEDY = "check the address, the credentials and the connection"
 _CHUNK = 1 << 20
 _MARKS = ("size", "ETag", "etag", "md5Hash", "content_md5", "LastModified", "updated", "mtime")
 
@@ -65,13 +68,27 @@ def check_writable(url: str) -> None:
         url: URL of the output folder.
 
     Raises:
-        InputError: Its protocol is unknown, or only for reading.
+        InputError: Its protocol is unknown, or only for reading; there is no such bucket.
         MissingExtraError: The package fsspec is not installed.
+        AudioError: Its store cannot be reached.
         IsoldeError: What fsspec needs for the protocol is not installed.
     """
-    if urlsplit(url).scheme.lower() in _READ_ONLY:
+    scheme = urlsplit(url).scheme.lower()
+    if scheme in _READ_ONLY:
         raise InputError(f"{shown(url)}: can only be read: give another folder with -o")
-    _opened(url)
+    system, path = _opened(url)
+    if scheme not in _BUCKETS:
+        return
+    bucket = path.partition("/")[0]
+    with _explained(url):
+        try:
+            system.info(bucket)
+        except FileNotFoundError:
+            raise InputError(
+                f"{shown(url)}: there is no bucket {bucket}: check the address, or make it first"
+            ) from None
+        except PermissionError:
+            pass  # rights may end at the folder, which is asked next
 
 
 def files_below(url: str) -> dict[str, str] | None:
@@ -183,6 +200,9 @@ def remove(url: str) -> None:
 
 def _opened(url: str) -> tuple[Any, str]:
     """Find the file system of a URL, and the path in it."""
+    parts = urlsplit(url)
+    if not parts.netloc and parts.scheme.lower() in (*_BUCKETS, *_READ_ONLY):
+        raise InputError(f"{url}: names no bucket or host: check the address")
     try:
         from fsspec.core import url_to_fs
     except ImportError:
@@ -213,12 +233,35 @@ def _tried(url: str, action: Callable[[], Any]) -> Any:
         with _explained(url):
             try:
                 return action()
-            except (IsoldeError, FileNotFoundError, PermissionError, IsADirectoryError):
+            except IsoldeError:
                 raise
-            except Exception:  # file systems have errors of their own
-                if (pause := next(pauses, None)) is None:
+            except Exception as error:  # file systems have errors of their own
+                if not _may_pass(_unmasked(url, error)) or (pause := next(pauses, None)) is None:
                     raise
                 time.sleep(pause)
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether something may succeed when it is tried again."""
+    status = getattr(error, "status", None)
+    if isinstance(status, int) and 400 <= status < 500:
+        return status in (408, 425, 429)  # out of time, too early, too often
+    return not isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError)
+
+
+def _unmasked(url: str, error: BaseException) -> BaseException:
+    """Give what a web server said: to fsspec a file is not there, whatever is the matter."""
+    said = error.__cause__
+    if said is None or urlsplit(url).scheme.lower() not in _READ_ONLY:
+        return error
+    return error if getattr(said, "status", None) in (404, 410) else said
+
+
+def _said(error: BaseException) -> str:
+    """Give the text of a web server's error, without the URL, which may hold secrets."""
+    if hasattr(error, "status") and hasattr(error, "message"):
+        return f"{error.status} {error.message}"
+    return str(error) or type(error).__name__
 
 
 @contextmanager
@@ -228,8 +271,11 @@ def _explained(url: str) -> Iterator[None]:
         yield
     except IsoldeError:
         raise
-    except FileNotFoundError:
-        raise AudioError(f"{shown(url)}: no such file: check the address") from None
-    except Exception as error:  # file systems have errors of their own
-        text = explain(shown(url), error).replace("cannot be written", "cannot be reached")
+    except Exception as masked:  # file systems have errors of their own
+        error = _unmasked(url, masked)
+        if isinstance(error, FileNotFoundError):
+            raise AudioError(f"{shown(url)}: no such file: check the address") from None
+        if error is not masked or hasattr(error, "status"):  # of the web: no disk's error number
+            error = OSError(_said(error).replace(url, shown(url)))
+        text = explain(shown(url), error, failure="cannot be reached", remedy=_REMEDY)
         raise AudioError(" ".join(text.split())) from None
