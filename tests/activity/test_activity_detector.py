@@ -8,6 +8,7 @@ import pytest
 import demo_song as songs
 from demo_song import voice
 from demo_song.score import Score, Syllable
+from helpers.blocks import outputs_of
 from isolde.activity import ActivityDetector, Segment, find_activity, load_frame_detector
 from isolde.activity.level import FLOOR_DB, Leveller
 from isolde.activity.segments import frames_of
@@ -35,8 +36,7 @@ def excerpt():
 
 
 def run(detector, audio, block):
-    parts = [detector.feed(audio[:, s : s + block]) for s in range(0, audio.shape[1], block)]
-    return np.concatenate([*parts, detector.flush()])
+    return np.concatenate(outputs_of(detector, audio, [block]))
 
 
 def test_one_probability_for_each_frame():

@@ -12,6 +12,7 @@ import pytest
 import soundfile as sf
 
 from helpers.shell import Shell
+from helpers.songs import demo_song
 from isolde.audio.demo import read_demo
 from isolde.core.errors import AudioError
 from isolde.separation.stems import Stems
@@ -44,9 +45,7 @@ def disk(small: Path) -> Iterator[Path]:
 @pytest.fixture
 def song(tmp_path: Path) -> Path:
     """Four seconds, whose stems have 700 kB each as wav."""
-    stems, rate = read_demo()
-    sf.write(tmp_path / "song.wav", sum(stems.values())[:, : 4 * rate].T, rate)
-    return tmp_path / "song.wav"
+    return demo_song(tmp_path / "song.wav", 4)
 
 
 def fill(disk: Path) -> Path:

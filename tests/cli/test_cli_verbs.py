@@ -9,6 +9,7 @@ import pytest
 import soundfile as sf
 
 from helpers.shell import Shell
+from helpers.songs import demo_song
 from isolde.audio.demo import read_demo
 from isolde.live.io import devices
 
@@ -16,9 +17,7 @@ from isolde.live.io import devices
 @pytest.fixture
 def song(tmp_path: Path) -> Path:
     """A second of the demo song, mixed."""
-    stems, rate = read_demo()
-    sf.write(tmp_path / "song.wav", sum(stems.values())[:, :rate].T, rate)
-    return tmp_path / "song.wav"
+    return demo_song(tmp_path / "song.wav", 1)
 
 
 def songs(root: Path, *artists: str) -> Path:

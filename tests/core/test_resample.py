@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.blocks import outputs_of
 from isolde.audio import Resampler, resampled_length
 from isolde.core.errors import InputError
 
@@ -26,12 +27,7 @@ PAIRS = [
 
 def run(audio: np.ndarray, rate_in: int, rate_out: int, sizes: list[int] | None = None):
     stage = Resampler(rate_in, rate_out, audio.shape[0])
-    out, at = [], 0
-    for size in [*(sizes or []), audio.shape[1]]:
-        out.append(stage.feed(audio[:, at : at + size]))
-        at += size
-    out.append(stage.flush())
-    return np.concatenate(out, axis=1)
+    return np.concatenate(outputs_of(stage, audio, [*(sizes or []), audio.shape[1]]), axis=1)
 
 
 def tone(hertz: float, rate: int, n: int) -> np.ndarray:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.blocks import outputs_of
 from helpers.sounds import noise
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
@@ -31,12 +32,7 @@ def windows(
 
 
 def run(stage: Windows, audio: Float32, sizes: list[int]) -> Float32:
-    parts, at, i = [], 0, 0
-    while at < audio.shape[1]:
-        parts.append(stage.feed(audio[:, at : at + sizes[i % len(sizes)]]))
-        at += sizes[i % len(sizes)]
-        i += 1
-    return np.concatenate([*parts, stage.flush()], axis=2)[0]
+    return np.concatenate(outputs_of(stage, audio, sizes), axis=2)[0]
 
 
 @pytest.mark.parametrize(("size", "step", "margin"), [(40, 30, 0), (40, 20, 7), (40, 40, 3)])

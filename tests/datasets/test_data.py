@@ -10,12 +10,11 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 import demo_song as songs
+from helpers.shell import invoke
 from isolde.audio import write
-from isolde.cli import app
-from isolde.core.errors import AudioError, InputError, IsoldeError, MissingExtraError
+from isolde.core.errors import AudioError, InputError, MissingExtraError
 from isolde.core.stage import Float32
 from isolde.datasets import scan
 from isolde.datasets.check.alignment import lag_of, residual_db
@@ -378,10 +377,7 @@ def test_residuals():
 
 
 def run(*words: object) -> tuple[int, str]:
-    """Exit code and everything printed, of `isolde data ...`; -1 for an error of ours."""
-    done = CliRunner().invoke(app, ["data", *map(str, words)])
-    error = done.exception
-    return (-1, str(error)) if isinstance(error, IsoldeError) else (done.exit_code, done.output)
+    return invoke("data", *words)
 
 
 def test_scan_and_check_from_the_command_line(tmp_path: Path, song):

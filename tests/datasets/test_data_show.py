@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import demo_song as songs
+from helpers.shell import invoke
 from isolde.audio import write
-from isolde.cli import app
 from isolde.datasets import Hints, scan
 from isolde.datasets.manifest import Row, read_manifest, write_manifest
 from isolde.datasets.summary import COLUMNS, strips_of, totals_of
@@ -75,8 +74,7 @@ def test_strips_are_evenly_chosen_and_bad_songs_named(half_sung: Path, tmp_path:
 
 
 def run(*words: object) -> "tuple[int, str]":
-    done = CliRunner().invoke(app, ["data", "show", *map(str, words)])
-    return done.exit_code, done.output
+    return invoke("data", "show", *words)
 
 
 def test_the_page_needs_no_other_file(half_sung: Path, tmp_path: Path):
@@ -109,4 +107,4 @@ def test_pictures_and_exit_codes(half_sung: Path, tmp_path: Path):
     code, text = run(manifest, "-o", tmp_path / "p.png")
     assert code == 1 and "歌" in text
     assert len(read_manifest(manifest)) == 3
-    assert CliRunner().invoke(app, ["data", "show", str(manifest), "-o", "p.gif"]).exit_code != 0
+    assert run(manifest, "-o", "p.gif")[0] != 0

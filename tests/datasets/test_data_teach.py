@@ -13,13 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import demo_song as songs
+from helpers.shell import invoke
 from helpers.sounds import null_depth
 from isolde.audio import read, write
-from isolde.cli import app
-from isolde.core.errors import AudioError, InputError, IsoldeError
+from isolde.core.errors import AudioError, InputError
 from isolde.core.stage import Float32
 from isolde.datasets.label.confidence import confidence_of, read_confidence
 from isolde.datasets.label.label import label_songs, songs_to_label
@@ -86,9 +85,7 @@ def asked(world: dict[str, Path]) -> list[str]:
 
 
 def run(*words: object) -> tuple[int, str]:
-    done = CliRunner().invoke(app, ["data", "label", *map(str, words)])
-    error = done.exception
-    return (-1, str(error)) if isinstance(error, IsoldeError) else (done.exit_code, done.output)
+    return invoke("data", "label", *words)
 
 
 def test_labels_a_folder_and_goes_on_where_it_was(world):

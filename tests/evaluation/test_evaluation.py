@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from helpers.songs import three_songs
 from isolde.core.errors import AudioError, InputError
 from isolde.datasets import scan
 from isolde.datasets.manifest import write_manifest
@@ -46,15 +47,7 @@ def truth(stems: Stems):
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Three songs in the musdb layout, float WAV, 1.5 s; vocals 6 dB above each of two others."""
-    generator = np.random.default_rng(0)
-    for number, artist in enumerate(("Ann", "Ben", "Ann")):
-        folder = tmp_path / "data" / "test" / f"{artist} - Song {number}"
-        folder.mkdir(parents=True)
-        for stem, level in (("vocals", 0.1), ("drums", 0.05), ("other", 0.05)):
-            samples = level * generator.standard_normal((RATE * 3 // 2, 2))
-            soundfile.write(folder / f"{stem}.wav", samples, RATE, subtype="FLOAT")
-    return tmp_path / "data"
+    return three_songs(tmp_path / "data", RATE)
 
 
 def test_songs_are_found_with_their_artists(data):

@@ -8,20 +8,11 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from helpers.sounds import musical_noise
 from isolde.core.errors import InputError
 from isolde.evaluation.metrics.bsseval import MEASURES, References, bsseval, museval_json
 
 RATE = 8000
-
-
-def music(seed: int, *, seconds: float = 4.0, n_channels: int = 2) -> np.ndarray:
-    """Coloured noise with a moving envelope, about -20 dBFS: enough like music for ratios."""
-    generator = np.random.default_rng(seed)
-    n = round(seconds * RATE)
-    white = generator.standard_normal((n_channels, n + 7))
-    smooth = sum(white[:, k : k + n] for k in range(8)) / np.sqrt(8)
-    envelope = 1 + 0.8 * np.sin(np.arange(n) / RATE * 2 * np.pi * 0.7 + seed)
-    return 0.1 * smooth * envelope
 
 
 def museval_or_skip() -> ModuleType:
@@ -37,7 +28,7 @@ def museval_or_skip() -> ModuleType:
 
 
 def short_music(seed: int) -> np.ndarray:
-    return music(seed)[:, : 2 * RATE + RATE // 3]
+    return musical_noise(seed)[:, : 2 * RATE + RATE // 3]
 
 
 def test_bsseval_is_musevals_where_nothing_is_silent():
@@ -78,9 +69,9 @@ def test_bsseval_is_musevals_where_the_references_leave_a_band_nearly_empty():
 
 def test_bsseval_keeps_the_frames_of_the_reference():
     theirs_metrics = museval_or_skip()
-    truth = {"vocals": music(22), "accompaniment": music(23)}
+    truth = {"vocals": musical_noise(22), "accompaniment": musical_noise(23)}
     truth["vocals"][:, :RATE] = 0
-    guess = {k: v + 0.1 * music(24) for k, v in truth.items()}
+    guess = {k: v + 0.1 * musical_noise(24) for k, v in truth.items()}
     guess["vocals"][:, RATE : 2 * RATE] = 0  # a gate at work
     stack = [np.stack([s[k].T for k in truth]) for s in (truth, guess)]
     theirs = theirs_metrics.bss_eval(*stack, window=RATE, hop=RATE)[0]
@@ -98,9 +89,13 @@ def test_bsseval_keeps_the_frames_of_the_reference():
 
 def test_bsseval_refuses_what_it_cannot_score():
     with pytest.raises(InputError, match="one second"):
-        bsseval({"vocals": music(1)[:, :99]}, {"vocals": music(1)[:, :99]}, sample_rate=RATE)
+        bsseval(
+            {"vocals": musical_noise(1)[:, :99]},
+            {"vocals": musical_noise(1)[:, :99]},
+            sample_rate=RATE,
+        )
     with pytest.raises(InputError, match="must be the same"):
-        bsseval({"vocals": music(1)}, {"voice": music(1)}, sample_rate=RATE)
+        bsseval({"vocals": musical_noise(1)}, {"voice": musical_noise(1)}, sample_rate=RATE)
 
 
 def test_musevals_files_are_musevals():

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.sounds import musical_noise
 from isolde.core.errors import InputError
 from isolde.evaluation.metrics import ratios as metrics
 from isolde.evaluation.metrics.fullness import bleed_and_fullness, mel_decibels, mel_filters
@@ -12,26 +13,16 @@ from isolde.evaluation.metrics.fullness import bleed_and_fullness, mel_decibels,
 RATE = 8000
 
 
-def music(seed: int, *, seconds: float = 4.0, n_channels: int = 2) -> np.ndarray:
-    """Coloured noise with a moving envelope, about -20 dBFS: enough like music for ratios."""
-    generator = np.random.default_rng(seed)
-    n = round(seconds * RATE)
-    white = generator.standard_normal((n_channels, n + 7))
-    smooth = sum(white[:, k : k + n] for k in range(8)) / np.sqrt(8)
-    envelope = 1 + 0.8 * np.sin(np.arange(n) / RATE * 2 * np.pi * 0.7 + seed)
-    return 0.1 * smooth * envelope
-
-
 @given(st.floats(-40, 60), st.integers(0, 5), st.integers(1, 3))
 def test_usdr_is_the_signal_to_noise_ratio_that_was_set(db, seed, n_channels):
-    signal = music(seed, seconds=0.5, n_channels=n_channels)
+    signal = musical_noise(seed, seconds=0.5, n_channels=n_channels)
     noise = np.random.default_rng(seed).standard_normal(signal.shape)
     noise *= np.sqrt(np.sum(signal**2) / np.sum(noise**2)) * 10 ** (-db / 20)
     assert metrics.usdr(signal, signal + noise) == pytest.approx(db, abs=1e-9)
 
 
 def test_floors_score_what_the_definition_says():
-    vocals, backing = music(1), 2 * music(2)
+    vocals, backing = musical_noise(1), 2 * musical_noise(2)
     ratio = 10 * np.log10(np.sum(vocals**2) / np.sum(backing**2))
     assert metrics.usdr(vocals, np.zeros_like(vocals)) == 0.0
     assert metrics.usdr(vocals, vocals + backing) == pytest.approx(ratio, abs=1e-9)
@@ -44,8 +35,8 @@ def test_floors_score_what_the_definition_says():
 
 @given(st.floats(-60, 60), st.sampled_from([1, -1]))
 def test_si_sdr_ignores_the_level_and_usdr_does_not(gain_db, sign):
-    signal = music(3, seconds=0.5)
-    estimate = signal + 0.1 * music(4, seconds=0.5)
+    signal = musical_noise(3, seconds=0.5)
+    estimate = signal + 0.1 * musical_noise(4, seconds=0.5)
     gain = sign * 10 ** (gain_db / 20)
     assert metrics.si_sdr(signal, gain * estimate) == pytest.approx(
         metrics.si_sdr(signal, estimate), abs=1e-6
@@ -55,7 +46,7 @@ def test_si_sdr_ignores_the_level_and_usdr_does_not(gain_db, sign):
 
 
 def test_si_sdr_has_one_scale_for_all_channels():
-    signal = music(5)
+    signal = musical_noise(5)
     wrong_pan = signal * np.array([[1.0], [0.1]])
     assert metrics.si_sdr(signal, wrong_pan) < 15
     assert metrics.si_sdr(signal[:1], wrong_pan[:1]) == metrics.LIMIT_DB
@@ -64,8 +55,8 @@ def test_si_sdr_has_one_scale_for_all_channels():
 @pytest.mark.filterwarnings("ignore:mir_eval.separation:FutureWarning")
 def test_si_sdr_agrees_with_mir_eval():
     separation = pytest.importorskip("mir_eval.separation")
-    signal = music(6, n_channels=1)
-    estimate = 0.6 * signal + 0.05 * music(7, n_channels=1)
+    signal = musical_noise(6, n_channels=1)
+    estimate = 0.6 * signal + 0.05 * musical_noise(7, n_channels=1)
     # bss_eval_sources allows a filter of 512 taps where SI-SDR allows one gain: never lower, and
     # on white residuals hardly higher (512 taps of 32000 samples explain 1.6 % of the noise)
     sdr = separation.bss_eval_sources(signal, estimate, compute_permutation=False)[0][0]
@@ -77,7 +68,7 @@ def test_si_sdr_agrees_with_mir_eval():
 
 
 def test_metrics_leave_their_arguments_alone():
-    signal, estimate = music(8).astype(np.float32), music(9).astype(np.float32)
+    signal, estimate = musical_noise(8).astype(np.float32), musical_noise(9).astype(np.float32)
     before = signal.copy(), estimate.copy()
     metrics.usdr(signal, estimate)
     metrics.si_sdr(signal, estimate)
@@ -88,7 +79,7 @@ def test_metrics_leave_their_arguments_alone():
 
 
 def test_a_silent_reference_has_no_ratio_but_a_silent_estimate_has():
-    signal, zeros = music(10), np.zeros((2, 4 * RATE))
+    signal, zeros = musical_noise(10), np.zeros((2, 4 * RATE))
     assert np.isnan(metrics.usdr(zeros, signal))
     assert np.isnan(metrics.si_sdr(zeros, signal))
     assert np.isnan(bleed_and_fullness(zeros, signal, sample_rate=RATE).bleedless)
@@ -97,27 +88,27 @@ def test_a_silent_reference_has_no_ratio_but_a_silent_estimate_has():
 
 def test_a_gate_cannot_hide_its_failures():
     """Zeros where the voice is weak: the frames are the reference's, so each one is charged."""
-    vocals = music(11)
+    vocals = musical_noise(11)
     vocals[:, RATE : 2 * RATE] = 0  # a true pause
     gated = vocals.copy()
     gated[:, 2 * RATE : 3 * RATE] = 0  # a phrase that the gate ate
     ratios = metrics.framed_usdr(vocals, gated, sample_rate=RATE)
     assert np.isnan(ratios).tolist() == [False, True, False, False]
     assert ratios[2] == 0.0 and ratios[0] == ratios[3] == metrics.LIMIT_DB
-    noisy = metrics.framed_usdr(vocals, gated + 1e-3 * music(12), sample_rate=RATE)
+    noisy = metrics.framed_usdr(vocals, gated + 1e-3 * musical_noise(12), sample_rate=RATE)
     assert np.isnan(noisy).tolist() == np.isnan(ratios).tolist()
 
 
 def test_last_frame_counts_from_half_its_length():
     for extra, n_frames in ((0.4, 4), (0.6, 5)):
-        signal = music(13, seconds=4 + extra)
+        signal = musical_noise(13, seconds=4 + extra)
         ratios = metrics.framed_usdr(signal, 0.9 * signal, sample_rate=RATE)
         assert ratios.shape == (n_frames,)
         assert ratios == pytest.approx(20.0)  # the last frame's energies are its own
 
 
 def test_level_in_silence_is_the_leak_that_was_put_there():
-    vocals, backing = music(14), music(15)
+    vocals, backing = musical_noise(14), musical_noise(15)
     vocals[:, RATE : 2 * RATE] = 0
     mixture = vocals + backing
     leak = metrics.silence_level(vocals, vocals + 0.1 * backing, mixture, sample_rate=RATE)
@@ -146,7 +137,7 @@ def test_what_cannot_be_scored_is_refused(reference, estimate):
 
 
 def test_bleed_lowers_bleedless_and_loss_lowers_fullness():
-    vocals, backing = music(16), music(17)
+    vocals, backing = musical_noise(16), musical_noise(17)
     same = bleed_and_fullness(vocals, vocals, sample_rate=RATE)
     assert (same.bleedless, same.fullness) == (100.0, 100.0)
     half = bleed_and_fullness(vocals, 0.5 * vocals, sample_rate=RATE)
@@ -168,7 +159,7 @@ def test_mel_filters_are_librosas():
 def test_mel_decibels_follow_the_published_transform():
     """STFT by torch with zero padding and a periodic Hann window, as in the definition."""
     torch = pytest.importorskip("torch")
-    audio = music(18, seconds=1.0)
+    audio = musical_noise(18, seconds=1.0)
     stft = torch.stft(
         torch.from_numpy(audio),
         1024,

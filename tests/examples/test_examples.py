@@ -2,7 +2,6 @@
 
 import os
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from isolde.audio.demo import read_demo
+from helpers import shell
+from helpers.songs import demo_song
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -18,22 +18,15 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
 
 
 def run(*words: str | Path, path: str = "") -> str:
-    """What a command prints; it must succeed and be silent on standard error."""
+    """What a command prints; it must succeed."""
     environment = {**ENVIRONMENT, "PATH": f"{path}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        [str(word) for word in words], capture_output=True, text=True, env=environment, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return shell.run(*words, env=environment).stdout
 
 
 @pytest.fixture(scope="module")
 def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four seconds of the demo song."""
-    stems, rate = read_demo()
-    path = tmp_path_factory.mktemp("song") / "song.wav"
-    soundfile.write(path, sum(stems.values())[:, : 4 * rate].T, rate, subtype="FLOAT")
-    return path
+    return demo_song(tmp_path_factory.mktemp("song") / "song.wav", 4, subtype="FLOAT")
 
 
 def test_a_file_becomes_stems_that_sum_to_it(song: Path, tmp_path: Path):

@@ -1,27 +1,19 @@
 """The example of a package that gives a format: installed by pip, found by name and by suffix."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from helpers.shell import run_python
 from helpers.sounds import noise
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "examples" / "isolde-format-example"
 BROKEN = "import nothing_of_that_name\n"
 METADATA = "Metadata-Version: 2.1\nName: broken\nVersion: 1\n"
-
-
-def run(*words: str | Path, code: int = 0, **keywords) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, **keywords)
-    assert done.returncode == code, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +27,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
     options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", site)
-    run("-m", "pip", "install", *options, copy)
+    run_python("-m", "pip", "install", *options, copy)
     (site / "broken_format.py").write_text(BROKEN)
     info = site / "broken-1.dist-info"
     info.mkdir()
@@ -54,7 +46,7 @@ def test_stems_are_written_in_the_format_of_a_package(environment: dict[str, str
     audio = noise(2, 40_000)
     soundfile.write(tmp_path / "song.wav", audio.T, 44100, subtype="PCM_24")
     words = ("-m", "isolde", "separate", "song.wav", "--format", "aiff", "-o", "out")
-    said = run(*words, env=environment, cwd=tmp_path)
+    said = run_python(*words, env=environment, cwd=tmp_path)
     assert "broken" not in said.stderr  # a package that fails is not asked for, and stops nothing
     stems = sorted((tmp_path / "out" / "song").iterdir())
     assert [path.name for path in stems] == ["accompaniment.aiff", "vocals.aiff"]
@@ -73,9 +65,9 @@ def test_the_suffix_of_a_path_means_the_format(environment: dict[str, str], tmp_
         "back, rate = read('tone.AIFF')\n"
         "assert rate == 44100 and np.abs(back - tone).max() <= 0.5 / 32768 + 1e-7\n"
     )
-    run("-c", script, env=environment, cwd=tmp_path)
+    run_python("-c", script, env=environment, cwd=tmp_path)
     assert soundfile.SoundFile(tmp_path / "tone.AIFF").title == "Tone"
-    run("-c", script, env=environment, cwd=tmp_path, code=1)  # it is there already
+    run_python("-c", script, env=environment, cwd=tmp_path, code=1)  # it is there already
     assert [path.name for path in tmp_path.iterdir()] == ["tone.AIFF"]
 
 
@@ -83,9 +75,9 @@ def test_help_and_doctor_name_the_format_and_doctor_the_package_that_fails(
     environment: dict[str, str],
 ):
     for verb in ("separate", "karaoke"):
-        printed = run("-m", "isolde", verb, "--help", env=environment).stdout
+        printed = run_python("-m", "isolde", verb, "--help", env=environment).stdout
         assert "Of installed packages: aiff." in " ".join(printed.replace("│", " ").split()), verb
-    lines = run("-m", "isolde", "doctor", env=environment, code=2).stdout.splitlines()
+    lines = run_python("-m", "isolde", "doctor", env=environment, code=2).stdout.splitlines()
     assert [line.split() for line in lines if "format aiff" in line] == [
         ["ok", "format", "aiff", ".aiff", "by", "isolde_format_example"]
     ]
@@ -98,7 +90,7 @@ def test_an_unknown_format_is_one_line_that_tells_what_was_lost(
 ):
     soundfile.write(tmp_path / "song.wav", noise(2, 4000).T, 44100)
     words = ("-m", "isolde", "separate", "song.wav", "--format", "qoa", "-o", "out")
-    said = run(*words, env=environment, cwd=tmp_path, code=2).stderr.splitlines()
+    said = run_python(*words, env=environment, cwd=tmp_path, code=2).stderr.splitlines()
     assert len(said) == 1
     assert "m4a, alac, aiff; the formats of the package entry 'broken_format:formats'" in said[0]
     assert not (tmp_path / "out").exists()

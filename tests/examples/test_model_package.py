@@ -1,25 +1,17 @@
 """The example of a package that gives a model: installed by pip, found, used."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from helpers.shell import run_python
 from helpers.sounds import noise
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "examples" / "isolde-model-example"
-
-
-def run(*words: str | Path, **keywords) -> str:
-    command = [sys.executable, *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, **keywords)
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
 
 
 def test_an_installed_package_gives_a_model(tmp_path: Path):
@@ -31,21 +23,21 @@ def test_an_installed_package_gives_a_model(tmp_path: Path):
             target.write_bytes(path.read_bytes())
     site = tmp_path / "site"
     options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", site)
-    run("-m", "pip", "install", *options, copy)
+    run_python("-m", "pip", "install", *options, copy)
     paths = os.pathsep.join([str(site), str(ROOT / "src")])
     environment = {**os.environ, "PYTHONPATH": paths, "ISOLDE_MODELS": str(tmp_path / "none")}
-    listed = run("-m", "isolde", "models", env=environment)
+    listed = run_python("-m", "isolde", "models", env=environment).stdout
     assert next(row for row in listed.splitlines() if row.startswith("mid ")).endswith("MIT")
     audio = noise(2, 40_000)
     soundfile.write(tmp_path / "song.wav", audio.T, 44100, subtype="FLOAT")
     words = ("-m", "isolde", "separate", "song.wav", "--model", "mid", "-o", "out")
-    run(*words, env=environment, cwd=tmp_path)
+    run_python(*words, env=environment, cwd=tmp_path)
     vocals, _ = soundfile.read(tmp_path / "out" / "song" / "vocals.wav")
     assert vocals.T == pytest.approx(np.broadcast_to(audio.mean(axis=0), (2, 40_000)), abs=1e-6)
 
 
 def test_the_graph_is_what_its_script_writes(tmp_path: Path):
     pytest.importorskip("onnx")
-    run(PACKAGE / "make_graph.py", tmp_path / "mid.onnx")
+    run_python(PACKAGE / "make_graph.py", tmp_path / "mid.onnx")
     written = (tmp_path / "mid.onnx").read_bytes()
     assert written == (PACKAGE / "isolde_model_example" / "mid.onnx").read_bytes()

@@ -1,10 +1,15 @@
-"""The command line, run in this process."""
+"""The command line, run in this process, and programs, run in their own."""
 
+import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from isolde.cli import main
+from isolde.cli import app, main
+from isolde.core.errors import IsoldeError
 
 
 class Shell:
@@ -23,3 +28,25 @@ class Shell:
             code = int(stop.code or 0)
         said = self._capture.readouterr()
         return code, said.out.splitlines(), said.err.splitlines()
+
+
+def invoke(*words: object) -> tuple[int, str]:
+    """Exit code of the command line and everything printed; of an error of ours -1 and its line."""
+    done = CliRunner().invoke(app, [*map(str, words)])
+    error = done.exception
+    return (-1, str(error)) if isinstance(error, IsoldeError) else (done.exit_code, done.output)
+
+
+def run(
+    *words: str | Path, code: int = 0, timeout: float = 900, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end; show what it printed if its exit code is another one."""
+    command = [str(word) for word in words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, **options)
+    assert done.returncode == code, f"{command} failed:\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def run_python(*words: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run this Python."""
+    return run(sys.executable, *words, **options)

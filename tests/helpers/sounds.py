@@ -14,6 +14,18 @@ def noise(n_channels: int, n_samples: int, *, seed: int = 0, peak: float = 0.5) 
     return rng.uniform(-peak, peak, (n_channels, n_samples)).astype(np.float32)
 
 
+def musical_noise(
+    seed: int, *, rate: int = 8000, seconds: float = 4.0, n_channels: int = 2
+) -> np.ndarray:
+    """Coloured noise with a moving envelope, about -20 dBFS: enough like music for ratios."""
+    generator = np.random.default_rng(seed)
+    n = round(seconds * rate)
+    white = generator.standard_normal((n_channels, n + 7))
+    smooth = sum(white[:, k : k + n] for k in range(8)) / np.sqrt(8)
+    envelope = 1 + 0.8 * np.sin(np.arange(n) / rate * 2 * np.pi * 0.7 + seed)
+    return 0.1 * smooth * envelope
+
+
 def decibel(power: float) -> float:
     """10 log10, with silence at -300."""
     return float(10 * np.log10(max(power, 1e-30)))

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from isolde.audio.demo import read_demo
+from helpers import shell
+from helpers.songs import demo_song
 
 PROGRAM = Path(__file__).resolve().parents[2] / "build" / "app" / "isolde"
 CHROOT = shutil.which("chroot", path=f"{os.environ['PATH']}:/usr/sbin:/sbin") or "chroot"
@@ -40,20 +41,14 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
     shutil.copy(PROGRAM, root / "isolde")
-    stems, rate = read_demo()
     for name in ("one", "two"):
-        soundfile.write(
-            root / "songs" / f"{name}.flac", sum(stems.values())[:, : SECONDS * rate].T, rate
-        )
+        demo_song(root / "songs" / f"{name}.flac", SECONDS)
     return root
 
 
 def run(root: Path, *words: str) -> str:
     """What the program prints inside the root folder; it must succeed."""
-    command = [CHROOT, str(root), "/isolde", *words]
-    done = subprocess.run(command, capture_output=True, text=True, env={}, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return shell.run(CHROOT, root, "/isolde", *words, env={}).stdout
 
 
 def test_there_is_no_python(bare: Path):

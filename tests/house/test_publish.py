@@ -1,12 +1,13 @@
 """What would be published: an index takes sdist and wheel, and the usual tools run them."""
 
 import os
-import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
 import pytest
+
+from helpers import shell
 
 pytest.importorskip("build", reason="build is not installed: make setup-dev")
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,15 +19,7 @@ pytestmark = pytest.mark.slow
 
 def run(*command: str | Path, **variables: str) -> str:
     """What a command prints; it must succeed."""
-    done = subprocess.run(
-        [str(word) for word in command],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env={**os.environ, **variables},
-    )
-    assert done.returncode == 0, f"{command} failed:\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    return shell.run(*command, env={**os.environ, **variables}).stdout
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from helpers.shell import run
+
 ROOT = Path(__file__).resolve().parents[2]
 STEMS = ("vocals", "drums", "bass", "other")
 MAX_INSTALLED = 350e6  # bytes of everything that `pip install isolde` brings
@@ -30,15 +32,6 @@ def refuse(self, address, *rest):
 
 socket.socket.connect = socket.socket.connect_ex = refuse
 """
-
-
-def run(*command: str | Path, **keywords: object) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end and show what it printed if it fails."""
-    done = subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True, timeout=900, **keywords
-    )
-    assert done.returncode == 0, f"{command} failed:\n{done.stdout}\n{done.stderr}"
-    return done
 
 
 @pytest.fixture(scope="module")

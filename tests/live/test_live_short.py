@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.blocks import stems_of
 from helpers.live import RATE, plan_for, run, small_model
 from helpers.maskers import Shelf
 from helpers.sounds import noise, null_depth
@@ -34,17 +35,6 @@ def model(tmp_path_factory):
     return small_model(tmp_path_factory.mktemp("model"))
 
 
-def all_of(separator: Separator, audio: np.ndarray, sizes: list[int]) -> dict[str, np.ndarray]:
-    """Feed blocks of the given sizes, again and again."""
-    parts, at, i = [], 0, 0
-    while at < audio.shape[1]:
-        parts.append(separator.feed(audio[:, at : at + sizes[i % len(sizes)]]))
-        at += sizes[i % len(sizes)]
-        i += 1
-    parts.append(separator.flush())
-    return {stem: np.concatenate([p[stem] for p in parts], 1) for stem in separator.stems}
-
-
 def short(masker: Shelf, rate: int = RATE, n_channels: int = 1) -> Separator:
     return Separator.with_masks(masker, sample_rate=rate, n_channels=n_channels, settings=SHORT)
 
@@ -53,7 +43,7 @@ def short(masker: Shelf, rate: int = RATE, n_channels: int = 1) -> Separator:
 @pytest.mark.parametrize("n", [0, 1, 255, 512, 5000, 12345])
 def test_stems_have_the_mixtures_length_and_sum_to_it(rate: int, n: int):
     audio = noise(2, n)
-    stems = all_of(short(Shelf(), rate, 2), audio, [1000, 1])
+    stems = stems_of(short(Shelf(), rate, 2), audio, [1000, 1])
     assert all(stem.shape == audio.shape for stem in stems.values())
     # one float32 rounding each of the subtraction and the sum
     assert np.abs(sum(stems.values()) - audio).max(initial=0) < 2e-7
@@ -68,7 +58,7 @@ def test_stems_have_the_mixtures_length_and_sum_to_it(rate: int, n: int):
 def test_a_mask_of_ones_is_the_mixture_whatever_the_blocks(n: int, sizes: list[int], rate: int):
     """Perfect reconstruction through the whole separator, treble included."""
     audio = noise(1, n)
-    vocals = all_of(short(Shelf(edge=513), rate), audio, sizes)["vocals"]
+    vocals = stems_of(short(Shelf(edge=513), rate), audio, sizes)["vocals"]
     assert vocals.shape == audio.shape
     # float32 rounds at -144 dB of each value; two transforms cost a few bits
     assert null_depth(audio, vocals) < -120
@@ -102,7 +92,7 @@ def test_a_tone_goes_where_the_mask_says():
     seconds = np.arange(RATE) / RATE
     low = 0.4 * np.sin(2 * np.pi * 500 * seconds)[None].astype(np.float32)
     high = 0.4 * np.sin(2 * np.pi * 3200 * seconds)[None].astype(np.float32)
-    stems = all_of(short(Shelf()), low + high, [3000])
+    stems = stems_of(short(Shelf()), low + high, [3000])
     inner = slice(RATE // 10, -RATE // 10)
     assert null_depth(low[:, inner], stems["vocals"][:, inner]) < -40
     assert null_depth(high[:, inner], stems["accompaniment"][:, inner]) < -40
@@ -110,9 +100,9 @@ def test_a_tone_goes_where_the_mask_says():
 
 def test_reset_begins_anew():
     separator, audio = short(Shelf()), noise(1, 20000)
-    first = all_of(separator, audio, [999])["vocals"]
+    first = stems_of(separator, audio, [999])["vocals"]
     separator.reset()
-    np.testing.assert_array_equal(all_of(separator, audio, [999])["vocals"], first)
+    np.testing.assert_array_equal(stems_of(separator, audio, [999])["vocals"], first)
 
 
 def test_an_unknown_synthesis_is_refused():
@@ -207,7 +197,7 @@ def test_live_is_offline_shifted_by_the_declared_delay(model, started):
     pipeline = started(plan)
     heard = run(pipeline, audio)[:, plan.delay :]
     separator = load_separator(model, sample_rate=RATE, n_channels=2, synthesis="short")
-    offline = all_of(separator, audio, [RATE])["vocals"]
+    offline = stems_of(separator, audio, [RATE])["vocals"]
     inside = slice(int(plan.ramp * RATE) + plan.block, audio.shape[1] - plan.delay)
     # The same arithmetic in other portions: float32 rounding only.
     assert null_depth(offline[:, inside], heard[:, inside]) < -120
@@ -220,7 +210,7 @@ def test_a_filter_is_the_offline_stem_too(model):
     made.mixer.settle()
     heard = np.concatenate([made.feed(audio), made.flush()], 1)
     separator = load_separator(model, sample_rate=RATE, n_channels=2, synthesis="short")
-    assert null_depth(all_of(separator, audio, [999])["vocals"], heard) < -120
+    assert null_depth(stems_of(separator, audio, [999])["vocals"], heard) < -120
 
 
 def settings_for(**asked) -> console.LiveSettings:

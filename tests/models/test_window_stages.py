@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from helpers import windows
+from helpers.blocks import outputs_of
 from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError, ModelError
 from isolde.core.spectrum import analyse
@@ -31,12 +32,7 @@ def estimator(model: Model, n_channels: int = 2) -> WindowEstimator:
 
 
 def run(stage: WindowEstimator, audio: Float32, sizes: list[int]) -> Float32:
-    parts, at, i = [], 0, 0
-    while at < audio.shape[1]:
-        parts.append(stage.feed(audio[:, at : at + sizes[i % len(sizes)]]))
-        at += sizes[i % len(sizes)]
-        i += 1
-    return np.concatenate([*parts, stage.flush()], axis=2)
+    return np.concatenate(outputs_of(stage, audio, sizes), axis=2)
 
 
 @pytest.mark.parametrize("n", [1, 20_000, 29_696, 70_000])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import demo_song as songs
+from helpers.blocks import stems_of
 from isolde.core.errors import InputError
 from isolde.core.features import Features
 from isolde.core.spectrum import GRID_22, analyse
@@ -156,9 +157,7 @@ def test_stems_sum_to_the_mixture_whatever_the_blocks(tmp_path: Path):
         separator = Separator.with_masks(
             masker_of(network, tmp_path, 2), sample_rate=22050, n_channels=2
         )
-        parts = [separator.feed(mixture[:, s : s + size]) for s in range(0, 9000, size)]
-        parts.append(separator.flush())
-        stems = {k: np.concatenate([p[k] for p in parts], axis=1) for k in separator.stems}
+        stems = stems_of(separator, mixture, [size])
         np.testing.assert_allclose(sum(stems.values()), mixture, atol=1e-6)
         results.append(stems["vocals"])
     np.testing.assert_allclose(results[0], results[1], atol=2e-6)

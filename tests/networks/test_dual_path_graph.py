@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import demo_song as songs
+from helpers.blocks import outputs_of, stems_of
 from helpers.sounds import noise
 from isolde.activity import (
     FrameDetector,
@@ -184,11 +185,7 @@ def test_the_separator_does_what_the_network_says(model: Model):
     expected = synthesise(spectra * masks.transpose(1, 0, 2), card.grid, audio.shape[1])
     for sizes in ([3001], [7, 333, 40]):
         separator = load_separator(model.path, sample_rate=22050, n_channels=2)
-        at, i, parts = 0, 0, []
-        while at < audio.shape[1]:
-            parts.append(separator.feed(audio[:, at : at + sizes[i % len(sizes)]])["vocals"])
-            at, i = at + sizes[i % len(sizes)], i + 1
-        vocals = np.concatenate([*parts, separator.flush()["vocals"]], axis=1)
+        vocals = stems_of(separator, audio, sizes)["vocals"]
         np.testing.assert_allclose(vocals, expected, atol=1e-5)
 
 
@@ -302,9 +299,7 @@ def test_a_gate_and_its_masker_may_live_on_different_grids(model: Model, name: s
     results = []
     for size in (9000, 700):
         separator.reset()
-        blocks = [separator.feed(audio[:, s : s + size]) for s in range(0, 9000, size)]
-        blocks.append(separator.flush())
-        stems = {k: np.concatenate([b[k] for b in blocks], 1) for k in separator.stems}
+        stems = stems_of(separator, audio, [size])
         assert np.abs(sum(stems.values()) - audio).max() < 2e-7
         results.append(stems["vocals"])
     np.testing.assert_allclose(results[0], results[1], atol=1e-6)
@@ -325,9 +320,7 @@ def test_a_detector_on_another_grid_says_the_same_at_the_same_times():
     truth = np.concatenate(parts)[::2]
     detector = detector_on(fine, n_channels=2)
     spectra = analyse(song, fine)
-    pieces = [detector.feed(spectra[:, s : s + 7]) for s in range(0, spectra.shape[1], 7)]
-    pieces.append(detector.flush())
-    found = np.concatenate(pieces)
+    found = np.concatenate(outputs_of(detector, spectra, [7]))
     assert len(found) == spectra.shape[1]
     inner = slice(0, len(found) - 12)  # the song's end falls elsewhere in a longer frame
     np.testing.assert_allclose(found[inner], truth[: len(found)][inner], atol=2e-3)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from helpers.blocks import outputs_of
 from isolde.core.errors import InputError, MissingExtraError
 from isolde.core.spectrum import GRID_22, analyse
 from isolde.core.synthesis import synthesise
@@ -197,12 +198,8 @@ def song(n_channels: int = 2) -> np.ndarray:
 
 
 def masks_of(masker: HarmonicMasker, spectra: np.ndarray, sizes: list[int]) -> np.ndarray:
-    parts, at = [], 0
-    for size in sizes:
-        parts.append(masker.feed(spectra[:, at : at + size]))
-        at += size
-    parts += [masker.feed(spectra[:, at:]), masker.flush()]
-    return np.concatenate(parts, axis=2)
+    sizes = [*sizes, spectra.shape[1]]  # the last block has the rest
+    return np.concatenate(outputs_of(masker, spectra, sizes), axis=2)
 
 
 def test_masks_do_not_depend_on_how_the_song_is_fed():

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.blocks import stems_of
 from helpers.maskers import Shelf
 from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError
@@ -26,15 +27,6 @@ def separator_on(grid: Grid, bins: int, rate: int, *, n_channels: int = 1, **she
     return Separator.with_masks(masker, sample_rate=rate, n_channels=n_channels)
 
 
-def fed(separator: Separator, audio: np.ndarray, sizes: list[int]) -> dict[str, np.ndarray]:
-    parts, at, i = [], 0, 0
-    while at < audio.shape[1]:
-        parts.append(separator.feed(audio[:, at : at + sizes[i % len(sizes)]]))
-        at, i = at + sizes[i % len(sizes)], i + 1
-    parts.append(separator.flush())
-    return {stem: np.concatenate([p[stem] for p in parts], 1) for stem in separator.stems}
-
-
 @settings(max_examples=25, deadline=None)
 @given(
     where=st.sampled_from(GRIDS),
@@ -46,11 +38,11 @@ def test_length_sum_and_blocks(where: tuple[Grid, int], n: int, sizes: list[int]
     """Stems are as long as the mixture, sum to it, and do not depend on the blocks."""
     audio = noise(2, n)
     separator = separator_on(*where, rate, n_channels=2)
-    stems = fed(separator, audio, sizes)
+    stems = stems_of(separator, audio, sizes)
     assert all(stem.shape == audio.shape for stem in stems.values())
     assert np.abs(sum(stems.values()) - audio).max(initial=0) < 2e-7
     separator.reset()
-    whole = fed(separator, audio, [max(n, 1)])
+    whole = stems_of(separator, audio, [max(n, 1)])
     assert np.abs(whole["vocals"] - stems["vocals"]).max(initial=0) < 1e-6
 
 
@@ -93,7 +85,7 @@ def test_a_tone_goes_where_the_mask_says(where: tuple[Grid, int], rate: int):
     low = 0.4 * np.sin(2 * np.pi * 500 * seconds)[None].astype(np.float32)
     high = 0.4 * np.sin(2 * np.pi * 3200 * seconds)[None].astype(np.float32)
     separator = separator_on(grid, bins, rate, edge=round(2100 / grid.bin_hz))
-    stems = fed(separator, low + high, [3000])
+    stems = stems_of(separator, low + high, [3000])
     inner = slice(rate // 5, -rate // 5)
     depth = -50 if grid.synthesis == "long" else -35  # the short window leaks more
     assert null_depth(low[:, inner], stems["vocals"][:, inner]) < depth
@@ -107,7 +99,7 @@ def test_the_treble_that_a_model_does_not_see_follows_the_band_below(where: tupl
     tone = 0.4 * np.sin(2 * np.pi * 15000 * np.arange(44100) / 44100)[None].astype(np.float32)
     inner = slice(8192, -8192)
     for edge, stem in ((10**6, "vocals"), (round(7000 / grid.bin_hz), "accompaniment")):
-        stems = fed(separator_on(grid, bins, 44100, edge=edge), tone, [5000])
+        stems = stems_of(separator_on(grid, bins, 44100, edge=edge), tone, [5000])
         assert null_depth(tone[:, inner], stems[stem][:, inner]) < -60
 
 

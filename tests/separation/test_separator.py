@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import demo_song as songs
+from helpers.blocks import stems_of
 from helpers.maskers import Shelf
 from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError, ModelError
@@ -16,22 +17,13 @@ from isolde.separation.separator import Separator
 RATES = [8000, 16000, 22050, 32000, 44100, 48000, 96000, 192000]
 
 
-def run(separator: Separator, audio: np.ndarray, sizes: list[int]) -> dict[str, np.ndarray]:
-    """Feed blocks of the given sizes, again and again."""
-    parts, at, i = [], 0, 0
-    while at < audio.shape[1]:
-        parts.append(separator.feed(audio[:, at : at + sizes[i % len(sizes)]]))
-        at += sizes[i % len(sizes)]
-        i += 1
-    parts.append(separator.flush())
-    return {stem: np.concatenate([p[stem] for p in parts], 1) for stem in separator.stems}
-
-
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("n_channels", [1, 2, 6])
 def test_stems_sum_to_the_mixture(shelf: Shelf, rate: int, n_channels: int):
     audio = noise(n_channels, rate // 3)
-    stems = run(Separator.with_masks(shelf, sample_rate=rate, n_channels=n_channels), audio, [4096])
+    stems = stems_of(
+        Separator.with_masks(shelf, sample_rate=rate, n_channels=n_channels), audio, [4096]
+    )
     assert {k: v.shape for k, v in stems.items()} == dict.fromkeys(
         ("vocals", "accompaniment"), audio.shape
     )
@@ -45,7 +37,9 @@ def test_a_tone_goes_where_the_mask_says(shelf: Shelf, rate: int):
     seconds = np.arange(rate) / rate
     low = 0.4 * np.sin(2 * np.pi * 500 * seconds)[None].astype(np.float32)
     high = 0.4 * np.sin(2 * np.pi * 3200 * seconds)[None].astype(np.float32)
-    stems = run(Separator.with_masks(shelf, sample_rate=rate, n_channels=1), low + high, [3000])
+    stems = stems_of(
+        Separator.with_masks(shelf, sample_rate=rate, n_channels=1), low + high, [3000]
+    )
     inner = slice(rate // 10, -rate // 10)  # tones that begin at once have wide spectra there
     assert null_depth(low[:, inner], stems["vocals"][:, inner]) < -50
     assert null_depth(high[:, inner], stems["accompaniment"][:, inner]) < -50
@@ -55,7 +49,7 @@ def test_a_tone_goes_where_the_mask_says(shelf: Shelf, rate: int):
 @pytest.mark.parametrize("rate", [8000, 44100, 48000])
 def test_any_length_comes_back(shelf: Shelf, n: int, rate: int):
     audio = noise(2, n)
-    stems = run(Separator.with_masks(shelf, sample_rate=rate, n_channels=2), audio, [1000])
+    stems = stems_of(Separator.with_masks(shelf, sample_rate=rate, n_channels=2), audio, [1000])
     assert all(stem.shape == (2, n) for stem in stems.values())
     assert np.abs(sum(stems.values()) - audio).max(initial=0) < 2e-7
 
@@ -68,7 +62,7 @@ def test_any_length_comes_back(shelf: Shelf, n: int, rate: int):
 def test_block_sizes_change_nothing(sizes: list[int], rate: int):
     audio = noise(2, 12000)
     results = [
-        run(load_separator(sample_rate=rate, n_channels=2), audio, s) for s in (sizes, [12000])
+        stems_of(load_separator(sample_rate=rate, n_channels=2), audio, s) for s in (sizes, [12000])
     ]
     for stem in ("vocals", "accompaniment"):
         assert null_depth(results[0][stem], results[1][stem]) < -90
@@ -114,11 +108,11 @@ def test_latency_holds_with_resampling(rate: int):
 def test_reset_begins_anew():
     separator = load_separator(sample_rate=44100, n_channels=1)
     audio = noise(1, 9000)
-    first = run(separator, audio, [9000])
+    first = stems_of(separator, audio, [9000])
     separator.reset()
     separator.feed(noise(1, 5000, seed=1))
     separator.reset()
-    again = run(separator, audio, [9000])
+    again = stems_of(separator, audio, [9000])
     np.testing.assert_array_equal(first["vocals"], again["vocals"])
 
 

@@ -82,7 +82,8 @@ def write_song_folder(
             return open_files.enter_context(Draft(place / file, overwrite=overwrite)).path
 
         text = draft(f"{name}.txt")
-        if not _is(place / files.audio, song.path):
+        copied = place / files.audio
+        if not (copied.exists() and copied.samefile(song.path)):
             shutil.copyfile(song.path, draft(files.audio))
         if cover and tags.cover:
             draft(cover).write_bytes(tags.cover.data)
@@ -117,10 +118,6 @@ def write_song_folder(
         tuple(place / file for file in written),
         tuple(dict.fromkeys([*singing.warnings, *notes])),
     )
-
-
-def _is(path: Path, other: Path) -> bool:
-    return path.exists() and path.samefile(other)
 
 
 def _file_name(track: str) -> str:
