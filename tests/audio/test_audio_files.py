@@ -9,6 +9,7 @@ import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.sounds import lag
 from isolde.audio import (
     AudioInfo,
     AudioReader,
@@ -52,13 +53,6 @@ def sweep(rate: int, n: int, channels: int = 2) -> np.ndarray:
         for c in range(channels)
     ]
     return np.stack(rows).astype(np.float32)
-
-
-def lag(a: np.ndarray, b: np.ndarray) -> int:
-    n = 2 * len(a)
-    c = np.fft.irfft(np.fft.rfft(b, n) * np.conj(np.fft.rfft(a, n)))
-    at = int(np.argmax(c))
-    return at if at < n // 2 else at - n
 
 
 @pytest.mark.parametrize(("kind", "subtype", "tolerance"), LOSSLESS)

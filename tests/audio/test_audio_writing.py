@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
+from helpers.sounds import lag
 from isolde.audio import AudioWriter, Cover, SongTags, info, read, read_tags, write
 from isolde.core.errors import InputError
 
@@ -44,13 +45,6 @@ def decoded_by_ffmpeg(path, channels: int) -> np.ndarray:
     done = subprocess.run(command, capture_output=True, check=True)
     assert done.stderr == b""
     return np.frombuffer(done.stdout, "<f4").reshape(-1, channels).T
-
-
-def lag(a: np.ndarray, b: np.ndarray) -> int:
-    n = 2 * max(len(a), len(b))
-    c = np.fft.irfft(np.fft.rfft(b, n) * np.conj(np.fft.rfft(a, n)))
-    at = int(np.argmax(c))
-    return at if at < n // 2 else at - n
 
 
 def picture(kind: str = "PNG", size: int = 64) -> bytes:

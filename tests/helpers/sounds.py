@@ -36,6 +36,14 @@ def null_depth(a: Float32, b: Float32) -> float:
     return decibel(float(np.sum((a.astype(float) - b) ** 2)) / float(np.sum(a.astype(float) ** 2)))
 
 
+def lag(a: np.ndarray, b: np.ndarray) -> int:
+    """Samples by which b, (n,), is later than a."""
+    n = 2 * max(len(a), len(b))
+    c = np.fft.irfft(np.fft.rfft(b, n) * np.conj(np.fft.rfft(a, n)))
+    at = int(np.argmax(c))
+    return at if at < n // 2 else at - n
+
+
 def voice(seconds: float, seed: int, rate: int = PAIR_RATE, *, rests: float = 0.25) -> np.ndarray:
     """A singer of sorts: harmonics of a gliding pitch with vibrato, in phrases, with breath."""
     rng = np.random.default_rng(seed)

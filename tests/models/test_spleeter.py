@@ -20,16 +20,11 @@ def song() -> dict[str, Float32]:
     return songs.make_song(3, seconds=6.0, sample_rate=RATE)
 
 
-def usdr(reference: Float32, estimate: Float32) -> float:
-    error = np.sum((reference.astype(float) - estimate) ** 2)
-    return decibel(float(np.sum(reference.astype(float) ** 2) / error))
-
-
 def test_the_voice_is_found_and_the_stems_sum_to_the_song(song: dict[str, Float32]):
     mixture = sum(song.values())
     stems = separate(mixture, sample_rate=RATE, model="spleeter", threads=2)
     assert np.abs(sum(stems.values()) - mixture).max() < 5e-7
-    gained = usdr(song["vocals"], stems["vocals"]) - usdr(song["vocals"], mixture)
+    gained = null_depth(song["vocals"], mixture) - null_depth(song["vocals"], stems["vocals"])
     assert gained > 5
     low = decibel(float(np.mean(_above(stems["vocals"], 11_500) ** 2)))
     assert low > decibel(float(np.mean(_above(song["vocals"], 11_500) ** 2))) - 20
