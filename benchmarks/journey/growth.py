@@ -69,7 +69,7 @@ def main() -> None:
             folder = args.out / f"{share:g}-{draw}"
             run = Run(folder, recipe, examples_of(recipe, some))
             run.train(save_every=20)
-            median, mean = recipe.task.validate(run.averaged(), dev, step=run.step)
+            median, mean = recipe.task.validate(run.averaged_network(), dev, step=run.step)
             frames = recipe.steps * recipe.segments * recipe.frames
             print(
                 f"| {share:g} | {draw} | {hours(some):.2f} | {len({e.artist for e in some})} "

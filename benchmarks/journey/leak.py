@@ -149,7 +149,7 @@ def main() -> None:
     while run.step < min(recipe.steps, (args.stop or args.epochs) * per_epoch):
         block = args.measure * per_epoch
         run.train(until=run.step + block - run.step % block, save_every=20)
-        network = run.averaged()
+        network = run.averaged_network()
         own = shares(task, network, train)
         other = shares(task, network, test)
         all_of_them = (1 - HELD_WINDOWS) * other["kept"] + HELD_WINDOWS * other["held"]

@@ -35,7 +35,7 @@ def main() -> None:
         run.train(save_every=20)
         frames = recipe.steps * recipe.segments * recipe.frames
         for kind in ("soft", "binary") if target != "regression" else ("soft",):
-            median, mean = task.validate(run.averaged(), dev, step=run.step, kind=kind)
+            median, mean = task.validate(run.averaged_network(), dev, step=run.step, kind=kind)
             print(
                 f"| {target} | {kind} | {frames:,} | {len(dev)} | {median:.2f} ({mean:.2f}) |",
                 flush=True,

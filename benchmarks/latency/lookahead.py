@@ -112,7 +112,7 @@ def publish(asked: argparse.Namespace) -> None:
     from isolde.training import export as publishing
 
     base = find(asked.base).card
-    _, recipe, _ = publishing.trained(asked.run)
+    _, recipe, _ = publishing.read_run(asked.run)
     ahead, synthesis = recipe.task.look_ahead, recipe.task.synthesis
     ms, metrics = latency_ms(ahead, synthesis), {}
     if asked.metrics:

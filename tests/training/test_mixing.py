@@ -198,7 +198,7 @@ def test_panning_keeps_the_energy_and_a_wide_voice_its_loudness():
     plan = made.planner.plan(0, 10000, stems=2)
     second = Cut(plan.cuts[0].start, plan.cuts[0].end, 1.01, gain_db=-3.0)
     wide = replace(plan, width=Width(-1.0, second, 1.0))
-    plain, moved = made.mixed([plan, wide], 10000)[:, 0].abs().square().sum((-1, -2))
+    plain, moved = made.mix_spectra([plan, wide], 10000)[:, 0].abs().square().sum((-1, -2))
     ratio = moved.sum() / plain.sum()
     assert 10 * torch.log10(ratio) == pytest.approx(0, abs=1.0)
     assert moved[0] > moved[1] > 0.1 * moved[0]  # the voice left, its second right

@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 from isolde.training.checkpoint import Checkpoint  # noqa: E402
 from isolde.training.course import Options  # noqa: E402
 from isolde.training.drive import Progress  # noqa: E402
-from isolde.training.export import trained  # noqa: E402
+from isolde.training.export import read_run  # noqa: E402
 from isolde.training.loop import BEST, STATE  # noqa: E402
 from isolde.training.train import train_songs  # noqa: E402
 
@@ -231,7 +231,7 @@ def test_the_mean_of_two_runs_is_a_run(folder: Path, recipe: Path, tmp_path: Pat
     more = {"env": environment(), "capture_output": True, "text": True, "timeout": PATIENCE}
     assert subprocess.run(arguments, **more).returncode == 0
     one, two = (Checkpoint.load(run / STATE).averaged for run in runs)
-    network, _, step = trained(tmp_path / "mean")
+    network, _, step = read_run(tmp_path / "mean")
     assert step == 1
     for name, value in network.state_dict().items():
         if value.is_floating_point():

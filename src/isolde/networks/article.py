@@ -94,7 +94,7 @@ class WindowNetwork(nn.Module):
         """How many numbers training may change."""
         return sum(p.numel() for p in self.parameters())
 
-    def normalised(self, frames: Tensor) -> Tensor:
+    def normalise(self, frames: Tensor) -> Tensor:
         """Bring frames (..., n_frames, n_bins) to the scale that the first layer is fed with."""
         return (frames - self.mean) / self.std
 
@@ -115,7 +115,7 @@ class WindowNetwork(nn.Module):
                 f"windows of shape {tuple(windows.shape)} do not fit: "
                 f"give (n, {self.shape.n_frames}, {self.shape.n_bins})"
             )
-        maps = self.normalised(windows).transpose(1, 2).unsqueeze(1)  # (n, 1, bins, frames)
+        maps = self.normalise(windows).transpose(1, 2).unsqueeze(1)  # (n, 1, bins, frames)
         for i, convolution in enumerate(self.convolutions):
             maps = functional.leaky_relu(convolution(maps), SLOPE)
             if i % 2:

@@ -139,7 +139,7 @@ class BandNetwork(nn.Module):
             BandLinear(count, shape.hidden, width * 2 * shape.masks) for width, count in WIDTHS
         )
 
-    def embedded(self, frames: Tensor) -> Tensor:
+    def embed(self, frames: Tensor) -> Tensor:
         """Turn (n, n_frames, 2048) into (n_frames, n, bands, features)."""
         x = ((frames - self.mean) / self.std).transpose(0, 1)
         parts, start = [], 0
@@ -149,14 +149,14 @@ class BandNetwork(nn.Module):
             start = end
         return functional.leaky_relu(torch.cat(parts, dim=-2), SLOPE)
 
-    def encoded(self, frames: Tensor) -> Tensor:
+    def encode(self, frames: Tensor) -> Tensor:
         """Turn (n, n_frames, 2048) into (n_frames, n, bands, features), look_ahead frames late."""
-        x = self.embedded(frames)
+        x = self.embed(frames)
         for block in self.blocks:
             x = block(x)
         return x
 
-    def answered(self, x: Tensor) -> Tensor:
+    def answer(self, x: Tensor) -> Tensor:
         """Turn (n_frames, n, bands, features) into raw masks (n, n_frames, masks * 2, 513)."""
         x = functional.leaky_relu(self.hidden(x), SLOPE)
         parts, start = [], 0
@@ -181,4 +181,4 @@ class BandNetwork(nn.Module):
         Returns:
             (n, n_frames - look_ahead, masks * 2, 513).
         """
-        return self.answered(self.encoded(frames)[self.shape.look_ahead :])
+        return self.answer(self.encode(frames)[self.shape.look_ahead :])

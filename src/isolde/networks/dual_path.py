@@ -217,7 +217,7 @@ class DualPathNetwork(nn.Module):
         shape = self.shape
         length = frames.shape[1] - shape.look_ahead
         padded = functional.pad(frames, (0, 0, 0, -frames.shape[1] % shape.stack))
-        x = self.embedded(padded)
+        x = self.embed(padded)
         for block in self.blocks:
             assert isinstance(block, DualPathBlock)
             x = block.whole(x)
@@ -250,7 +250,7 @@ class DualPathNetwork(nn.Module):
 
     def _blocks(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         """Frames to what the last block says, (n_steps, n, n_bands, features), and the state."""
-        x, after = self.embedded(frames), dict(state)
+        x, after = self.embed(frames), dict(state)
         for i, block in enumerate(self.blocks):
             before = (state[f"hidden_{i}"], state[f"cell_{i}"], state.get(f"held_{i}"))
             x, after[f"hidden_{i}"], after[f"cell_{i}"], held = block(x, *before)
@@ -262,9 +262,9 @@ class DualPathNetwork(nn.Module):
         """(n_steps, n, n_bands, features) to raw masks and logits of presence, frame by frame."""
         x = self.norm(x)
         presence = self.presence(x.mean(2)).transpose(0, 1)
-        return self.answered(x), presence.repeat_interleave(self.shape.stack, 1).squeeze(-1)
+        return self.answer(x), presence.repeat_interleave(self.shape.stack, 1).squeeze(-1)
 
-    def embedded(self, frames: Tensor) -> Tensor:
+    def embed(self, frames: Tensor) -> Tensor:
         """Turn (n, n_frames, n_bins * 4) into (n_frames / stack, n, n_bands, features)."""
         x = ((frames - self.mean) / self.std).transpose(0, 1)
         parts, start = [], 0
@@ -277,7 +277,7 @@ class DualPathNetwork(nn.Module):
             start = end
         return functional.leaky_relu(torch.cat(parts, dim=-2), SLOPE)
 
-    def answered(self, x: Tensor) -> Tensor:
+    def answer(self, x: Tensor) -> Tensor:
         """Turn (n_steps, n, n_bands, features) into (n, n_frames, masks * 2, n_bins + 1), raw."""
         shape = self.shape
         x = functional.leaky_relu(self.hidden(x), SLOPE)

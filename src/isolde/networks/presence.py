@@ -104,7 +104,7 @@ class PresenceNetwork(nn.Module):
         """
         with torch.no_grad():
             trunk, late = self.trunk, self.shape.trunk.look_ahead
-            masks = trunk.read(trunk.answered(trunk.encoded(frames)))[:, late:, 0]
+            masks = trunk.read(trunk.answer(trunk.encode(frames)))[:, late:, 0]
             kept = masks[..., FIRST_BIN:END_BIN].transpose(2, 3)  # (n, n_frames, bins, sides)
             heard = frames[:, : frames.shape[1] - late].reshape(len(frames), -1, N_BINS, SIGNALS)
             loud = torch.expm1(heard[:, :, FIRST_BIN:END_BIN, :2]) / self.shape.scale

@@ -187,7 +187,7 @@ def slide(network: WindowNetwork, frames: Tensor, *, exact: bool = True) -> Tens
         (n, n_frames - span, outputs), raw; output i is the window that starts at i + lead.
     """
     steps = plan(network.shape.n_frames, exact=exact)
-    maps = [network.normalised(frames).unsqueeze(1).to(memory_format=torch.channels_last)]
+    maps = [network.normalise(frames).unsqueeze(1).to(memory_format=torch.channels_last)]
     convolutions = iter(network.convolutions)
     for depth, (below, level) in enumerate(pairwise(steps.levels), 1):
         if level.kind == "convolution":

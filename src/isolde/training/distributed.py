@@ -47,7 +47,7 @@ class Team:
         share = n // self.size
         return range(self.rank * share, (self.rank + 1) * share)
 
-    def shared(self, module: nn.Module) -> nn.Module:
+    def share_gradients(self, module: nn.Module) -> nn.Module:
         """Let the gradients of a module be averaged over the team in every backward pass."""
         if self.size == 1:
             return module

@@ -138,7 +138,7 @@ def drive(
             say(course.line(f"{facts}: {recipe.task.score}: median {median:.3f}, mean {mean:.3f}"))
             board.scalars(run.step, median=median, mean=mean)
             if board.writes:
-                board.song(run.step, recipe.task, run.averaged(), songs.validation[0])
+                board.song(run.step, recipe.task, run.averaged_network(), songs.validation[0])
     board.close()
     skipped = f", {run.skipped} steps without finite gradients left out" if run.skipped else ""
     say(course.line(f"step {run.step}, {run.done:.0%} of the recipe, loss {shown:.4f}{skipped}"))

@@ -20,7 +20,7 @@ from isolde.training.tasks.dual_path import DualPathTask
 from isolde.training.tasks.unet import UNetTask
 
 
-def trained(run: Path, *, best: bool = False) -> tuple[nn.Module, Recipe, int]:
+def read_run(run: Path, *, best: bool = False) -> tuple[nn.Module, Recipe, int]:
     """Read the averaged network of a run, its recipe, and the steps it has had.
 
     Args:
@@ -84,7 +84,7 @@ def publish(
             limits=limits,
             bits=bits,
         )
-    network, recipe, step = trained(run, best=best)
+    network, recipe, step = read_run(run, best=best)
     task = recipe.task
     card = Card(
         name=name,

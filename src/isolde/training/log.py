@@ -43,7 +43,7 @@ class Log:
         if self._writes:
             self._write([[str(step), f"{hours:.4f}", f"{loss:.6f}", f"{seconds:.3f}", "", ""]])
 
-    def measured(self, step: int, hours: float, median: float, mean: float) -> None:
+    def score(self, step: int, hours: float, median: float, mean: float) -> None:
         """Write how the network did on the validation songs."""
         if self._writes:
             self._write([[str(step), f"{hours:.4f}", "", "", f"{median:.4f}", f"{mean:.4f}"]])

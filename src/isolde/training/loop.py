@@ -98,7 +98,7 @@ class Run:
         if found:
             state = self.optimiser.state_dict()
             self.optimiser.load_state_dict({**state, "state": found.optimiser})
-        self._objective = self.team.shared(Objective(recipe.task, self.network))
+        self._objective = self.team.share_gradients(Objective(recipe.task, self.network))
         if self.team.leads:
             folder.mkdir(parents=True, exist_ok=True)
             text = json.dumps(recipe.to_dict(), indent=1)
@@ -194,7 +194,7 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.rate(step, self.seconds)
         self.optimiser.zero_grad(set_to_none=True)
-        loss: Tensor = self._objective(moved(batch, self.device), step)
+        loss: Tensor = self._objective(move_to_device(batch, self.device), step)
         scale = LOSS_SCALE if self.precision == "bfloat16" else 1.0
         (loss * scale).backward()  # type: ignore[no-untyped-call]
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
@@ -220,8 +220,8 @@ class Run:
         """
         scores = float("nan"), float("nan")
         if self.team.leads:
-            scores = self.recipe.task.validate(self.averaged(), songs, step=self.step)
-            self.log.measured(self.step, self.hours, *scores)
+            scores = self.recipe.task.validate(self.averaged_network(), songs, step=self.step)
+            self.log.score(self.step, self.hours, *scores)
             if scores[0] > self.best:
                 self.best = scores[0]
                 self.checkpoint().save(self.folder / BEST)
@@ -229,7 +229,7 @@ class Run:
         self.team.wait()
         return scores
 
-    def averaged(self) -> nn.Module:
+    def averaged_network(self) -> nn.Module:
         """Copy the network with averaged weights, on the CPU, ready to evaluate."""
         network = self.recipe.task.build()
         network.load_state_dict(self.checkpoint().averaged)
@@ -276,7 +276,7 @@ def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
     )
 
 
-def moved(batch: B, device: torch.device) -> B:
+def move_to_device(batch: B, device: torch.device) -> B:
     """Bring a batch, a dataclass of tensors, to another device."""
     if device.type == "cpu" or not is_dataclass(batch):
         return batch

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isolde.networks.fast_lstm.recurrence import SHORT, Tiling, padded, run
+from isolde.networks.fast_lstm.recurrence import SHORT, Tiling, padded_size, run
 
 TOLERANCE = 2e-2
 """Greatest error of an output or a gradient, over its size: bfloat16 has 8 bits."""
@@ -154,7 +154,7 @@ def _choose(layer: nn.LSTM, x: Tensor) -> Choice | None:
     plain.to(x.device)
     weights = _weights(plain)
     best, fastest = None, seconds(lambda y: plain(y)[0])
-    tilings = TILINGS[padded(layer.hidden_size)]
+    tilings = TILINGS[padded_size(layer.hidden_size)]
     for there in tilings:
         for back in tilings if there is tilings[0] else ((best or (there, there))[1],):
             choice = (there, back)

@@ -29,7 +29,7 @@ class Tiling:
     stages: int
 
 
-def padded(size: int) -> int:
+def padded_size(size: int) -> int:
     """Give the size of a matrix on the chip, a power of two."""
     return max(32, 1 << (size - 1).bit_length())
 
@@ -126,7 +126,7 @@ def run(x: Tensor, choice: tuple[Tiling, Tiling], weights: Sequence[Tensor]) -> 
 def _matrices(weights: tuple[Tensor, ...]) -> Tensor:
     """Recurrent weights (4 H, H) of each direction as (D, 4, HP, HP), padded with zeros."""
     size = weights[0].shape[1]
-    made = weights[0].new_zeros(len(weights), 4, padded(size), padded(size), dtype=SHORT)
+    made = weights[0].new_zeros(len(weights), 4, padded_size(size), padded_size(size), dtype=SHORT)
     for d, weight in enumerate(weights):
         made[d, :, :size, :size] = weight.detach().view(4, size, size)
     return made

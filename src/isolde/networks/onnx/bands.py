@@ -38,7 +38,9 @@ class BandWriter(Nodes):
         """Add a LeakyReLU."""
         return self.node("LeakyRelu", value, alpha=SLOPE)
 
-    def banded(self, value: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
+    def dense_by_band(
+        self, value: str, weight: NDArray[np.float32], bias: NDArray[np.float32]
+    ) -> str:
         """Turn (bands, rows, inputs) into (bands, rows, outputs)."""
         product = self.node("MatMul", value, self.constant(weight))
         return self.node("Add", product, self.constant(bias[:, None]))
@@ -59,7 +61,7 @@ class BandWriter(Nodes):
             x = self.part(frames, {2: (start, end)})
             x = self.node("Reshape", x, self.whole(-1, count, inputs))
             x = self.node("Transpose", x, perm=[1, 0, 2])
-            parts.append(self.banded(x, weight, bias))
+            parts.append(self.dense_by_band(x, weight, bias))
             start = end
         return self.leaky(self.node("Concat", *parts, axis=0))
 
@@ -83,7 +85,7 @@ class BandWriter(Nodes):
         self.node("Reshape", after, self.whole(-1, *sizes), output=f"next_{memory}")
         return said
 
-    def delayed(self, x: str, delay: int, *sizes: int) -> str:
+    def delay_by(self, x: str, delay: int, *sizes: int) -> str:
         """Give `x` (n, streams, *sizes) as it was `delay` frames ago."""
         if not delay:
             return x
@@ -98,7 +100,7 @@ class BandWriter(Nodes):
         """Turn `x` into as much, (n, streams, bands, features); the others are such shapes."""
         bands, features = n_bands(), self.shape.features
         said = self.remember(self.node("Reshape", x, seq), layer.memory, bands, features)
-        x = self.delayed(x, layer.delay, bands, features)
+        x = self.delay_by(x, layer.delay, bands, features)
         x = self.node("Add", x, self.node("Reshape", said, four))
         seen = self.leaky(self.dense(x, layer.gather))
         seen = self.node("Reshape", seen, self.whole(0, 0, -1))
@@ -123,7 +125,7 @@ class BandWriter(Nodes):
             x = self.block(x, block, seq, four, shared)
         return x
 
-    def finished(self, rows: str, outputs: int) -> bytes:
+    def finish(self, rows: str, outputs: int) -> bytes:
         """Give the file, whose answer is `rows` (n * streams, ...) as (streams, n, outputs)."""
         shape = self.node("Concat", self.sizes, self.whole(-1), axis=0)
         answer = self.node("Reshape", rows, shape)
@@ -139,7 +141,9 @@ class BandWriter(Nodes):
         network, sides = self.network, 2 * self.shape.masks
         x = self.node("Reshape", x, self.whole(-1, n_bands(), self.shape.features))
         x = self.node("Transpose", x, perm=[1, 0, 2])
-        x = self.leaky(self.banded(x, numbers(network.hidden.weight), numbers(network.hidden.bias)))
+        x = self.leaky(
+            self.dense_by_band(x, numbers(network.hidden.weight), numbers(network.hidden.bias))
+        )
         parts, start = [], 0
         for layer, (width, count) in zip(network.outward, WIDTHS, strict=True):
             assert isinstance(layer, BandLinear)
@@ -149,7 +153,7 @@ class BandWriter(Nodes):
                 for v in (layer.weight, layer.bias)
             )
             band = self.part(x, {0: (start, start + count)})
-            raw = self.banded(band, weight.reshape(count, -1, sides * width),
+            raw = self.dense_by_band(band, weight.reshape(count, -1, sides * width),
                               bias.reshape(count, -1))  # fmt: skip
             raw = self.node("Reshape", raw, self.whole(count, -1, sides, width))
             raw = self.node("Transpose", raw, perm=[1, 2, 0, 3])
@@ -180,4 +184,4 @@ def band_graph(network: BandNetwork) -> bytes:
     """
     w = BandWriter(network)
     masks = w.read(w.answer(w.encode("frames")))
-    return w.finished(masks, network.shape.outputs)
+    return w.finish(masks, network.shape.outputs)

@@ -35,7 +35,7 @@ def presence_graph(network: PresenceNetwork) -> bytes:
     head = w.dense(w.leaky(w.dense(levels, network.dense)), network.output)
     below = w.node("Relu", w.node("Sub", dip, w.number(FALL)))
     odds = w.node("Sub", head, w.node("Mul", below, w.number(STEEP)))
-    return w.finished(w.node("Sigmoid", odds), 1)
+    return w.finish(w.node("Sigmoid", odds), 1)
 
 
 def level_graph(network: PresenceNetwork) -> bytes:
@@ -50,7 +50,7 @@ def level_graph(network: PresenceNetwork) -> bytes:
     """
     w = BandWriter(network.trunk)
     both = w.node("Concat", *_heard(w, network), axis=2)
-    return w.finished(both, len(network.shape.spans) + 1)
+    return w.finish(both, len(network.shape.spans) + 1)
 
 
 def _heard(w: BandWriter, network: PresenceNetwork) -> tuple[str, str]:
@@ -67,7 +67,7 @@ def _power(w: BandWriter, masks: str, network: PresenceNetwork) -> str:
     heard = w.node("Sub", w.node("Exp", heard), one)
     loud = w.node("Div", heard, w.number(network.shape.scale))
     loud = w.node("Transpose", loud, perm=[1, 0, 2, 3])
-    loud = w.delayed(loud, network.shape.trunk.look_ahead, BINS, 2)
+    loud = w.delay_by(loud, network.shape.trunk.look_ahead, BINS, 2)
     kept = w.node("Reshape", masks, w.whole(-1, 2, GRID_22.n_bins))
     kept = w.part(kept, {2: (FIRST_BIN, END_BIN)})
     kept = w.node("Transpose", kept, perm=[0, 2, 1])

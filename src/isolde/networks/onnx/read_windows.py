@@ -112,7 +112,7 @@ def feature_maps(network: WindowNetwork, window: Float32, *, layer: int = 4) -> 
     if not 1 <= layer <= len(network.convolutions):
         raise ModelError(f"layer {layer}: the network's convolutions are 1 to 4")
     with torch.no_grad():
-        maps = network.normalised(torch.from_numpy(window)).T[None, None]
+        maps = network.normalise(torch.from_numpy(window)).T[None, None]
         for i, convolution in enumerate(network.convolutions[:layer], 1):
             maps = functional.leaky_relu(convolution(maps), SLOPE)
             if i % 2 == 0 and i < layer:

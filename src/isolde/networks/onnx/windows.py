@@ -28,7 +28,7 @@ class _Builder(Nodes):
         scaled = self.node("Mul", centred, self.constant((1 / network.std).numpy()))
         return self.node("Unsqueeze", scaled, self.whole(1))
 
-    def joined(self, value: str, channels: int, frames: int, bins: int) -> str:
+    def join(self, value: str, channels: int, frames: int, bins: int) -> str:
         """`value` behind its own last `frames` frames of the calls before."""
         if not frames:
             return value
@@ -37,7 +37,7 @@ class _Builder(Nodes):
         self.part(whole, {TIME: (-frames, TO_THE_END)}, output=f"next_{name}")
         return whole
 
-    def shifted(
+    def combine_shifted(
         self,
         sources: list[tuple[str, int, int, int]],
         maps: list[tuple[list[tuple[int, int, int]], int]],
@@ -58,7 +58,7 @@ class _Builder(Nodes):
                 m_lag - shift - lag for terms, m_lag in maps for s, _, shift in terms if s == i
             ]
             kept.append(max(reach, default=0))
-            wholes.append(self.joined(name, blocks * channels, kept[-1], bins))
+            wholes.append(self.join(name, blocks * channels, kept[-1], bins))
         outputs = []
         for terms, m_lag in maps:
             parts = []
@@ -91,7 +91,7 @@ def _convolve(
         ([(t.source, below.used[t.source].index(t.tap), t.shift) for t in terms], lag)
         for terms, lag in zip(level.maps, level.lag, strict=True)
     ]
-    return builder.shifted(products, maps, bins, "Sum")
+    return builder.combine_shifted(products, maps, bins, "Sum")
 
 
 def _convolve_input(
@@ -99,7 +99,7 @@ def _convolve_input(
 ) -> list[str]:
     """The first layer: with one channel in, whole kernels cost less than sums of products."""
     kept = max(level.lag)
-    whole = builder.joined(frames, 1, kept, bins)
+    whole = builder.join(frames, 1, kept, bins)
     maps = []
     for terms, lag in zip(level.maps, level.lag, strict=True):
         kernel = np.stack([layer.weight[..., t.tap + 1].numpy() for t in terms], axis=2)
@@ -121,7 +121,7 @@ def _pool(
         ([(t.source, 0, t.shift) for t in terms], lag)
         for terms, lag in zip(level.maps, level.lag, strict=True)
     ]
-    pooled = builder.shifted(narrow, maps, bins // POOL, "Max")
+    pooled = builder.combine_shifted(narrow, maps, bins // POOL, "Max")
     return [builder.node("LeakyRelu", p, alpha=SLOPE) for p in pooled]
 
 
@@ -137,7 +137,7 @@ def _head(builder: _Builder, sources: list[str], network: WindowNetwork, last: L
         name = builder.node("Conv", sources[i], builder.constant(kernel), builder.constant(bias))
         products.append((name, last.lag[i], 1, shape.hidden))
     terms = [(t, 0, offset) for t, (_, offset) in enumerate(steps.columns)]
-    (hidden,) = builder.shifted(products, [(terms, steps.span)], 1, "Sum")
+    (hidden,) = builder.combine_shifted(products, [(terms, steps.span)], 1, "Sum")
     hidden = builder.node("LeakyRelu", hidden, alpha=SLOPE)
     hidden = builder.node("Squeeze", hidden, builder.whole(3))
     hidden = builder.node("Transpose", hidden, perm=[0, 2, 1])

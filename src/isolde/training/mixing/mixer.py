@@ -63,10 +63,10 @@ class Mixer:
         n = (n_frames - 1) * self.grid.hop
         stems = len(self.timeline.stems)
         plans = [self.planner.plan(index, n, stems=stems) for index in indices]
-        return self.mixed(plans, n), np.stack([plan.activity for plan in plans])
+        return self.mix_spectra(plans, n), np.stack([plan.activity for plan in plans])
 
     @torch.no_grad()
-    def mixed(self, plans: Sequence[Plan], n: int) -> Tensor:
+    def mix_spectra(self, plans: Sequence[Plan], n: int) -> Tensor:
         """Make the spectra of planned examples of n samples each, as `sources` gives them."""
         stems = [self._stem(plans, k, n) for k in range(len(self.timeline.stems))]
         self._widen(stems[0], plans, n)
