@@ -1,6 +1,8 @@
 """The song that the package ships: read only; `tools/demo_song` made it."""
 
+from contextlib import AbstractContextManager
 from importlib.resources import as_file, files
+from pathlib import Path
 
 import numpy as np
 
@@ -8,6 +10,15 @@ from isolde.core.errors import AudioError
 from isolde.core.stage import Float32
 
 STEMS = ("vocals", "drums", "bass", "other")
+
+
+def demo_file(stem: str) -> AbstractContextManager[Path]:
+    """Give the Ogg Vorbis file of a stem of the demo song, for the time of a with statement.
+
+    Args:
+        stem: One of `STEMS`.
+    """
+    return as_file(files("isolde") / "audio" / "demo_song" / f"{stem}.ogg")
 
 
 def read_demo() -> tuple[dict[str, Float32], int]:
@@ -24,7 +35,7 @@ def read_demo() -> tuple[dict[str, Float32], int]:
     stems = {}
     try:
         for name in STEMS:
-            with as_file(files("isolde") / "audio" / "demo_song" / f"{name}.ogg") as path:
+            with demo_file(name) as path:
                 audio, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
             stems[name] = np.ascontiguousarray(audio.T)
     except (OSError, soundfile.SoundFileError) as error:

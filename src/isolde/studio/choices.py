@@ -1,5 +1,6 @@
 """The models that the page offers, with quality, speed and licence; it separates no song."""
 
+import contextlib
 import re
 import threading
 import time
@@ -13,8 +14,10 @@ from isolde.core.errors import IsoldeError
 from isolde.core.stage import Float32, blocks_of
 from isolde.models.card import Card
 from isolde.models.catalogue import every
+from isolde.separation import SeparationSettings
 from isolde.separation.load import load_separator
 from isolde.studio.memory import return_memory
+from isolde.studio.separation import prepare
 
 _RATE, _SECONDS = 44_100, 2
 
@@ -61,15 +64,15 @@ def quality_of(card: Card) -> float | None:
 class Choices:
     """The installed models that separate, best first; a thread measures how fast they are here."""
 
-    def __init__(self, *, threads: int, busy: Callable[[], bool]) -> None:
+    def __init__(self, settings: SeparationSettings, *, busy: Callable[[], bool]) -> None:
         """Read the cards.
 
         Args:
-            threads: Number of threads that run the network.
+            settings: How songs are separated that choose nothing else.
             busy: Whether songs are being separated, which nothing should slow down.
         """
         cards = [model.card for model in every() if model.card.stems]
-        self._threads, self._busy, self._ended = threads, busy, threading.Event()
+        self._settings, self._busy, self._ended = settings, busy, threading.Event()
         self._speeds: dict[str, float] = {}
         self._choices = [
             Choice(
@@ -108,14 +111,18 @@ class Choices:
             if self._ended.is_set():
                 return
             try:
-                self._speeds[choice.name] = round(_SECONDS / self._seconds(choice.name, sound), 1)
+                speed = round(_SECONDS / self._seconds(choice.name, sound), 1)
             except IsoldeError:
                 continue  # it will say so when it is chosen
             return_memory()
+            with contextlib.suppress(IsoldeError):
+                prepare(self._settings)  # the one measured may have displaced what it loaded
+            self._speeds[choice.name] = speed
 
     def _seconds(self, model: str, sound: Float32) -> float:
         """Time in seconds that a model takes for a sound (n_channels, n_samples)."""
-        separator = load_separator(model, sample_rate=_RATE, n_channels=2, threads=self._threads)
+        threads = self._settings.threads
+        separator = load_separator(model, sample_rate=_RATE, n_channels=2, threads=threads)
         began = time.perf_counter()
         for block in blocks_of(sound):
             separator.feed(block)

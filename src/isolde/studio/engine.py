@@ -1,25 +1,31 @@
 """The thread that separates, one song at a time and first the one that somebody listens to."""
 
+import contextlib
 import threading
 import traceback
 from collections.abc import Callable, Generator
 
 from isolde.core.errors import IsoldeError
+from isolde.separation import SeparationSettings
 from isolde.studio.memory import return_memory
-from isolde.studio.separation import separate_in_steps
+from isolde.studio.separation import prepare, separate_in_steps
 from isolde.studio.song import FAILED, Song
 
 
 class Engine:
     """Songs that wait, and a thread that takes them a block further."""
 
-    def __init__(self, *, done: Callable[[Song], None] | None = None) -> None:
-        """Start the thread.
+    def __init__(
+        self, settings: SeparationSettings, *, done: Callable[[Song], None] | None = None
+    ) -> None:
+        """Start the thread, which first loads what most songs will need.
 
         Args:
+            settings: How songs are separated that choose nothing else.
             done: Called, in the thread, with each song that is separated.
         """
-        self._done = done
+        self._settings, self._done = settings, done
+        self._prepared = False
         self._queue: list[Song] = []
         self._steps: dict[str, Generator[None, None, None]] = {}
         self._changed = threading.Condition()
@@ -29,8 +35,8 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        """Whether a song is being separated or waits."""
-        return bool(self._queue)
+        """Whether a song is being separated or waits, or the first one is being prepared."""
+        return bool(self._queue) or not self._prepared
 
     def put(self, song: Song) -> None:
         """Let a song wait behind the others."""
@@ -64,6 +70,9 @@ class Engine:
         self._thread.join()
 
     def _run(self) -> None:
+        with contextlib.suppress(IsoldeError):  # the first song will say so
+            prepare(self._settings)
+        self._prepared = True
         while True:
             with self._changed:
                 while not self._queue and not self._ended:

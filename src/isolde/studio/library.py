@@ -40,10 +40,11 @@ class NoSuchSongError(InputError):
 class Library:
     """Songs by session and id."""
 
-    def __init__(self, *, keep: Path | None = None) -> None:
+    def __init__(self, settings: SeparationSettings, *, keep: Path | None = None) -> None:
         """Make the folder and start the engine.
 
         Args:
+            settings: How songs are separated that choose nothing else.
             keep: Folder that gets the stems of every song that is separated; None: nothing stays.
         """
         sweep(Path(tempfile.gettempdir()))
@@ -52,7 +53,7 @@ class Library:
         self._keep = keep
         self._songs: dict[str, Song] = {}
         self._lock = threading.Lock()
-        self.engine = Engine(done=self._finished)
+        self.engine = Engine(settings, done=self._finished)
 
     def songs(self, session: str) -> list[Song]:
         """Give the songs that a session may read, in the order in which they came."""

@@ -1,6 +1,7 @@
 """A song through the engine a block at a time, into files that the page reads; it waits for none.
 
-The blocks are those of `isolde separate`, and so are the samples that come out.
+The blocks are those of `isolde separate`, and so are the samples that come out. What is heard comes
+first: stems are announced before the picture and the activity of the same samples are computed.
 """
 
 import time
@@ -9,20 +10,52 @@ from collections.abc import Generator
 import numpy as np
 
 from isolde.activity import ActivityDetector, Segmenter
-from isolde.audio import AudioReader
+from isolde.audio import AudioInfo, AudioReader
+from isolde.audio.demo import demo_file
 from isolde.core.stage import Float32
+from isolde.separation import SeparationSettings
 from isolde.separation.files import BLOCK_SAMPLES
 from isolde.separation.load import make_separator
+from isolde.separation.separator import Separator
 from isolde.studio.picture import LevelColumns, PeakColumns, column_samples
 from isolde.studio.song import READY, SEPARATING, Song
 from isolde.studio.spool import StemSpool
 
 LAYERS = ("mixture", "vocals")
+UNDETECTED_BLOCKS = 16
+"""Blocks whose activity waits, at most, for the first stems: more than any network's window."""
 
 
 def voice_of(stems: tuple[str, ...]) -> str:
     """Give the stem that pictures show beside the mixture."""
     return "vocals" if "vocals" in stems else stems[0]
+
+
+def prepare(settings: SeparationSettings) -> None:
+    """Load what the first song needs: a decoding process, the network and the activity detector.
+
+    Args:
+        settings: How that song will be separated.
+
+    Raises:
+        AudioError: When the installation lacks its demo song.
+        InputError: When a setting is out of range.
+        ModelError: When there is no such model.
+    """
+    with demo_file("vocals") as path, AudioReader(path, block_samples=BLOCK_SAMPLES) as reader:
+        separator, detector = _stages(settings, reader.info)
+        block = reader.read_block()
+    separator.feed(block)
+    detector.feed(block)
+
+
+def _stages(settings: SeparationSettings, info: AudioInfo) -> tuple[Separator, ActivityDetector]:
+    """The separator and the detector of a song."""
+    rate, n_channels = info.sample_rate, info.n_channels
+    separator = make_separator(settings, sample_rate=rate, n_channels=n_channels)
+    # it goes frame by frame: a second thread doubles its CPU time (docs/lab/batch.md)
+    threads = settings.threads or 1
+    return separator, ActivityDetector(sample_rate=rate, n_channels=n_channels, threads=threads)
 
 
 def separate_in_steps(song: Song) -> Generator[None, None, None]:
@@ -40,10 +73,7 @@ def separate_in_steps(song: Song) -> Generator[None, None, None]:
     info = song.info
     rate, n_channels = info.sample_rate, info.n_channels
     with AudioReader(song.source, block_samples=BLOCK_SAMPLES) as reader:
-        separator = make_separator(song.settings, sample_rate=rate, n_channels=n_channels)
-        detector = ActivityDetector(
-            sample_rate=rate, n_channels=n_channels, threads=song.settings.n_threads
-        )
+        separator, detector = _stages(song.settings, info)
         segmenter = Segmenter(detector.frame_seconds)
         song.folder.mkdir(exist_ok=True)
         song.levels = {
@@ -61,27 +91,43 @@ def separate_in_steps(song: Song) -> Generator[None, None, None]:
         song.n_samples = reader.n_samples
         song.state = SEPARATING
 
+        def announce() -> None:
+            nonlocal began
+            now = time.perf_counter()
+            song.elapsed += now - began
+            song.version += 1
+            began = now
+
         def keep(stems: dict[str, Float32]) -> None:
             for stem, spool in song.spools.items():
                 spool.put(stems[stem])
+            announce()
             mixture: Float32 = np.sum(list(stems.values()), axis=0, dtype=np.float32)
             sounds = {"mixture": mixture, "vocals": stems[voice_of(separator.stems)]}
             for layer, columns in song.levels.items():
                 columns.feed(sounds[layer])
             peaks.feed(*(sounds[layer] for layer in LAYERS))
 
+        def detect(blocks: list[Float32]) -> None:
+            for block in blocks:
+                heard = detector.feed(block)
+                song.hear(heard)
+                song.segments += segmenter.feed(heard)
+            blocks.clear()
+
         n_samples = 0
+        undetected: list[Float32] = []
         for block in reader:
             n_samples += block.shape[1]
             keep(separator.feed(block))
-            heard = detector.feed(block)
-            song.hear(heard)
-            song.segments += segmenter.feed(heard)
-            song.elapsed += time.perf_counter() - began
-            song.version += 1
+            undetected.append(block)
+            if song.n_ready or len(undetected) == UNDETECTED_BLOCKS:
+                detect(undetected)
+            announce()
             yield
             began = time.perf_counter()
         keep(separator.flush())
+        detect(undetected)
         song.hear(detector.flush())
         for columns in song.levels.values():
             columns.flush()

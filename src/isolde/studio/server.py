@@ -75,8 +75,8 @@ def serve(
     token = secrets.token_urlsafe(24)
     library = choices = None
     try:
-        library = Library(keep=settings.keep)
-        choices = Choices(threads=settings.separation.n_threads, busy=lambda: library.engine.busy)
+        library = Library(settings.separation, keep=settings.keep)
+        choices = Choices(settings.separation, busy=lambda: library.engine.busy)
         for path in songs:
             library.add(path, name=path.name, session="", settings=settings.separation)
         studio = Studio(
