@@ -10,6 +10,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,7 @@ class Import:
 # --- what a source imports ---------------------------------------------------------------------
 
 
+@cache  # several laws ask it of every module
 def imports_of(source: str, module: str) -> list[Import]:
     """Every module that the source imports anywhere; `module` is its dotted name, for dots.
 

@@ -56,21 +56,29 @@ def index(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_uv_runs_it_without_installing_it(index: Path, tmp_path: Path):
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder in which uv keeps what it has unpacked, away from that of who runs the tests."""
+    return str(tmp_path_factory.mktemp("unpacked"))
+
+
+def test_uv_runs_it_without_installing_it(index: Path, unpacked: str):
     words = ("--no-index", "--find-links", index, "--python", sys.executable, "isolde", "--version")
-    printed = run(BIN / "uvx", *words, UV_CACHE_DIR=str(tmp_path))
+    printed = run(BIN / "uvx", *words, UV_CACHE_DIR=unpacked)
     assert printed.strip() == "isolde 0.1.0"
 
 
-def test_uv_installs_it_as_a_tool(index: Path, tmp_path: Path):
-    folders = {f"UV_{name}_DIR": str(tmp_path / name) for name in ("CACHE", "TOOL", "TOOL_BIN")}
+def test_uv_installs_it_as_a_tool(index: Path, unpacked: str, tmp_path: Path):
+    folders = {f"UV_{name}_DIR": str(tmp_path / name) for name in ("TOOL", "TOOL_BIN")}
+    folders["UV_CACHE_DIR"] = unpacked
     words = ("--no-index", "--find-links", index, "--python", sys.executable, "isolde")
     run(BIN / "uv", "tool", "install", *words, **folders)
     assert "ok" in run(tmp_path / "TOOL_BIN" / "isolde", "doctor")
 
 
-def test_pipx_installs_it(index: Path, tmp_path: Path):
+def test_pipx_installs_it(index: Path, unpacked: str, tmp_path: Path):
     folders = {name: str(tmp_path / name) for name in ("PIPX_HOME", "PIPX_BIN_DIR", "PIPX_MAN_DIR")}
+    folders["UV_CACHE_DIR"] = unpacked
     offline = {
         f"{tool}_{name}": value  # pipx works with either
         for tool in ("PIP", "UV")

@@ -18,6 +18,18 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture
+def all_statistics() -> None:
+    """For tests beside other processes, which take all examples for mean and deviation."""
+
+
+@pytest.fixture(autouse=True)
+def few_statistics(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mean and deviation of the bins from an eighth of the examples: most of a short run's time."""
+    if "all_statistics" not in request.fixturenames:
+        monkeypatch.setattr("isolde.training.tasks.windows.STATISTICS_EXAMPLES", 32)
+
+
 @pytest.fixture(scope="module")
 def entries() -> list[Entry]:
     """Two songs with all their stems."""

@@ -117,6 +117,7 @@ def test_a_run_goes_on_without_being_told_its_songs_again(
     assert not (tmp_path / "empty").exists()
 
 
+@pytest.mark.usefixtures("all_statistics")
 @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_was_ended_goes_on_to_the_same_bits(
     folder: Path, recipe: Path, tmp_path: Path, kind: signal.Signals
@@ -146,6 +147,7 @@ def test_a_run_that_was_ended_goes_on_to_the_same_bits(
     assert losses[0] == losses[1]
 
 
+@pytest.mark.usefixtures("all_statistics")
 def test_two_processes_learn_as_one_with_the_same_global_batch(folder: Path, tmp_path: Path):
     """DistributedDataParallel over gloo, as torchrun starts it, from another run's weights.
 
