@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from isolde.networks.onnx.read_unet import read_unets  # noqa: E402
 from isolde.networks.onnx.unet import unet_graph  # noqa: E402
-from isolde.networks.pruning import pruned  # noqa: E402
+from isolde.networks.pruning import prune  # noqa: E402
 from isolde.networks.unet import (  # noqa: E402
     FIRST_MAGNITUDE,
     UNet,
@@ -33,7 +33,8 @@ from isolde.training.loop import STATE, Run  # noqa: E402
 from isolde.training.mixing.timeline import PAIR, QUARTET  # noqa: E402
 from isolde.training.recipe import Recipe  # noqa: E402
 from isolde.training.sources import examples_of  # noqa: E402
-from isolde.training.tasks.unet import UNetBatch, UNetTask, shares_of  # noqa: E402
+from isolde.training.tasks.spectral import share_of  # noqa: E402
+from isolde.training.tasks.unet import UNetBatch, UNetTask, shares_of, unets_of  # noqa: E402
 
 SMALL = UNetShape((4, 8, 8), n_bins=128)
 TASK = UNetTask(SMALL, window=32)
@@ -153,6 +154,37 @@ def test_the_loss_of_four_masks_is_least_where_they_are_best(entries: list[Entry
     assert loss(owner) < loss(owner[:, [0, 1, 3, 2]]) - 0.2
 
 
+def test_with_a_teacher_the_loss_is_least_where_the_mask_is_the_teachers(
+    entries: list[Entry], tmp_path: Path, monkeypatch
+):
+    """The teacher's mask beats that of the stems when it alone counts, and not when it does not."""
+    recipe = Recipe(TASK, segments=1, frames=32, steps=1)
+    Run(tmp_path / "run", recipe, examples_of(recipe, entries)).train()
+    publish(tmp_path / "run", tmp_path, name="old", summary="Old.", licence="CC0-1.0")
+    shape = UNetShape(SMALL.features, SMALL.n_bins, masks=1)
+    batch = TASK.batch(examples_of(Recipe(TASK), entries), range(2), frames=32, step=0)
+    mixture, voice = batch.spectra.sum(1), batch.spectra[:, 0]
+    best = share_of(voice, mixture).clamp(1e-6, 1 - 1e-6)
+    with torch.no_grad():
+        taught = TASK.logits(unets_of(str(tmp_path / "old.onnx")), mixture)
+    network = UNetShared(shape)
+    given = {"teacher": taught, "stems": torch.logit(best)[:, None]}
+
+    def loss(weight: float, whose: str) -> float:
+        task = UNetTask(shape, window=32, teacher=str(tmp_path / "old.onnx"), taught=weight)
+        logits = UNetTask.logits
+
+        def answer(self, net, heard):
+            return given[whose] if net is network else logits(self, net, heard)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(UNetTask, "logits", answer)
+            return float(task.loss(network, batch, step=0))
+
+    assert loss(1.0, "teacher") < loss(1.0, "stems") - 0.1
+    assert loss(0.0, "stems") < loss(0.0, "teacher") - 0.1
+
+
 def test_a_smaller_network_answers_as_the_larger_one_where_channels_repeat_others():
     """Channels that are twice others, or sums of them, can go without a loss."""
     large = networks_of(UNetShape((4, 6, 6), n_bins=64)).vocals
@@ -167,7 +199,7 @@ def test_a_smaller_network_answers_as_the_larger_one_where_channels_repeat_other
             norm.running_mean[size - 2 :] = 0.5 * norm.running_mean[:2]
             norm.running_var[size - 2 :] = 0.25 * (norm.running_var[:2] + 1e-3) - 1e-3
     heard = [torch.rand(1, 2, 64, 64) for _ in range(4)]
-    small = pruned(large, UNetShape((2, 4, 6), n_bins=64, masks=4), heard)
+    small = prune(large, UNetShape((2, 4, 6), n_bins=64, masks=4), heard)
     with torch.no_grad():
         wanted, given = large(heard[0]), small(heard[0])
     assert given.shape == (1, 8, 64, 64)
@@ -175,7 +207,7 @@ def test_a_smaller_network_answers_as_the_larger_one_where_channels_repeat_other
     assert (wanted - given[:, :2]).abs().max() < 0.1 * wanted.std()
     assert not given[:, 2:].any()
     with pytest.raises(InputError, match="at most"):
-        pruned(large, UNetShape((8, 6, 6), n_bins=64), heard)
+        prune(large, UNetShape((8, 6, 6), n_bins=64), heard)
 
 
 def test_a_run_goes_on_from_others_weights_learns_and_becomes_a_model(
@@ -235,5 +267,9 @@ def test_what_has_no_meaning_is_refused():
         UNetShape((4, 8, 8), n_bins=100)
     with pytest.raises(InputError, match="give 0, 1 or 4"):
         UNetTask(UNetShape(SMALL.features, SMALL.n_bins, masks=3), window=32)
+    with pytest.raises(InputError, match="give masks 0 or 1"):
+        UNetTask(UNetShape(SMALL.features, SMALL.n_bins, masks=4), window=32, teacher="spleeter")
+    with pytest.raises(InputError, match="taught is 2"):
+        UNetTask(SMALL, window=32, taught=2)
     with pytest.raises(InputError, match="at least one"):
         UNetShape(())

@@ -1,8 +1,7 @@
 """A smaller U-Net out of a model's U-Net for the vocals, to begin a training with.
 
-    python tools/spleeter/prune.py src/isolde/models/vocals-large.onnx --recipe vocals \
-        --data FOLDER --start FILE
-    isolde train vocals --data FOLDER --start FILE --out RUN
+    python tools/spleeter/prune.py vocals-large --recipe vocals-small --data FOLDER --start FILE
+    isolde train vocals-small --data FOLDER --start FILE --out RUN
 
 Some music of the training says which channels the others make up for; see
 `isolde.networks.pruning`. The recipe says what shape the smaller one has.
@@ -18,14 +17,13 @@ import torch
 from isolde.core.spectrum import analyse
 from isolde.core.stage import Float32
 from isolde.datasets.mixing.library import Entry
-from isolde.networks.onnx.read_unet import read_unets
-from isolde.networks.pruning import pruned
-from isolde.networks.unet import UNetMasker, UNetPair, UNetShape, UNetShared
+from isolde.networks.pruning import prune
+from isolde.networks.unet import UNetMasker, UNetPair, UNetShared
 from isolde.training.checkpoint import Checkpoint
 from isolde.training.recipe import Recipe
 from isolde.training.recipes import read_recipe
 from isolde.training.sources import open_songs
-from isolde.training.tasks.unet import UNetTask
+from isolde.training.tasks.unet import UNetTask, unets_of
 from isolde.training.tasks.validation import sounds_of
 
 EXCERPTS, FRAMES = 48, 256
@@ -50,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("model", type=Path, help="ONNX file of two U-Nets")
+    parser.add_argument("model", help="name or path of a model of U-Nets")
     parser.add_argument("--recipe", required=True, help="recipe of the training")
     parser.add_argument("--data", type=Path, action="append", required=True, help="songs")
     parser.add_argument("--cache", type=Path, help="folder for decoded songs")
@@ -60,14 +58,14 @@ def main() -> None:
     task = recipe.task
     if not isinstance(task, UNetTask) or not task.shape.masks:
         raise SystemExit(f"recipe '{asked.recipe}' has no U-Net for all stems: take another")
-    large = read_unets(asked.model, UNetShape(n_bins=task.shape.n_bins))
-    assert isinstance(large, UNetPair)
+    large = unets_of(asked.model)
+    network = large.vocals if isinstance(large, UNetPair) else large.net
     found = open_songs(asked.data, Recipe(task=UNetTask()), cache=asked.cache, validation=None)
     songs = [s for s in found.train if s.vocals is not None and s.accompaniment is not None]
     torch.manual_seed(recipe.seed)
     heard = [torch.from_numpy(x)[None] for x in excerpts(songs, task, seed=recipe.seed)]
     small = UNetShared(task.shape)
-    small.net = pruned(large.vocals, task.shape, [UNetMasker.heard(x) for x in heard])
+    small.net = prune(network, task.shape, [UNetMasker.heard(x) for x in heard])
     state = small.state_dict()
     average = {key: state[key] for key, _ in small.named_parameters()}
     Checkpoint(network=state, average=average).save(asked.start)

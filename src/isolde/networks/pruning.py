@@ -25,16 +25,16 @@ Moments = list[Tensor]
 """Mean products (c, c) of the channels of each layer's answer."""
 
 
-def pruned(network: UNet, shape: UNetShape, heard: Iterable[Tensor]) -> UNet:
-    """A smaller network that answers as the larger one does, as far as it can.
+def prune(network: UNet, shape: UNetShape, heard: Iterable[Tensor]) -> UNet:
+    """Make a smaller network that answers as the larger one does, as far as it can.
 
     Args:
-        network: With one answer.
-        shape: Of the smaller one; the logits of other masks than the first begin as 0.
+        network: Larger network, with one answer.
+        shape: Shape of the smaller one; the logits of other masks than the first begin as 0.
         heard: Magnitudes (n, 2, n_frames, n_bins) of some music, as the networks take them.
 
     Raises:
-        InputError: When the smaller shape has other layers, or more channels.
+        InputError: The smaller shape has other layers, or more channels.
     """
     wide = tuple(down.conv.out_channels for down in _downs(network))
     if len(shape.features) != len(wide) or any(
@@ -187,7 +187,7 @@ def _chosen(wanted: Sequence[tuple[Tensor, Tensor]], n: int) -> Tensor:
 
     Args:
         wanted: Moments of the channels, and what the layer that hears them makes of each.
-        n: How many.
+        n: Number of channels to choose.
     """
     rest = torch.zeros_like(wanted[0][0])
     for moments, use in wanted:

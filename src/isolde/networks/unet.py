@@ -177,7 +177,7 @@ class UNetShared(UNetMasker):
 
 
 def unet_masker(shape: UNetShape) -> UNetPair | UNetShared:
-    """New networks of a shape; their random weights follow torch's seed."""
+    """Make networks of a shape, whose random weights follow torch's seed."""
     return UNetShared(shape) if shape.masks else UNetPair(shape)
 
 

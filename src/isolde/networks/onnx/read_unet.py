@@ -22,15 +22,15 @@ Parts = Iterator[list[NDArray[Any]]]
 
 
 def read_unets(path: Path, shape: UNetShape) -> UNetPair | UNetShared:
-    """The U-Nets whose graph is in a file, as exactly as it stores them.
+    """Read the U-Nets whose graph is in a file, as exactly as it stores them.
 
     Args:
-        path: Of the ONNX file that `unet_graph` wrote.
-        shape: Of the networks.
+        path: Path of the ONNX file that `unet_graph` wrote.
+        shape: Shape of the networks.
 
     Raises:
-        MissingExtraError: When onnx is not installed.
-        ModelError: When the file holds no such networks.
+        MissingExtraError: The package onnx is not installed.
+        ModelError: The file holds no such networks.
     """
     try:
         from onnx import load, numpy_helper

@@ -47,7 +47,7 @@ class _Builder(Nodes):
             return self.constant(values)
         if values.size < self.int8_from:
             return self._as_float(self.constant(values.astype(np.float16)))
-        codes, scale = quantised(values, in_axis=1 - out_axis)
+        codes, scale = quantise(values, in_axis=1 - out_axis)
         return self.node("Mul", self._as_float(self.constant(codes)), self.constant(scale))
 
     def _as_float(self, value: str) -> str:
@@ -72,17 +72,17 @@ class _Builder(Nodes):
         return self.node(kind, source, kernel, bias, **around)
 
 
-def quantised(
+def quantise(
     values: NDArray[np.float32], *, in_axis: int
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """A kernel in int8 with a unit for each output channel and place, that of least square error.
+    """Store a kernel in int8, with the best unit for each output channel and place.
 
     Args:
-        values: (channels, channels, height, width).
-        in_axis: 0 or 1, the axis of the input channels, which share a unit.
+        values: Kernel (channels, channels, height, width).
+        in_axis: Axis of the input channels, which share a unit, 0 or 1.
 
     Returns:
-        the codes, of the same shape, and the units, of size 1 on the axis of the input channels.
+        The codes, of the same shape, and the units, of size 1 on the axis of the input channels.
     """
     largest = np.maximum(np.abs(values).max(axis=in_axis, keepdims=True), 1e-12)
     best = np.zeros_like(largest)
@@ -150,17 +150,17 @@ def unet_graph(
     *,
     int8_from: int = INT8_FROM,
 ) -> bytes:
-    """The graph of U-Nets.
+    """Write the graph of U-Nets.
 
     Args:
-        masker: The networks.
-        shape: Of each.
+        masker: Networks to write.
+        shape: Shape of each.
         stems: Names of all stems, the one that the masks leave last.
         int8_from: Numbers from which a kernel is stored as int8, smaller ones as float16; 0: all
             as float32.
 
     Returns:
-        an ONNX file: `magnitudes` (batch, 2, n_frames, n_bins) in, in Spleeter's unit; for each
+        An ONNX file: `magnitudes` (batch, 2, n_frames, n_bins) in, in Spleeter's unit; for each
         stem its magnitudes of the same shape out, whose powers are to each other as the masks;
         n_frames is a multiple of what the shape says.
     """

@@ -5,7 +5,7 @@ Their windows are those of 44,100 Hz; at 22,050 Hz half as many samples have the
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,12 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from isolde.core.config import build
 from isolde.core.errors import InputError
 from isolde.core.features import Features
 from isolde.core.spectrum import Grid
 from isolde.core.stage import Complex64, Float32
 from isolde.datasets.mixing.library import Entry
+from isolde.models.catalogue import find
 from isolde.models.window.form import Window
+from isolde.networks.onnx.read_unet import read_unets
 from isolde.networks.onnx.unet import unet_graph
 from isolde.networks.unet import UNetPair, UNetShape, UNetShared, unet_masker
 from isolde.training.mixing.timeline import PAIR, QUARTET
@@ -36,6 +39,25 @@ def shares_of(logits: Tensor) -> Tensor:
     return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)
 
 
+@lru_cache(maxsize=1)
+def unets_of(name: str) -> Unets:
+    """Read the networks of a model, to learn from them or make them smaller.
+
+    Args:
+        name: Name or path of the model.
+
+    Raises:
+        InputError: There is none, or its card's recipe has no shape of U-Nets.
+        ModelError: Its graph has no U-Nets.
+    """
+    model = find(name)
+    held = model.card.recipe.get("task", {}).get("shape", {})
+    shape = build(UNetShape, held, where=f"the recipe of model '{name}'")
+    masker = read_unets(model.path, shape)
+    masker.eval()
+    return masker
+
+
 @dataclass(frozen=True)
 class UNetBatch:
     """One step's examples: spectra (n, n_stems, 2, n_frames, n_bins), whose sum is the mixture."""
@@ -48,10 +70,14 @@ class UNetTask:
     """U-Nets that learn the masks of a stereo mixture.
 
     Attributes:
-        shape: Of each network, and how many masks they give.
-        window: Frames that a separator hears at once.
+        shape: Shape of each network, with the number of masks.
+        window: Number of frames that a separator hears at once.
         cross_entropy: Weight of the cross-entropy against the best real mask, in which louder
             bins count more, beside the error's energy over the stem's in tens of dB.
+        teacher: Name or path of a model of U-Nets, whose estimates are learnt from beside the
+            stems (Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network", 2015);
+            empty: none.
+        taught: Weight of what its estimates say, from 0 to 1; the rest is the stems'.
     """
 
     kind: ClassVar[str] = "unet"
@@ -64,6 +90,8 @@ class UNetTask:
     shape: UNetShape = field(default_factory=UNetShape)
     window: int = 512
     cross_entropy: float = 0.2
+    teacher: str = ""
+    taught: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
@@ -73,6 +101,10 @@ class UNetTask:
             )
         if self.shape.masks not in (0, 1, len(QUARTET)):
             raise InputError(f"masks is {self.shape.masks}: give 0, 1 or {len(QUARTET)}")
+        if not 0 <= self.taught <= 1:
+            raise InputError(f"taught is {self.taught}: give 0 to 1")
+        if self.teacher and self.shape.masks > 1:
+            raise InputError(f"teacher '{self.teacher}' knows one voice: give masks 0 or 1")
         if self.cross_entropy < 0:
             raise InputError(f"cross_entropy is {self.cross_entropy}: give 0 or more")
 
@@ -98,7 +130,7 @@ class UNetTask:
         return self.parts[-1]
 
     def build(self) -> Unets:
-        """New networks; their random weights follow torch's seed."""
+        """Make new networks, whose random weights follow torch's seed."""
         return unet_masker(self.shape)
 
     def prepare(self, network: Unets, examples: Examples) -> None:
@@ -119,26 +151,35 @@ class UNetTask:
         return torch.cat([seen, seen[..., -1:]], -1)
 
     def loss(self, network: Any, batch: UNetBatch, *, step: int) -> Tensor:
-        """What the masks leave wrong, in one number; see the weights of the task."""
+        """Weigh what the masks leave wrong into one number, by the weights of the task."""
         mixture = batch.spectra.sum(1, keepdim=True)
         logits = self.logits(network, mixture[:, 0])
         stems = batch.spectra[:, : logits.shape[1]]
-        energy = partial(energy_of, grid=self.grid)
-        loss = log_error(shares_of(logits) * mixture, stems, mixture, energy=energy)
-        if self.cross_entropy:
-            target = share_of(stems, mixture)
-            if self.shape.masks > 1:
-                target = target / target.sum(1, keepdim=True).clamp_min(EMPTY)
-                wrong = -(target * logits.log_softmax(1)).sum(1)
-            else:
-                wrong = functional.binary_cross_entropy_with_logits(
-                    logits, target, reduction="none"
-                )[:, 0]
-            loss = loss + self.cross_entropy * (wrong * bin_weights(mixture[:, 0])).mean()
+        loss = self._wrong(logits, stems, mixture)
+        if self.teacher:
+            with torch.no_grad():
+                heard = self.logits(unets_of(self.teacher), mixture[:, 0])
+                estimates = heard.sigmoid() * mixture
+            loss = loss.lerp(self._wrong(logits, estimates, mixture), self.taught)
         return loss
 
+    def _wrong(self, logits: Tensor, stems: Tensor, mixture: Tensor) -> Tensor:
+        """What the masks leave wrong of some stems."""
+        energy = partial(energy_of, grid=self.grid)
+        loss = log_error(shares_of(logits) * mixture, stems, mixture, energy=energy)
+        if not self.cross_entropy:
+            return loss
+        target = share_of(stems, mixture)
+        if self.shape.masks > 1:
+            target = target / target.sum(1, keepdim=True).clamp_min(EMPTY)
+            wrong = -(target * logits.log_softmax(1)).sum(1)
+        else:
+            wrong = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+            wrong = wrong[:, 0]
+        return loss + self.cross_entropy * (wrong * bin_weights(mixture[:, 0])).mean()
+
     def graph(self, network: Unets) -> bytes:
-        """The ONNX graph."""
+        """Write the ONNX graph."""
         return unet_graph(network, self.shape, self.parts)
 
     @property
@@ -157,18 +198,18 @@ class UNetTask:
         )
 
     def validate(self, network: Unets, songs: Sequence[Entry], *, step: int) -> tuple[float, float]:
-        """Median and mean uSDR of the vocals over songs, in dB."""
+        """Measure the median and the mean uSDR of the vocals over songs, in dB."""
         return usdr(partial(self.masks, network), songs, grid=self.grid)
 
     def masks(self, network: Unets, spectra: Complex64) -> Float32:
-        """The vocals' mask for a whole song, window by window.
+        """Mask a whole song's vocals, window by window.
 
         Args:
-            network: In evaluation mode.
-            spectra: Of the mixture, (2, n, n_bins).
+            network: Networks in evaluation mode.
+            spectra: Spectra of the mixture, (2, n, n_bins).
 
         Returns:
-            (2, n, n_bins).
+            Mask (2, n, n_bins).
         """
         n = spectra.shape[1]
         padded = np.pad(spectra, ((0, 0), (0, -n % self.shape.multiple), (0, 0)))
