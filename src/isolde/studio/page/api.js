@@ -4,13 +4,7 @@ export const CHUNK = 32768; // samples per channel that are fetched together
 
 export class Refused extends Error {}
 
-function refusal(status, body) {
-  try {
-    return new Refused(JSON.parse(body).error);
-  } catch {
-    return new Refused(`the server answers ${status}`);
-  }
-}
+const refusal = (status, body) => new Refused(/^{/.test(body) ? JSON.parse(body).error : `the server answers ${status}`);
 
 async function ask(path, options = {}) {
   let answer;
@@ -49,19 +43,13 @@ export function upload(file, choice, progress) {
   });
 }
 
-/** A chunk of every stem: for each a list of channels. */
+/** A chunk of every stem, the channels of a sample side by side. */
 export function chunk(song, index) {
   const step = 4 * song.n_channels;
   const [from, to] = [index * CHUNK * step, (index + 1) * CHUNK * step - 1];
   return Promise.all(song.stems.map(async (stem) => {
     const answer = await ask(`/songs/${song.id}/stems/${stem}`, { headers: { Range: `bytes=${from}-${to}` } });
-    const flat = new Float32Array(await answer.arrayBuffer());
-    const n = flat.length / song.n_channels;
-    return Array.from({ length: song.n_channels }, (_, c) => {
-      const channel = new Float32Array(n);
-      for (let i = 0, k = c; i < n; i++, k += song.n_channels) channel[i] = flat[k];
-      return channel;
-    });
+    return new Float32Array(await answer.arrayBuffer());
   }));
 }
 

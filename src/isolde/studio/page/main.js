@@ -18,7 +18,6 @@ let current = null; // id of the song that is on
 let coming = null; // id of the same song with another model or strength, until it has caught up
 let segments = [];
 let loopFrom = null;
-let wantsPlay = false;
 let models = about.models;
 
 export const mixer = new Mixer((gains) => player.setGains(gains));
@@ -48,7 +47,6 @@ async function open(id, { play: start = true } = {}) {
   if (!next || next.state === "failed" || next.local) return;
   if (next.state !== "ready") api.prefer(id);
   if (id === current) return start && play();
-  wantsPlay = start;
   Object.assign(choice, { model: next.model, strength: next.strength });
   step("strength", next.strength - steps.strength.value);
   showModels(models);
@@ -131,7 +129,6 @@ function heard(news) {
     player.update(news);
     picture.set({ song: news });
     if (news.n_segments !== segments.length || (news.state === "ready" && before.state !== "ready")) hearSegments(news.id);
-    if (wantsPlay && !player.playing && player.ready > 0.7) play();
   }
   if (coming) catchUp();
   if (!current && !before) { // the song that was on before a reload, or else any
@@ -195,7 +192,6 @@ function trouble(words) {
 // --- playing -------------------------------------------------------------------------------------
 
 async function play() {
-  wantsPlay = false;
   if (!(await player.play())) write($("status-text"), "press play: the browser wants a click before the first sound");
   picture.follow();
 }

@@ -49,10 +49,6 @@ export class Mixer {
     return Object.fromEntries(this.stems.map((stem, i) => [stem, gains[i] > 0 ? (20 * Math.log10(gains[i])).toFixed(3) : "off"]));
   }
 
-  get neutral() {
-    return this.gains.every((gain) => gain === 1);
-  }
-
   setCross(value) {
     this.cross = Math.abs(value) < 0.03 ? 0 : value;
     this.#apply();

@@ -36,7 +36,6 @@ export class Picture {
   #follow = true;
   #dirty = true; // what is shown in detail has to be drawn anew
   #stale = true; // and the whole song below
-  #timer = 0;
   #calm = matchMedia("(prefers-reduced-motion: reduce)"); // then it turns pages instead of scrolling
   #loudest = 40;
   #paint = {};
@@ -125,23 +124,20 @@ export class Picture {
 
   #listen(seek) {
     const hover = $("hover");
-    const time = (event) => {
-      const box = this.view.getBoundingClientRect();
-      return this.#start + ((event.clientX - box.left) / box.width) * this.#span;
-    };
+    const time = (event) => this.#start + (event.offsetX / this.view.clientWidth) * this.#span;
     this.view.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
-      const y = event.clientY - (this.view.getBoundingClientRect().bottom - AXIS - LANE);
+      const up = event.target.clientHeight - event.offsetY - AXIS; // from the lower end of the phrases
       const at = time(event);
-      const phrase = y >= 0 && y < LANE && this.#segments.find(([a, b]) => at >= a - 0.05 && at <= b + 0.05);
+      const low = event.target.id === "waveform" && up > 0 && up <= LANE;
+      const phrase = low && this.#segments.find(([a, b]) => at >= a - 0.05 && at <= b + 0.05);
       seek(phrase ? phrase[0] : at);
     });
     this.view.addEventListener("pointermove", (event) => {
       if (event.pointerType === "touch") return;
-      const box = this.view.getBoundingClientRect();
       hover.hidden = false;
       hover.textContent = clock(Math.min(time(event), this.seconds), 1);
-      hover.style.left = `${within(26, event.clientX - box.left, box.width - 26)}px`;
+      hover.style.left = `${within(26, event.offsetX, this.view.clientWidth - 26)}px`;
     });
     this.view.addEventListener("pointerleave", () => (hover.hidden = true));
     this.view.addEventListener("wheel", (event) => {
@@ -165,9 +161,8 @@ export class Picture {
 
   /** The scale that gives about a column for each of so many pixels. */
   #scale(span, pixels) {
-    let scale = 0;
-    while (scale < this.#about.scales - 1 && span / this.#column(scale + 1) >= pixels * 0.7) scale++;
-    return scale;
+    const scale = Math.log(span / this.#column(0) / (pixels * 0.7)) / Math.log(this.#about.scale_step);
+    return within(0, Math.floor(scale), this.#about.scales - 1);
   }
 
   /** The tiles of a layer between two times, [index, tile] each, as far as they are there. */
@@ -195,11 +190,7 @@ export class Picture {
   }
 
   async #fetch(key, before) {
-    if (before && performance.now() - before.when < 250) { // it is looked for again soon
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.touch(), 260);
-      return;
-    }
+    if (before && this.#song.state !== "ready" && performance.now() - before.when < 250) return; // the next news ask again
     this.#asked.add(key);
     const song = this.#song;
     const [layer, scale, index] = key.split("/");
@@ -258,13 +249,9 @@ export class Picture {
   #fit(canvas) {
     const dense = Math.min(2, devicePixelRatio || 1);
     const [w, h] = [canvas.clientWidth, canvas.clientHeight];
-    if (canvas.width !== Math.round(w * dense) || canvas.height !== Math.round(h * dense)) {
-      canvas.width = Math.round(w * dense);
-      canvas.height = Math.round(h * dense);
-    }
+    [canvas.width, canvas.height] = [Math.round(w * dense), Math.round(h * dense)]; // which clears it
     const paint = canvas.getContext("2d");
-    paint.setTransform(dense, 0, 0, dense, 0, 0);
-    paint.clearRect(0, 0, w, h);
+    paint.scale(dense, dense);
     return [paint, w, h];
   }
 
@@ -318,23 +305,19 @@ export class Picture {
   #bars(paint, start, span, w, middle, half) {
     const scale = this.#scale(span, w);
     const column = this.#column(scale);
-    const tiles = this.#between("peaks", scale, start, start + span);
-    if (!tiles.length) return;
+    const tiles = new Map(this.#between("peaks", scale, start, start + span));
     const { columns } = this.#about;
-    const first = tiles[0][0] * columns;
-    const peaks = new Uint8Array(2 * columns * (tiles.at(-1)[0] + 1 - tiles[0][0]));
-    for (const [index, { data }] of tiles) peaks.set(data, 2 * (index * columns - first));
-    const end = tiles.at(-1)[0] * columns + tiles.at(-1)[1].n;
+    const peak = (i, sound) => tiles.get(Math.floor(i / columns))?.data[2 * (i % columns) + sound] ?? 0;
     for (const [sound, colour, alpha] of [[0, this.#paint.band, 0.38], [1, this.#paint.voice, 0.9]]) {
       paint.globalAlpha = alpha;
       paint.fillStyle = colour;
       for (let p = 0; p < w; p++) {
-        const a = Math.max(first, Math.floor((start + (p / w) * span) / column));
+        const a = Math.floor((start + (p / w) * span) / column);
         const b = Math.max(a + 1, Math.floor((start + ((p + 1) / w) * span) / column));
-        if (a >= end) break;
-        let peak = 0;
-        for (let i = a - first; i < b - first; i++) peak = Math.max(peak, peaks[2 * i + sound] ?? 0);
-        const y = Math.max(0.5, (half * peak) / this.#loudest);
+        if (b * column > this.#song.ready_seconds) break;
+        let most = 0;
+        for (let i = a; i < b; i++) most = Math.max(most, peak(i, sound));
+        const y = Math.max(0.5, (half * most) / this.#loudest);
         paint.fillRect(p, middle - y, 1, 2 * y);
       }
     }

@@ -5,6 +5,7 @@ import { chunk, CHUNK } from "./api.js";
 
 const AHEAD = 20; // chunks, 15 s at 44.1 kHz
 const GLIDE = 0.02; // seconds a gain takes to its new value
+const USUAL = { sample_rate: 44100, n_channels: 2, stems: ["vocals", "accompaniment"] };
 
 /** The gains and meters of a song's stems in any context; its ring is the source. */
 export async function wire(context, song) {
@@ -36,6 +37,7 @@ export class Player extends EventTarget {
   key = 0;
   loop = null; // [start, end] in seconds
   #opening = null;
+  #connecting = null; // until the context and the ring are there
   #context = null;
   #wired = null;
   #shape = ""; // of the song that it is for
@@ -51,6 +53,7 @@ export class Player extends EventTarget {
   constructor() {
     super();
     setInterval(() => this.#feed(), 120);
+    this.#connect(USUAL); // most songs find it ready
   }
 
   get rate() {
@@ -87,20 +90,11 @@ export class Player extends EventTarget {
 
   async #open(song, { at = 0, play = false }) {
     const turn = ++this.#turn;
-    const shape = [song.sample_rate, song.n_channels, ...song.stems].join();
-    const same = this.#shape === shape;
     this.song = song;
     this.#fed.clear();
     this.#at = Math.round(at * song.sample_rate);
-    if (!same) {
-      this.#shape = "";
-      await this.#context?.close();
-      this.#context = new AudioContext({ sampleRate: song.sample_rate, latencyHint: "interactive" });
-      const wired = await wire(this.#context, song);
-      if (turn !== this.#turn) return;
-      [this.#wired, this.#shape] = [wired, shape];
-      this.#wired.ring.port.onmessage = ({ data }) => this.#heard(data);
-    }
+    await this.#connect(song);
+    if (turn !== this.#turn) return;
     this.#apply(0);
     this.#post({ do: "set", values: { chunks: new Map(), end: this.complete ? song.n_samples : Infinity } });
     this.#post({ do: "stretch", tempo: this.tempo, key: this.key });
@@ -108,6 +102,19 @@ export class Player extends EventTarget {
     this.setLoop(null);
     if (play || this.playing) await this.#begin();
     this.#feed();
+  }
+
+  /** Make the context and the ring that a song needs, where they are not those that are there. */
+  #connect({ sample_rate: sampleRate, n_channels, stems }) {
+    const shape = [sampleRate, n_channels, ...stems].join();
+    if (shape === this.#shape) return this.#connecting;
+    [this.#shape, this.#wired] = [shape, null];
+    this.#connecting = Promise.all([this.#connecting, this.#context?.close()]).then(async () => {
+      this.#context = new AudioContext({ sampleRate, latencyHint: "interactive" });
+      this.#wired = await wire(this.#context, { n_channels, stems });
+      this.#wired.ring.port.onmessage = ({ data }) => this.#heard(data);
+    });
+    return this.#connecting;
   }
 
   /** News of the song that plays. */
@@ -205,9 +212,7 @@ export class Player extends EventTarget {
       const now = this.#context.currentTime;
       const value = this.#wanted[i] ?? 1;
       gain.cancelScheduledValues(now);
-      if (!glide) return gain.setValueAtTime(value, now);
-      gain.setValueAtTime(gain.value, now);
-      gain.linearRampToValueAtTime(value, now + glide);
+      gain.setValueAtTime(glide ? gain.value : value, now).linearRampToValueAtTime(value, now + glide);
     });
   }
 
@@ -249,7 +254,7 @@ export class Player extends EventTarget {
     try {
       const stems = await chunk(song, missing);
       if (turn !== this.#turn) return;
-      this.#post({ do: "put", index: missing, stems, wanted }, stems.flat().map(({ buffer }) => buffer)); // moved, not copied
+      this.#post({ do: "put", index: missing, stems, wanted }, stems.map(({ buffer }) => buffer)); // moved, not copied
       this.#fed = new Set([...this.#fed, missing].filter((i) => wanted.includes(i)));
     } catch {
       await new Promise((done) => setTimeout(done, 500));

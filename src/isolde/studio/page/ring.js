@@ -11,7 +11,7 @@ class Ring extends AudioWorkletProcessor {
   constructor({ processorOptions }) {
     super();
     this.length = processorOptions.chunk;
-    this.width = processorOptions.width;
+    this.width = processorOptions.width; // channels of all stems
     this.chunks = new Map();
     this.at = 0; // the sample that is heard next
     this.end = Infinity;
@@ -145,9 +145,13 @@ class Ring extends AudioWorkletProcessor {
         m = at < 0 ? Math.min(m, -at) : m;
         for (const target of targets) target.fill(0, done, done + m);
       } else {
-        m = Math.min(m, stems ? stems[0][0].length - from : 0, this.end - at);
+        const n_channels = stems ? this.width / stems.length : 1;
+        m = Math.min(m, stems ? stems[0].length / n_channels - from : 0, this.end - at);
         if (m <= 0) return null;
-        stems.flat().forEach((samples, c) => targets[c].set(samples.subarray(from, from + m), done));
+        targets.forEach((target, c) => {
+          const stem = stems[Math.floor(c / n_channels)];
+          for (let i = 0; i < m; i++) target[done + i] = stem[(from + i) * n_channels + (c % n_channels)];
+        });
       }
       done += m;
       at += m;
