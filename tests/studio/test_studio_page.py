@@ -267,6 +267,19 @@ def test_what_is_no_audio_says_so_in_its_place(dropped: Any):
     assert ask(dropped, "song().name") == "song.wav"
 
 
+def test_a_song_of_another_rate_and_width_sounds_and_the_first_one_again(
+    dropped: Any, song: Path, tmp_path: Path
+):
+    sound, _ = soundfile.read(song, frames=2 * RATE)
+    soundfile.write(tmp_path / "mono.wav", sound[::2, 0], RATE // 2)
+    drop(dropped, "mono.wav", (tmp_path / "mono.wav").read_bytes())
+    until(dropped, "song()?.name === 'mono.wav' && player.playing && player.level(1) > 0.001")
+    dropped.locator(".song.on .away").click()
+    dropped.locator(".song:has-text('song') .pick").click()
+    until(dropped, "song()?.name === 'song.wav' && player.playing && player.level(1) > 0.001")
+    ask(dropped, "player.pause()")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 500, 1100, 1440, 1920])
 def test_it_is_readable_at_every_width(dropped: Any, width: int, scheme: str):

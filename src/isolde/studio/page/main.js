@@ -11,7 +11,7 @@ import { clock, make, times, write } from "./text.js";
 const $ = (id) => document.getElementById(id);
 const about = await api.about();
 
-export const player = new Player();
+export const player = new Player(() => show());
 const songs = new Map(); // id -> song, in the order in which they came
 const choice = { model: about.model, strength: about.strength };
 let current = null; // id of the song that is on
@@ -34,7 +34,7 @@ function turnTo(next, how) {
   current = next.id;
   sessionStorage.setItem("song", current);
   document.querySelector("main").classList.remove("bare");
-  setSegments([]);
+  showSegments([]);
   picture.open(next);
   mixer.open(next.stems);
   show();
@@ -140,10 +140,10 @@ function heard(news) {
 
 async function hearSegments(id) {
   const told = await api.activity(id).catch(() => null); // the next news ask again
-  if (told && id === current) setSegments(told.segments);
+  if (told && id === current) showSegments(told.segments);
 }
 
-function setSegments(now) {
+function showSegments(now) {
   segments = now;
   picture.set({ segments });
   take.list(segments);
@@ -179,7 +179,7 @@ function status(now) {
   if (now.state === "failed") return [now.error, "bad"];
   if (now.state === "waiting") return ["waits for its turn", ""];
   if (now.state === "ready") return [`separated in ${now.elapsed.toFixed(1)} s: ${times(now.real_time_factor)}`, "good"];
-  const ahead = player.position - player.ready;
+  const ahead = player.position - now.ready_seconds;
   if (player.starved && player.playing && ahead > -0.5) return [sounds(ahead + 1.5, now.real_time_factor), ""];
   return [`${player.playing ? "sounds while it separates" : "separates"}: ${times(now.real_time_factor)}`, "good"];
 }
@@ -298,7 +298,6 @@ function listen() {
   $("seek").oninput = () => seek(Number($("seek").value));
   document.addEventListener("click", (event) => !$("models").contains(event.target) && ($("models").open = false));
   document.addEventListener("keydown", key);
-  player.addEventListener("change", show);
   for (const kind of ["dragenter", "dragover", "drop"]) {
     addEventListener(kind, (event) => {
       if (!event.dataTransfer?.types.includes("Files")) return;

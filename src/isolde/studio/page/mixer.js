@@ -82,7 +82,7 @@ export class Mixer {
   meters(level) {
     this.faders.forEach((fader, i) => {
       const db = 20 * Math.log10(Math.max(1e-4, level(i)));
-      const now = Math.max(0, 1 + db / 54);
+      const now = Math.min(1, Math.max(0, 1 + db / 54));
       fader.shown = Math.max(now, fader.shown - 0.02);
       const scale = fader.shown.toFixed(3);
       if (fader.scale !== scale) fader.bar.style.transform = `scaleX(${(fader.scale = scale)})`;

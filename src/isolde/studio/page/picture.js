@@ -184,7 +184,7 @@ export class Picture {
   /** Whether the server has more of a tile than is here. */
   #grown(tile, scale, index) {
     const { columns } = this.#about;
-    if (tile && (tile.n >= columns || (tile.final && tile.n > 0))) return false;
+    if (tile?.final) return false;
     const due = Math.min(columns, Math.floor(this.#song.ready_seconds / this.#column(scale)) - index * columns);
     return due > 0 && (!tile || tile.n < due || this.#song.state === "ready");
   }
@@ -198,7 +198,8 @@ export class Picture {
       const data = await api.tile(song.id, key);
       if (this.#song.id !== song.id) return;
       const n = data.length / (layer === "peaks" ? 2 : this.#about.rows);
-      this.#tiles.set(key, { data, n, image: null, when: performance.now(), final: song.state === "ready" });
+      const final = n === this.#about.columns || (song.state === "ready" && n > 0);
+      this.#tiles.set(key, { data, n, image: null, when: performance.now(), final });
       if (layer === "peaks") this.#loudest = data.reduce((a, b) => Math.max(a, b), this.#loudest);
       const mixture = this.#tiles.get(`mixture/${scale}/${index}`);
       if (mixture) mixture.image = null;

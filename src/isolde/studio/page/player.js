@@ -16,20 +16,13 @@ export async function wire(context, song) {
     outputChannelCount: song.stems.map(() => song.n_channels),
     processorOptions: { chunk: CHUNK, width: song.stems.length * song.n_channels },
   });
-  const gains = [];
-  const meters = [];
-  song.stems.forEach((_, i) => {
-    const gain = new GainNode(context);
-    const meter = new AnalyserNode(context, { fftSize: 1024 });
-    ring.connect(gain, i).connect(context.destination);
-    gain.connect(meter);
-    gains.push(gain);
-    meters.push(meter);
-  });
+  const gains = song.stems.map((_, i) => ring.connect(new GainNode(context), i));
+  const meters = gains.map((gain) => gain.connect(new AnalyserNode(context, { fftSize: 1024 })));
+  for (const gain of gains) gain.connect(context.destination);
   return { ring, gains, meters };
 }
 
-export class Player extends EventTarget {
+export class Player {
   song = null;
   playing = false;
   starved = false;
@@ -49,9 +42,10 @@ export class Player extends EventTarget {
   #busy = false;
   #turn = 0; // grows whenever what is on its way is for nothing
   #scratch = new Float32Array(1024);
+  #changed; // called when it starts, stops, jumps or has to wait
 
-  constructor() {
-    super();
+  constructor(changed) {
+    this.#changed = changed;
     setInterval(() => this.#feed(), 120);
     this.#connect(USUAL); // most songs find it ready
   }
@@ -72,10 +66,6 @@ export class Player extends EventTarget {
     }
     const end = this.song.seconds ?? Infinity;
     return Math.min(Math.max(0, at), end);
-  }
-
-  get ready() {
-    return this.song ? this.song.n_ready / this.rate : 0;
   }
 
   get complete() {
@@ -109,7 +99,8 @@ export class Player extends EventTarget {
     const shape = [sampleRate, n_channels, ...stems].join();
     if (shape === this.#shape) return this.#connecting;
     [this.#shape, this.#wired] = [shape, null];
-    this.#connecting = Promise.all([this.#connecting, this.#context?.close()]).then(async () => {
+    const before = Promise.allSettled([this.#connecting]); // one that failed does not keep the next from it
+    this.#connecting = before.then(() => Promise.allSettled([this.#context?.close()])).then(async () => {
       this.#context = new AudioContext({ sampleRate, latencyHint: "interactive" });
       this.#wired = await wire(this.#context, { n_channels, stems });
       this.#wired.ring.port.onmessage = ({ data }) => this.#heard(data);
@@ -160,8 +151,7 @@ export class Player extends EventTarget {
 
   seek(seconds) {
     if (!this.song) return;
-    const end = this.complete ? this.song.seconds : (this.song.seconds ?? Infinity);
-    this.#at = Math.round(Math.min(Math.max(0, seconds), end) * this.rate);
+    this.#at = Math.round(Math.min(Math.max(0, seconds), this.song.seconds ?? Infinity) * this.rate);
     this.#time = this.#context.currentTime;
     this.#jump();
     this.#feed();
@@ -186,17 +176,11 @@ export class Player extends EventTarget {
     this.#apply(GLIDE);
   }
 
-  /** Peak of a stem as it is heard, 0 to 1. */
+  /** Peak of a stem as it is heard; 1 is full scale. */
   level(i) {
     if (!this.#wired || !this.playing || this.starved) return 0;
     this.#wired.meters[i].getFloatTimeDomainData(this.#scratch);
-    let peak = 0;
-    for (const value of this.#scratch) peak = Math.max(peak, Math.abs(value));
-    return Math.min(1, peak);
-  }
-
-  #changed() {
-    this.dispatchEvent(new Event("change"));
+    return this.#scratch.reduce((peak, value) => Math.max(peak, Math.abs(value)), 0);
   }
 
   #post(message, moved = []) {
