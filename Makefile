@@ -23,8 +23,15 @@ help:  ## list the targets
 demo: setup  ## separate the shipped song; prints paths, dB and speed, and draws a picture
 	$(BIN)/python -m isolde demo
 
+# Side by side, a file with all its tests in one process: what a module makes, it makes once. Each
+# process imports torch; the tests of sound in real time come after them, alone. Bytecode is kept, for
+# the hundreds of processes that tests start.
+SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+test: export PYTHONDONTWRITEBYTECODE :=
 test: lint  ## lint, then every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore tests/live
+	$(BIN)/python -m pytest tests/live
 
 check: lint  ## lint, types and the quick tests: the inner loop
 	$(BIN)/python -m pytest -q -m "not slow"

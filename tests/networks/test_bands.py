@@ -209,8 +209,9 @@ def test_the_losses_are_what_they_say(entries: list[Entry]):
 
 @pytest.mark.parametrize("kind", ["long", "short"])
 def test_validation_and_card_have_the_synthesis_of_the_task(
-    entries: list[Entry], tmp_path: Path, kind: str
+    entries: list[Entry], tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr("isolde.training.tasks.bands.STATISTICS_EXAMPLES", 32)  # quick
     task, seen = BandTask(SMALL, synthesis=kind), []
 
     def halves(task, network, spectra):
