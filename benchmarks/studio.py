@@ -1,8 +1,9 @@
 """How soon a dropped song sounds in the studio, what playing costs, and what a long song keeps.
 
-    python benchmarks/studio.py sound [SECONDS]     a song of so many seconds as mp3; needs Chromium
-    python benchmarks/studio.py memory [SECONDS]    a song of so many seconds as wav; with Chromium
-                                                    also what the page keeps of it
+    python benchmarks/studio.py sound [SECONDS [MODEL]]     a song of so many seconds as mp3; needs
+                                                            Chromium
+    python benchmarks/studio.py memory [SECONDS [MODEL]]    a song of so many seconds as wav; with
+                                                            Chromium also what the page keeps of it
 
 The mp3 is the demo song, again and again; the wav is mono at 8 kHz, tones that come and go in
 noise, so that an hour of it is separated soon. Prints one line of JSON.
@@ -181,7 +182,7 @@ def memory(address: str, server: int, song: Path) -> dict[str, float]:
     return got
 
 
-def main(what: str, seconds: float) -> None:
+def main(what: str, seconds: float, model: str) -> None:
     """Measure, and print."""
     run: Callable[[str, int, Path], dict[str, float]] = {"sound": sound, "memory": memory}[what]
     with tempfile.TemporaryDirectory() as folder:
@@ -189,7 +190,7 @@ def main(what: str, seconds: float) -> None:
         (write_song if what == "sound" else write_tones)(song, seconds)
         command = [] if what == "sound" else [str(song)]  # songs of the command line are all pages'
         server = subprocess.Popen(
-            [sys.executable, "-m", "isolde", "studio", "--no-browser", *command],
+            [sys.executable, "-m", "isolde", "studio", "--no-browser", "--model", model, *command],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -199,9 +200,9 @@ def main(what: str, seconds: float) -> None:
         finally:
             server.terminate()
             server.wait()
-    print(json.dumps({"what": what, "song, s": seconds, **got}))
+    print(json.dumps({"what": what, "song, s": seconds, "model": model, **got}))
 
 
 if __name__ == "__main__":
-    kind = sys.argv[1] if len(sys.argv) > 1 else "sound"
-    main(kind, float(sys.argv[2]) if len(sys.argv) > 2 else {"sound": 240, "memory": 3600}[kind])
+    kind, seconds, model = [*sys.argv[1:], *["sound", "", "vocals"][len(sys.argv) - 1 :]]
+    main(kind, float(seconds or {"sound": 240, "memory": 3600}[kind]), model)

@@ -4,7 +4,7 @@ export const CHUNK = 32768; // samples per channel that are fetched together
 
 export class Refused extends Error {}
 
-const refusal = (status, body) => new Refused(/^{/.test(body) ? JSON.parse(body).error : `the server answers ${status}`);
+const refusal = (status, told) => new Refused(told?.error ?? `the server answers ${status}`);
 
 async function ask(path, options = {}) {
   let answer;
@@ -14,7 +14,7 @@ async function ask(path, options = {}) {
     throw new Refused("the server does not answer: start `isolde studio` again and open its new address");
   }
   if (answer.ok) return answer;
-  throw refusal(answer.status, await answer.text());
+  throw refusal(answer.status, await answer.json().catch(() => null));
 }
 
 const json = async (path, options) => (await ask(path, options)).json();
@@ -33,12 +33,10 @@ export function upload(file, choice, progress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", `/songs?${new URLSearchParams({ name: file.name, ...choice })}`);
+    request.responseType = "json";
     request.upload.onprogress = (event) => progress(event.loaded / Math.max(1, event.total));
     request.onerror = () => reject(new Refused("the upload broke off: is the server still running?"));
-    request.onload = () => {
-      if (request.status === 201) resolve(JSON.parse(request.responseText));
-      else reject(refusal(request.status, request.responseText));
-    };
+    request.onload = () => (request.status === 201 ? resolve(request.response) : reject(refusal(request.status, request.response)));
     request.send(file);
   });
 }

@@ -29,7 +29,7 @@ export class Picture {
   #song = null;
   #about;
   #position;
-  #tiles = new Map(); // "layer/scale/index" -> { data, n, image, when, final }, the last used at the end
+  #tiles = new Map(); // "layer/scale/index" -> { data, n, image, when, final }, the last fetched at the end
   #asked = new Set();
   #span = 20; // seconds that are shown
   #start = 0;
@@ -173,10 +173,7 @@ export class Picture {
       const key = `${layer}/${scale}/${i}`;
       const tile = this.#tiles.get(key);
       if (this.#grown(tile, scale, i) && !this.#asked.has(key)) this.#fetch(key, tile);
-      if (!tile) continue;
-      this.#tiles.delete(key); // it is the last used
-      this.#tiles.set(key, tile);
-      tiles.push([i, tile]);
+      if (tile) tiles.push([i, tile]);
     }
     return tiles;
   }
@@ -199,6 +196,7 @@ export class Picture {
       if (this.#song.id !== song.id) return;
       const n = data.length / (layer === "peaks" ? 2 : this.#about.rows);
       const final = n === this.#about.columns || (song.state === "ready" && n > 0);
+      this.#tiles.delete(key); // so that it comes to the end
       this.#tiles.set(key, { data, n, image: null, when: performance.now(), final });
       if (layer === "peaks") this.#loudest = data.reduce((a, b) => Math.max(a, b), this.#loudest);
       const mixture = this.#tiles.get(`mixture/${scale}/${index}`);

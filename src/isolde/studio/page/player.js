@@ -209,13 +209,9 @@ export class Player {
 
   #heard({ at, time, ended, starved, jumps }) {
     if (jumps !== this.#jumps) return;
-    if (ended) {
-      this.playing = false;
-      this.#at = this.song.n_samples;
-    } else {
-      [this.#at, this.#time] = [at, time];
-    }
-    const hungry = Boolean(starved) && this.playing;
+    [this.#at, this.#time] = [at, time];
+    if (ended) this.playing = false;
+    const hungry = starved && this.playing;
     if (ended || hungry !== this.starved) {
       this.starved = hungry;
       this.#changed();

@@ -182,7 +182,7 @@ class Ring extends AudioWorkletProcessor {
     if (this.at < this.end) return false;
     this.playing = false;
     this.at = this.end;
-    this.port.postMessage({ ended: true, jumps: this.jumps });
+    this.tell(true);
     return true;
   }
 
@@ -220,9 +220,9 @@ class Ring extends AudioWorkletProcessor {
     }
   }
 
-  tell() {
+  tell(ended = false) {
     this.quiet = 0;
-    this.port.postMessage({ at: this.at, time: currentTime, jumps: this.jumps, starved: this.starved });
+    this.port.postMessage({ at: this.at, time: currentTime, jumps: this.jumps, starved: this.starved, ended });
   }
 }
 
