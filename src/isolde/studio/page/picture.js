@@ -248,8 +248,10 @@ export class Picture {
   #fit(canvas) {
     const dense = Math.min(2, devicePixelRatio || 1);
     const [w, h] = [canvas.clientWidth, canvas.clientHeight];
-    [canvas.width, canvas.height] = [Math.round(w * dense), Math.round(h * dense)]; // which clears it
+    const [width, height] = [Math.round(w * dense), Math.round(h * dense)];
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height }); // a new buffer
     const paint = canvas.getContext("2d");
+    paint.reset();
     paint.scale(dense, dense);
     return [paint, w, h];
   }
