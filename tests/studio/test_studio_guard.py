@@ -16,6 +16,8 @@ import soundfile
 from studio_server import Studio, kept_in, serving, start
 
 from helpers.shell import Shell
+from isolde.separation import SeparationSettings
+from isolde.studio.server import StudioSettings, serve
 
 DEMO = "/songs?demo"
 INSIDE = (
@@ -76,6 +78,13 @@ def test_an_address_for_others_is_warned_of(tmp_path: Path):
         said = process.stderr.read()
     assert "warning: 0.0.0.0 can be reached from other computers, unencrypted" in said
     assert kept_in(tmp_path) == []
+
+
+def test_ctrl_c_before_the_server_runs_ends_it_too():
+    handler = signal.getsignal(signal.SIGINT)
+    settings = StudioSettings(SeparationSettings("rules"), port=0)
+    serve(settings, [], opened=lambda address: signal.raise_signal(signal.SIGINT))
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def list_models() -> "list[Card]":
     Examples:
         >>> import isolde
         >>> [card.licence for card in isolde.list_models() if card.name == "open"]
-        ['CC BY 4.0']
+        ['CC BY-SA 4.0']
     """
     from isolde.models.catalogue import every
 

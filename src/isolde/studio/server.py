@@ -100,12 +100,21 @@ def serve(
         )
         server = uvicorn.Server(config)
         shown = "localhost" if host in ("0.0.0.0", "::") else settings.host
-        opened(f"http://{shown}:{port}/?token={token}")
-        signal.signal(signal.SIGTERM, _end)
+
+        def end_soon(number: int, frame: FrameType | None) -> None:
+            """Let the server end: an exception could be lost where Python imports or destroys."""
+            server.should_exit = True
+
+        before = {
+            number: signal.signal(number, handler)
+            for number, handler in ((signal.SIGTERM, _end), (signal.SIGINT, end_soon))
+        }
         try:
+            opened(f"http://{shown}:{port}/?token={token}")
             server.run(sockets=[listener])
-        except KeyboardInterrupt:
-            pass
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
     finally:
         listener.close()
         if choices is not None:
