@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from isolde.core.level import LEVEL_DB
 from isolde.core.spectrum import analyse
 from isolde.core.stage import Float32
 from isolde.datasets.mixing.library import Entry
@@ -27,7 +28,6 @@ from isolde.training.tasks.unet import UNetTask, unets_of
 from isolde.training.tasks.validation import sounds_of
 
 EXCERPTS, FRAMES = 48, 256
-LEVEL_DB = -20.0
 
 
 def excerpts(songs: list[Entry], task: UNetTask, *, seed: int) -> Iterator[Float32]:
@@ -65,8 +65,8 @@ def main() -> None:
     found = open_songs(asked.data, Recipe(task=UNetTask()), cache=cache)
     songs = [s for s in found.train if s.vocals is not None and s.accompaniment is not None]
     torch.manual_seed(recipe.seed)
-    pieces = [torch.from_numpy(x)[None] for x in excerpts(songs, task, seed=recipe.seed)]
-    heard = [UNetMasker.heard(piece) for piece in pieces]
+    pieces = excerpts(songs, task, seed=recipe.seed)
+    heard = [UNetMasker.heard(torch.from_numpy(piece)[None]) for piece in pieces]
     small = task.build()
     if isinstance(small, UNetShared):
         vocals = large.vocals if isinstance(large, UNetPair) else large.net

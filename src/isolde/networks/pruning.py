@@ -58,24 +58,21 @@ class _Statistics:
 
 def _statistics(network: UNet, heard: Iterable[Tensor]) -> _Statistics:
     """The sums of moments while a network hears some music."""
-    sums: Moments = []
+    downs, ups = _downs(network), _ups(network)
+    sums: dict[nn.Module, Moments] = {}
+
+    def note(layer: nn.Module, _: object, answer: Tensor | tuple[Tensor, ...]) -> None:
+        found = [_moments(x) for x in (answer if isinstance(answer, tuple) else (answer,))]
+        before = sums.get(layer)
+        sums[layer] = [a + b for a, b in zip(before, found, strict=True)] if before else found
+
+    hooks = [layer.register_forward_hook(note) for layer in (*downs, *ups)]
     for magnitudes in heard:
-        skips, lower, upper = [], [], []
-        x = magnitudes
-        for down in _downs(network):
-            skip, x = down(x)
-            skips.append(skip)
-            lower.append(x)
-        joined = skips[:-1]
-        for up in _ups(network):
-            x = up(x)
-            upper.append(x)
-            if joined:
-                x = torch.cat([joined.pop(), x], 1)
-        found = [_moments(answer) for answer in (*skips, *lower, *upper)]
-        sums = [a + b for a, b in zip(sums, found, strict=True)] if sums else found
-    n = len(sums) // 3
-    return _Statistics(sums[:n], sums[n : 2 * n], sums[2 * n :])
+        network(magnitudes)
+    for hook in hooks:
+        hook.remove()
+    joined, down = ([sums[layer][i] for layer in downs] for i in (0, 1))
+    return _Statistics(joined, down, [sums[layer][0] for layer in ups])
 
 
 class _Pruner:
