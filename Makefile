@@ -28,13 +28,14 @@ demo: setup  ## separate the shipped song; prints paths, dB and speed, and draws
 # the hundreds of processes that tests start.
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test: export PYTHONDONTWRITEBYTECODE :=
+test check: export PYTHONDONTWRITEBYTECODE :=
 test: lint  ## lint, then every test
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore tests/live
 	$(BIN)/python -m pytest tests/live
 
 check: lint  ## lint, types and the quick tests: the inner loop
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow" $(SIDE_BY_SIDE) --ignore tests/live
+	$(BIN)/python -m pytest -q -m "not slow" tests/live
 
 docs: setup-dev  ## the pages and the API reference, in build/site; links are checked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
