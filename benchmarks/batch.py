@@ -99,7 +99,7 @@ def rates(
 
 def warmth(folder: Path, model: str, *, rounds: int) -> dict[str, float]:
     """CPU seconds of a clip in one process, with the loaded graph dropped after each and kept."""
-    from isolde.models import catalogue
+    from isolde.models import loading
     from isolde.separation import FileSettings, SeparationSettings, separate_songs, songs_in
 
     songs = songs_in([folder])
@@ -109,8 +109,8 @@ def warmth(folder: Path, model: str, *, rounds: int) -> dict[str, float]:
 
             def done(*_: object, drops: bool = name != "kept") -> None:
                 if drops:
-                    catalogue._graph.cache_clear()
-                    catalogue._session.cache_clear()
+                    loading._graph.cache_clear()
+                    loading._session.cache_clear()
 
             with tempfile.TemporaryDirectory() as output:
                 settings = FileSettings(

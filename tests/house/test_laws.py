@@ -46,6 +46,7 @@ FLOORS = floors_of(PAGE)
 PACKAGES = packages_of(PAGE)
 ENTRIES = {"__init__", "__main__"}  # above all floors
 NAMES_OF_PACKAGES = ("libsndfile", "onnx", "float32")  # that are written small everywhere
+MOST_LINES = 300  # of a file; more is a second noun
 NO_IMPERATIVES = "The A An What Whether Where How All One Every As Is It Of Number Samples".split()
 
 
@@ -301,6 +302,11 @@ def test_every_room_stands_on_one_floor_and_nothing_else_does():
     assert sorted(drawn) == sorted(ROOMS)
     loose = {path.name for path in PACKAGE.iterdir() if path.is_file()}
     assert loose == {"__init__.py", "__main__.py", "py.typed"}
+
+
+def test_no_file_has_more_than_300_lines():
+    long = {name: source.count("\n") for name, source in MODULES.items()}
+    assert {name: lines for name, lines in long.items() if lines > MOST_LINES} == {}
 
 
 def test_imports_point_down():

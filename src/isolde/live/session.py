@@ -5,7 +5,6 @@ what stands still. The caller's thread is free.
 """
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -15,25 +14,23 @@ from isolde.core.closing import Closable
 from isolde.core.errors import AudioError, IsoldeError
 from isolde.live.control.controls import Controls
 from isolde.live.control.watchdog import STALL_SECONDS, Watchdog
-from isolde.live.io import devices
 from isolde.live.io.devices import Device
 from isolde.live.io.feeder import Feeder
-from isolde.live.io.open import open_ports
+from isolde.live.io.open import Connection
 from isolde.live.io.recorder import Recorder
 from isolde.live.plan import Plan
 from isolde.live.stream.loop import Loop
 from isolde.live.stream.meters import Status
 from isolde.live.stream.pipeline import Pipeline
 from isolde.live.worker.engine import Engine
-from isolde.live.worker.priority import high_priority, raise_priority
-
-_REOPEN_SECONDS = 0.5
+from isolde.live.worker.priority import raise_priority
 
 
 class Live(Closable):
     """Separate what a device captures, or a file or pipe holds, and play it. A context manager.
 
     Attributes:
+        follows: Whether it captures from a device.
         pipeline: Positions, counts and meters.
         controls: Commands by name.
         notes: What happened, one line each, the last hundred.
@@ -74,11 +71,16 @@ class Live(Closable):
         self.plan = plan
         self.notes: deque[str] = deque(maxlen=100)
         self.stuck = False
-        self._source = source if isinstance(source, Device) else None
-        self._target, self._patience, self._on_note = target, patience, on_note
-        follow = self._source is not None
+        self._on_note = on_note
+        self.follows = follow = isinstance(source, Device)
         self._wait_ready = follow if wait_ready is None else wait_ready
-        self._device_latency = device_latency or ("low" if follow else 0.1)
+        self._devices = Connection(
+            plan,
+            source=source if isinstance(source, Device) else None,
+            target=target,
+            latency=device_latency or ("low" if follow else 0.1),
+            patience=patience,
+        )
         self._stop, self._done = threading.Event(), threading.Event()
         self._error: IsoldeError | None = None
         self._recorder: Recorder | None = None
@@ -130,7 +132,7 @@ class Live(Closable):
             if self._wait_ready:
                 while not self.pipeline.ready:
                     self.pipeline.collect(0.2)
-            self._open()
+            self._loop.ports = self._devices.open()
         except BaseException:
             self._close_quietly()
             raise
@@ -175,7 +177,7 @@ class Live(Closable):
         try:
             if self._recorder:
                 recorder, self._recorder = self._recorder, None
-                if self._source is not None:  # also what was captured and not yet played
+                if self.follows:  # also what was captured and not yet played
                     at = max(self.pipeline.position, 0)
                     self.pipeline.finish()
                     self.pipeline.played.append((at, self._engine.mixture.written))
@@ -214,11 +216,6 @@ class Live(Closable):
         )
 
     @property
-    def follows(self) -> bool:
-        """Whether it captures from a device."""
-        return self._source is not None
-
-    @property
     def latency(self) -> float:
         """Seconds from a sound's arrival at the input to its leaving the output.
 
@@ -241,12 +238,6 @@ class Live(Closable):
     def _pause(self, on: bool) -> None:
         self.pipeline.paused = on
 
-    def _open(self) -> None:
-        with high_priority():  # for the threads that the sound server's library starts
-            self._loop.ports = open_ports(
-                self.plan, source=self._source, target=self._target, latency=self._device_latency
-            )
-
     def _run(self) -> None:
         raise_priority()
         try:
@@ -268,27 +259,19 @@ class Live(Closable):
 
     def _reopen(self, error: AudioError) -> bool:
         """Wait for a device that has gone; False when it does not come back."""
-        self._note(f"{error}; waiting {self._patience:.0f} s for it")
+        self._note(f"{error}; waiting {self._devices.patience:.0f} s for it")
         self._watchdog.awake = False
         if self._loop.ports is not None and not self._loop.ports.close():
             self.stuck = True
             return False
         self._loop.ports = None
-        deadline = time.monotonic() + self._patience
-        while time.monotonic() < deadline and not self._stop.wait(_REOPEN_SECONDS):
-            devices.refresh()
-            try:
-                if self._source is not None:
-                    self._source = devices.find(self._source.name, "input")
-                self._target = devices.find(self._target.name, "output")
-                self._open()
-            except IsoldeError:
-                continue
-            self.pipeline.counts.reopened += 1
-            self._note("the device is back")
-            self._watchdog.wake()
-            return True
-        return False
+        self._loop.ports = self._devices.reopen(self._stop)
+        if self._loop.ports is None:
+            return False
+        self.pipeline.counts.reopened += 1
+        self._note("the device is back")
+        self._watchdog.wake()
+        return True
 
     def _note(self, text: str) -> None:
         self.notes.append(text)

@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from isolde.core.spectrum import GRID_22
 from isolde.models import sources
 from isolde.models.card import Card
 from isolde.models.graph import Graph, Session
+from isolde.models.loading import load_graph, load_session
 from isolde.models.window.recognition import Hints, recognise, roles
 
 DEFAULT = "vocals-large"
@@ -66,10 +66,12 @@ class Model:
         if self.card.kind != "stream":
             raise ModelError(
                 f"model '{self.card.name}' is of the kind '{self.card.kind}', and this needs one "
-                f"that goes frame by frame: take another, like '{DEFAULT}'"
+                f"that goes frame by frame: take another, like '{STREAM}'"
             )
         card = self.card
-        return _graph(self.path, card.sha256, _version(self.path), threads, card.step, answer)
+        return load_graph(
+            self.path, sha256=card.sha256, threads=threads, step=card.step, answer=answer
+        )
 
     def session(self, *, threads: int = 1) -> Session:
         """Load the graph of a window network; a process keeps the last few.
@@ -77,7 +79,7 @@ class Model:
         Raises:
             ModelError: When the file is damaged or no graph.
         """
-        return _session(self.path, self.card.sha256, _version(self.path), threads)
+        return load_session(self.path, sha256=self.card.sha256, threads=threads)
 
     @property
     def checksums(self) -> tuple[str, ...]:
@@ -86,40 +88,6 @@ class Model:
             return tuple(one for model, _ in members_of(self.card) for one in model.checksums)
         with self.path.open("rb") as file:
             return (hashlib.file_digest(file, "sha256").hexdigest(),)
-
-
-def _version(path: Path) -> tuple[int, int]:
-    """What differs when a file is another one."""
-    facts = path.stat()
-    return facts.st_size, facts.st_mtime_ns
-
-
-@lru_cache(maxsize=4)
-def _graph(
-    path: Path, sha256: str, version: tuple[int, int], threads: int, step: int, answer: str
-) -> Graph:
-    """Load a graph that goes frame by frame."""
-    data = path.read_bytes()
-    _check(path, hashlib.sha256(data).hexdigest(), sha256)
-    return Graph(data, threads=threads, step=step, answer=answer)
-
-
-@lru_cache(maxsize=4)
-def _session(path: Path, sha256: str, version: tuple[int, int], threads: int) -> Session:
-    """Load a graph of windows."""
-    if sha256:
-        with path.open("rb") as file:
-            _check(path, hashlib.file_digest(file, "sha256").hexdigest(), sha256)
-    return Session(path, threads=threads)
-
-
-def _check(path: Path, sha256: str, expected: str) -> None:
-    """Compare checksums."""
-    if sha256 != expected:
-        raise ModelError(
-            f"{path}: the checksum is not the card's: "
-            "the file is damaged or was changed; install it again"
-        )
 
 
 def names() -> list[str]:

@@ -1,14 +1,80 @@
-"""Devices opened for a session, with silence in store; it moves no sound after that."""
+"""Devices opened for a session, and again when they have gone; it moves no sound after that."""
+
+import threading
+import time
 
 import numpy as np
 
+from isolde.core.errors import IsoldeError
+from isolde.live.io import devices
 from isolde.live.io.devices import Device, Ports
 from isolde.live.plan import Plan
+from isolde.live.worker.priority import high_priority
 
 _STORE_SECONDS = 0.035
 """Silence laid down before the output at "low" latency, at most, and at least two blocks."""
 _SETTLING_SECONDS = 0.1
 """Captured and thrown away first: capturing takes a while to begin."""
+_REOPEN_SECONDS = 0.5
+"""From one try to find a lost device to the next."""
+
+
+class Connection:
+    """A session's devices, by their names: a device that has gone may come back as another one.
+
+    Attributes:
+        patience: Seconds to wait for a device that has gone.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        source: Device | None,
+        target: Device,
+        latency: float | str,
+        patience: float,
+    ) -> None:
+        """Remember what to open.
+
+        Args:
+            plan: The session's numbers.
+            source: Device to capture from, or None.
+            target: Device to play to.
+            latency: Latency in seconds in each device's buffer, or "low" or "high".
+            patience: Seconds to wait for a device that has gone.
+        """
+        self._plan, self._source, self._target, self._latency = plan, source, target, latency
+        self.patience = patience
+
+    def open(self) -> Ports:
+        """Open the devices.
+
+        Raises:
+            AudioError: When a device cannot be opened.
+        """
+        with high_priority():  # for the threads that the sound server's library starts
+            return open_ports(
+                self._plan, source=self._source, target=self._target, latency=self._latency
+            )
+
+    def reopen(self, stop: threading.Event) -> Ports | None:
+        """Wait for devices that have gone; None when they do not come back in time.
+
+        Args:
+            stop: Event that ends the waiting.
+        """
+        deadline = time.monotonic() + self.patience
+        while time.monotonic() < deadline and not stop.wait(_REOPEN_SECONDS):
+            devices.refresh()
+            try:
+                if self._source is not None:
+                    self._source = devices.find(self._source.name, "input")
+                self._target = devices.find(self._target.name, "output")
+                return self.open()
+            except IsoldeError:
+                continue
+        return None
 
 
 def open_ports(plan: Plan, *, source: Device | None, target: Device, latency: float | str) -> Ports:
