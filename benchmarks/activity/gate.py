@@ -18,7 +18,7 @@ from isolde.datasets.voicing import labelled
 from isolde.evaluation.metrics.ratios import usdr
 from isolde.models.catalogue import find
 from isolde.models.masker import GraphMasker
-from isolde.separation.separator import Separator
+from isolde.separation.stages.separator import Separator
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from isolde.core.errors import AbortedError, IsoldeError, IsoldeWarning
     from isolde.models import list_models
     from isolde.separation.load import load_separator, separate
-    from isolde.separation.separator import Separator
+    from isolde.separation.stages.separator import Separator
     from isolde.separation.stems import Stems
 
 __version__ = "0.1.0"
@@ -27,7 +27,7 @@ _HOMES = {
     "AbortedError": "isolde.core.errors",
     "IsoldeError": "isolde.core.errors",
     "IsoldeWarning": "isolde.core.errors",
-    "Separator": "isolde.separation.separator",
+    "Separator": "isolde.separation.stages.separator",
     "Stems": "isolde.separation.stems",
     "list_models": "isolde.models",
     "load_separator": "isolde.separation.load",

@@ -9,7 +9,7 @@ from isolde.activity import Gate, GatedMasker, GateRule, Segment, cut_phrases
 from isolde.audio import read, write
 from isolde.core.errors import InputError
 from isolde.core.spectrum import GRID_22, Grid
-from isolde.separation.separator import Separator
+from isolde.separation.stages.separator import Separator
 
 FRAME = GRID_22.frame_seconds
 

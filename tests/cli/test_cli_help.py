@@ -7,7 +7,7 @@ from rich.text import Text
 
 from helpers.shell import Shell
 from isolde.cli import app
-from isolde.cli.help import command_of
+from isolde.cli.shared.help import command_of
 
 
 def texts(command) -> Iterator[str]:

@@ -13,8 +13,8 @@ import pytest
 from helpers.shell import Shell
 from helpers.sounds import noise
 from isolde.audio import info, read, write
-from isolde.cli.clock import seconds
-from isolde.cli.habits import translate
+from isolde.cli.shared.clock import seconds
+from isolde.cli.shared.habits import translate
 from isolde.core.errors import InputError
 from isolde.separation import FileSettings, Song, songs_in
 from isolde.separation.songs import paths_of

@@ -205,7 +205,7 @@ def test_a_file_where_the_folder_should_be(isolde: Shell, song: Path, tmp_path: 
 
 
 def test_ctrl_c_leaves_nothing_that_looks_whole(isolde: Shell, song: Path, monkeypatch):
-    from isolde.separation import separator
+    from isolde.separation.stages import separator
 
     feed = separator.Separator.feed
     fed = []

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from isolde.separation.separator import Separator
+from isolde.separation.stages.separator import Separator
 
 
 def outputs_of(stage: Any, signal: np.ndarray, sizes: list[int]) -> list[Any]:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -47,6 +48,7 @@ PACKAGES = packages_of(PAGE)
 ENTRIES = {"__init__", "__main__"}  # above all floors
 NAMES_OF_PACKAGES = ("libsndfile", "onnx", "float32")  # that are written small everywhere
 MOST_LINES = 300  # of a file; more is a second noun
+MOST_MODULES = 14  # of a folder, beside its `__init__`; more need a reason in the page
 NO_IMPERATIVES = "The A An What Whether Where How All One Every As Is It Of Number Samples".split()
 
 
@@ -309,6 +311,13 @@ def test_no_file_has_more_than_300_lines():
     assert {name: lines for name, lines in long.items() if lines > MOST_LINES} == {}
 
 
+def test_folders_with_many_modules_have_a_reason_in_the_page():
+    counts = Counter(name.rpartition(".")[0] for name in MODULES if not name.endswith("__init__"))
+    crowded = {name.removeprefix("isolde.") for name, n in counts.items() if n > MOST_MODULES}
+    reasons = PAGE.partition("## Rooms with many files")[2].partition("\n## ")[0]
+    assert crowded == set(re.findall(r"^\* `([\w.]+)`", reasons, flags=re.MULTILINE))
+
+
 def test_imports_point_down():
     assert [fault for m, source in MODULES.items() for fault in floor_faults(source, m)] == []
 
@@ -375,7 +384,7 @@ def test_importing_the_package_imports_nothing_heavy():
 def test_the_man_page_is_that_of_the_command_line():
     from isolde import __version__
     from isolde.cli import app
-    from isolde.cli.help import command_of
+    from isolde.cli.shared.help import command_of
     from man_page import man_page
 
     page = (ROOT / "docs" / "isolde.1").read_text("utf-8")
@@ -423,10 +432,13 @@ def test_dots_count_from_the_package_of_the_module():
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("isolde.core.spectrum", "import isolde.separation.separator"),
-        ("isolde.core.spectrum", "def f():\n    from isolde.separation.separator import Separator"),
+        ("isolde.core.spectrum", "import isolde.separation.stages.separator"),
+        (
+            "isolde.core.spectrum",
+            "def f():\n    from isolde.separation.stages.separator import Separator",
+        ),
         ("isolde.core.masks", "from ..models import graph"),
-        ("isolde.separation.separator", "from isolde.networks.article import MaskNetwork"),
+        ("isolde.separation.stages.separator", "from isolde.networks.article import MaskNetwork"),
         ("isolde.evaluation.tables", "from ..figures import spectrogram"),
         ("isolde.core.errors", "from isolde import audio"),
         ("isolde.audio", "from isolde import separate"),
@@ -450,11 +462,11 @@ def test_a_module_without_a_place_is_told_where_to_go():
 @pytest.mark.parametrize(
     ("module", "source", "word"),
     [
-        ("isolde.separation.separator", "def f():\n    import torch", "only in"),
+        ("isolde.separation.stages.separator", "def f():\n    import torch", "only in"),
         ("isolde.datasets.mixing.voices", "from torch.utils.data import Dataset", "only in"),
         ("isolde.cli", "def f():\n    import matplotlib.pyplot as plt", "only in"),
         ("isolde.activity", "def f():\n    import sounddevice", "only in"),
-        ("isolde.separation.separator", "def f():\n    import onnxruntime", "only in"),
+        ("isolde.separation.stages.separator", "def f():\n    import onnxruntime", "only in"),
         ("isolde.models.graph", "import onnxruntime", "inside the function"),
         ("isolde.figures", "import matplotlib", "inside the function"),
         ("isolde.evaluation", "from scipy.signal import stft", "inside the function"),

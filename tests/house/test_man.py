@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from isolde.cli import app
-from isolde.cli.help import command_of
+from isolde.cli.shared.help import command_of
 from man_page import body, text
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "isolde.1"

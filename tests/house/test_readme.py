@@ -9,7 +9,7 @@ import typer.main
 
 import isolde
 from isolde.cli import app
-from isolde.cli.habits import translate
+from isolde.cli.shared.habits import translate
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])

@@ -24,8 +24,8 @@ from isolde.live.stream.loop import Backlog, Loop
 from isolde.live.worker.process import load
 from isolde.models import catalogue
 from isolde.separation.load import load_separator
-from isolde.separation.separator import Separator
 from isolde.separation.settings import SeparationSettings
+from isolde.separation.stages.separator import Separator
 
 SHORT = SeparationSettings(synthesis="short")
 

@@ -16,7 +16,7 @@ from isolde.datasets.mixing.library import Entry
 from isolde.models.card import Card
 from isolde.models.catalogue import find, save
 from isolde.models.masker import GraphMasker
-from isolde.separation.separator import Separator
+from isolde.separation.stages.separator import Separator
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 

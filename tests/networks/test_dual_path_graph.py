@@ -28,9 +28,9 @@ from isolde.core.synthesis import synthesise
 from isolde.models import catalogue
 from isolde.models.catalogue import Model
 from isolde.models.masker import make_masker
-from isolde.separation.conditioning import Conditioner
 from isolde.separation.load import load_separator
-from isolde.separation.separator import Separator
+from isolde.separation.stages.conditioning import Conditioner
+from isolde.separation.stages.separator import Separator
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 pytest.importorskip("onnxscript", reason="needs the extra 'train'")

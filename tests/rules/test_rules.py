@@ -12,7 +12,7 @@ from isolde.rules.mask import burst_mask, harmonic_comb, harmonic_share
 from isolde.rules.masker import heard, listen
 from isolde.rules.pitch import BIN_HZ, Track, centre_weight, follow, refine, runs, widen
 from isolde.separation.load import load_separator
-from isolde.separation.separator import Separator
+from isolde.separation.stages.separator import Separator
 
 pytest.importorskip("librosa")
 

@@ -12,7 +12,7 @@ from helpers.maskers import Shelf
 from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError
 from isolde.core.spectrum import GRID_22, Grid
-from isolde.separation.separator import Separator
+from isolde.separation.stages.separator import Separator
 
 FINE = Grid(sample_rate=22050, n_fft=2048, hop=512)
 HIGH = Grid(sample_rate=44100, n_fft=4096, hop=1024)

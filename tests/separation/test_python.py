@@ -11,7 +11,7 @@ from helpers.maskers import Shelf
 from helpers.sounds import noise
 from isolde.audio import info, read, write
 from isolde.core.errors import InputError
-from isolde.separation.separator import Separator
+from isolde.separation.stages.separator import Separator
 
 RATE = 22050
 

@@ -12,7 +12,7 @@ from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError, ModelError
 from isolde.models import catalogue
 from isolde.separation.load import load_separator, separate
-from isolde.separation.separator import Separator
+from isolde.separation.stages.separator import Separator
 
 RATES = [8000, 16000, 22050, 32000, 44100, 48000, 96000, 192000]
 

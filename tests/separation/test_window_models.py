@@ -11,7 +11,7 @@ from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError, ModelError
 from isolde.models.catalogue import find
 from isolde.separation.load import load_separator, separate
-from isolde.separation.separator import Separator
+from isolde.separation.stages.separator import Separator
 
 
 def run(separator: Separator, audio: np.ndarray, size: int) -> dict[str, np.ndarray]:

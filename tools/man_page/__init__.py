@@ -48,7 +48,7 @@ def man_page(command: Any, *, version: str) -> str:
     """Write the page.
 
     Args:
-        command: Command of the whole application, as `isolde.cli.help.command_of` makes it.
+        command: Command of the whole application, as `isolde.cli.shared.help.command_of` makes it.
         version: Version of the program.
 
     Returns:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from isolde import __version__
 from isolde.cli import app
-from isolde.cli.help import command_of
+from isolde.cli.shared.help import command_of
 from man_page import man_page
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "isolde.1"

@@ -23,11 +23,11 @@ from isolde.cli import (
     pairs,
     separate,
     studio,
-    terminal,
     train,
 )
-from isolde.cli.habits import translate
-from isolde.cli.help import command_of, examples, name_formats
+from isolde.cli.shared import terminal
+from isolde.cli.shared.habits import translate
+from isolde.cli.shared.help import command_of, examples, name_formats
 from isolde.core import parallel
 from isolde.core.atomic import explain
 from isolde.core.errors import IsoldeError

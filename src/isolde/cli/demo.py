@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from isolde.cli import completion
-from isolde.cli.help import examples
+from isolde.cli.shared import completion
+from isolde.cli.shared.help import examples
 
 if TYPE_CHECKING:
     from isolde.core.stage import Float32

@@ -9,7 +9,7 @@ from importlib import metadata
 import typer
 
 from isolde import __version__
-from isolde.cli.help import examples
+from isolde.cli.shared.help import examples
 from isolde.core.errors import IsoldeError
 
 EXTRAS = {

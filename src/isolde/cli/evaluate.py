@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from isolde.cli import terminal
-from isolde.cli.help import examples
+from isolde.cli.shared import terminal
+from isolde.cli.shared.help import examples
 
 if TYPE_CHECKING:
     from isolde.evaluation import Evaluation

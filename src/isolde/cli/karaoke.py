@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from isolde.cli import completion, terminal
-from isolde.cli.help import examples
+from isolde.cli.shared import completion, terminal
+from isolde.cli.shared.help import examples
 from isolde.core.errors import InputError, IsoldeError
 
 NAME = "{track} (karaoke).{ext}"

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from isolde.cli import completion, terminal
-from isolde.cli.clock import seconds
-from isolde.cli.help import examples
+from isolde.cli.shared import completion, terminal
+from isolde.cli.shared.clock import seconds
+from isolde.cli.shared.help import examples
 
 
 def register(app: typer.Typer) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from isolde.cli import completion, terminal
-from isolde.cli.help import examples
+from isolde.cli.shared import completion, terminal
+from isolde.cli.shared.help import examples
 
 if TYPE_CHECKING:
     from isolde.models.overview import Row

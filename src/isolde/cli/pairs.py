@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from isolde.cli import terminal
-from isolde.cli.help import examples
+from isolde.cli.shared import terminal
+from isolde.cli.shared.help import examples
 
 
 def register(app: typer.Typer) -> None:

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from isolde.cli import completion, terminal
-from isolde.cli import quality as quality_option
-from isolde.cli.batch import show_batch, show_missing
-from isolde.cli.clock import seconds
-from isolde.cli.help import examples
-from isolde.cli.stdin import separate_stdin
+from isolde.cli.shared import completion, terminal
+from isolde.cli.shared import quality as quality_option
+from isolde.cli.shared.batch import show_batch, show_missing
+from isolde.cli.shared.clock import seconds
+from isolde.cli.shared.help import examples
+from isolde.cli.shared.stdin import separate_stdin
 
 
 class Clip(StrEnum):

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from isolde.cli import completion
-from isolde.cli.help import examples
+from isolde.cli.shared import completion
+from isolde.cli.shared.help import examples
 
 
 def register(app: typer.Typer) -> None:
@@ -69,7 +69,7 @@ def train(
     """Train a network on songs with known stems; Ctrl-C saves, --resume goes on, to the bit."""
     import os
 
-    from isolde.cli.training_bar import bar
+    from isolde.cli.shared.training_bar import bar
     from isolde.training.course import Options
     from isolde.training.train import train_songs
 

@@ -18,7 +18,7 @@ from isolde.core.stage import Float32
 from isolde.figures.canvas import Canvas
 from isolde.models.catalogue import STREAM, names
 from isolde.separation.load import load_separator
-from isolde.separation.separator import Separator
+from isolde.separation.stages.separator import Separator
 
 LISTEN_SECONDS = 45.0
 

@@ -13,8 +13,8 @@ from isolde.core.stage import Complex64, Float32
 from isolde.models import catalogue
 from isolde.models.card import Card
 from isolde.models.overview import latency_of, overview
-from isolde.separation.separator import Separator
 from isolde.separation.settings import SeparationSettings
+from isolde.separation.stages.separator import Separator
 
 LATEST = 1.0
 """Seconds from a sound to its stems with which one can still listen live."""

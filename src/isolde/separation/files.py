@@ -21,9 +21,9 @@ from isolde.separation.overlap import ReadAhead, WriteBehind
 from isolde.separation.phrases import PhraseSink
 from isolde.separation.preview import preview_of
 from isolde.separation.separated import Separated
-from isolde.separation.separator import Separator
 from isolde.separation.settings import FileSettings
 from isolde.separation.songs import Song, paths_of
+from isolde.separation.stages.separator import Separator
 
 BLOCK_SAMPLES = 1 << 16
 

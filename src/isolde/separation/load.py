@@ -23,10 +23,10 @@ from isolde.models.catalogue import DEFAULT, Model, find, members_of
 from isolde.models.masker import Masker, make_masker
 from isolde.models.window.stages import WindowEstimator
 from isolde.rules import RULES, HarmonicMasker, make_rules_masker
-from isolde.separation.ensemble import Ensemble
-from isolde.separation.estimator import Estimator, MaskEstimator
-from isolde.separation.separator import Separator
 from isolde.separation.settings import SeparationSettings
+from isolde.separation.stages.ensemble import Ensemble
+from isolde.separation.stages.estimator import Estimator, MaskEstimator
+from isolde.separation.stages.separator import Separator
 from isolde.separation.stems import Stems
 
 

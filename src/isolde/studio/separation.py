@@ -16,7 +16,7 @@ from isolde.core.stage import Float32
 from isolde.separation import SeparationSettings
 from isolde.separation.files import BLOCK_SAMPLES
 from isolde.separation.load import make_separator
-from isolde.separation.separator import Separator
+from isolde.separation.stages.separator import Separator
 from isolde.studio.picture import LevelColumns, PeakColumns, column_samples
 from isolde.studio.song import READY, SEPARATING, Song
 from isolde.studio.spool import StemSpool

@@ -22,8 +22,8 @@ from isolde.models import catalogue
 from isolde.models.catalogue import Model
 from isolde.rules import RULES
 from isolde.separation.load import make_separator
-from isolde.separation.separator import Separator
 from isolde.separation.settings import SeparationSettings
+from isolde.separation.stages.separator import Separator
 
 LATENCY_RATE = 44_100  # the latency that is shown is that for stereo music at this rate
 

@@ -26,7 +26,7 @@ from isolde.live.worker.monitor import TunableMasker
 from isolde.live.worker.priority import raise_priority
 from isolde.models import catalogue
 from isolde.models.masker import make_masker
-from isolde.separation.separator import Separator
+from isolde.separation.stages.separator import Separator
 
 
 class Order(IntEnum):

@@ -6,7 +6,6 @@ import numpy as np
 
 from isolde.core.errors import InputError, ModelError
 from isolde.core.stage import Complex64, Float32, check_block
-from isolde.core.windows import Array, Windows
 from isolde.models.card import Card
 from isolde.models.graph import Session
 from isolde.models.window.form import Window
@@ -19,6 +18,7 @@ from isolde.models.window.networks import (
     channels_of_pairs,
     pairs_of,
 )
+from isolde.models.window.windows import Array, Windows
 
 NETWORKS: dict[str, Callable[[Session, Window], Network]] = {
     "spectra": SpectrumNetwork,

@@ -11,8 +11,8 @@ import numpy as np
 
 from isolde.core.errors import ModelError
 from isolde.core.stage import Float32
-from isolde.separation.estimator import Estimator
-from isolde.separation.queue import Queue
+from isolde.separation.stages.estimator import Estimator
+from isolde.separation.stages.queue import Queue
 
 
 class Ensemble:

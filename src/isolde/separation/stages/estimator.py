@@ -16,9 +16,9 @@ from isolde.core.stage import Complex64, Float32
 from isolde.core.stems import VOCALS
 from isolde.core.synthesis import Synthesis
 from isolde.models.masker import Masker
-from isolde.separation.conditioning import Conditioner, lowest_bin
-from isolde.separation.queue import Queue
 from isolde.separation.settings import SeparationSettings
+from isolde.separation.stages.conditioning import Conditioner, lowest_bin
+from isolde.separation.stages.queue import Queue
 
 
 class Estimator(Protocol):

@@ -3,8 +3,8 @@
 import sys
 from typing import TYPE_CHECKING
 
-from isolde.cli import terminal
-from isolde.cli.batch import tell
+from isolde.cli.shared import terminal
+from isolde.cli.shared.batch import tell
 from isolde.core.errors import InputError
 
 if TYPE_CHECKING:

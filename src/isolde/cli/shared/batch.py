@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import typer
 
-from isolde.cli import terminal
+from isolde.cli.shared import terminal
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -13,9 +13,9 @@ from isolde.audio import Resampler
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32, check_block
 from isolde.models.masker import Masker
-from isolde.separation.estimator import Estimator, MaskEstimator
-from isolde.separation.queue import Queue
 from isolde.separation.settings import SeparationSettings
+from isolde.separation.stages.estimator import Estimator, MaskEstimator
+from isolde.separation.stages.queue import Queue
 
 Block = dict[str, Float32]
 """Samples (n_channels, n) by name of the stem, the residual last."""

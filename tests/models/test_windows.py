@@ -9,7 +9,7 @@ from helpers.blocks import outputs_of
 from helpers.sounds import noise
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
-from isolde.core.windows import Windows
+from isolde.models.window.windows import Windows
 
 
 class Recorder:

@@ -1,0 +1,1 @@
+"""What several verbs share: the terminal, progress, help, completion and options; no verb."""
