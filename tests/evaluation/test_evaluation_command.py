@@ -177,6 +177,7 @@ def test_the_fingerprint_lists_every_module_that_a_separation_runs_through(name)
     # They find a model and read its card, whose checksum is in the identity already.
     about = {
         "isolde.models.catalogue",
+        "isolde.models.loading",
         "isolde.models.card",
         "isolde.models.sources",
         "isolde.core.config",

@@ -69,7 +69,7 @@ def write_song_folder(
     separation = separation or SeparationSettings()
     about = info(song.path)
     tags = tags_of(song.path, about, separation.model)
-    name = _file_name(Path(song.track).name)
+    name = _printable(Path(song.track).name)
     place = folder / Path(song.track).parent / name
     suffix = container_named(container).suffix
     cover = f"{name} [CO].{_ENDINGS[tags.cover.mime]}" if tags.cover else None
@@ -120,7 +120,7 @@ def write_song_folder(
     )
 
 
-def _file_name(track: str) -> str:
+def _printable(track: str) -> str:
     """A name that a line of UTF-8 text can hold: no control characters, no outer spaces."""
     readable = track.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return "".join(c if c.isprintable() else "_" for c in " ".join(readable.split())) or "_"

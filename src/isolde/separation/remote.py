@@ -55,6 +55,11 @@ def below(url: str, path: str) -> str:
     return f"{url.rstrip('/')}/{path}"
 
 
+def place_of(path: Path, folder: str | None) -> str:
+    """Say where a file is, for people: its path, or its URL where it is below a remote folder."""
+    return below(shown(folder), path.as_posix()) if folder else str(path)
+
+
 def path_in(url: str) -> PurePosixPath:
     """Give the place of a URL as a path from the root, host or bucket first."""
     parts = urlsplit(url)

@@ -1,12 +1,14 @@
 """What the separation of a song has written, for people and for journals; it opens no file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from isolde.activity import Phrase
+from isolde.core.config import build
 from isolde.core.stems import VOCALS
-from isolde.separation.remote import below, is_url, path_in, shown
+from isolde.separation.remote import is_url, path_in, place_of, shown
 from isolde.separation.songs import Song
 
 
@@ -47,7 +49,7 @@ class Separated:
 
     def place(self, path: Path) -> str:
         """Say where one of the files is, for people: its path or URL."""
-        return below(shown(self.remote), path.as_posix()) if self.remote else str(path)
+        return place_of(path, self.remote)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the values as JSON types."""
@@ -70,25 +72,46 @@ class Separated:
         return values
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Separated":
-        """Rebuild from what `to_dict` told."""
-        source, remote = values["source"], values.get("remote", "")
-        song = Song(Path(source), values["track"])
-        if is_url(source):
-            song = Song(Path(path_in(source)), values["track"], url=source)
+    def from_dict(cls, values: Mapping[str, Any]) -> "Separated":
+        """Rebuild from what `to_dict` told.
+
+        Raises:
+            InputError: These are not the values of a separated song.
+        """
+        told = build(_Told, values, where="separated song")
+        song = Song(Path(told.source), told.track)
+        if is_url(told.source):
+            song = Song(Path(path_in(told.source)), told.track, url=told.source)
 
         def path(place: str) -> Path:
-            return Path(place.removeprefix(remote.rstrip("/") + "/") if remote else place)
+            return Path(place.removeprefix(told.remote.rstrip("/") + "/") if told.remote else place)
 
         phrases = None
-        if values.get("phrases") is not None:
-            phrases = [Phrase(path(p["path"]), p["start"], p["end"]) for p in values["phrases"]]
-        return cls(
-            song,
-            {stem: path(place) for stem, place in values["paths"].items()},
-            values["seconds"],
-            values["elapsed"],
-            values["warnings"],
-            phrases,
-            remote,
-        )
+        if told.phrases is not None:
+            phrases = [Phrase(path(p.path), p.start, p.end) for p in told.phrases]
+        paths = {stem: path(place) for stem, place in told.paths.items()}
+        return cls(song, paths, told.seconds, told.elapsed, told.warnings, phrases, told.remote)
+
+
+@dataclass(frozen=True)
+class _ToldPhrase:
+    """A phrase as it is told: where it is, as text."""
+
+    path: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A separated song as it is told, see `Separated`."""
+
+    source: str
+    track: str
+    paths: dict[str, str]
+    seconds: float
+    elapsed: float
+    warnings: list[str]
+    real_time_factor: float = 0.0
+    phrases: list[_ToldPhrase] | None = None
+    remote: str = ""

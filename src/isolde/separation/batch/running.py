@@ -21,7 +21,7 @@ from isolde.separation.batch.shard import Shard
 from isolde.separation.batch.staging import separate_staged
 from isolde.separation.batch.state import Folder, settle, stamp_of, taken_over
 from isolde.separation.load import stems_of
-from isolde.separation.remote import below, shown
+from isolde.separation.remote import place_of
 from isolde.separation.separated import Separated
 from isolde.separation.settings import FileSettings
 from isolde.separation.songs import Song
@@ -145,7 +145,7 @@ def separate_songs(
         for track, song in blocked.items():
             del items[track]
             path = next(iter(folder.existing(song, settings, stems).values()))
-            take(song, None, f"{_place(path, settings)}: exists already: {_REMEDIES}")
+            take(song, None, f"{place_of(path, settings.remote)}: exists already: {_REMEDIES}")
         if journal is not None and settings.remote is not None:
             journal.begin({track: stamps[track] for track in items})
         if scheduler is None and jobs == 0:
@@ -170,11 +170,6 @@ def separate_songs(
         if lost:  # finished once, but someone took the stems away
             run(dict(lost), journal=None)
     return [results[track] for track in by_track]
-
-
-def _place(path: Path, settings: FileSettings) -> str:
-    """Where a file of the output folder is, for people."""
-    return below(shown(settings.remote), path.as_posix()) if settings.remote else str(path)
 
 
 def _job(
