@@ -10,17 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helpers.sounds import noise
 from isolde.audio import AudioReader, AudioWriter, SongTags, read, write
 from isolde.audio.decoding.base import stream_name
 from isolde.audio.encoding import id3, plainwav, streams
 from isolde.core.errors import AudioError, InputError
 
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
-
-
-def noise(n: int, channels: int = 2) -> np.ndarray:
-    audio = np.random.default_rng(n).uniform(-0.9, 0.9, (channels, n))
-    return audio.astype(np.float32)
 
 
 def refusal(path: object, **options) -> str:
@@ -44,13 +40,13 @@ def test_sources_that_are_not_there_or_not_audio(tmp_path):
 
 @pytest.mark.skipif(IS_ROOT, reason="root may read everything")
 def test_source_without_permission(tmp_path):
-    write(tmp_path / "x.wav", noise(10), 44100)
+    write(tmp_path / "x.wav", noise(2, 10), 44100)
     (tmp_path / "x.wav").chmod(0)
     assert "may not be read" in refusal(tmp_path / "x.wav")
 
 
 def test_source_without_permission_by_proxy(tmp_path, monkeypatch):
-    write(tmp_path / "x.wav", noise(10), 44100)
+    write(tmp_path / "x.wav", noise(2, 10), 44100)
 
     def denied(*_args, **_kwargs):
         raise PermissionError(13, "Permission denied")
@@ -62,7 +58,7 @@ def test_source_without_permission_by_proxy(tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", ["wav", "flac", "mp3"])
 def test_a_cut_file_is_read_to_where_it_ends_and_noted(tmp_path, kind):
     path = tmp_path / f"x.{kind}"
-    write(path, noise(100000), 44100)
+    write(path, noise(2, 100000), 44100)
     whole, _ = read(path)
     os.truncate(path, path.stat().st_size * 6 // 10)
     with AudioReader(path, block_samples=4096) as reader:
@@ -79,7 +75,7 @@ def test_a_cut_file_is_read_to_where_it_ends_and_noted(tmp_path, kind):
 @pytest.mark.parametrize("kind", ["wav", "flac", "mp3"])
 def test_a_strict_reader_refuses_a_cut_file(tmp_path, kind):
     path = tmp_path / f"x.{kind}"
-    write(path, noise(100000), 44100)
+    write(path, noise(2, 100000), 44100)
     with AudioReader(path, strict=True) as reader:
         assert sum(block.shape[1] for block in reader) == 100000
     os.truncate(path, path.stat().st_size * 6 // 10)
@@ -93,7 +89,7 @@ def test_a_strict_reader_refuses_a_cut_file(tmp_path, kind):
 
 def test_a_cut_ogg_declares_no_length_but_is_noted(tmp_path):
     path = tmp_path / "x.ogg"
-    write(path, noise(200000), 44100)
+    write(path, noise(2, 200000), 44100)
     with AudioReader(path) as reader:
         assert sum(block.shape[1] for block in reader) == 200000
         assert reader.notes() == []
@@ -105,7 +101,7 @@ def test_a_cut_ogg_declares_no_length_but_is_noted(tmp_path):
 
 def test_damage_within_a_flac_is_silence_in_its_place(tmp_path):
     path = tmp_path / "x.flac"
-    write(path, noise(100000), 44100)
+    write(path, noise(2, 100000), 44100)
     whole, _ = read(path)
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
@@ -130,7 +126,7 @@ def test_damage_within_a_flac_is_silence_in_its_place(tmp_path):
 
 def test_an_mp3_without_a_length_is_read_to_its_end(tmp_path):
     # A loud start and a quiet rest: a variable bit rate, so that a guess from the first is wrong.
-    audio = noise(400000, 1)
+    audio = noise(1, 400000)
     audio[:, 40000:] *= np.float32(1e-3)
     path = tmp_path / "x.mp3"
     write(path, audio, 44100)
@@ -160,7 +156,7 @@ def test_an_mp3_without_a_length_is_read_to_its_end(tmp_path):
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
 def test_ranges_outside_of_the_file_are_refused(tmp_path, kind):
     path = tmp_path / f"x.{kind}"
-    write(path, noise(44100), 44100)
+    write(path, noise(2, 44100), 44100)
     for options, message in [
         ({"start": 0.5, "end": 0.5}, "the end must be after the start"),
         ({"start": 0.5, "end": 0.25}, "the end must be after the start"),
@@ -180,16 +176,16 @@ def test_existing_files_are_kept_unless_told(tmp_path):
     path = tmp_path / "x.wav"
     path.write_bytes(b"precious")
     with pytest.raises(AudioError, match="exists already: choose another name"):
-        write(path, noise(10), 44100)
+        write(path, noise(2, 10), 44100)
     assert path.read_bytes() == b"precious"
     with (
         pytest.raises(RuntimeError),
         AudioWriter(path, sample_rate=44100, n_channels=2, overwrite=True) as writer,
     ):
-        writer.write(noise(10))
+        writer.write(noise(2, 10))
         raise RuntimeError
     assert path.read_bytes() == b"precious"
-    write(path, noise(10), 44100, overwrite=True)
+    write(path, noise(2, 10), 44100, overwrite=True)
     assert read(path)[0].shape == (2, 10)
     assert [p.name for p in tmp_path.iterdir()] == ["x.wav"]
 
@@ -208,12 +204,12 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
 def test_no_part_of_a_file_survives_an_interruption(tmp_path, kind, what):
     path = tmp_path / "deep" / "new" / f"x.{kind}"
     with pytest.raises(what), AudioWriter(path, sample_rate=44100, n_channels=2) as writer:
-        writer.write(noise(50000))
+        writer.write(noise(2, 50000))
         assert not path.exists()
         raise what
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(InputError, match="it was aborted"):
-        writer.write(noise(10))
+        writer.write(noise(2, 10))
 
 
 @pytest.mark.parametrize("kind", ["flac", "ogg", "mp3"])
@@ -226,18 +222,18 @@ def test_an_interruption_inside_libsndfile_is_not_lost(tmp_path, monkeypatch, ki
             monkeypatch.setattr(streams, "write_fully", interrupted)
             monkeypatch.setattr(plainwav, "write_fully", interrupted)
             for _ in range(20):
-                writer.write(noise(44100))
+                writer.write(noise(2, 44100))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_targets_that_cannot_be(tmp_path):
     with pytest.raises(AudioError, match="is a folder: name a file in it"):
-        write(_folder(tmp_path / "x.wav"), noise(10), 44100, overwrite=True)
+        write(_folder(tmp_path / "x.wav"), noise(2, 10), 44100, overwrite=True)
     (tmp_path / "file").touch()
     with pytest.raises(AudioError, match="a part of its folder is a file"):
-        write(tmp_path / "file" / "sub" / "x.wav", noise(10), 44100)
+        write(tmp_path / "file" / "sub" / "x.wav", noise(2, 10), 44100)
     with pytest.raises(AudioError, match="name is too long"):
-        write(tmp_path / f"{'x' * 300}.wav", noise(10), 44100)
+        write(tmp_path / f"{'x' * 300}.wav", noise(2, 10), 44100)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "x.wav"]
 
 
@@ -250,7 +246,7 @@ def _folder(path: Path) -> Path:
 def test_target_in_a_folder_without_permission(tmp_path):
     tmp_path.chmod(0o555)
     with pytest.raises(AudioError, match="check the permissions of the folder"):
-        write(tmp_path / "x.wav", noise(10), 44100)
+        write(tmp_path / "x.wav", noise(2, 10), 44100)
 
 
 def test_blocks_of_another_shape_are_refused(tmp_path):
@@ -259,7 +255,7 @@ def test_blocks_of_another_shape_are_refused(tmp_path):
             with pytest.raises(InputError, match=r"opened for \(2, n\)"):
                 writer.write(np.zeros(shape, np.float32))
         writer.write(np.zeros((2, 0), np.float32))
-        writer.write(noise(5))
+        writer.write(noise(2, 5))
     assert read(tmp_path / "x.wav")[0].shape == (2, 5)
 
 
@@ -282,7 +278,7 @@ def test_a_full_disk_is_told_and_left_empty(small_disk, kind):
     with pytest.raises(AudioError, match="the disk is full: make room") as caught:
         with AudioWriter(small_disk / f"x.{kind}", sample_rate=48000, n_channels=2) as writer:
             for _ in range(200):
-                writer.write(noise(9600))
+                writer.write(noise(2, 9600))
     assert "\n" not in str(caught.value) and f"x.{kind}" in str(caught.value)
     assert list(small_disk.iterdir()) == []
 
@@ -292,7 +288,7 @@ def test_a_disk_that_fills_with_the_last_bytes_is_told(small_disk, kind):
     room = 3000
     (small_disk / "other").write_bytes(bytes(60 * 1024))
     with pytest.raises(AudioError, match="the disk is full"):
-        write(small_disk / f"x.{kind}", noise(4 * room), 48000)
+        write(small_disk / f"x.{kind}", noise(2, 4 * room), 48000)
     assert [p.name for p in small_disk.iterdir()] == ["other"]
 
 
@@ -301,7 +297,7 @@ def test_a_disk_that_fills_with_the_last_bytes_is_told(small_disk, kind):
 def test_a_full_device_is_told_and_never_replaced(kind):
     before = os.stat("/dev/full").st_ino
     with pytest.raises(AudioError, match="the disk is full"):
-        write("/dev/full", noise(100000), 44100, container=kind, overwrite=True)
+        write("/dev/full", noise(2, 100000), 44100, container=kind, overwrite=True)
     assert os.stat("/dev/full").st_ino == before
 
 
@@ -309,7 +305,7 @@ def test_links_are_followed_not_replaced(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "x.wav").touch()
     (tmp_path / "link.wav").symlink_to(tmp_path / "real" / "x.wav")
-    write(tmp_path / "link.wav", noise(10), 44100, overwrite=True)
+    write(tmp_path / "link.wav", noise(2, 10), 44100, overwrite=True)
     assert (tmp_path / "link.wav").is_symlink()
     assert read(tmp_path / "real" / "x.wav")[0].shape == (2, 10)
 

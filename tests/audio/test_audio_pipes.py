@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from helpers.sounds import noise
 from isolde.audio import AudioReader, AudioWriter, read, write
 from isolde.core.errors import AudioError, InputError
 
@@ -48,11 +49,6 @@ class Pipe(io.RawIOBase):
         return len(piece)
 
 
-def noise(n: int, channels: int = 2) -> np.ndarray:
-    audio = np.random.default_rng(n).uniform(-0.9, 0.9, (channels, n))
-    return audio.astype(np.float32)
-
-
 def everything(source, **options) -> np.ndarray:
     with AudioReader(source, **options) as reader:
         blocks = [np.zeros((reader.info.n_channels, 0), np.float32), *reader]
@@ -62,7 +58,7 @@ def everything(source, **options) -> np.ndarray:
 @pytest.mark.parametrize("subtype", SUBTYPES)
 @pytest.mark.parametrize("channels", [1, 2, 6])
 def test_wav_through_a_pipe_equals_wav_in_a_file(tmp_path, subtype, channels):
-    audio = noise(1001, channels)
+    audio = noise(channels, 1001)
     pipe = Pipe()
     with AudioWriter(
         pipe, sample_rate=44100, n_channels=channels, subtype=subtype, tags={"title": "é"}
@@ -87,7 +83,7 @@ def test_nothing_is_read_ahead_and_nothing_held_back():
     pipe = Pipe()
     with AudioWriter(pipe, sample_rate=8000, n_channels=1) as writer:
         head = len(pipe.data)
-        writer.write(noise(500, 1))
+        writer.write(noise(1, 500))
         assert len(pipe.data) == head + 1000
     source = Pipe(bytes(pipe.data))
     with AudioReader(source, block_samples=100) as reader:
@@ -99,11 +95,11 @@ def test_nothing_is_read_ahead_and_nothing_held_back():
 def test_a_range_of_a_pipe():
     pipe = Pipe()
     with AudioWriter(pipe, sample_rate=1000, n_channels=2, subtype="FLOAT") as writer:
-        writer.write(noise(2000))
+        writer.write(noise(2, 2000))
     data = bytes(pipe.data)
     part = everything(Pipe(data), start=0.5, end=1.25, block_samples=33)
-    assert np.array_equal(part, noise(2000)[:, 500:1250])
-    assert np.array_equal(everything(Pipe(data), start=0.5, end=3.0), noise(2000)[:, 500:])
+    assert np.array_equal(part, noise(2, 2000)[:, 500:1250])
+    assert np.array_equal(everything(Pipe(data), start=0.5, end=3.0), noise(2, 2000)[:, 500:])
     with pytest.raises(InputError, match=r"lasts 2\.000 s, so it cannot start at 2\.500 s"):
         everything(Pipe(data), start=2.5)
 
@@ -126,7 +122,7 @@ def test_placeholder_lengths_mean_until_the_end(riff, size):
 
 def test_a_pipe_that_breaks_off_is_noticed():
     buffer = io.BytesIO()
-    sf.write(buffer, noise(1000).T, 1000, subtype="PCM_16", format="WAV")
+    sf.write(buffer, noise(2, 1000).T, 1000, subtype="PCM_16", format="WAV")
     with AudioReader(Pipe(buffer.getvalue()[:-2000])) as reader:
         assert sum(block.shape[1] for block in reader) == 500
         assert reader.notes() == ["<stream>: cut short or damaged: ends after 0.500 s of 1.000 s"]
@@ -138,7 +134,7 @@ def test_a_pipe_that_breaks_off_is_noticed():
 def test_other_formats_come_and_go_through_pipes(kind):
     pipe = Pipe()
     with AudioWriter(pipe, sample_rate=44100, n_channels=2, container=kind) as writer:
-        writer.write(noise(3000))
+        writer.write(noise(2, 3000))
         assert not pipe.data
     with AudioReader(Pipe(bytes(pipe.data))) as reader:
         assert reader.info.container == kind.upper()
@@ -147,7 +143,7 @@ def test_other_formats_come_and_go_through_pipes(kind):
 
 def test_compressed_wav_comes_through_a_pipe():
     buffer = io.BytesIO()
-    sf.write(buffer, noise(1000).T, 8000, subtype="ULAW", format="WAV")
+    sf.write(buffer, noise(2, 1000).T, 8000, subtype="ULAW", format="WAV")
     wanted, _ = sf.read(io.BytesIO(buffer.getvalue()), dtype="float32")
     assert np.array_equal(everything(Pipe(buffer.getvalue())), wanted.T)
 
@@ -156,12 +152,12 @@ def test_streams_in_memory_get_final_headers_and_keep_what_was_before():
     buffer = io.BytesIO(b"before")
     buffer.seek(6)
     with AudioWriter(buffer, sample_rate=44100, n_channels=1) as writer:
-        writer.write(noise(11, 1))
+        writer.write(noise(1, 11))
     assert buffer.getvalue().startswith(b"beforeRIFF")
     whole = io.BytesIO(buffer.getvalue()[6:])
     assert sf.info(whole).frames == 11
     with pytest.raises(RuntimeError), AudioWriter(buffer, sample_rate=1, n_channels=1) as writer:
-        writer.write(noise(11, 1))
+        writer.write(noise(1, 11))
         raise RuntimeError
     assert buffer.getvalue()[6:] == whole.getvalue()
 
@@ -180,7 +176,7 @@ def test_a_reader_that_goes_away_is_told_in_one_line():
     os.close(receive)
     with os.fdopen(send, "wb") as stream:
         with pytest.raises(AudioError, match="the program that reads the pipe has ended"):
-            AudioWriter(stream, sample_rate=44100, n_channels=1).write(noise(100000, 1))
+            AudioWriter(stream, sample_rate=44100, n_channels=1).write(noise(1, 100000))
         try:
             stream.close()
         except BrokenPipeError:
@@ -194,7 +190,7 @@ def test_through_real_processes(tmp_path):
         "r.info.sample_rate, n_channels=r.info.n_channels, subtype=r.info.subtype) as w:\n"
         "    for block in r: w.write(-block)\n"
     )
-    write(tmp_path / "in.wav", noise(100000), 44100)
+    write(tmp_path / "in.wav", noise(2, 100000), 44100)
     given = (tmp_path / "in.wav").read_bytes()
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, input=given, capture_output=True, check=True)
@@ -209,7 +205,7 @@ def test_through_real_processes(tmp_path):
 def test_named_pipes_are_read_and_written_not_replaced(tmp_path):
     fifo = tmp_path / "fifo.wav"
     os.mkfifo(fifo)
-    audio = noise(5000)
+    audio = noise(2, 5000)
     job = threading.Thread(
         target=write, args=(fifo, audio, 44100), kwargs={"subtype": "FLOAT"}, daemon=True
     )
@@ -225,7 +221,7 @@ def test_the_copy_of_a_stream_leaves_no_name_behind(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     pipe = Pipe()
     with AudioWriter(pipe, sample_rate=44100, n_channels=2, container="mp3") as writer:
-        writer.write(noise(30000))
+        writer.write(noise(2, 30000))
     with AudioReader(Pipe(bytes(pipe.data)), block_samples=1000) as reader:
         assert reader.read_block().shape == (2, 1000)
         assert list(tmp_path.iterdir()) == []

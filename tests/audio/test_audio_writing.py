@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from helpers.sounds import lag
+from helpers.sounds import lag, noise
 from isolde.audio import AudioWriter, Cover, SongTags, info, read, read_tags, write
 from isolde.core.errors import InputError
 
@@ -35,10 +35,6 @@ TAGS = {
 OURS = {"software": "isolde 1.0", "model": "vocals", "model_license": "CC BY-NC-SA 4.0"}
 
 
-def noise(n: int, channels: int = 2, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(0, 0.1, (channels, n)).astype(np.float32)
-
-
 def decoded_by_ffmpeg(path, channels: int) -> np.ndarray:
     """Samples (n_channels, n_samples) as the ffmpeg program gives them."""
     command = ["ffmpeg", "-v", "error", "-i", str(path), "-map", "0:a", "-f", "f32le", "-"]
@@ -64,7 +60,7 @@ def suffix(kind: str) -> str:
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("n", [300, 70001])
 def test_ffmpeg_reads_what_was_written_from_its_first_sample(tmp_path, kind, n):
-    audio, path = noise(n), tmp_path / f"x.{suffix(kind)}"
+    audio, path = noise(2, n), tmp_path / f"x.{suffix(kind)}"
     write(path, audio, 48000, container=kind)
     back = decoded_by_ffmpeg(path, 2)
     # ffmpeg leaves the last frame of AAC whole (1024 samples), where the edit list ends within it.
@@ -109,7 +105,7 @@ def test_tags_and_cover_travel_to_every_format(tmp_path, kind, image):
     assert (len(cover.data) > 65536) == (image == "PNG")
     first = SongTags({**TAGS, **OURS}, cover)
     path = tmp_path / f"x.{suffix(kind)}"
-    write(path, noise(4800), 48000, tags=first, container=kind)
+    write(path, noise(2, 4800), 48000, tags=first, container=kind)
     found = read_tags(path)
     assert dict(found.values) == TAGS  # without what is true of this file only
     assert found.cover == cover and found.cover.mime == f"image/{image.lower()}"
@@ -122,7 +118,7 @@ def test_the_model_and_its_licence_are_written(tmp_path, kind):
     import av
 
     path = tmp_path / f"x.{suffix(kind)}"
-    write(path, noise(4800), 48000, tags=OURS, container=kind)
+    write(path, noise(2, 4800), 48000, tags=OURS, container=kind)
     with av.open(str(path)) as container:
         seen = {**container.streams.audio[0].metadata, **container.metadata}
     seen = {name.lower(): value for name, value in seen.items()}
@@ -132,12 +128,12 @@ def test_the_model_and_its_licence_are_written(tmp_path, kind):
 
 def test_tags_of_one_file_only_stay_with_it(tmp_path):
     own = {"replaygain_track_gain": "-3 dB", "R128_TRACK_GAIN": "4", "ENCODER": "x", "model": "y"}
-    write(tmp_path / "x.flac", noise(480), 48000, tags={"TITLE": "T", **own})
+    write(tmp_path / "x.flac", noise(2, 480), 48000, tags={"TITLE": "T", **own})
     assert dict(read_tags(tmp_path / "x.flac").values) == {"title": "T"}
 
 
 def test_files_without_tags_or_sense_have_none(tmp_path):
-    write(tmp_path / "x.wav", noise(480), 48000)
+    write(tmp_path / "x.wav", noise(2, 480), 48000)
     (tmp_path / "y.wav").write_bytes(b"nonsense")
     assert read_tags(tmp_path / "x.wav") == read_tags(tmp_path / "y.wav") == SongTags()
     with pytest.raises(InputError, match="neither JPEG nor PNG"):
@@ -167,7 +163,7 @@ def test_quality_and_bitrate_decide_the_size(tmp_path, kind):
     rng = np.random.default_rng(0)
     audio = np.cumsum(rng.normal(0, 0.02, (2, 96000)), axis=1)
     audio = (audio - audio.mean(axis=1, keepdims=True)).astype(np.float32) * 0.1
-    audio += noise(96000) * 0.3
+    audio += noise(2, 96000, peak=0.05)
     sizes = []
     for i, options in enumerate([{"quality": 1}, {"quality": 5}, {"quality": 10}]):
         write(tmp_path / f"{i}.{kind}", audio, 48000, **options)
@@ -191,7 +187,7 @@ def test_quality_and_bitrate_decide_the_size(tmp_path, kind):
 )
 def test_impossible_qualities_are_refused(tmp_path, kind, options, message):
     with pytest.raises(InputError, match=message):
-        write(tmp_path / "x.any", noise(480), 48000, container=kind, **options)
+        write(tmp_path / "x.any", noise(2, 480), 48000, container=kind, **options)
     assert list(tmp_path.iterdir()) == []
 
 

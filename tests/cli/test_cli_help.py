@@ -5,18 +5,17 @@ from collections.abc import Iterator
 import typer
 from rich.text import Text
 
-from helpers.shell import Shell
+from helpers.shell import Shell, verbs_of
 from isolde.cli import app
 from isolde.cli.shared.help import command_of
 
 
 def texts(command) -> Iterator[str]:
     """All help texts of a command and of its verbs."""
-    yield command.help or ""
-    for parameter in command.params:
-        yield getattr(parameter, "help", None) or ""
-    for verb in getattr(command, "commands", {}).values():
-        yield from texts(verb)
+    for _, verb in verbs_of(command):
+        yield verb.help or ""
+        for parameter in verb.params:
+            yield getattr(parameter, "help", None) or ""
 
 
 def test_no_bracket_of_a_help_text_vanishes():
@@ -27,15 +26,8 @@ def test_no_bracket_of_a_help_text_vanishes():
         assert Text.from_markup(text).plain == text.replace("\\[", "["), text
 
 
-def commands(command, name: str = "isolde") -> Iterator[tuple[str, object]]:
-    """A command and all its verbs, by their whole names."""
-    yield name, command
-    for verb, below in getattr(command, "commands", {}).items():
-        yield from commands(below, f"{name} {verb}")
-
-
 def test_every_help_ends_with_examples_of_its_own_command():
-    every = dict(commands(command_of(app)))
+    every = dict(verbs_of(command_of(app)))
     assert len(every) > 15
     for name, command in every.items():
         first, *lines = (command.epilog or "").splitlines()
@@ -52,7 +44,7 @@ def test_help_is_given_for_both_of_its_names(isolde: Shell):
 
 
 def test_help_shows_no_type_behind_a_flag_and_says_what_an_option_is():
-    for name, command in commands(command_of(app)):
+    for name, command in verbs_of(command_of(app)):
         for parameter in command.params:
             text = getattr(parameter, "help", None) or "?"
             assert not text.startswith(("Of ", "In ", "At ", "For ", "Only ")), (name, text)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,13 @@ class Shell:
             code = int(stop.code or 0)
         said = self._capture.readouterr()
         return code, said.out.splitlines(), said.err.splitlines()
+
+
+def verbs_of(command: Any, name: str = "isolde") -> Iterator[tuple[str, Any]]:
+    """A command and all its verbs, by their whole names."""
+    yield name, command
+    for word, below in getattr(command, "commands", {}).items():
+        yield from verbs_of(below, f"{name} {word}")
 
 
 def invoke(*words: object) -> tuple[int, str]:

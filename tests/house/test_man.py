@@ -3,25 +3,17 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from helpers.shell import verbs_of
 from isolde.cli import app
 from isolde.cli.shared.help import command_of
 from man_page import body, text
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "isolde.1"
 UNDATED = "missing date"  # the page is that of a version, not of a day
-
-
-def verbs(command: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """A command and all its verbs, by their whole names."""
-    yield name, command
-    for word, below in getattr(command, "commands", {}).items():
-        yield from verbs(below, f"{name} {word}")
 
 
 def plain(source: str) -> str:
@@ -34,7 +26,7 @@ def test_every_verb_argument_and_option_is_in_it():
     sections = re.split(r"^\.SS ", page.partition(".SH EXIT STATUS")[0], flags=re.MULTILINE)
     found = {plain(part.partition("\n")[0]): plain(part) for part in sections[1:]}
     found["isolde"] = plain(sections[0])
-    every = dict(verbs(command_of(app), "isolde"))
+    every = dict(verbs_of(command_of(app)))
     assert len(every) > 15 and sorted(found) == sorted(every)
     n_options = 0
     for name, command in every.items():
