@@ -28,13 +28,16 @@ demo: setup  ## separate the shipped song; prints paths, dB and speed, and draws
 # the hundreds of processes that tests start.
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
+# The inner loop ends with a list of those that should carry the marker `slow`, seen on an idle machine.
+QUICK := --durations 10 --durations-min 1.5
+
 test check: export PYTHONDONTWRITEBYTECODE :=
 test: lint  ## lint, then every test
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore tests/live
 	$(BIN)/python -m pytest tests/live
 
 check: lint  ## lint, types and the quick tests: the inner loop
-	$(BIN)/python -m pytest -q -m "not slow" $(SIDE_BY_SIDE) --ignore tests/live
+	$(BIN)/python -m pytest -q -m "not slow" $(QUICK) $(SIDE_BY_SIDE) --ignore tests/live
 	$(BIN)/python -m pytest -q -m "not slow" tests/live
 
 docs: setup-dev  ## the pages and the API reference, in build/site; links are checked

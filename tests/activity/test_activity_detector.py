@@ -75,6 +75,7 @@ def sung_now_and_then(singer):
     return (0.1 * sound / np.sqrt(np.mean(sound**2)) * sum(edges)).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("singer", "backing_db"), [(0, None), (1, None), (1, -20), (2, -20)])
 def test_starts_and_ends_are_found_within_50_ms(singer, backing_db):
     audio = sung_now_and_then(singer)

@@ -52,6 +52,7 @@ def with_custom_layout(mov: bytes, labels: list[int]) -> bytes:
     return bytes(new)
 
 
+@pytest.mark.slow
 def test_a_custom_channel_layout_is_read_in_the_order_of_the_file(tmp_path):
     audio = noise(7, 4800)
     write(tmp_path / "x.wav", audio, 48000)
@@ -82,6 +83,7 @@ def victims(kinds, monkeypatch):
     return kinds["cbr.mp3"].read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_song_that_kills_its_decoder_is_named_and_the_rest_goes_on(
     isolde: Shell, tmp_path: Path, kinds, victims: bytes, jobs: str
@@ -285,6 +287,7 @@ def test_the_command_warns_in_one_line_and_is_strict_when_told(isolde: Shell, ki
     assert not (tmp_path / "other").exists() or not any((tmp_path / "other").iterdir())
 
 
+@pytest.mark.slow
 def test_nothing_but_our_lines_reaches_the_terminal(kinds, tmp_path):
     data = bytearray(kinds["cbr.mp3"].read_bytes())
     data[9000:12000] = bytes(3000)

@@ -273,6 +273,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "opus", "mp3"])
 def test_a_full_disk_is_told_and_left_empty(small_disk, kind):
     with pytest.raises(AudioError, match="the disk is full: make room") as caught:

@@ -23,6 +23,7 @@ def ffmpeg(*words: str | Path) -> None:
     subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", *map(str, words)], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_samples_offset_and_length_are_those_of_ffmpeg(kinds, kind: Kind):
     with AudioReader(kinds[kind.name]) as reader:
@@ -219,6 +220,7 @@ def test_speech_of_telephones_is_read(tmp_path, name: str, start: bytes, frame: 
     assert np.abs(audio - theirs).max() <= LOSSY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 1000, 1024, 3000])
 def test_aac_has_the_length_that_ffmpeg_gives(kinds, tmp_path, n: int):
     for name in ("x.m4a", "x.aac", "x.mka"):

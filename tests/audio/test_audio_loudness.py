@@ -28,6 +28,7 @@ def test_a_stereo_tone_measures_its_level(rate, level):
     )
 
 
+@pytest.mark.slow
 def test_another_library_measures_the_same():
     pyloudnorm = pytest.importorskip("pyloudnorm", reason="pip install '.[dev]'")
     rng = np.random.default_rng(0)

@@ -46,6 +46,7 @@ def index_of(path: Path) -> list[tuple[bytes, bytes]]:
     return mp4.children(boxes[b"moov"])
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize(
     ("suffix", "subtype"),
@@ -140,6 +141,7 @@ def sound_of(path: Path, stream: int = 0) -> tuple[np.ndarray, float]:
     return np.concatenate(audio, axis=1), float(frames[0].pts * frames[0].time_base)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "codec", "rate", "late"),
     [

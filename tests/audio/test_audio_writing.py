@@ -56,6 +56,7 @@ def suffix(kind: str) -> str:
     return "m4a" if kind == "alac" else kind
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("n", [300, 70001])
@@ -76,6 +77,7 @@ def test_ffmpeg_reads_what_was_written_from_its_first_sample(tmp_path, kind, n):
         assert share > 0.6  # white noise up to 24 kHz: the codecs keep what is heard
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.parametrize(
     ("kind", "channels"),
@@ -158,6 +160,7 @@ def test_a_rate_that_a_format_does_not_hold_is_converted_and_told(tmp_path, kind
     assert np.abs(back[0] - wanted)[middle].max() < 0.012  # a lag of one sample would give 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LOSSY)
 def test_quality_and_bitrate_decide_the_size(tmp_path, kind):
     rng = np.random.default_rng(0)

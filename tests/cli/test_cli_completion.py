@@ -47,6 +47,7 @@ def script(environment: dict[str, str]) -> Callable[[str], str]:
     return cache(lambda shell: ask(environment, "isolde", _ISOLDE_COMPLETE=f"source_{shell}"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 @pytest.mark.parametrize(
     ("line", "expected"),
@@ -74,6 +75,7 @@ def test_bash_offers(
     assert bool(offered) == bool(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed: .ci/run installs it")
 def test_zsh_offers_with_a_line_about_each(
     environment: dict[str, str], script: Callable[[str], str]
@@ -89,6 +91,7 @@ def test_zsh_offers_with_a_line_about_each(
     assert files == "files"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     shutil.which("fish") is None, reason="fish is not installed: .ci/run installs it"
 )

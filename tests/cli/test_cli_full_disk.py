@@ -17,6 +17,8 @@ from isolde.audio.demo import read_demo
 from isolde.core.errors import AudioError
 from isolde.separation.stems import Stems
 
+pytestmark = pytest.mark.slow
+
 RATE = 44100
 FULL = "the disk is full: make room, or choose another folder"
 

@@ -33,6 +33,7 @@ def test_the_fullest_part(sung: list[int], seconds: float, part: tuple[float, fl
     assert fullest_part(np.array(sung, np.float32), 1.0, seconds=seconds) == part
 
 
+@pytest.mark.slow
 def test_a_preview_is_thirty_seconds_of_the_song(
     isolde: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

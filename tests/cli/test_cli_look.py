@@ -37,6 +37,7 @@ def test_one_picture_goes_exactly_where_it_was_asked_for(song: Path, tmp_path: P
     assert out.read_bytes().startswith(PNG)
 
 
+@pytest.mark.slow
 @needs_model
 def test_the_ending_of_the_output_decides_what_is_drawn(isolde: Shell, song: Path, tmp_path: Path):
     low = ("--dpi", "30")

@@ -145,6 +145,7 @@ def test_no_name_leads_out_of_the_output_folder(isolde: Shell, song: Path, name:
         assert path.resolve().is_relative_to(base) and len(path.parts) == 4
 
 
+@pytest.mark.slow
 def test_a_name_that_is_not_utf_8_is_a_name(tmp_path: Path):
     folder = os.fsencode(tmp_path / "music")
     os.mkdir(folder)
@@ -201,6 +202,7 @@ def test_a_scan_finds_what_is_audio_and_nothing_else(
     assert sorted(tracks("m").values()) == ["a", "album.flac/1", *"bcdefghi"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["spleeter", "uvr", "flat"])
 @pytest.mark.parametrize("output", ["music", "music/stems", None])
 def test_a_second_run_finds_no_stems(
@@ -224,6 +226,7 @@ def piped(data: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, input=data, capture_output=True)
 
 
+@pytest.mark.slow
 def test_every_option_works_from_a_pipe(song: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(song.parent)
     data = song.read_bytes()
@@ -240,6 +243,7 @@ def test_every_option_works_from_a_pipe(song: Path, monkeypatch: pytest.MonkeyPa
     assert again.returncode == 2 and b"exists already" in again.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -255,6 +259,7 @@ def test_what_a_pipe_cannot_do_is_refused(song: Path, options: tuple[str, ...], 
     assert done.stderr.count(b"\n") == 1 and not done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_full_standard_output_is_one_line(song: Path):
     for arguments in (["separate", song, "--json"], ["doctor"], ["--version"]):

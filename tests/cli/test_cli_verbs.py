@@ -31,6 +31,7 @@ def songs(root: Path, *artists: str) -> Path:
     return root / "songs"
 
 
+@pytest.mark.slow
 def test_data_replaces_nothing_unasked(isolde: Shell, tmp_path: Path):
     folder = songs(tmp_path, "One", "Two")
     manifest, page = tmp_path / "songs.csv", tmp_path / "songs.html"

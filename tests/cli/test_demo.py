@@ -12,6 +12,7 @@ from isolde.cli.demo import run_demo
 from isolde.cli.doctor import examine
 
 
+@pytest.mark.slow
 def test_the_demo_separates_measures_and_draws(tmp_path: Path):
     done = run_demo(tmp_path / "out")
     assert done.vocals_usdr > done.mixture_usdr + 4  # 7 dB when it was written
@@ -24,6 +25,7 @@ def test_the_demo_separates_measures_and_draws(tmp_path: Path):
     assert again.vocals_usdr == done.vocals_usdr
 
 
+@pytest.mark.slow
 def test_the_demo_loads_one_metric_and_nothing_else_of_the_evaluation(tmp_path: Path):
     code = (
         "import sys; from isolde.cli.demo import run_demo; from pathlib import Path; "
@@ -37,6 +39,7 @@ def test_the_demo_loads_one_metric_and_nothing_else_of_the_evaluation(tmp_path: 
     assert loaded == str(metric) and heavy == "[]"
 
 
+@pytest.mark.slow
 def test_the_doctor_finds_nothing_broken_here(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["isolde", "doctor"])
     main_code = 0

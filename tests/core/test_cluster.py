@@ -17,6 +17,8 @@ from isolde.core.parallel import cluster
 
 distributed = pytest.importorskip("distributed")
 
+pytestmark = pytest.mark.slow
+
 
 def square(x: int) -> int:
     if x < 0:

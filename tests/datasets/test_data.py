@@ -151,6 +151,7 @@ def test_a_parquet_file_that_is_none(tmp_path: Path):
 # --- the split ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(st.text(), st.floats(0, 1), st.floats(0, 1))
 def test_a_larger_share_only_adds_artists_to_validation(artist, one, two):

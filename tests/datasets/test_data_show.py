@@ -77,6 +77,7 @@ def run(*words: object) -> "tuple[int, str]":
     return invoke("data", "show", *words)
 
 
+@pytest.mark.slow
 def test_the_page_needs_no_other_file(half_sung: Path, tmp_path: Path):
     pytest.importorskip("matplotlib", reason="needs the extra 'figures'")
     manifest, page = tmp_path / "m.csv", tmp_path / "page.html"
@@ -93,6 +94,7 @@ def test_the_page_needs_no_other_file(half_sung: Path, tmp_path: Path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "m.csv", "page.html"]
 
 
+@pytest.mark.slow
 def test_pictures_and_exit_codes(half_sung: Path, tmp_path: Path):
     pytest.importorskip("matplotlib", reason="needs the extra 'figures'")
     voice = songs.make_song(1, seconds=3.0, sample_rate=RATE)["vocals"]

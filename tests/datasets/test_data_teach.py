@@ -88,6 +88,7 @@ def run(*words: object) -> tuple[int, str]:
     return invoke("data", "label", *words)
 
 
+@pytest.mark.slow
 def test_labels_a_folder_and_goes_on_where_it_was(world):
     """The verb, twice: the second time nothing is done again but what had failed."""
     words = (world["todo"], "--teacher", line_of(world), "-o", world["out"], "--licence", "CC0")
@@ -318,6 +319,7 @@ def test_a_teacher_may_stay_for_all_songs(world):
     assert sorted({r.track for r in rows}) == ["Good - Song", "Too - Song"]
 
 
+@pytest.mark.slow
 def test_isolde_is_a_teacher(tmp_path: Path):
     """Our own separator by its command line; its two stems sum to the song to 16 bits."""
     stems = songs.make_song(1, seconds=3.0, sample_rate=44100)

@@ -79,6 +79,7 @@ def test_a_mixture_file_is_the_mixture(data):
     assert np.array_equal(pair.accompaniment, pair.mixture - pair.vocals)
 
 
+@pytest.mark.slow
 def test_the_manifest_that_a_scan_writes_names_the_same_songs(data, tmp_path, isolde):
     code, _, err = isolde("data", "scan", data, "-o", "songs.csv")
     assert code == 0, err
@@ -146,6 +147,7 @@ def test_data_that_cannot_be_used_is_refused_with_its_name(data, tmp_path):
         find_songs(data)[2].load()
 
 
+@pytest.mark.slow
 def test_numbers_in_the_file_are_those_of_the_arrays(data, tmp_path):
     songs = find_songs(data)
     candidates = [
@@ -214,6 +216,7 @@ def test_one_bad_song_or_candidate_costs_nobody_else(data, tmp_path, jobs):
     assert "2 (1 failed)" in table and "0 (3 failed)" in table
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_reported_and_costs_one_song(data, tmp_path):
     loud = np.full((RATE * 3 // 2, 2), 0.95)
     soundfile.write(data / "test" / "Ben - Song 1" / "mixture.wav", loud, RATE, subtype="FLOAT")

@@ -31,6 +31,7 @@ def short_music(seed: int) -> np.ndarray:
     return musical_noise(seed)[:, : 2 * RATE + RATE // 3]
 
 
+@pytest.mark.slow
 def test_bsseval_is_musevals_where_nothing_is_silent():
     theirs_metrics = museval_or_skip()
     truth = {"vocals": short_music(19), "accompaniment": short_music(20)}
@@ -46,6 +47,7 @@ def test_bsseval_is_musevals_where_nothing_is_silent():
             assert getattr(ours[stem], name) == pytest.approx(theirs[name][row], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_bsseval_is_musevals_where_the_references_leave_a_band_nearly_empty():
     """As lossy coding does, 50 dB down: the equations are worse posed; 0.01 dB is what is asked."""
     theirs_metrics = museval_or_skip()
@@ -67,6 +69,7 @@ def test_bsseval_is_musevals_where_the_references_leave_a_band_nearly_empty():
             assert getattr(ours[stem], name) == pytest.approx(theirs[name][row], abs=0.01)
 
 
+@pytest.mark.slow
 def test_bsseval_keeps_the_frames_of_the_reference():
     theirs_metrics = museval_or_skip()
     truth = {"vocals": musical_noise(22), "accompaniment": musical_noise(23)}

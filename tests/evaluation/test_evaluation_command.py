@@ -46,6 +46,7 @@ def typed(*words: object):
     return CliRunner().invoke(app, ["evaluate", *map(str, words)])
 
 
+@pytest.mark.slow
 def test_one_command_writes_every_file(data, tmp_path):
     pytest.importorskip("pyarrow")
     pytest.importorskip("scipy")
@@ -81,6 +82,7 @@ def test_robustness_is_asked_for_by_an_option(data, tmp_path, monkeypatch):
     assert typed("--data", data, "-o", tmp_path, "--robustness", "--bsseval").exit_code == 2
 
 
+@pytest.mark.slow
 def test_a_bad_song_is_in_the_exit_code_and_in_the_table(data, tmp_path, monkeypatch):
     monkeypatch.setattr(command, "measure_costs", lambda *_, **__: [])
     for name in ("Artist 0 - Song", "Artist 1 - Song"):
@@ -106,6 +108,7 @@ def test_results_are_the_same_whoever_does_the_work(data, tmp_path):
     assert not any(result.error for result in here)
 
 
+@pytest.mark.slow
 def test_dask_does_the_work_too(data, tmp_path):
     distributed = pytest.importorskip("distributed")
     songs, candidates = find_songs(data), [Candidate("centre", baselines.centre)]
@@ -152,6 +155,7 @@ def test_an_identity_follows_the_code_and_not_its_comments(tmp_path, monkeypatch
         code_digest("no_such_module")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vocals", "vocals:gate", "rules"])
 def test_the_fingerprint_lists_every_module_that_a_separation_runs_through(name):
     """What is called between a mixture at another rate and its stems is followed, call by call."""

@@ -14,6 +14,8 @@ from isolde.evaluation.candidates import baselines, oracles
 from isolde.evaluation.candidates.candidate import Candidate
 from isolde.models import catalogue
 
+pytestmark = pytest.mark.slow
+
 SEEDS = (101, 102, 103)
 SECONDS = 6.0
 RATE = 44_100

@@ -33,6 +33,7 @@ soundfile.write(out / "vocals.wav", audio * 0.25, rate, subtype="FLOAT")
 """
 
 
+@pytest.mark.slow
 def test_a_peer_is_any_command(tmp_path, data):
     script = tmp_path / "peer.py"
     script.write_text(PEER)

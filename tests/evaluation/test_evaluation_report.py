@@ -59,6 +59,7 @@ def test_every_grid_has_ceilings_of_its_own():
     assert usual.shape == other.shape and np.abs(usual - other).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_cost_is_measured_in_a_fresh_process(data, tmp_path):
     candidates = [Candidate("mixture", baselines.mixture, latency_seconds=0.1, model_bytes=10**6)]
     song = find_songs(data)[0]
@@ -85,6 +86,7 @@ def test_a_short_song_is_repeated_and_a_long_one_left():
     assert repeated(stems, seconds=1.0).mixture.shape == stems.mixture.shape
 
 
+@pytest.mark.slow
 def test_a_run_writes_tables(data, tmp_path):
     seen = []
     out = run(
@@ -115,6 +117,7 @@ def test_run_refuses_before_it_works(data, tmp_path):
     assert not (tmp_path / "no").exists()
 
 
+@pytest.mark.slow
 def test_every_stem_is_scored_where_it_is_known_and_given(tmp_path):
     """A row for whoever gives the parts: the truth is a limit, silence 0 dB, oracles between."""
     for seed in range(2):

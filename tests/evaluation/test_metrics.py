@@ -156,6 +156,7 @@ def test_mel_filters_are_librosas():
         assert np.abs(mel_filters(rate, n_fft, n_mels) - theirs).max() < 1e-9
 
 
+@pytest.mark.slow
 def test_mel_decibels_follow_the_published_transform():
     """STFT by torch with zero padding and a periodic Hann window, as in the definition."""
     torch = pytest.importorskip("torch")

@@ -58,6 +58,7 @@ def test_the_notebook_writes_a_karaoke_version_and_labels(song: Path, tmp_path: 
         assert 0 <= start < end <= 4.1
 
 
+@pytest.mark.slow
 def test_a_folder_is_separated_and_then_left_alone(song: Path, tmp_path: Path):
     command = tmp_path / "bin" / "isolde"
     command.parent.mkdir()

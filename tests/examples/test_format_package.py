@@ -42,6 +42,7 @@ def environment(site: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": paths, "COLUMNS": "200"}
 
 
+@pytest.mark.slow
 def test_stems_are_written_in_the_format_of_a_package(environment: dict[str, str], tmp_path: Path):
     audio = noise(2, 40_000)
     soundfile.write(tmp_path / "song.wav", audio.T, 44100, subtype="PCM_24")
@@ -71,6 +72,7 @@ def test_the_suffix_of_a_path_means_the_format(environment: dict[str, str], tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["tone.AIFF"]
 
 
+@pytest.mark.slow
 def test_help_and_doctor_name_the_format_and_doctor_the_package_that_fails(
     environment: dict[str, str],
 ):

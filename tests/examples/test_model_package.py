@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "examples" / "isolde-model-example"
 
 
+@pytest.mark.slow
 def test_an_installed_package_gives_a_model(tmp_path: Path):
     copy = tmp_path / "package"  # building leaves things behind
     for path in PACKAGE.rglob("*"):

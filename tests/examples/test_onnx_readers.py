@@ -57,6 +57,7 @@ def compare(found: dict[str, Float32], model: str, song: Float32) -> None:
     assert max(levels) < np.std(song)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["vocals", "vocals-live", "stems"])
 def test_the_reader_of_numpy_gives_what_isolde_gives(model: str, song: Float32, tmp_path: Path):
     (tmp_path / "isolde.py").write_text("raise ImportError('the reader is to do without')\n")

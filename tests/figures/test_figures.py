@@ -127,6 +127,7 @@ def test_the_mask_that_nobody_gave_is_the_share_of_the_vocals():
     assert column[np.abs(rows - 2000).argmin()] < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_a_separation_is_written_alike_every_time(tmp_path: Path, suffix: str):
     voice, other = tone(440.0, 0.5), tone(2000.0, 0.5)
@@ -162,6 +163,7 @@ def test_the_pitch_and_its_harmonics_are_drawn_where_they_are():
     assert burst.get_x() == pytest.approx(0.445) and burst.get_width() == pytest.approx(0.05)
 
 
+@pytest.mark.slow
 def test_activity_is_drawn_with_and_without_probabilities(tmp_path: Path):
     voice = tone(440.0, 1.0)
     for probabilities in (None, np.linspace(0, 1, 87, dtype=np.float32)):
@@ -216,6 +218,7 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
         check_picture("a.png")
 
 
+@pytest.mark.slow
 def test_drawing_leaves_no_global_state_behind(tmp_path: Path):
     script = (
         "import sys, numpy as np\n"

@@ -72,6 +72,7 @@ def evaluation(tmp_path: Path) -> Evaluation:
     return Evaluation(results, "", tmp_path, name, {"command": "a & b"}, 1, songs, main)
 
 
+@pytest.mark.slow
 def test_the_report_needs_no_network_and_names_are_escaped(tmp_path):
     path = write_evaluation_report(tmp_path / "report.html", evaluation(tmp_path))
     text, page = path.read_text(encoding="utf-8"), Page()

@@ -16,6 +16,7 @@ from isolde.networks.onnx.windows import stateful_graph  # noqa: E402
 
 
 # The graph keeps 1 / std, whose rounding is all that is lost with 32 bits.
+@pytest.mark.slow
 @pytest.mark.parametrize(("bits", "lost"), [(32, 1e-5), (16, 1e-3), (8, 1e-2)])
 @pytest.mark.parametrize("shape", [VAD, MASK], ids=["vad", "mask"])
 def test_the_network_comes_back_from_its_graph(

@@ -30,6 +30,7 @@ def assert_are_lines(cues: list[tuple[float, float, str]]) -> None:
         assert end == pytest.approx(phrase[-1][1], abs=0.3)
 
 
+@pytest.mark.slow
 def test_subtitles_of_words(isolde: Shell, song: Path, words: Path):
     pysubs2 = pytest.importorskip("pysubs2", reason="needs pysubs2, of the extra dev")
     code, out, _ = isolde("activity", song, "--words", words, "-o", "song.srt")

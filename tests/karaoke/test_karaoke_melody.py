@@ -53,6 +53,7 @@ def test_a_voice_in_a_band(singing: Singing):
     assert len(singing.activity.segments) == len(PHRASES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [16_000, 48_000])
 @pytest.mark.parametrize("block", [997, 30_000])
 def test_blocks_change_nothing_and_latency_is_kept(rate: int, block: int):

@@ -97,6 +97,7 @@ def folder(song: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "games" / "song"
 
 
+@pytest.mark.slow
 def test_the_folder_holds_the_song_its_stems_and_the_text(folder: Path, song: Path):
     names = ["song [INSTR].wav", "song [VOC].wav", "song.txt", "song.wav"]
     assert sorted(os.listdir(folder)) == names

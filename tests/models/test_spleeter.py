@@ -20,6 +20,7 @@ def song() -> dict[str, Float32]:
     return songs.make_song(3, seconds=6.0, sample_rate=RATE)
 
 
+@pytest.mark.slow
 def test_the_voice_is_found_and_the_stems_sum_to_the_song(song: dict[str, Float32]):
     mixture = sum(song.values())
     stems = separate(mixture, sample_rate=RATE, model="spleeter", threads=2)

@@ -207,6 +207,7 @@ def test_the_losses_are_what_they_say(entries: list[Entry]):
     assert loss == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["long", "short"])
 def test_validation_and_card_have_the_synthesis_of_the_task(
     entries: list[Entry], tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
@@ -299,6 +300,7 @@ def quartets() -> list[Entry]:
     return found
 
 
+@pytest.mark.slow
 def test_a_quartet_is_learnt(quartets: list[Entry]):
     shape = BandShape(features=8, shared=3, mixed=12, hidden=8, delays=(1, 1), masks=4)
     task = BandTask(shape, learns="quartet", bce=0.5)

@@ -154,6 +154,7 @@ def test_masks_of_four_stems_sum_to_one_and_the_residuals_stays_at_home():
     assert 0 < float(presence.min()) and float(presence.max()) < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", ["mask", "presence"])
 def test_the_graph_is_the_network_at_any_number_of_frames_a_call(model: Model, answer: str):
     network, graph = network_in(model), model.graph(answer=answer)

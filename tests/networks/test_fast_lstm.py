@@ -31,6 +31,7 @@ for units, both in ((8, True), (40, False)):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("triton") is None, reason="needs Triton, which comes with CUDA")
 def test_the_kernels_are_an_lstm_forwards_and_backwards():
     """Outputs and every gradient, one way and both, units that fill a tile and that do not."""

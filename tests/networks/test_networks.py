@@ -82,6 +82,7 @@ def test_leaky_relu_has_keras_s_slope():
     torch.testing.assert_close(network.top(x), expected)
 
 
+@pytest.mark.slow
 @SHAPES
 @pytest.mark.parametrize("n_frames", [25, 26, 40])
 def test_sliding_equals_the_window_exactly(shape: WindowShape, n_frames: int):

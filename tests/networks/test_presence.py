@@ -121,6 +121,7 @@ def entries() -> list[Entry]:
     return found
 
 
+@pytest.mark.slow
 def test_the_head_learns_and_the_trunk_stays(entries: list[Entry], tmp_path: Path):
     path = tmp_path / "trunk.onnx"
     path.write_bytes(band_graph(trunk_of()))

@@ -21,6 +21,7 @@ def error_us(found: object, t: float, offset: float, drift: float) -> float:
     return abs(piece.offset + (1 + found.drift) * u - t) * 1e6  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lead", "drift", "flip", "level"),
     [(7.31, 0.0, 1, 0.0), (0.0, 1900e-6, -1, 0.0), (21.7, -1312e-6, 1, -10.0)],
@@ -56,6 +57,7 @@ def test_other_rates_and_channels_do_not_matter():
     assert error_us(found, 10, 0.0, 0.0) < 20
 
 
+@pytest.mark.slow
 def test_a_cut_chorus_and_a_repeated_one_give_two_pieces():
     v, a = voice(30, 8), band(30, 9)
     whole = v + a
@@ -72,6 +74,7 @@ def test_a_cut_chorus_and_a_repeated_one_give_two_pieces():
         assert abs(found.pieces[0].end - at) < 0.6
 
 
+@pytest.mark.slow
 def test_another_voice_is_refused():
     for seed in range(3):
         mix = voice(20, 10 + seed) + band(20, 20 + seed)
@@ -80,6 +83,7 @@ def test_another_voice_is_refused():
         assert "wrong song" in found.reason or "performance" in found.reason
 
 
+@pytest.mark.slow
 def test_a_tempo_that_breathes_is_refused():
     v, a = voice(30, 40), band(30, 41)
     t = np.arange(v.shape[1]) / RATE

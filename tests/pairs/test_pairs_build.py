@@ -100,6 +100,7 @@ def test_the_basis_sums_to_one_everywhere():
 # --- a whole pair ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_pair_comes_back_normalised_and_sums_to_the_mix():
     v, a = voice(24, 8), band(24, 9)
     stood = 0.6 * bell(v, 1000, 4.0)
@@ -129,6 +130,7 @@ def test_mix_minus_instrumental_is_the_vocal():
     assert report.null_db > 15  # in the seconds where the singer rests
 
 
+@pytest.mark.slow
 def test_seconds_that_do_not_fit_are_rejected_with_the_reason():
     v, a = voice(40, 12, rests=0), band(40, 13)
     stood = v.copy()
@@ -144,6 +146,7 @@ def test_seconds_that_do_not_fit_are_rejected_with_the_reason():
     assert sum(s.end - s.start for s in report.spans) == pytest.approx(40.0)
 
 
+@pytest.mark.slow
 def test_other_bars_of_a_song_made_of_samples_are_refused():
     """The same recording really is in both, to the microsecond, but it is not the same song."""
     sample, rate = voice(12, 70, rests=0), RATE
@@ -157,6 +160,7 @@ def test_other_bars_of_a_song_made_of_samples_are_refused():
     assert arrays is not None and report.denied < 0.01
 
 
+@pytest.mark.slow
 def test_two_files_that_share_a_few_seconds_are_no_pair():
     """The end of one is the start of the other: true, but no song and its vocal."""
     v, a = voice(40, 78, rests=0), band(40, 79)
@@ -171,6 +175,7 @@ def test_two_files_that_share_a_few_seconds_are_no_pair():
     assert arrays is not None
 
 
+@pytest.mark.slow
 def test_a_leak_of_the_voice_is_no_edit_of_the_song():
     """An intro in which a later verse leaks 26 dB down, as headphones do: it sets no level."""
     v, a = voice(24, 75, rests=0), band(24, 76)
@@ -260,6 +265,7 @@ def test_build_pair_writes_a_song_that_sums_and_a_report(tmp_path: Path):
     assert back.summary() == report.summary()
 
 
+@pytest.mark.slow
 def test_a_rejected_pair_leaves_its_reason_and_no_song(tmp_path: Path):
     audio.write(tmp_path / "a.wav", voice(12, 18) + band(12, 19), RATE)
     audio.write(tmp_path / "b.wav", voice(12, 20), RATE)
@@ -275,6 +281,7 @@ def test_a_rejected_pair_leaves_its_reason_and_no_song(tmp_path: Path):
     assert [p.name for p in out.iterdir()] == ["a.rejected.json"]
 
 
+@pytest.mark.slow
 def test_a_folder_is_sorted_out_by_content(tmp_path: Path):
     """Names say nothing or lie; one partner has no mix; the second run does nothing anew."""
     root = tmp_path / "in"
@@ -302,6 +309,7 @@ def test_a_folder_is_sorted_out_by_content(tmp_path: Path):
     assert (out / "beta" / "vocals.wav").is_file()
 
 
+@pytest.mark.slow
 def test_the_library_of_training_songs_reads_the_output(tmp_path: Path):
     from isolde.datasets.mixing.library import Library
 
@@ -347,6 +355,7 @@ def test_names_that_say_what_they_are():
     assert kind_by_name("songs/Hit.mp3") == "auto"
 
 
+@pytest.mark.slow
 def test_the_page_is_drawn_for_accepted_and_rejected(tmp_path: Path):
     pytest.importorskip("matplotlib")
     from isolde.figures.pairs import draw_page
@@ -360,6 +369,7 @@ def test_the_page_is_drawn_for_accepted_and_rejected(tmp_path: Path):
         assert (tmp_path / name).stat().st_size > 20_000
 
 
+@pytest.mark.slow
 def test_a_mono_mix_is_no_instrumental():
     """What it leaves of the song is the difference of the channels, and no voice."""
     sung = voice(20, 5)[:1]

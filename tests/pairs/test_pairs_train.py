@@ -11,6 +11,8 @@ from helpers.sounds import band, voice
 from isolde.audio import write
 from isolde.cli import app
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("torch", reason="needs the extra 'train'")
 
 RECIPE = """

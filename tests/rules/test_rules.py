@@ -56,6 +56,7 @@ def masked(
 # --- steps 1 to 3 ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_sung_tone_with_vibrato_is_tracked_within_10_cents():
     pitch = vibrato()
     track = follow(analyse(sung(pitch), GRID_22)[0], Rules())

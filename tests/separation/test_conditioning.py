@@ -46,6 +46,7 @@ def frames(n, seed=0):
     return np.stack([common + 0.3 * o for o in own]).astype(np.complex64) * 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decibel", [-60, -40, 20, 40])
 def test_the_level_of_a_song_does_not_matter(song, vocals, decibel):
     gain = np.float32(10 ** (decibel / 20))

@@ -46,6 +46,7 @@ def test_length_sum_and_blocks(where: tuple[Grid, int], n: int, sizes: list[int]
     assert np.abs(whole["vocals"] - stems["vocals"]).max(initial=0) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", GRIDS)
 @pytest.mark.parametrize("rate", [22050, 44100])
 def test_an_impulse_arrives_at_the_declared_latency(where: tuple[Grid, int], rate: int):

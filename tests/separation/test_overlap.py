@@ -81,6 +81,7 @@ def test_what_writing_raises_ends_the_work_and_what_waits_is_dropped():
         raise KeyError
 
 
+@pytest.mark.slow
 def test_a_file_has_the_same_bytes_and_no_thread_stays(tmp_path: Path):
     (path,) = music(tmp_path / "music", 1, n_samples=22050 * 8)
     before = threading.active_count()

@@ -49,6 +49,7 @@ def filled(store: Any, tmp_path: Path, n: int) -> list[Path]:
     return songs
 
 
+@pytest.mark.slow
 def test_a_store_gives_and_takes_the_same_bytes_and_a_run_is_resumed(
     isolde: Shell, tmp_path: Path, store: Any
 ):

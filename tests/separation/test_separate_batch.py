@@ -102,6 +102,7 @@ def test_existing_stems_can_be_skipped(isolde: Shell, tmp_path: Path):
     assert before.items() < after.items() and len(after) == 4  # the missing stem of song 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_terminated_run_leaves_nothing_hidden_and_a_killed_one_until_the_next(
@@ -152,6 +153,7 @@ def test_what_somebody_is_writing_is_not_removed(tmp_path: Path):
     assert (tmp_path / "a").read_text() == "half"
 
 
+@pytest.mark.slow
 def test_nothing_is_overwritten_unasked_in_a_batch_either(isolde: Shell, tmp_path: Path):
     music(tmp_path / "music", 2)
     write("out/song 1/vocals.wav", noise(1, 10), 22050)
@@ -172,6 +174,7 @@ def test_a_song_that_takes_too_long_is_given_up_and_leaves_nothing(isolde: Shell
     assert isolde("separate", "music", "-o", "out", "--timeout", "0")[0] == 2
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_all_processes_and_leaves_nothing_half_written(tmp_path: Path):
     music(tmp_path / "music", 4, n_samples=22050 * 60)
     command = [sys.executable, "-m", "isolde", "separate", "music", "-o", "out", "--jobs", "2"]
@@ -193,6 +196,7 @@ def test_ctrl_c_ends_all_processes_and_leaves_nothing_half_written(tmp_path: Pat
     assert all(len(list(p.parent.iterdir())) == 2 for p in left)
 
 
+@pytest.mark.slow
 def test_a_killed_dask_worker_costs_no_song(tmp_path: Path):
     distributed = pytest.importorskip("distributed")
     songs = songs_in([*music(tmp_path / "music", 5)])

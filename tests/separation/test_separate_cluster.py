@@ -19,6 +19,8 @@ from isolde.core.errors import ModelError
 from isolde.separation import FileSettings, separate_songs, songs_in
 from isolde.separation.batch.fitness import Fitness
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("distributed")
 HERE = {**os.environ, "PYTHONPATH": str(Path(isolde_package.__file__).parents[1])}
 

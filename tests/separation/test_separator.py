@@ -54,6 +54,7 @@ def test_any_length_comes_back(shelf: Shelf, n: int, rate: int):
     assert np.abs(sum(stems.values()) - audio).max(initial=0) < 2e-7
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(
     sizes=st.lists(st.integers(0, 9000), min_size=1, max_size=6).filter(any),
@@ -116,6 +117,7 @@ def test_reset_begins_anew():
     np.testing.assert_array_equal(first["vocals"], again["vocals"])
 
 
+@pytest.mark.slow
 def test_channels_swapped_give_stems_swapped():
     """To rounding with one mask for both; a network that hears them apart learns it, nearly."""
     mixture = sum(songs.make_song(5, seconds=3.0, sample_rate=22050).values())

@@ -37,6 +37,7 @@ def test_a_share_that_does_not_exist_is_one_line(text: str):
         parse_shard(text)
 
 
+@pytest.mark.slow
 def test_shares_make_what_one_run_makes_and_a_check_says_what_is_missing(
     isolde: Shell, tmp_path: Path
 ):

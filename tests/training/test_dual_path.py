@@ -109,6 +109,7 @@ def test_the_loss_is_least_for_the_best_mask_and_tells_presence(entries):
     assert task.present(spectra[:, 0], spectra.sum(1)).mean() > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("masks", [1, 4])
 def test_a_batch_is_learnt_and_scored(entries, masks: int):
     task = DualPathTask(replace(SMALL, masks=masks), n_fft=1024)

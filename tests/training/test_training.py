@@ -45,6 +45,7 @@ def library(folder: Path, tmp_path_factory) -> Library:
     return Library([folder], tmp_path_factory.mktemp("cache"))
 
 
+@pytest.mark.slow
 def test_the_library_holds_what_the_folder_holds(library: Library):
     by_name = {entry.track: entry for entry in library.entries}
     assert set(by_name) == {"Artist 1 - Song", "Artist 2 - Song", "alone_1"}
@@ -86,6 +87,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path):
         Library([tmp_path / "empty"], tmp_path / "cache")
 
 
+@pytest.mark.slow
 def test_one_batch_can_be_learnt_by_heart(library: Library):
     """The whole path is right if a network can overfit it: the error falls to a tenth and below."""
     task = WindowTask(error="mse", target="binary")
@@ -227,6 +229,7 @@ def test_a_precision_is_chosen_by_what_was_timed(monkeypatch):
         precision.precision_for(cpu, "half")
 
 
+@pytest.mark.slow
 def test_from_a_folder_to_a_model_that_separates(folder: Path, tmp_path: Path):
     """`isolde train` and `isolde export`, then the model by its path."""
     recipe = tmp_path / "mine.json"

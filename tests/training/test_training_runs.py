@@ -23,6 +23,8 @@ from isolde.training.export import read_run  # noqa: E402
 from isolde.training.loop import BEST, STATE  # noqa: E402
 from isolde.training.train import train_songs  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 RECIPE = """
 segments = 2
 frames = 4
