@@ -10,7 +10,6 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 from isolde.models.graph import Graph  # noqa: E402
 from isolde.networks.article import (  # noqa: E402
     MASK,
-    REGRESSION,
     VAD,
     WindowNetwork,
     WindowShape,
@@ -37,7 +36,6 @@ def network_of(shape: WindowShape, *, dtype: torch.dtype = torch.float32) -> Win
 def test_parameter_counts_are_the_articles():
     assert WindowNetwork(VAD).n_parameters == 123_985
     assert WindowNetwork(MASK).n_parameters == 323_233
-    assert WindowNetwork(REGRESSION).n_parameters == 323_233
 
 
 @pytest.mark.parametrize(

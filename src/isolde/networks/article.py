@@ -47,11 +47,8 @@ VAD = WindowShape(channels=(16, 16, 16, 16), hidden=64, outputs=1)
 """The vocal activity detector: 123,985 parameters."""
 
 MASK = WindowShape(channels=(32, 16, 64, 16), hidden=128, outputs=513)
-"""The mask network: 323,233 parameters, one sigmoid for each bin."""
-
-REGRESSION = MASK
-"""The magnitude regression network, the step before: the same layers, read without a sigmoid as the
-magnitudes of the vocal frame. It left artefacts and interference, and the mask replaced it."""
+"""The mask network: 323,233 parameters, one sigmoid for each bin. The article's step before it, the
+regression of magnitudes, has the same layers, read without a sigmoid."""
 
 
 class WindowNetwork(nn.Module):

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from isolde.core.atomic import write_text
-from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 
 CAP_DB = 60.0
@@ -87,16 +86,3 @@ def confidence_of(mixture: Float32, stems: Mapping[str, Float32], sample_rate: i
         trust = 1.0 if level < SILENCE_DB else trust
         values[:, i] = level, residual, loudness, np.clip(alike, -1, 1), np.clip(trust, 0, 1)
     return Confidence(*values)
-
-
-def read_confidence(path: Path) -> list[dict[str, float]]:
-    """Return the lines of a `confidence.csv`, one per second.
-
-    Raises:
-        InputError: It is none.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8") as lines:
-            return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(lines)]
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: is no list of confidences ({error})") from None
