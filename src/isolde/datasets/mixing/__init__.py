@@ -1,1 +1,1 @@
-"""New mixtures from songs with known stems, each example from its own seed."""
+"""Songs with known stems as training reads them, mapped from the cache; it mixes none."""

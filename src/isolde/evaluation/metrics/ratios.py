@@ -71,7 +71,12 @@ def level_dbfs(signal: ArrayLike) -> float:
     """
     samples = np.asarray(signal, dtype=np.float64)
     power = float(np.mean(np.square(samples))) if samples.size else 0.0
-    return max(FLOOR_DBFS, 10.0 * np.log10(power)) if power > 0 else FLOOR_DBFS
+    return _dbfs(power)
+
+
+def _dbfs(power: float) -> float:
+    """Decibels of a mean square, at least FLOOR_DBFS."""
+    return max(FLOOR_DBFS, 10.0 * float(np.log10(power))) if power > 0 else FLOOR_DBFS
 
 
 def usdr(reference: ArrayLike, estimate: ArrayLike) -> float:
@@ -226,7 +231,5 @@ def silence_level(
         return SilenceLevel(0.0, float("nan"), float("nan"))
     leaked = float(framed_energy(est, frame_samples=size)[pauses].sum())
     mixed = float(framed_energy(mix, frame_samples=size)[pauses].sum())
-    power = leaked / n_values
-    dbfs = max(FLOOR_DBFS, 10.0 * np.log10(power)) if power > 0 else FLOOR_DBFS
     relative = float(ratio_db(leaked, mixed)) if mixed > 0 else float("nan")
-    return SilenceLevel(n_values / ref.shape[0] / sample_rate, float(dbfs), relative)
+    return SilenceLevel(n_values / ref.shape[0] / sample_rate, _dbfs(leaked / n_values), relative)

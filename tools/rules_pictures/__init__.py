@@ -1,9 +1,8 @@
-"""Where rules break, heard and drawn: two voices at once, and one voice in a large hall.
+"""Draws where the rules break, from synthetic singing: two voices at once, and a large hall.
 
-`python -m isolde.figures.failures FOLDER` draws both from synthetic singing.
+From a checkout: `PYTHONPATH=src:tools python -m rules_pictures FOLDER`.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from isolde.core.spectrum import GRID_22, analyse
 from isolde.core.stage import Float32
 from isolde.core.synthesis import synthesise
+from isolde.evaluation.metrics.ratios import usdr
 from isolde.figures.canvas import canvas_of
 from isolde.figures.separation import mask_columns, separation_figure
 from isolde.figures.spectrogram import Marks, mark
@@ -70,20 +70,15 @@ def draw_failures(folder: str | Path) -> list[Path]:
     paths = []
     for name, (title, voice) in scenes.items():
         estimate, mask, f0 = kept(voice)
-        usdr = 10 * np.log10(np.sum(voice**2) / np.sum((voice - estimate) ** 2))
         figure = separation_figure(
             canvas_of(voice, RATE),
             canvas_of(estimate, RATE),
             mask_columns(mask, RATE),
-            title=f"{title}, nothing else: the rules keep {usdr:.1f} dB uSDR of it",
+            title=f"{title}, nothing else: "
+            f"the rules keep {usdr(voice, estimate):.1f} dB uSDR of it",
         )
         times = np.arange(len(f0), dtype=np.float32) * np.float32(GRID_22.frame_seconds)
         marks = Marks(times, f0, np.zeros(len(f0), np.bool_), GRID_22.frame_seconds)
         mark(figure.axes[0], marks, high=RATE / 2, harmonics=1)
         paths.append(save(figure, Path(folder) / f"rules-{name}.png", dpi=80))
     return paths
-
-
-if __name__ == "__main__":
-    for path in draw_failures(sys.argv[1] if len(sys.argv) > 1 else "."):
-        print(path)
