@@ -37,8 +37,7 @@ test: lint  ## lint, then every test
 	$(BIN)/python -m pytest tests/live
 
 check: lint  ## lint, types and the quick tests: the inner loop
-	$(BIN)/python -m pytest -q -m "not slow" $(QUICK) $(SIDE_BY_SIDE) --ignore tests/live
-	$(BIN)/python -m pytest -q -m "not slow" tests/live
+	$(BIN)/python -m pytest -q -m "not slow" $(QUICK) $(SIDE_BY_SIDE)
 
 docs: setup-dev  ## the pages and the API reference, in build/site; links are checked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build

@@ -1,9 +1,13 @@
 """The fixtures of several tests; what they are made of is in helpers/."""
 
 import pytest
+from hypothesis import settings
 
 from helpers.maskers import Shelf
 from helpers.shell import Shell
+
+settings.register_profile("isolde", deadline=None)  # a machine that others use may stand still
+settings.load_profile("isolde")
 
 
 @pytest.fixture

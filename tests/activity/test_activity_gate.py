@@ -85,7 +85,7 @@ def test_it_opens_ahead_and_holds():
 
 
 @given(st.lists(st.floats(0, 1, width=32), max_size=120), st.lists(st.integers(0, 40), max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_blocks_give_the_same_gains_within_the_latency(values, sizes):
     p = np.array(values, np.float32)
     gate, parts, at = Gate(), [], 0

@@ -69,7 +69,7 @@ def test_padding_stays_in_the_song():
 
 
 @given(values, rules, st.lists(st.integers(0, 30), max_size=20))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_blocks_give_the_same_segments(probabilities, rule, sizes):
     p = array(probabilities)
     stage, given_out, at = Segmenter(FRAME, rule=rule), [], 0
@@ -81,7 +81,7 @@ def test_any_blocks_give_the_same_segments(probabilities, rule, sizes):
 
 
 @given(values, rules)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_segments_keep_the_rule(probabilities, rule):
     p = array(probabilities)
     segments = find_segments(p, FRAME, rule=rule)

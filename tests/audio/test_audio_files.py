@@ -101,7 +101,7 @@ def test_lossy_files_keep_length_and_place(tmp_path, kind, n):
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", *LOSSY])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_any_range_in_any_blocks_is_that_part_of_the_whole(tmp_path_factory, kind, data):
     path = tmp_path_factory.getbasetemp() / f"range.{kind}"

@@ -99,7 +99,7 @@ def test_upsampling_makes_no_images():
     assert 20 * np.log10(images) < -100
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     pair=st.sampled_from(PAIRS),
     n=st.integers(0, 5000),

@@ -42,7 +42,7 @@ def test_nothing_in_gives_nothing(grid: Grid):
     assert synthesise(analyse(nothing, grid), grid, 0).shape == (2, 0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     n=st.integers(1, 9000),
     sizes=st.lists(st.integers(1, 3000), min_size=1, max_size=5),

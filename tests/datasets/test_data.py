@@ -64,7 +64,7 @@ WORDS = st.text(
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(track=WORDS, artist=WORDS, licence=WORDS, name=WORDS)
 def test_a_manifest_comes_back_as_it_was(tmp_path_factory, ending, track, artist, licence, name):
     """Commas, quotes, any script; paths below the manifest are stored relative to it."""
@@ -152,7 +152,7 @@ def test_a_parquet_file_that_is_none(tmp_path: Path):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.text(), st.floats(0, 1), st.floats(0, 1))
 def test_a_larger_share_only_adds_artists_to_validation(artist, one, two):
     small, large = sorted((one, two))
@@ -353,7 +353,7 @@ def test_a_backing_without_a_voice_is_only_noted(tmp_path: Path, song):
     assert "voice" in [f.kind for f in report.findings]
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(-9000, 9000), st.booleans())
 def test_lags_are_found_under_a_louder_rest(shift, invert):
     """A stem 12 dB below the rest, at any delay up to 0.4 s, to half a sample at 22,050 Hz."""

@@ -17,6 +17,8 @@ import soundfile
 
 from helpers.shell import run
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 STEMS = ("vocals", "drums", "bass", "other")
 MAX_INSTALLED = 350e6  # bytes of everything that `pip install isolde` brings

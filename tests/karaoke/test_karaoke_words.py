@@ -71,7 +71,7 @@ def test_scripts_without_written_vowels_count_by_letters():
     assert count_syllables("hmm") == count_syllables("♪") == 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(
         st.text(min_size=1, max_size=12).map(lambda s: "".join(s.split())).filter(bool),

@@ -68,7 +68,7 @@ texts = st.lists(st.tuples(line, st.booleans()), min_size=1, max_size=12)
 spans = st.lists(st.tuples(st.floats(0.15, 6), st.floats(0.01, 9)), min_size=1, max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts, spans)
 def test_lines_keep_their_order_and_begin_and_end_where_somebody_sings(text, lengths):
     now, sung = 0.0, []

@@ -34,6 +34,8 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 from live_server import NullSinks, missing  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 # For what needs a device to be in time on a machine that others use too. A fault fails every try.
 in_real_time = pytest.mark.flaky(reruns=2)
 

@@ -29,6 +29,7 @@ def recipe() -> tuple[list[list[str]], dict[str, str], list[str]]:
     return modules, dict(word.split("=", 1) for word in live[:start]), live[start + 1 :]
 
 
+@pytest.mark.slow
 def test_a_player_is_heard_at_the_microphone_through_isolde(tmp_path):
     modules, variables, words = recipe()
     assert len(modules) == 3 and words[0] == "live"

@@ -28,6 +28,7 @@ def model(tmp_path_factory):
     return small_model(tmp_path_factory.mktemp("model"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames, depth", [(1, 0), (1, 1), (4, 2)])
 def test_live_is_offline_shifted_by_the_declared_delay(model, started, frames, depth):
     audio = noise(2, 2 * RATE)
@@ -61,6 +62,7 @@ def test_the_plan_declares_no_more_than_is_needed(model):
     assert plan_for(model, block=512).lag == 2048 + LOOK_AHEAD * 512 - 512
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate, n_channels", [(48000, 1), (22050, 2), (8000, 3)])
 def test_other_rates_and_channels_go_through_the_same_delay(model, started, rate, n_channels):
     plan = plan_for(model, sample_rate=rate, n_channels=n_channels)
@@ -353,6 +355,7 @@ def test_a_wav_pipe_is_the_offline_stem_in_the_same_format(model, tmp_path):
     assert null_depth(offline["accompaniment"], recorded) < -120
 
 
+@pytest.mark.slow
 def test_the_command_is_a_filter_between_pipes(model):
     audio = noise(1, 3 * RATE)
     raw = (audio.T * 32767).astype("<i2").tobytes()

@@ -49,7 +49,7 @@ def test_stems_have_the_mixtures_length_and_sum_to_it(rate: int, n: int):
     assert np.abs(sum(stems.values()) - audio).max(initial=0) < 2e-7
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     n=st.integers(1, 12000),
     sizes=st.lists(st.integers(1, 3000), min_size=1, max_size=4),

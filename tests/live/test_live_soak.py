@@ -13,6 +13,8 @@ import pytest
 
 from helpers.live import small_model
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 

@@ -44,7 +44,7 @@ def test_the_weights_sum_to_one(size: int, step: int, margin: int, n: int):
     assert run(stage, audio, [17]) == pytest.approx(audio, abs=1e-7)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     sizes=st.lists(st.integers(0, 90), min_size=1, max_size=5).filter(any),
     n=st.integers(0, 400),

@@ -82,7 +82,7 @@ SHAPES = [
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(cuts=st.lists(st.integers(0, 4), min_size=1, max_size=6))
 def test_a_stream_in_any_pieces_is_the_whole(shape: DualPathShape, cuts: list[int]):
     network, n = network_of(shape), shape.stack * sum(cuts)

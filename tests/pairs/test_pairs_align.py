@@ -124,7 +124,7 @@ def test_the_arrays_are_left_alone():
 # --- the parts ---------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(shift=st.floats(-300, 300), seed=st.integers(0, 99))
 def test_place_moves_a_sine_by_any_fraction(shift: float, seed: int):
     n, f = 2000, np.random.default_rng(seed).uniform(0.01, 0.4)  # cycles per sample
@@ -145,7 +145,7 @@ def test_warp_stretches_time_by_the_drift():
     assert np.abs(out[0, 500:-500] - wanted[500:-500]).max() < 1e-4
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     slope=st.floats(-1e-3, 1e-3),
     steps=st.lists(st.floats(-1.0, 1.0), min_size=1, max_size=3),

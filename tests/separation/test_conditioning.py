@@ -111,7 +111,7 @@ def test_a_masker_of_drums_and_bass_hears_the_lowest_bins():
     assert np.std(stems["vocals"][:, rate // 2 : -rate // 2]) < 0.01 * np.std(kick)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cuts=st.lists(st.integers(0, 60), max_size=6), turned=st.booleans(), quiet=st.booleans())
 def test_blocks_do_not_matter(cuts, turned, quiet):
     spectra = frames(60, seed=1)

@@ -27,7 +27,7 @@ def separator_on(grid: Grid, bins: int, rate: int, *, n_channels: int = 1, **she
     return Separator.with_masks(masker, sample_rate=rate, n_channels=n_channels)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     where=st.sampled_from(GRIDS),
     n=st.integers(0, 20000),

@@ -55,7 +55,7 @@ def test_any_length_comes_back(shelf: Shelf, n: int, rate: int):
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     sizes=st.lists(st.integers(0, 9000), min_size=1, max_size=6).filter(any),
     rate=st.sampled_from([22050, 44100, 48000]),

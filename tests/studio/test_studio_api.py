@@ -186,6 +186,7 @@ def test_another_model_is_another_song_of_the_same_source(studio: Studio, ready:
     assert studio.ask(f"/songs/{ready['id']}/stems/vocals").status == 206
 
 
+@pytest.mark.slow
 def test_kept_stems_stay_as_the_command_writes_them(command: Path, song: Path, tmp_path: Path):
     folder = tmp_path / "kept"
     running = start(tmp_path, "--keep", str(folder))

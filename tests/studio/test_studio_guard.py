@@ -63,6 +63,7 @@ def outer_address() -> list[str]:
         return [line.getsockname()[0]]
 
 
+@pytest.mark.slow
 def test_an_address_for_others_is_warned_of(tmp_path: Path):
     command = [sys.executable, "-m", "isolde", "studio", "--no-browser", "--host", "0.0.0.0"]
     with subprocess.Popen(
@@ -241,6 +242,7 @@ def settled(studio: Studio, before: list[Path]) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_an_interrupted_server_leaves_nothing_in_the_middle_of_a_song(tmp_path: Path):
     running = start(tmp_path)
     song = running.ask(DEMO, "POST").json()["id"]
@@ -258,6 +260,7 @@ def test_an_interrupted_server_leaves_nothing_in_the_middle_of_a_song(tmp_path: 
     assert kept_in(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no locks of that kind")
 def test_what_a_killed_server_left_goes_with_the_next(tmp_path: Path):
     killed = start(tmp_path)

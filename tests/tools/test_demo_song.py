@@ -238,6 +238,7 @@ def test_an_impossible_song_is_refused_in_one_line(arguments):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_the_shipped_demo_is_the_one_that_the_generator_writes(tmp_path: Path):
     shipped, sample_rate = read_demo()
     here = Path(reader).parent / "demo_song"
@@ -256,6 +257,7 @@ def test_the_shipped_demo_is_the_one_that_the_generator_writes(tmp_path: Path):
     assert sum(path.stat().st_size for path in here.iterdir()) < 1e6
 
 
+@pytest.mark.slow
 def test_the_shipped_voice_is_the_voice_of_its_score():
     """The codec's output against the generator's, without a codec in between."""
     shipped, rate = read_demo()

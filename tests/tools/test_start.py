@@ -14,6 +14,8 @@ from isolde.training.checkpoint import Checkpoint  # noqa: E402
 from isolde.training.recipes import read_recipe  # noqa: E402
 from spleeter import start  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 RECIPE = "kind = 'unet'\n[task.shape]\nfeatures = [8, 8, 8, 8, 8, 8]\nmasks = {}\n"
 
 
