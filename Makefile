@@ -91,16 +91,23 @@ $(VENV)/dev.stamp: $(VENV)/runtime.stamp
 	$(INSTALL) --no-build-isolation --editable '.[dev]'
 	@touch $@
 
-# The studio's page has one library, which is in the repository: nobody needs npm but for this. Of it
-# only the WebAssembly and its loader are taken: its own node loses samples where two buffers meet.
+# The studio's page has two libraries, which are in the repository: nobody needs npm but for this. Of the
+# stretching one only the WebAssembly and its loader are taken: its own node loses samples where two
+# buffers meet.
 VENDOR := src/isolde/studio/page/vendor
 STRETCH := signalsmith-stretch@1.3.2
+WAVESURFER := wavesurfer.js@7.12.12
 
-assets:  ## fetch the library of the studio's page again and check it (needs npm)
+assets:  ## fetch the libraries of the studio's page again and check them (needs npm)
 	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
-	  (cd "$$folder" && npm pack --silent $(STRETCH) && tar -xzf ./*.tgz) && \
-	  sed '/^function registerWorkletProcessor/,$$d' "$$folder/package/SignalsmithStretch.mjs" \
+	  (cd "$$folder" && mkdir stretch wavesurfer && \
+	    tar -xzf "$$(npm pack --silent $(STRETCH))" -C stretch && \
+	    tar -xzf "$$(npm pack --silent $(WAVESURFER))" -C wavesurfer) && \
+	  sed '/^function registerWorkletProcessor/,$$d' "$$folder/stretch/package/SignalsmithStretch.mjs" \
 	    > $(VENDOR)/stretch.mjs && echo 'export default SignalsmithStretch;' >> $(VENDOR)/stretch.mjs && \
+	  cp "$$folder/wavesurfer/package/dist/wavesurfer.esm.js" $(VENDOR)/wavesurfer.mjs && \
+	  cp "$$folder/wavesurfer/package/dist/plugins/regions.esm.js" $(VENDOR)/regions.mjs && \
+	  cp "$$folder/wavesurfer/package/LICENSE" $(VENDOR)/LICENSE-wavesurfer.txt && \
 	  cd $(VENDOR) && sha256sum --check SHA256SUMS
 
 clean:  ## remove .venv and everything that was made by building or testing

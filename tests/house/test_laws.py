@@ -311,6 +311,14 @@ def test_no_file_has_more_than_300_lines():
     assert {name: lines for name, lines in long.items() if lines > MOST_LINES} == {}
 
 
+def test_the_page_of_the_studio_stays_small():
+    own = sorted(
+        (PACKAGE / "studio" / "page").glob("*.js")
+    )  # and not what it was given, in vendor/
+    assert len(own) > 5
+    assert sum(len(path.read_text("utf-8").splitlines()) for path in own) < 1500
+
+
 def test_folders_with_many_modules_have_a_reason_in_the_page():
     counts = Counter(name.rpartition(".")[0] for name in MODULES if not name.endswith("__init__"))
     crowded = {name.removeprefix("isolde.") for name, n in counts.items() if n > MOST_MODULES}

@@ -62,13 +62,29 @@ const nameless = () => [...document.querySelectorAll("button, input, select, sum
   .filter((e) => e.checkVisibility() && !(e.ariaLabel || e.textContent.trim() || e.labels?.[0]?.textContent.trim()))
   .map((e) => e.outerHTML);
 
+const inside = (part) => [...document.querySelector("#waveform > div").shadowRoot.querySelectorAll(`[part~=${part}]`)];
+
+const layers = () => [...new Set(inside("tile").map((e) => e.src.split("/").at(-3)))];
+
 const colours = () => {
-  const canvas = document.getElementById("spectrogram");
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  let [red, blue] = [0, 0];
-  for (let i = 0; i < data.length; i += 4) {
-    red += Math.max(0, data[i] - data[i + 2]);
-    blue += Math.max(0, data[i + 2] - data[i]);
+  let [red, blue, n] = [0, 0, 0];
+  for (const tile of inside("tile").filter((e) => e.naturalWidth)) {
+    const canvas = new OffscreenCanvas(tile.naturalWidth, tile.naturalHeight);
+    const paint = canvas.getContext("2d");
+    paint.drawImage(tile, 0, 0);
+    const { data } = paint.getImageData(0, 0, canvas.width, canvas.height);
+    for (let i = 0; i < data.length; i += 4) {
+      red += Math.max(0, data[i] - data[i + 2]);
+      blue += Math.max(0, data[i + 2] - data[i]);
+    }
+    n += data.length;
   }
-  return [red / data.length, blue / data.length];
+  return [red / n, blue / n];
 };
+
+const regions = (part) => inside(part).map((e) => [e.style.left, e.style.right].map(parseFloat));
+
+const waves = () => inside("canvases").flatMap((e) => [...e.querySelectorAll("canvas")]).map((canvas) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return data.filter((alpha, i) => i % 4 === 3 && alpha).length / (data.length / 4);
+});

@@ -163,6 +163,18 @@ def test_a_tone_lies_in_its_row_of_the_picture(studio: Studio, ready: dict[str, 
     assert level == pytest.approx(20 * np.log10(0.3), abs=1.5)
 
 
+def test_a_picture_is_as_wide_as_there_are_columns(studio: Studio, ready: dict[str, object]):
+    song = f"/songs/{ready['id']}"
+    rows = studio.ask("/about").json()["picture"]["rows"]
+    n = len(studio.ask(f"{song}/tiles/vocals/0/0").body) // rows
+    got = studio.ask(f"{song}/tiles/both/0/0.png?colours=ffffff,000000,0000ff,ff0000")
+    assert got.headers["content-type"] == "image/png"
+    assert got.body[16:20] == n.to_bytes(4, "big"), "the width in the head of a PNG"
+    peaks = studio.ask(f"{song}/peaks").body
+    assert abs(len(peaks) // 2 - n) <= 1
+    assert studio.ask(f"{song}/peaks?from=10").body == peaks[20:]
+
+
 def test_the_news_tell_of_every_song(studio: Studio, ready: dict[str, object]):
     with socket.create_connection(("127.0.0.1", studio.port), timeout=10) as line:
         line.sendall(
@@ -248,6 +260,9 @@ def test_bad_settings_are_refused_in_words(studio: Studio, path: str, words: str
         ("files/mix.wav?vocals=nan", "vocals=nan"),
         ("activity?format=doc", "format 'doc'"),
         ("tiles/mixture/9/0", "scale 9"),
+        ("tiles/both/0/0.png?colours=red", "colours 'red'"),
+        ("tiles/drums/0/0.png?colours=ffffff,000000,0000ff,ff0000", "layer 'drums'"),
+        ("peaks?from=-1", "from=-1"),
     ],
 )
 def test_what_a_song_has_not_is_refused_in_words(

@@ -17,7 +17,7 @@ from studio_server import Studio, kept_in, serving, start
 
 from helpers.shell import Shell
 from isolde.separation import SeparationSettings
-from isolde.studio.server import StudioSettings, serve
+from isolde.studio.web.server import StudioSettings, serve
 
 DEMO = "/songs?demo"
 INSIDE = (

@@ -220,13 +220,49 @@ def test_tempo_changes_the_clock_and_still_sounds(dropped: Any, presses: str, te
 def test_the_picture_is_drawn_in_both_colours(dropped: Any):
     seen = {}
     for layer in ("mixture", "vocals", "mask", "both"):
-        dropped.check(f"[name=layer][value={layer}]", force=True)
-        dropped.wait_for_timeout(200)
+        dropped.click(f"[name=layer][value={layer}] + span")
+        for _ in range(100):  # until the server has painted all of it
+            if probe(dropped, "layers") == [layer]:
+                break
+            dropped.wait_for_timeout(50)
         seen[layer] = probe(dropped, "colours")
     assert seen["mixture"][1] > 3 > seen["mixture"][0]
     assert seen["vocals"][0] > seen["vocals"][1]
     assert seen["mask"][0] > seen["mask"][1]
     assert seen["both"][0] > seen["mixture"][0]
+
+
+def test_the_waveform_has_the_voice_inside_and_regions_where_it_is_sung(dropped: Any):
+    segments = ask(dropped, "(await (await fetch(`/songs/${song().id}/activity`)).json()).segments")
+    assert segments
+    regions = sorted(probe(dropped, "regions", "phrase"))
+    expected = [(100 * a / SECONDS, 100 * (1 - b / SECONDS)) for a, b, _ in segments]
+    assert np.allclose(regions, expected, atol=0.1)
+    mixture, vocals = probe(dropped, "waves")
+    assert 0.05 < vocals < mixture < 0.9, "shares of the canvases that are painted"
+
+
+def test_drawing_on_the_picture_loops_what_was_drawn(dropped: Any):
+    ask(dropped, "(player.pause(), player.seek(0))")
+    box = dropped.locator("#view").bounding_box()
+
+    def at(seconds: float) -> tuple[float, float]:
+        return box["x"] + seconds / SECONDS * box["width"], box["y"] + box["height"] / 3
+
+    dropped.mouse.move(*at(2))
+    dropped.mouse.down()
+    dropped.wait_for_timeout(150)
+    dropped.mouse.move(*at(3))
+    dropped.mouse.move(*at(4), steps=4)
+    dropped.mouse.up()
+    until(dropped, "player.loop")
+    assert ask(dropped, "player.loop") == pytest.approx([2, 4], abs=0.05)
+    until(dropped, "Math.abs(player.position - 2) < 0.05")
+    assert probe(dropped, "regions", "loop") == [pytest.approx([100 / 3, 100 / 3], abs=1)]
+    dropped.click("#loop-button")
+    until(dropped, "player.loop === null")
+    dropped.mouse.click(*at(5))
+    assert ask(dropped, "player.position") == pytest.approx(5, abs=0.05)
 
 
 def test_a_jump_ahead_says_how_long_and_then_sounds(dropped: Any):
@@ -276,7 +312,9 @@ def test_a_song_of_another_rate_and_width_sounds_and_the_first_one_again(
     sound, _ = soundfile.read(song, frames=2 * RATE)
     soundfile.write(tmp_path / "mono.wav", sound[::2, 0], RATE // 2)
     drop(dropped, "mono.wav", (tmp_path / "mono.wav").read_bytes())
-    until(dropped, "song()?.name === 'mono.wav' && player.playing && player.level(1) > 0.001")
+    until(dropped, "song()?.name === 'mono.wav' && song().state === 'ready' && player.song")
+    ask(dropped, "(player.setLoop([0, 1.9]), player.seek(0), await player.play())")
+    until(dropped, "player.level(1) > 0.001")
     dropped.locator(".song.on .away").click()
     dropped.locator(".song:has-text('song') .pick").click()
     until(dropped, "song()?.name === 'song.wav' && player.playing && player.level(1) > 0.001")

@@ -62,7 +62,7 @@ def studio(
     Nothing leaves this computer. Ctrl-C ends it and deletes what it kept.
     """
     from isolde.separation import SeparationSettings
-    from isolde.studio.server import LOOPBACK, StudioSettings, serve
+    from isolde.studio.web.server import LOOPBACK, StudioSettings, serve
 
     settings = StudioSettings(
         separation=SeparationSettings(model, strength=strength, threads=threads),

@@ -1,9 +1,10 @@
-"""What the page draws of a song, as columns of bytes at several scales; it chooses no colour.
+"""What the page draws of a song, as columns of bytes at several scales; it knows no colour.
 
 Sound becomes columns of levels on a logarithmic frequency axis, as `isolde look` draws them, and
 columns of peaks. A column of scale 0 spans two frames (23 ms at 44.1 kHz); one of scale k is made
-of 4^k of them: levels by their mean power, peaks by the highest. What is kept lies on the disk, and
-a tile is made of few columns, so that an hour costs no more memory than a minute.
+of 4^k of them by their mean power. Peaks have one scale: who draws them takes the highest of
+several. What is kept lies on the disk, and a tile is made of few columns, so that an hour costs no
+more memory than a minute.
 """
 
 from pathlib import Path
@@ -148,15 +149,12 @@ class PeakColumns:
             self._put(self._held.max(axis=1, keepdims=True))
             self._held = self._held[:, :0]
 
-    def tile(self, scale: int, index: int) -> bytes:
-        """Give a tile, see `LevelColumns`: a byte for each sound, 255 is full scale."""
-        span = SCALE_STEP ** check_scale(scale)
-        data = _tile(self._spool, index, TILE_COLUMNS * span * self._n)
-        peaks = np.frombuffer(data, np.uint8).reshape(-1, self._n)
-        if not len(peaks):
-            return b""
-        pooled = np.maximum.reduceat(peaks, np.arange(0, len(peaks), span), axis=0)
-        return pooled.astype(np.uint8).tobytes()
+    def columns(self, start: int) -> bytes:
+        """Give the columns from one on, as far as they are there.
+
+        Each is a byte for each sound, 255 is full scale.
+        """
+        return self._spool.read(start * self._n, self._spool.n_bytes)
 
     def close(self) -> None:
         """Let go of the file."""

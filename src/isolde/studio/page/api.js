@@ -4,8 +4,6 @@ export const CHUNK = 32768; // samples per channel that are fetched together
 
 export class Refused extends Error {}
 
-const refusal = (status, told) => new Refused(told?.error ?? `the server answers ${status}`);
-
 async function ask(path, options = {}) {
   let answer;
   try {
@@ -14,32 +12,22 @@ async function ask(path, options = {}) {
     throw new Refused("the server does not answer: start `isolde studio` again and open its new address");
   }
   if (answer.ok) return answer;
-  throw refusal(answer.status, await answer.json().catch(() => null));
+  const told = await answer.json().catch(() => null);
+  throw new Refused(told?.error ?? `the server answers ${answer.status}`);
 }
 
 const json = async (path, options) => (await ask(path, options)).json();
+const query = (values) => new URLSearchParams(values);
 const bytes = async (path) => new Uint8Array(await (await ask(path)).arrayBuffer());
 
 export const about = () => json("/about");
 export const remove = (id) => ask(`/songs/${id}`, { method: "DELETE" });
 export const prefer = (id) => ask(`/songs/${id}/first`, { method: "POST" });
 export const activity = (id) => json(`/songs/${id}/activity`);
-export const tile = (id, key) => bytes(`/songs/${id}/tiles/${key}`);
-export const demo = (choice) => json(`/songs?${new URLSearchParams({ demo: "", ...choice })}`, { method: "POST" });
-export const again = (id, choice) => json(`/songs/${id}/again?${new URLSearchParams(choice)}`, { method: "POST" });
-
-/** Send a file; XMLHttpRequest, because fetch does not tell how much is sent. */
-export function upload(file, choice, progress) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open("POST", `/songs?${new URLSearchParams({ name: file.name, ...choice })}`);
-    request.responseType = "json";
-    request.upload.onprogress = (event) => progress(event.loaded / Math.max(1, event.total));
-    request.onerror = () => reject(new Refused("the upload broke off: is the server still running?"));
-    request.onload = () => (request.status === 201 ? resolve(request.response) : reject(refusal(request.status, request.response)));
-    request.send(file);
-  });
-}
+export const peaks = (id, start) => bytes(`/songs/${id}/peaks?from=${start}`);
+export const upload = (file, choice) => json(`/songs?${query({ name: file.name, ...choice })}`, { method: "POST", body: file });
+export const demo = (choice) => json(`/songs?${query({ demo: "", ...choice })}`, { method: "POST" });
+export const again = (id, choice) => json(`/songs/${id}/again?${query(choice)}`, { method: "POST" });
 
 /** A chunk of every stem, the channels of a sample side by side. */
 export function chunk(song, index) {
@@ -51,10 +39,9 @@ export function chunk(song, index) {
   }));
 }
 
-export function file(song, what, container, gains = {}) {
-  return `/songs/${song.id}/files/${what}.${container}?${new URLSearchParams(gains)}`;
-}
-
+export const file = (song, what, container, gains = {}) => `/songs/${song.id}/files/${what}.${container}?${query(gains)}`;
+// Browsers keep pictures: when there is more of the song, its address is another one.
+export const tile = (song, key, colours) => `/songs/${song.id}/tiles/${key}.png?${query({ colours, ready: song.state + song.n_ready })}`;
 export const labels = (song, format) => `/songs/${song.id}/activity?format=${format}`;
 
 /** Everything that changes, as it changes. */

@@ -6,9 +6,8 @@ import { Picture } from "./picture.js";
 import { Player } from "./player.js";
 import { Songs } from "./songs.js";
 import { Take } from "./take.js";
-import { clock, make, times, write } from "./text.js";
+import { $, clock, copy, times, write } from "./text.js";
 
-const $ = (id) => document.getElementById(id);
 const about = await api.about();
 
 export const player = new Player(() => show());
@@ -21,21 +20,23 @@ let loopFrom = null;
 let models = about.models;
 
 export const mixer = new Mixer((gains) => player.setGains(gains));
-const picture = new Picture(about, { position: () => player.position, seek });
-const take = new Take({ mix: () => mixer.levels, jump: (at) => (seek(at), play()), loop: (a, b) => setLoop([a, b]) });
+const jump = (at) => (seek(at), play());
+const picture = new Picture(about, player, { seek, jump, loop: setLoop });
+const take = new Take({ mix: () => mixer.levels, jump, loop: setLoop });
 const list = new Songs({ pick: open, remove });
 
 // --- songs ---------------------------------------------------------------------------------------
 
 export const song = () => songs.get(current);
 
-/** Turn to a song; `how` tells the player where it begins and whether it goes on. */
+/** Turn to a song; `how` tells of the same one, separated anew, where the player goes on. */
 function turnTo(next, how) {
   current = next.id;
   sessionStorage.setItem("song", current);
   document.querySelector("main").classList.remove("bare");
+  setLoop(null);
   showSegments([]);
-  picture.open(next);
+  picture.open(next, Boolean(how));
   mixer.open(next.stems);
   show();
   hearSegments(next.id);
@@ -54,13 +55,6 @@ async function open(id, { play: start = true } = {}) {
   if (start) play();
 }
 
-function close() {
-  current = null;
-  player.close();
-  document.querySelector("main").classList.add("bare");
-  document.title = "isolde studio";
-}
-
 async function remove(id) {
   const known = songs.get(id);
   gone(id);
@@ -69,18 +63,23 @@ async function remove(id) {
 
 function gone(id) {
   songs.delete(id);
-  if (id === current) close();
+  if (id === current) {
+    current = null;
+    player.close();
+    document.querySelector("main").classList.add("bare");
+    document.title = "isolde studio";
+  }
   show();
 }
 
 async function add(files) {
   const before = current;
   for (const file of files) {
-    const row = { id: `local-${Math.random()}`, title: file.name, local: true, state: "sending", share: 0 };
+    const row = { id: `local-${Math.random()}`, title: file.name, local: true, state: "sending" };
     songs.set(row.id, row);
     show();
     try {
-      const made = await api.upload(file, choice, (share) => ((row.share = share), show()));
+      const made = await api.upload(file, choice);
       songs.delete(row.id);
       heard(made);
       if (file === files[0] || !current || (current === before && !player.playing)) await open(made.id);
@@ -216,6 +215,7 @@ function phrase(direction) {
 
 function setLoop(loop) {
   loopFrom = null;
+  if (loop && loop[1] - loop[0] < 0.2) loop = null; // too short to be meant
   player.setLoop(loop);
   picture.set({ loop });
   if (loop && (player.position < loop[0] || player.position > loop[1])) seek(loop[0]);
@@ -231,8 +231,7 @@ function stepLoop() {
     write($("loop-button"), `From ${clock(now, 1)} to …`);
     return picture.set({ loop: [now, now] });
   }
-  const [a, b] = [Math.min(loopFrom, now), Math.max(loopFrom, now)];
-  setLoop(b - a < 0.2 ? null : [a, b]);
+  setLoop([Math.min(loopFrom, now), Math.max(loopFrom, now)]);
 }
 
 const steps = {
@@ -266,18 +265,17 @@ function modelLine({ quality, speed, licence }) {
 
 function showModels(news) {
   models = news;
-  $("model-list").replaceChildren(...models.map((model) => {
-    const radio = make("input", { type: "radio", name: "model", value: model.name, checked: model.name === choice.model });
-    radio.onchange = () => {
-      choice.model = model.name;
-      showModels(models);
-      separateAgain();
-    };
-    return make("label", { className: "choice" }, radio, make("b", { textContent: model.name }),
-      make("span", { textContent: modelLine(model), title: `Vocals uSDR, ${model.data}` }), make("span", { textContent: model.summary }));
-  }));
-  const now = models.find(({ name }) => name === choice.model);
-  $("model-line").replaceChildren(make("b", { textContent: choice.model }), make("span", { className: "more", textContent: now ? modelLine(now) : "" }));
+  models.forEach((model, i) => {
+    const row = $("model-list").children[i] ?? $("model-list").appendChild(copy("model-row"));
+    const [radio, name, line, summary] = row.children;
+    Object.assign(radio, { value: model.name, checked: model.name === choice.model });
+    line.title = `Vocals uSDR, ${model.data}`;
+    write(name, model.name);
+    write(line, modelLine(model));
+    write(summary, model.summary);
+    if (radio.checked) write($("model-line"), modelLine(model));
+  });
+  write($("model-name"), choice.model);
 }
 
 // --- hands ---------------------------------------------------------------------------------------
@@ -286,17 +284,19 @@ function listen() {
   const clicks = {
     play: toggle, next: () => phrase(1), "loop-button": stepLoop, demo: addDemo, "demo-large": addDemo,
     choose: () => $("file").click(), help: () => $("keys").showModal(),
-    "zoom-in": () => picture.zoom(0.5), "zoom-out": () => picture.zoom(2), "zoom-all": () => picture.all(),
+    "zoom-in": () => picture.zoom(0.5), "zoom-out": () => picture.zoom(2), "zoom-all": () => picture.zoom(Infinity),
     theme: () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark", true),
   };
   for (const [id, act] of Object.entries(clicks)) $(id).onclick = act;
-  for (const button of document.querySelectorAll("[data-step]")) {
-    button.onclick = () => step(button.dataset.step, Number(button.dataset.by));
-  }
+  for (const button of document.querySelectorAll("[data-step]")) button.onclick = () => step(button.dataset.step, Number(button.dataset.by));
   for (const radio of document.querySelectorAll("[name=layer]")) radio.onchange = () => picture.choose(radio.value);
   $("file").onchange = () => (add([...$("file").files]), ($("file").value = ""));
+  $("model-list").onchange = (event) => {
+    choice.model = event.target.value;
+    showModels(models);
+    separateAgain();
+  };
   $("seek").oninput = () => seek(Number($("seek").value));
-  document.addEventListener("click", (event) => !$("models").contains(event.target) && ($("models").open = false));
   document.addEventListener("keydown", key);
   for (const kind of ["dragenter", "dragover", "drop"]) {
     addEventListener(kind, (event) => {
@@ -316,7 +316,7 @@ function listen() {
 
 function key(event) {
   const at = event.target;
-  if (event.ctrlKey || event.metaKey || event.altKey || at.closest("dialog, select, details[open]")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || at.closest("dialog, select, [popover]")) return;
   const sliding = at.matches("input[type=range], input[type=radio]") && event.key.startsWith("Arrow");
   if (sliding || (event.key === " " && at.matches("button, a, summary"))) return;
   const acts = {
@@ -341,12 +341,18 @@ function setTheme(theme, keep = false) {
 }
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
-setTheme(localStorage.getItem("theme") ?? (dark.matches ? "dark" : "light"));
-dark.onchange = () => localStorage.getItem("theme") ?? setTheme(dark.matches ? "dark" : "light");
+dark.onchange = () => setTheme(localStorage.getItem("theme") ?? (dark.matches ? "dark" : "light"));
+dark.onchange();
 
-function frame() {
+let shown = 0; // when the last frame was drawn
+
+/** Thirty times a second: at most of the zooms a pixel takes longer, and drawing costs. */
+function frame(time) {
+  requestAnimationFrame(frame);
+  if (time - shown < 30) return;
+  shown = time;
   const now = player.position;
-  picture.draw(player.playing);
+  picture.draw();
   mixer.meters((i) => player.level(i));
   if (write($("now"), clock(now, 1))) {
     $("seek").value = now;
@@ -356,7 +362,6 @@ function frame() {
   }
   $("play").classList.toggle("on", player.playing);
   $("play").setAttribute("aria-label", player.playing ? "Pause" : "Play");
-  requestAnimationFrame(frame);
 }
 
 listen();

@@ -1,6 +1,6 @@
 // Faders, mute, solo and the crossfade: from what is set to a gain for each stem.
 
-import { copy, decibels, named } from "./text.js";
+import { $, copy, decibels, named } from "./text.js";
 
 const UNITY = 80; // where on a fader's 0 to 100 the song's own level is
 const COLOURS = { vocals: "--voice", accompaniment: "--band", drums: "--band", bass: "--fourth", other: "--third" };
@@ -13,12 +13,12 @@ export class Mixer {
   faders = [];
   cross = 0;
   #changed;
-  #slider = document.getElementById("cross");
+  #slider = $("cross");
 
   constructor(changed) {
     this.#changed = changed;
-    this.#slider.oninput = () => this.setCross(Number(this.#slider.value));
-    this.#slider.ondblclick = () => this.setCross(0);
+    this.#slider.oninput = () => this.#set(this, { cross: Number(this.#slider.value) });
+    this.#slider.ondblclick = () => this.#set(this, { cross: 0 });
   }
 
   /** Show a fader for each stem; what is set stays where the stems are the same. */
@@ -26,7 +26,7 @@ export class Mixer {
     if (stems.join() === this.stems.join()) return this.#apply();
     this.stems = stems;
     this.faders = stems.map((stem, i) => this.#fader(stem, i));
-    document.getElementById("faders").replaceChildren(...this.faders.map((fader) => fader.row));
+    $("faders").replaceChildren(...this.faders.map((fader) => fader.row));
     this.#apply();
   }
 
@@ -49,27 +49,15 @@ export class Mixer {
     return Object.fromEntries(this.stems.map((stem, i) => [stem, gains[i] > 0 ? (20 * Math.log10(gains[i])).toFixed(3) : "off"]));
   }
 
-  setCross(value) {
-    this.cross = Math.abs(value) < 0.03 ? 0 : value;
-    this.#apply();
-  }
-
-  setGain(i, gain) {
-    this.faders[i].gain = Math.abs(gain - 1) < 0.012 ? 1 : gain;
-    this.#apply();
-  }
-
   mute(i) {
-    this.faders[i].mute = !this.faders[i].mute;
-    this.#apply();
+    this.#set(this.faders[i], { mute: !this.faders[i].mute });
   }
 
   /** Only this stem, or all again. */
   only(i) {
     if (!this.faders[i]) return;
-    const was = this.faders[i].solo;
-    this.faders.forEach((fader) => (fader.solo = false));
-    this.faders[i].solo = !was;
+    const solo = !this.faders[i].solo;
+    this.faders.forEach((fader, other) => (fader.solo = solo && other === i));
     this.#apply();
   }
 
@@ -84,27 +72,31 @@ export class Mixer {
       const db = 20 * Math.log10(Math.max(1e-4, level(i)));
       const now = Math.min(1, Math.max(0, 1 + db / 54));
       fader.shown = Math.max(now, fader.shown - 0.02);
-      const scale = fader.shown.toFixed(3);
-      if (fader.scale !== scale) fader.bar.style.transform = `scaleX(${(fader.scale = scale)})`;
+      fader.bar.style.transform = `scaleX(${fader.shown.toFixed(3)})`;
     });
   }
 
   #fader(stem, i) {
     const name = named(stem);
     const row = copy("fader-row");
-    const fader = { row, gain: 1, mute: false, solo: false, shown: 0, scale: "", bar: row.querySelector(".meter div") };
+    const fader = { row, gain: 1, mute: false, solo: false, shown: 0, bar: row.querySelector(".meter div") };
     const [muteButton, soloButton] = row.querySelectorAll("button");
     const slider = row.querySelector("input");
     row.querySelector("span").textContent = name;
     row.style.setProperty("--colour", `var(${COLOURS[stem] ?? "--band"})`);
     slider.setAttribute("aria-label", `Level of ${name}`);
-    slider.oninput = () => this.setGain(i, gainAt(Number(slider.value)));
-    slider.ondblclick = () => this.setGain(i, 1);
+    slider.oninput = () => this.#set(fader, { gain: gainAt(Number(slider.value)) });
+    slider.ondblclick = () => this.#set(fader, { gain: 1 });
     muteButton.ariaLabel = muteButton.title = `Mute ${name}`;
     muteButton.onclick = () => this.mute(i);
     soloButton.ariaLabel = soloButton.title = `Only ${name}`;
-    soloButton.onclick = () => ((fader.solo = !fader.solo), this.#apply());
+    soloButton.onclick = () => this.#set(fader, { solo: !fader.solo });
     return Object.assign(fader, { slider, muteButton, soloButton, told: row.querySelector("output") });
+  }
+
+  #set(what, values) {
+    Object.assign(what, values);
+    this.#apply();
   }
 
   #apply() {

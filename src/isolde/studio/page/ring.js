@@ -79,9 +79,12 @@ class Ring extends AudioWorkletProcessor {
   process(_, outputs) {
     const channels = outputs.flat();
     const size = channels[0].length;
+    if (this.playing && this.at >= this.end) {
+      [this.playing, this.at] = [false, this.end];
+      this.tell(true);
+    }
     if (this.playing) {
-      if (this.over()) channels.forEach((channel) => channel.fill(0));
-      else if (this.stretching) this.playStretched(channels, size);
+      if (this.stretching) this.playStretched(channels, size);
       else this.playStraight(channels, size);
       if (this.then && (this.gain === 0 || this.starved)) this.turn();
     }
@@ -176,14 +179,6 @@ class Ring extends AudioWorkletProcessor {
     if (!this.loop || before >= this.loop[1] || this.at < this.loop[1]) return;
     this.at += this.loop[0] - this.loop[1];
     this.tell();
-  }
-
-  over() {
-    if (this.at < this.end) return false;
-    this.playing = false;
-    this.at = this.end;
-    this.tell(true);
-    return true;
   }
 
   hungry(now) {

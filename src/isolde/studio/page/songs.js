@@ -1,29 +1,24 @@
 // The list of songs: what each is doing, which one is on, and why one was refused.
 
-import { clock, copy, write } from "./text.js";
-
-const AROUND = 2 * Math.PI * 12;
+import { $, clock, copy, write } from "./text.js";
 
 function line(song, on, playing) {
   const length = song.seconds ? clock(song.seconds) : "";
   if (song.state === "failed") return song.error;
-  if (song.state === "sending") return `${Math.round(100 * song.share)} % read`;
+  if (song.state === "sending") return "is being read";
   if (song.state === "waiting") return [length, "waits"].filter(Boolean).join(" · ");
   if (song.state === "ready") return `${length} · ready${on && playing ? " · playing" : ""}`;
   const left = song.seconds_left === null ? "" : `, ${clock(song.seconds_left + 0.5)} left`;
   return `${Math.round(100 * share(song))} % separated${left}`;
 }
 
-function share(song) {
-  if (song.state === "ready") return 1;
-  return song.seconds ? Math.min(1, song.ready_seconds / song.seconds) : 0;
-}
+const share = (song) => (song.seconds ? Math.min(1, song.ready_seconds / song.seconds) : 0);
 
 export class Songs {
+  #list = $("list");
   #rows = new Map();
 
   constructor({ pick, remove }) {
-    this.list = document.getElementById("list");
     this.act = { pick, remove };
   }
 
@@ -39,8 +34,8 @@ export class Songs {
       if (write(row.querySelector("b"), song.title)) row.querySelector("b").title = song.title;
       write(row.querySelector("small"), line(song, on, playing));
       row.querySelector(".away").setAttribute("aria-label", `Remove ${song.title}`);
-      row.querySelector(".part").style.strokeDasharray = `${share(song) * AROUND} 100`;
-      if (this.list.children[i] !== row) this.list.insertBefore(row, this.list.children[i] ?? null);
+      row.querySelector(".part").style.strokeDasharray = `${share(song)} 1`;
+      if (this.#list.children[i] !== row) this.#list.insertBefore(row, this.#list.children[i] ?? null);
     });
   }
 

@@ -1,18 +1,14 @@
 // What one takes home, and the list of where it is sung.
 
 import * as api from "./api.js";
-import { clock, copy, make, named } from "./text.js";
+import { $, clock, copy, make, named } from "./text.js";
 
 const LABELS = { audacity: "Audacity", srt: "SRT", lrc: "LRC" };
 
-function link(text, note, href) {
-  return make("a", { className: "get", href, download: "" }, make("span", { textContent: text }), make("small", { textContent: note }));
-}
-
 export class Take {
-  #format = document.getElementById("format");
-  #downloads = document.getElementById("downloads");
-  #phrases = document.getElementById("phrases");
+  #format = $("format");
+  #downloads = $("downloads");
+  #phrases = $("phrases");
   #shown = "";
   #rows = []; // of the phrases
   #segments = [];
@@ -31,14 +27,15 @@ export class Take {
     this.#format.onchange = () => this.show(song);
     const ready = song.state === "ready";
     const [kind, how] = [this.#format.value, this.#format.value.toUpperCase()];
-    const all = link(song.stems.length === 2 ? "Both stems" : `All ${song.stems.length} stems`, ready ? `${how}, zip` : "when it is ready", api.file(song, "stems", kind));
-    all.classList.add("first");
-    const mix = link("This mix", "as faded", "");
+    const link = (text, note, href) => make("a", { className: "get", href, download: "" }, make("span", { textContent: text }), make("small", { textContent: note }));
+    const get = (text, note, what, container = kind) => link(text, note, api.file(song, what, container));
+    const mix = get("This mix", "as faded", "mix");
     mix.onclick = () => (mix.href = api.file(song, "mix", kind, this.act.mix()));
-    const rows = [all, mix, ...song.stems.map((stem) => link(stem === "accompaniment" ? "Karaoke" : named(stem), how, api.file(song, stem, kind)))];
-    if (song.stem_file) rows.push(link("Stem file", "for DJs", api.file(song, "stems", "stem.mp4")));
-    const count = `${song.n_segments} phrase${song.n_segments === 1 ? "" : "s"}`;
-    if (song.n_segments) rows.push(link("Sung phrases", count, api.file(song, "phrases", kind)));
+    const stems = song.stems.map((stem) => get(stem === "accompaniment" ? "Karaoke" : named(stem), how, stem));
+    const all = song.stems.length === 2 ? "Both stems" : `All ${song.stems.length} stems`;
+    const rows = [get(all, ready ? `${how}, zip` : "when it is ready", "stems"), mix, ...stems];
+    if (song.stem_file) rows.push(get("Stem file", "for DJs", "stems", "stem.mp4"));
+    if (song.n_segments) rows.push(get("Sung phrases", `${song.n_segments} phrase${song.n_segments === 1 ? "" : "s"}`, "phrases"));
     const labels = Object.entries(LABELS).map(([format, name]) => link(name, "", api.labels(song, format)));
     this.#downloads.replaceChildren(...rows, make("div", { className: "labels" }, ...labels));
     if (ready) return;
@@ -56,7 +53,7 @@ export class Take {
       jump.firstChild.textContent = `${clock(start, 1)} – ${clock(end, 1)}`;
       jump.lastChild.textContent = `${(end - start).toFixed(1)} s`;
       jump.onclick = () => this.act.jump(start);
-      loop.onclick = () => this.act.loop(start, end);
+      loop.onclick = () => this.act.loop([start, end]);
       loop.setAttribute("aria-label", `Loop the phrase at ${clock(start, 1)}`);
       return row;
     });

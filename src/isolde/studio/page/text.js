@@ -1,5 +1,7 @@
 // Numbers as people read them, and elements of the page; text is never markup.
 
+export const $ = (id) => document.getElementById(id);
+
 export function clock(seconds, digits = 0) {
   const unit = 10 ** digits;
   const whole = Math.floor(Math.max(0, seconds) * unit + 1e-6);

@@ -25,11 +25,14 @@ SCRIPTS = "scripts"
 
 MAX_SESSIONS = 256
 
+LIBRARY_STYLE = "sha256-5PP43BnU5yH/rFan+OMuagcJ566hafpOP2E2t5PLZic="
+"""The one style element that the page may add: wavesurfer.js writes it into its shadow root."""
+
 POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self' 'wasm-unsafe-eval'",  # the stretching library is WebAssembly
-        "style-src 'self'",
+        f"style-src 'self' '{LIBRARY_STYLE}'",
         "img-src 'self'",
         "connect-src 'self'",
         "worker-src 'self'",

@@ -24,9 +24,9 @@ from isolde.core.errors import InputError, IsoldeError
 from isolde.core.log_frequency import HIGHEST_HZ, LOWEST_HZ
 from isolde.separation import SeparationSettings
 from isolde.studio.choices import Choices
+from isolde.studio.colours import paint
 from isolde.studio.exports import file_of, gains_of
 from isolde.studio.library import Library, NoSuchSongError
-from isolde.studio.news import news
 from isolde.studio.picture import (
     HIGHEST_DB,
     LOWEST_DB,
@@ -37,7 +37,9 @@ from isolde.studio.picture import (
 )
 from isolde.studio.song import Song
 from isolde.studio.spool import SAMPLE_BYTES
-from isolde.studio.upload import TooLargeError, receive
+from isolde.studio.web.answers import attachment, explain
+from isolde.studio.web.news import news
+from isolde.studio.web.upload import receive
 
 MAX_RANGE = 1 << 23
 """Bytes of samples in one answer."""
@@ -99,10 +101,12 @@ class Studio:
             Route(f"{song}/first", self.prefer_song, methods=["POST"]),
             Route(f"{song}/stems/{{stem}}", self.stem),
             Route(f"{song}/tiles/{{layer}}/{{scale:int}}/{{index:int}}", self.tile),
+            Route(f"{song}/tiles/{{layer}}/{{scale:int}}/{{index:int}}.png", self.picture),
+            Route(f"{song}/peaks", self.peaks),
             Route(f"{song}/activity", self.activity),
             Route(f"{song}/files/{{name}}", self.file),
         ]
-        handlers: dict[Any, Any] = {IsoldeError: _explain, OSError: _explain}
+        handlers: dict[Any, Any] = {IsoldeError: explain, OSError: explain}
         return Starlette(routes=routes, exception_handlers=handlers)
 
     async def page(self, request: Request) -> Response:
@@ -203,12 +207,30 @@ class Studio:
         return Response(data, 206, headers, media_type="application/octet-stream")
 
     async def tile(self, request: Request) -> Response:
-        """Send a piece of a spectrogram or of peaks: columns of bytes, as far as they are there."""
+        """Send a piece of a spectrogram: columns of bytes, as far as they are there."""
         song, at = self._song(request), request.path_params
-        columns = song.peaks if at["layer"] == "peaks" else song.levels.get(at["layer"])
-        if columns is None:
-            return Response(b"", media_type="application/octet-stream")
-        data = await run_in_threadpool(columns.tile, at["scale"], at["index"])
+        columns = song.levels.get(at["layer"])
+        data = await run_in_threadpool(columns.tile, at["scale"], at["index"]) if columns else b""
+        return Response(data, media_type="application/octet-stream")
+
+    async def picture(self, request: Request) -> Response:
+        """Send the same in colours: a layer of both spectrograms, as wide as both are there."""
+        song, at = self._song(request), request.path_params
+        colours = request.query_params.get("colours", "")
+
+        def painted() -> bytes:
+            tiles = (columns.tile(at["scale"], at["index"]) for columns in song.levels.values())
+            return paint(at["layer"], *tiles, rows=ROWS, colours=colours)
+
+        data = await run_in_threadpool(painted) if song.levels else b""
+        return Response(data, media_type="image/png")
+
+    async def peaks(self, request: Request) -> Response:
+        """Send the peaks of mixture and vocals from a column on, as far as they are there."""
+        song, start = self._song(request), request.query_params.get("from", "0")
+        if not re.fullmatch("[0-9]{1,12}", start):
+            raise InputError(f"from={start[:40]}: give the number of a column, 0 for all")
+        data = await run_in_threadpool(song.peaks.columns, int(start)) if song.peaks else b""
         return Response(data, media_type="application/octet-stream")
 
     async def activity(self, request: Request) -> Response:
@@ -220,7 +242,7 @@ class Studio:
             return JSONResponse({"segments": found, "complete": song.state == "ready"})
         text = await run_in_threadpool(lambda: render(song.activity(), format_, track=song.track))
         name = f"{song.track}{FORMATS[format_][0]}"
-        return Response(text, media_type="text/plain", headers=_attachment(name))
+        return Response(text, media_type="text/plain", headers=attachment(name))
 
     async def file(self, request: Request) -> Response:
         """Send a file to take home: `{stem, mix, stems or phrases}.{format}`, `stems.stem.mp4`."""
@@ -230,7 +252,7 @@ class Studio:
             what, container = "stems", f"stem.{container}"
         gains = gains_of(song, request.query_params)
         path, name = await run_in_threadpool(file_of, song, what, container, gains)
-        return FileResponse(path, media_type="application/octet-stream", headers=_attachment(name))
+        return FileResponse(path, media_type="application/octet-stream", headers=attachment(name))
 
     async def events(self, request: Request) -> Response:
         """Server-sent events: each song whenever it changes, and the ids of those that went."""
@@ -260,22 +282,3 @@ def _number(query: Any, name: str, default: float) -> float:
         return float(query.get(name, default))
     except ValueError:
         raise InputError(f"{name}={query.get(name)}: give a number") from None
-
-
-def _attachment(name: str) -> dict[str, str]:
-    """The header that suggests a name; RFC 6266's form for all that is not ASCII."""
-    from urllib.parse import quote
-
-    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
-
-
-async def _explain(request: Request, error: Exception) -> Response:
-    """An error in the words of the command."""
-    status = 422
-    if isinstance(error, NoSuchSongError):
-        status = 404
-    elif isinstance(error, TooLargeError):
-        status = 413
-    elif isinstance(error, OSError) and not isinstance(error, IsoldeError):
-        return JSONResponse({"error": f"the disk: {error.strerror or error}"}, status_code=507)
-    return JSONResponse({"error": str(error)}, status_code=status)

@@ -63,9 +63,9 @@ def serve(
         raise MissingExtraError("starlette", extra="studio", purpose="the studio") from None
     del starlette
     from isolde.studio.choices import Choices
-    from isolde.studio.guard import Guard
     from isolde.studio.library import Library
-    from isolde.studio.routes import Studio
+    from isolde.studio.web.guard import Guard
+    from isolde.studio.web.routes import Studio
 
     stems_of(settings.separation.model)
     if settings.max_upload < 1:

@@ -1,0 +1,56 @@
+// The spectrogram as pictures side by side, which the server paints in the page's colours.
+
+import * as api from "./api.js";
+import { make } from "./text.js";
+
+export class Spectrogram {
+  layer = "both";
+  #about;
+  #box;
+  #grown;
+  #tiles = new Map(); // address -> tile, of those that were drawn last
+
+  /** `grown` is called when there is more to see. */
+  constructor(about, box, grown) {
+    this.#about = about;
+    this.#box = box;
+    this.#grown = grown;
+  }
+
+  /** Show what there is of a song between two times; all its seconds have so many pixels. */
+  draw(song, start, end, { seconds, pixels, colours }) {
+    const { columns, scale_step: step, scales } = this.#about;
+    const finest = song.column_samples / song.sample_rate; // seconds of a column
+    const coarser = Math.log(seconds / finest / (0.7 * pixels * Math.min(2, devicePixelRatio))) / Math.log(step);
+    const scale = Math.max(0, Math.min(Math.floor(coarser), scales - 1));
+    const column = finest * step ** scale;
+    const length = columns * column;
+    const tiles = new Map();
+    for (let i = Math.max(0, Math.floor(start / length)); i * length < Math.min(end, seconds); i++) {
+      const key = `${song.id}/${scale}/${i}`;
+      const tile = this.#tiles.get(key) ?? { n: 0, look: "", busy: false, picture: make("img", { alt: "" }) };
+      const ready = song.state === "ready" ? Infinity : Math.floor(song.ready_seconds / column);
+      this.#paint(tile, Math.min(columns, ready - i * columns), song, { place: `${scale}/${i}`, colours });
+      const width = tile.picture.naturalWidth * column;
+      Object.assign(tile.picture.style, { left: `${(100 * i * length) / seconds}%`, width: `${(100 * width) / seconds}%` });
+      tiles.set(key, tile);
+    }
+    this.#tiles = tiles;
+    this.#box.replaceChildren(...[...tiles.values()].map(({ picture }) => picture));
+  }
+
+  /** Have a tile painted where it could have more columns or is to have other colours. */
+  async #paint(tile, due, song, { place, colours }) {
+    const look = this.layer + colours;
+    if (tile.busy || due <= 0 || (due <= tile.n && look === tile.look)) return;
+    tile.busy = true;
+    try {
+      const picture = make("img", { src: api.tile(song, `${this.layer}/${place}`, colours), alt: "", part: "tile" });
+      await picture.decode(); // until then the one before is seen
+      Object.assign(tile, { picture, look, n: song.state === "ready" ? Infinity : picture.naturalWidth });
+      this.#grown();
+    } catch { /* it is asked for again */ } finally {
+      tile.busy = false;
+    }
+  }
+}

@@ -1,0 +1,88 @@
+// Peaks of a song, the voice inside, with regions of time upon them, by wavesurfer.js. The library
+// draws, scrolls and is pressed; it makes no sound: the page's player is its media element.
+
+import * as api from "./api.js";
+import { make } from "./text.js";
+import Regions from "./vendor/regions.mjs";
+import WaveSurfer from "./vendor/wavesurfer.mjs";
+
+const SHADES = { band: "61", voice: "e6" }; // how much of the colours is seen, in hexadecimal
+const QUIET = 0.15; // peak of a song that is not made to fill the height
+
+/** The highest magnitudes of mixture and vocals, as far as they are there. */
+export class Peaks {
+  sounds = [new Float32Array(1), new Float32Array(1)];
+  n = 0; // columns that are there
+  #busy = false;
+
+  /** Fetch what is new, and make room for all the seconds of the song. */
+  async grow(song, seconds, grown) {
+    const column = song.column_samples / song.sample_rate;
+    if (this.#busy || this.n >= Math.floor(song.ready_seconds / column)) return;
+    this.#busy = true;
+    try {
+      const data = await api.peaks(song.id, this.n);
+      const length = Math.max(Math.ceil(seconds / column), this.n + data.length / 2);
+      if (length !== this.sounds[0].length) {
+        this.sounds = this.sounds.map((old) => {
+          const sound = new Float32Array(length);
+          sound.set(old.subarray(0, this.n));
+          return sound;
+        });
+      }
+      data.forEach((level, i) => (this.sounds[i % 2][this.n + (i >> 1)] = level / 255));
+      this.n += data.length / 2;
+      grown();
+    } catch { /* they are asked for again */ } finally {
+      this.#busy = false;
+    }
+  }
+}
+
+export class Waveform {
+  regions = Regions.create();
+  surfer;
+  #height;
+  #unready;
+  #shown = ""; // what is drawn
+  #marked = {}; // kind of region -> those that are there
+
+  constructor(container, height, options) {
+    this.#height = height;
+    // With no height the library's own style is always the same text, which the server's policy allows.
+    this.surfer = WaveSurfer.create({ container, height: 0, hideScrollbar: true, normalize: true, plugins: [this.regions], ...options });
+    this.#unready = this.add("unready");
+  }
+
+  /** Width of the whole song. */
+  get pixels() {
+    return Math.max(this.surfer.getWidth(), this.surfer.getDuration() * this.surfer.options.minPxPerSec);
+  }
+
+  /** An element that scrolls with it, above the waveform or over it. */
+  add(part, where = "append") {
+    const element = make("div", { part });
+    this.surfer.getWrapper()[where](element);
+    return element;
+  }
+
+  draw(song, peaks, seconds, paint) {
+    this.#unready.style.left = `${(100 * song.ready_seconds) / seconds}%`;
+    const shown = [song.id, peaks.n, seconds, paint.band, paint.voice].join();
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    const splitChannels = Object.entries(SHADES).map(([name, shade]) => ({ overlay: true, waveColor: paint[name] + shade }));
+    const maxPeak = 1.12 * peaks.sounds[0].reduce((a, b) => Math.max(a, b), QUIET);
+    Object.assign(this.surfer.options, { height: this.#height, maxPeak, splitChannels });
+    this.surfer.load("", peaks.sounds, seconds);
+  }
+
+  /** Show these and no other regions of a kind, [start, end] each. */
+  mark(id, spans, options) {
+    const now = JSON.stringify([spans, this.surfer.getDuration()]);
+    if (now === this.#marked[id]) return;
+    this.#marked[id] = now;
+    for (const region of this.regions.getRegions().filter((old) => old.id === id)) region.remove();
+    for (const [start, end] of spans) this.regions.addRegion({ id, start, end, drag: false, resize: false, ...options });
+  }
+}

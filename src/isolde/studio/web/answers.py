@@ -1,0 +1,27 @@
+"""Names of downloads and errors in the words of the command, as answers; it finds no data."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from isolde.core.errors import IsoldeError
+from isolde.studio.library import NoSuchSongError
+from isolde.studio.web.upload import TooLargeError
+
+
+def attachment(name: str) -> dict[str, str]:
+    """Give the header that suggests a name; RFC 6266's form for all that is not ASCII."""
+    from urllib.parse import quote
+
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
+
+
+async def explain(request: Request, error: Exception) -> Response:
+    """Answer an error in the words of the command."""
+    status = 422
+    if isinstance(error, NoSuchSongError):
+        status = 404
+    elif isinstance(error, TooLargeError):
+        status = 413
+    elif isinstance(error, OSError) and not isinstance(error, IsoldeError):
+        return JSONResponse({"error": f"the disk: {error.strerror or error}"}, status_code=507)
+    return JSONResponse({"error": str(error)}, status_code=status)
