@@ -50,5 +50,5 @@ def test_files_are_told_where_people_find_them():
 def test_what_is_no_separated_song_is_refused_in_one_line(change, said: str):
     with pytest.raises(InputError, match=said) as refused:
         Separated.from_dict({**HERE.to_dict(), **change})
-    assert str(refused.value).startswith("separated song")
+    assert str(refused.value).startswith("a song in the journal")
     assert "\n" not in str(refused.value)

@@ -78,7 +78,7 @@ class Separated:
         Raises:
             InputError: These are not the values of a separated song.
         """
-        told = build(_Told, values, where="separated song")
+        told = build(_Told, values, where="a song in the journal")
         song = Song(Path(told.source), told.track)
         if is_url(told.source):
             song = Song(Path(path_in(told.source)), told.track, url=told.source)
