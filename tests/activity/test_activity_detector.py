@@ -39,6 +39,7 @@ def run(detector, audio, block):
     return np.concatenate(outputs_of(detector, audio, [block]))
 
 
+@pytest.mark.slow
 def test_one_probability_for_each_frame():
     p = found().probabilities
     assert p.shape == (GRID_22.n_frames(song()[0].shape[1]),) and p.dtype == np.float32

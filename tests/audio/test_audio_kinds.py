@@ -190,6 +190,7 @@ def test_a_wav_behind_a_tag_is_read(kinds, tmp_path):
     assert np.array_equal(read(tmp_path / "x.wav")[0], read(kinds["s16.wav"])[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_frames", [0, 20, 58, 200])
 def test_an_mp3_with_the_other_header_is_read_whole(kinds, tmp_path, n_frames: int):
     """Fraunhofer's VBRI header, whatever number of frames it states."""

@@ -54,6 +54,7 @@ def test_the_ending_of_the_output_decides_what_is_drawn(isolde: Shell, song: Pat
     assert (code, out) == (0, [f"folder/{song.stem}-activity.png"])
 
 
+@pytest.mark.slow
 @needs_model
 def test_a_report_holds_pictures_and_three_players(song: Path, tmp_path: Path):
     out = tmp_path / "a.html"

@@ -181,6 +181,7 @@ def test_a_file_with_no_samples_is_no_song(isolde: Shell, tmp_path: Path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_stream_in_and_a_stream_out(song: Path):
     command = [sys.executable, "-m", "isolde", "separate", "-", "--stem", "accompaniment"]
     done = subprocess.run(command, input=song.read_bytes(), capture_output=True, check=True)

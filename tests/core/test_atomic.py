@@ -107,6 +107,7 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path: Path):
     assert target.read_text() == "old"
 
 
+@pytest.mark.slow
 def test_two_writers_never_mix(tmp_path: Path):
     """A reader sees one whole text or the other, never a part, while both are written."""
     target = tmp_path / "song.txt"

@@ -115,6 +115,7 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path):
     assert [o.value for o in outcomes] == [k + 100 for k in range(8)]
 
 
+@pytest.mark.slow
 def test_an_item_that_always_kills_is_given_up_and_blamed_alone():
     outcomes = parallel.run(die_always, {str(k): k for k in range(4)}, workers=2)
     assert [o.value for o in outcomes] == [0, None, 2, 3]
@@ -160,6 +161,24 @@ def test_an_item_that_does_not_hear_is_killed(monkeypatch: pytest.MonkeyPatch):
     outcomes = parallel.run(deaf, {str(k): k for k in range(3)}, workers=1, timeout=0.3)
     assert [o.value for o in outcomes] == [0, None, 2]
     assert time.monotonic() - began < 20
+
+
+def broken_off(x: int) -> int:
+    """What an import in C makes of a signal in the middle of it."""
+    try:
+        time.sleep(60 if x == 1 else 0)
+    except SystemExit:
+        raise ImportError("initialization failed") from None
+    return x
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_an_item_that_makes_an_error_of_its_end_took_too_long():
+    outcomes = parallel.run(broken_off, {str(k): k for k in range(3)}, workers=1, timeout=0.3)
+    assert [o.value for o in outcomes] == [0, None, 2]
+    assert outcomes[1].error == (
+        "1: took longer than 0.3 s and was given up: allow more time, or look at it"
+    )
 
 
 def tell(x: int, *, progress: Callable[[float], None]) -> int:

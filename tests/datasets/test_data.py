@@ -63,6 +63,7 @@ WORDS = st.text(
 ).filter(lambda word: word.strip() == word and word not in (".", ".."))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 @settings(max_examples=20)
 @given(track=WORDS, artist=WORDS, licence=WORDS, name=WORDS)

@@ -61,6 +61,7 @@ def test_musdb_wav_folders_keep_their_split(tmp_path: Path, song):
     near(Library([tmp_path], tmp_path / "c").entries[0].vocals, song["vocals"])
 
 
+@pytest.mark.slow
 def test_musdb_stem_mp4(tmp_path: Path, song):
     av = pytest.importorskip("av", reason="needs the extra 'av'")
     path = tmp_path / "train" / "Some Band - A Song.stem.mp4"

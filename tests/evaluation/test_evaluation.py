@@ -176,6 +176,7 @@ def test_numbers_in_the_file_are_those_of_the_arrays(data, tmp_path):
         assert order[key].to_json() == result.to_json()
 
 
+@pytest.mark.slow
 def test_a_run_resumes_and_measures_only_what_is_missing_failed_or_changed(data, tmp_path):
     songs, path = find_songs(data), tmp_path / "r.jsonl"
     seen = []

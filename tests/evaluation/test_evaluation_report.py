@@ -161,6 +161,7 @@ def band_with_voice() -> Stems:
     return Stems(vocals + backing, vocals, backing, rate)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("separate", [baselines.repet_sim, baselines.hpss])
 def test_classical_peers_lift_a_voice_out_of_a_steady_band(separate):
     stems = band_with_voice()

@@ -310,6 +310,7 @@ def test_strength_changes_while_it_runs_and_ends_as_offline(model, started):
         pipeline.set_strength(0)
 
 
+@pytest.mark.slow
 def test_memory_stays_flat(model, started):
     """Half a minute of sound, as fast as it goes, and the worker has grown by less than 2 MB."""
     if not os.path.exists("/proc/self/statm"):

@@ -41,6 +41,8 @@ from isolde.networks.onnx.packing import packed  # noqa: E402
 from isolde.networks.weights import NetworkFile, read_network, write_network  # noqa: E402
 from isolde.training.export import publish  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 torch.set_num_threads(1)  # these networks are too small for two
 CUTS["tiny"] = ((2, 4), (4, 2))  # 16 bins, windows of 32 samples: an export in seconds
 TINY = DualPathShape(cut="tiny", features=6, across=4, hidden=5, delays=(1, 0, 1), stack=2)
@@ -154,7 +156,6 @@ def test_masks_of_four_stems_sum_to_one_and_the_residuals_stays_at_home():
     assert 0 < float(presence.min()) and float(presence.max()) < 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("answer", ["mask", "presence"])
 def test_the_graph_is_the_network_at_any_number_of_frames_a_call(model: Model, answer: str):
     network, graph = network_in(model), model.graph(answer=answer)

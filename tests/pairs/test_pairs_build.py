@@ -120,6 +120,7 @@ def test_a_voice_in_a_mix_without_bass_is_still_a_voice():
     assert report.accepted and report.kind == "vocal"
 
 
+@pytest.mark.slow
 def test_mix_minus_instrumental_is_the_vocal():
     v, a = voice(24, 10), band(24, 11)
     v[:, 8 * RATE : 12 * RATE] = 0

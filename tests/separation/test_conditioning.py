@@ -53,6 +53,7 @@ def test_the_level_of_a_song_does_not_matter(song, vocals, decibel):
     assert usdr(vocals, separate(gain * song[1], sample_rate=RATE)["vocals"] / gain) > 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("constant", [0.05, 0.3])
 def test_a_constant_is_no_voice_and_costs_it_nothing(song, constant):
     reference, mixture = song

@@ -191,6 +191,7 @@ def site(tmp_path: Path) -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_a_song_comes_from_a_web_server_and_secrets_stay_secret(
     isolde: Shell, tmp_path: Path, site: str, quick: None
 ):

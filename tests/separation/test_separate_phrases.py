@@ -190,6 +190,7 @@ def test_only_phrases_are_overwritten_and_only_if_asked(tmp_path: Path):
 # --- the command -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command_writes_phrases_and_other_stems_where_asked(isolde: Shell, tmp_path: Path):
     write(tmp_path / "song.wav", song(4, [(1, 3)]), RATE)
     code, out, err = isolde("separate", "song.wav", "-o", "a", "--only-vocal-parts")

@@ -19,6 +19,8 @@ from helpers.sounds import noise
 from isolde.activity import find_activity, render
 from isolde.separation import FileSettings, SeparationSettings, Song, separate_file
 
+pytestmark = pytest.mark.slow
+
 RATE = 44_100
 SECONDS = 4.0
 
@@ -198,7 +200,6 @@ def test_another_model_is_another_song_of_the_same_source(studio: Studio, ready:
     assert studio.ask(f"/songs/{ready['id']}/stems/vocals").status == 206
 
 
-@pytest.mark.slow
 def test_kept_stems_stay_as_the_command_writes_them(command: Path, song: Path, tmp_path: Path):
     folder = tmp_path / "kept"
     running = start(tmp_path, "--keep", str(folder))

@@ -12,6 +12,7 @@ RATE = 44_100
 COLOURS = "10141c,ffffff,0000ff,ff0000"  # ground, brightest, band, voice
 
 
+@pytest.mark.slow
 def test_coarse_tiles_are_made_of_the_fine_ones(tmp_path: Path):
     columns = LevelColumns(tmp_path / "levels", sample_rate=RATE, n_channels=1)
     peaks = PeakColumns(tmp_path / "peaks", span=1024, n_sounds=2)

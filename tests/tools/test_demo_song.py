@@ -164,6 +164,7 @@ def test_the_tract_resonates_at_the_published_formants(singer, vowel):
         assert np.min(np.abs(peaks - formant)) < 60.0
 
 
+@pytest.mark.slow
 def test_sibilants_hiss_and_vowels_do_not():
     written = score.compose(2, 20.0)
     sound = voice.sing(written, RATE).astype(np.float64)

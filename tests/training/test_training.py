@@ -133,6 +133,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return {name: value for name, value in state.items() if name != "seconds"}
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_bits(library: Library, tmp_path: Path):
     recipe = replace(SMALL, task=WindowTask(shape=TINY, interior_steps=2, dropout=(0.1, 0.1, 0.1)))
     mixer = examples_of(recipe, library.entries)
@@ -185,6 +186,7 @@ def test_a_run_ends_when_its_hours_are_heard(library: Library, tmp_path: Path):
     assert run.hours == pytest.approx(recipe.hours)
 
 
+@pytest.mark.slow
 def test_sixteen_bits_learn_what_float32_learns(library: Library, tmp_path: Path):
     """Loss and weights stay near those of float32, and a resumed run keeps its precision."""
     torch.manual_seed(0)

@@ -210,6 +210,7 @@ def test_a_smaller_network_answers_as_the_larger_one_where_channels_repeat_other
         prune(large, UNetShape((8, 6, 6), n_bins=64), heard)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_others_weights_learns_and_becomes_a_model(
     tmp_path: Path, entries: list[Entry]
 ):

@@ -84,6 +84,8 @@ def run_in_pool(
                     del busy[connection]
                     if worker.is_late:  # SIGTERM may still be on its way
                         connection.close()
+                        if said.error and timeout is not None:  # of what SIGTERM broke off
+                            said = replace(said, error=too_long(said.key, timeout))
                     else:
                         idle.append(worker)
                     yield replace(said, tries=tries[said.key])
