@@ -295,6 +295,45 @@ def test_another_strength_goes_on_where_the_song_is(dropped: Any):
     assert dropped.inner_text("#strength") == "1.0"
 
 
+def test_the_model_menu_says_what_it_costs_and_four_stems_have_four_faders(dropped: Any):
+    first = ask(dropped, "song().id")
+    dropped.click(".menu")
+    rows = dropped.locator("#model-list .choice")
+    assert rows.count() >= 5
+    for words in rows.all_inner_texts():
+        assert " dB" in words and ("CC BY" in words or "MIT" in words), words
+    dropped.locator("#model-list [value=stems]").check()
+    dropped.keyboard.press("Escape")
+    assert not rows.first.is_visible()
+    until(
+        dropped, f"song().id !== '{first}' && song().model === 'stems' && song().state === 'ready'"
+    )
+    assert dropped.locator(".fader b").all_inner_texts() == ["Vocals", "Drums", "Bass", "Other"]
+    assert dropped.inner_text("#model-name") == "stems"
+    with dropped.expect_download() as waiting:
+        dropped.click("#downloads a:has-text('Stem file')")
+    assert waiting.value.suggested_filename == "song.stem.mp4"
+    assert Path(waiting.value.path()).read_bytes()[4:8] == b"ftyp"
+    dropped.click(".menu")
+    dropped.locator("#model-list [value=vocals]").check()
+    dropped.keyboard.press("Escape")
+    until(
+        dropped, "song().model === 'vocals' && song().state === 'ready' && mixer.gains.length === 2"
+    )
+
+
+def test_a_song_that_is_too_large_says_so_in_its_place(browser: Any, song: Path, tmp_path: Path):
+    running = start(tmp_path, "--max-upload", "0.0001")
+    page = browser.new_page()
+    page.goto(running.address)
+    page.locator("#demo-large").wait_for()
+    drop(page, "song.wav", song.read_bytes())
+    page.locator(".song.bad").wait_for(timeout=10_000)
+    assert "larger than 0.0001 GB" in page.inner_text(".song.bad")
+    page.close()
+    running.end()
+
+
 def test_what_is_no_audio_says_so_in_its_place(dropped: Any):
     drop(dropped, "notes.pdf", b"%PDF-1.7 no sound" * 99)
     row = dropped.locator(".song.bad")

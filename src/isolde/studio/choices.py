@@ -77,7 +77,7 @@ class Choices:
         self._choices = [
             Choice(
                 card.name,
-                card.summary,
+                card.summary.replace("`", ""),
                 (*card.stems, card.residual),
                 card.licence,
                 quality_of(card),

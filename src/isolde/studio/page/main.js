@@ -235,7 +235,7 @@ function stepLoop() {
 }
 
 const steps = {
-  tempo: { low: 50, high: 150, value: 100, text: (v) => `${v} %` },
+  tempo: { low: 50, high: 150, value: 100, text: (v) => `${v}\u202f%` },
   key: { low: -6, high: 6, value: 0, text: (v) => (v > 0 ? `+${v}` : v < 0 ? `−${-v}` : "0") },
   strength: { low: 0.5, high: 3, value: about.strength, text: (v) => v.toFixed(2).replace(/0$/, "") },
 };

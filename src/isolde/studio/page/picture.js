@@ -24,7 +24,7 @@ export class Picture {
   #whole;
   #spectrogram;
   #axis;
-  #drawn = null; // { start, span, time } when all was drawn, null where that is wrong now
+  #drawn = null; // { start, span, width, time } when all was drawn, null where that is wrong now
   #stale = false; // there is more to draw, which may wait
   #paint = {};
   #segments = []; // [start, end] of each phrase
@@ -95,11 +95,11 @@ export class Picture {
     return this.#song?.seconds ?? this.#song?.ready_seconds ?? 1;
   }
 
-  /** What part of the song is seen: its start and length in seconds. */
+  /** What part of the song is seen: its start and length in seconds, and its width. */
   get #shown() {
     const { surfer } = this.#wave;
     const pixel = this.#seconds / surfer.getWrapper().clientWidth;
-    return { start: surfer.getScroll() * pixel, span: surfer.getWidth() * pixel };
+    return { start: surfer.getScroll() * pixel, span: surfer.getWidth() * pixel, width: surfer.getWidth() };
   }
 
   #listen(jump, loop) {
@@ -140,17 +140,17 @@ export class Picture {
   draw() {
     if (!this.#song) return;
     this.#media.dispatchEvent(new Event("timeupdate"));
-    const { start, span } = this.#shown;
+    const { start, span, width } = this.#shown;
     const drawn = this.#drawn;
-    const away = drawn?.span !== span || Math.abs(start - drawn.start) > (span * MARGIN) / 2;
+    const away = drawn?.span !== span || drawn.width !== width || Math.abs(start - drawn.start) > (span * MARGIN) / 2;
     const due = this.#stale && (this.#song.state === "ready" || performance.now() - drawn?.time > WAIT);
-    if (away || due) this.#drawAll(start, span);
+    if (away || due) this.#drawAll(this.#shown);
     Object.assign($("window").style, { left: `${(100 * start) / this.#seconds}%`, width: `${(100 * span) / this.#seconds}%` });
   }
 
-  #drawAll(start, span) {
+  #drawAll({ start, span, width }) {
     this.#stale = false;
-    this.#drawn = { start, span, time: performance.now() };
+    this.#drawn = { start, span, width, time: performance.now() };
     const [song, seconds, { pixels }, paint] = [this.#song, this.#seconds, this.#wave, this.#paint];
     const [from, to] = [start - MARGIN * span, start + (1 + MARGIN) * span];
     this.#peaks.grow(song, seconds, this.#more);

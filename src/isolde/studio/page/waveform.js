@@ -67,7 +67,7 @@ export class Waveform {
   }
 
   draw(song, peaks, seconds, paint) {
-    this.#unready.style.left = `${(100 * song.ready_seconds) / seconds}%`;
+    this.#unready.style.left = song.state === "ready" ? "100%" : `${(100 * peaks.n * song.column_samples) / song.sample_rate / seconds}%`;
     const shown = [song.id, peaks.n, seconds, paint.band, paint.voice].join();
     if (shown === this.#shown) return;
     this.#shown = shown;
