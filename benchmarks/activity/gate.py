@@ -1,4 +1,4 @@
-"""What the gate does to the vocals: `python gate.py DATA CACHE [MODEL] [ACTIVITY] [SONGS]`.
+"""What the gate does to the vocals: `python gate.py DATA CACHE [MODEL] [SONGS]`.
 
 Dev songs whose true voice pauses now and then (as in `make.py`), and the same as they are. uSDR is
 10 log10(|s|^2 / |s - e|^2) over a song; "quiet" is the level of the vocal estimate against the
@@ -12,20 +12,20 @@ from pathlib import Path
 import numpy as np
 from make import HOP, muted
 
-from isolde.activity import GatedMasker, GateRule, load_frame_detector
+from isolde.activity import GatedMasker, GateRule
 from isolde.datasets.mixing.library import FULL_SCALE, Library
 from isolde.datasets.voicing import labelled
 from isolde.evaluation.metrics.ratios import usdr
 from isolde.models.catalogue import find
-from isolde.models.masker import GraphMasker
+from isolde.models.masker import make_masker
 from isolde.separation.stages.separator import Separator
 
 
 def main() -> None:
     """Print a row for each floor."""
     data, cache = Path(sys.argv[1]), Path(sys.argv[2])
-    model, activity = [*sys.argv[3:5], "vocals", "activity"][:2]
-    songs = int(sys.argv[5]) if len(sys.argv) > 5 else 12
+    model = sys.argv[3] if len(sys.argv) > 3 else "vocals-large"
+    songs = int(sys.argv[4]) if len(sys.argv) > 4 else 12
     entries = Library([data / "musdb18-7-dev"], cache).entries
     held = entries[1::2]
     entries = labelled(held[:: max(1, len(held) // songs)][:songs])
@@ -44,10 +44,9 @@ def main() -> None:
                 paused.astype(np.float32),
                 backing + entry.vocals[:, :n].astype(np.float32) / FULL_SCALE,
             ):
-                masker = GraphMasker(found.graph(), found.card, n_channels=2)
+                masker = make_masker(found, n_channels=2)
                 if floor:
-                    detector = load_frame_detector(activity, n_channels=2)
-                    masker = GatedMasker(masker, detector, rule=GateRule(floor_db=floor))
+                    masker = GatedMasker(masker, rule=GateRule(floor_db=floor))
                 separator = Separator.with_masks(masker, sample_rate=22050, n_channels=2)
                 parts = [separator.feed(mixture), separator.flush()]
                 e = np.concatenate([p["vocals"] for p in parts], axis=1)

@@ -4,8 +4,8 @@ dev-onoff   94 real multitracks that no model of ours has learnt from, by other 
             hold voice nearly all the time (97 %), so the true vocal stem is muted now and then, for
             0.5 to 4 s, and what is left is labelled by the stem: half voice, half band.
 dev         the same, as they are.
-mir-1k      held-out singers, with MIR-1K's own hand labels.
-magnatune   held-out artists as they are; labels from a teacher's stems.
+backings    the same as they are, and their backings alone.
+magnatune   eight artists as they are, whom no head has learnt from; labels from a teacher's stems.
 
 Each track is a 22,050 Hz wav and an .npy of frames (11.6 ms), 1 where somebody sings.
 """
@@ -21,7 +21,7 @@ from isolde.datasets.mixing.library import FULL_SCALE, Entry, Library
 from isolde.datasets.voicing import labelled
 
 HOP = GRID_22.hop
-HELD_OUT = {"magnatune": 8, "mir-1k": 3}  # artists (singers) of each that no weight ever saw
+HELD_OUT = {"magnatune": 8}  # artists
 SEED = 2
 
 
@@ -51,11 +51,10 @@ def plain(entry: Entry) -> tuple[np.ndarray, np.ndarray]:
     return mixture / FULL_SCALE, entry.activity
 
 
-def by_hand(entry: Entry, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The mixture, and the labels of `activity.txt`, one line per 20 ms."""
-    lines = np.loadtxt(folder / entry.track / "activity.txt") > 0
-    times = np.arange(len(entry.activity)) * GRID_22.frame_seconds
-    return plain(entry)[0], lines[np.minimum((times / 0.02).astype(int), len(lines) - 1)]
+def backing(entry: Entry) -> tuple[np.ndarray, np.ndarray]:
+    """The accompaniment alone, in which nobody sings."""
+    audio = entry.accompaniment.astype(np.float32) / FULL_SCALE
+    return audio, np.zeros_like(entry.activity)
 
 
 def main() -> None:
@@ -68,20 +67,19 @@ def main() -> None:
         held = held_out_artists(data, folder, cache)
         return [e for e in found if e.artist in held or not held]
 
-    def put(name: str, entry: Entry, audio: np.ndarray, labels: np.ndarray) -> None:
-        folder = out / name
-        path = folder / f"{entry.track}.wav"
+    def put(name: str, track: str, audio: np.ndarray, labels: np.ndarray) -> None:
+        path = out / name / f"{track}.wav"
         peak = max(1.0, float(np.abs(audio).max()))
         write(path, (audio / peak).astype(np.float32), 22050, overwrite=True)
         np.save(path.with_suffix(".npy"), labels)
 
     for entry in entries("musdb18-7-dev"):
-        put("dev-onoff", entry, *muted(entry, rng))
-        put("dev", entry, *plain(entry))
-    for entry in entries("mir-1k"):
-        put("mir-1k", entry, *by_hand(entry, data / "mir-1k"))
+        put("dev-onoff", entry.track, *muted(entry, rng))
+        put("dev", entry.track, *plain(entry))
+        put("backings", entry.track, *plain(entry))
+        put("backings", f"{entry.track} (backing)", *backing(entry))
     for entry in entries("magnatune"):
-        put("magnatune", entry, *plain(entry))
+        put("magnatune", entry.track, *plain(entry))
 
 
 if __name__ == "__main__":

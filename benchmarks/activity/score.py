@@ -20,6 +20,7 @@ from isolde.activity.segments import Segment, frames_of
 from isolde.audio import read
 
 FRAME = 256 / 22050
+"""Seconds from one label to the next."""
 
 
 def auc(scores: np.ndarray, labels: np.ndarray) -> float:
@@ -51,7 +52,7 @@ def distances(labels: list[np.ndarray], found: list[tuple[Segment, ...]], start:
 def main() -> None:
     """Print the table."""
     sets, out = Path(sys.argv[1]), Path(sys.argv[2])
-    model = sys.argv[3] if len(sys.argv) > 3 else "activity"
+    model = sys.argv[3] if len(sys.argv) > 3 else "vocals-large"
     rng = np.random.default_rng(0)
     print("| set | songs | voice | detector | accuracy | interval | AUC | cut |")
     print("|---|---|---|---|---|---|---|---|")
@@ -66,7 +67,9 @@ def main() -> None:
             found = find_activity(audio, sample_rate=rate, model=model)
             spent += time.process_time() - began
             seconds += found.seconds
-            ours.append(found.probabilities[: len(truth)])
+            times = np.arange(len(found.probabilities)) * found.frame_seconds
+            at = np.arange(len(truth)) * FRAME
+            ours.append(np.interp(at, times, found.probabilities))
             cuts.append(frames_of(found.segments, len(truth), FRAME))
             cut_up.append(found.segments)
         truth = np.concatenate(labels)

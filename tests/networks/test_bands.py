@@ -24,7 +24,6 @@ from isolde.models.graph import Graph  # noqa: E402
 from isolde.networks.bands import BandNetwork, BandShape, n_bands  # noqa: E402
 from isolde.networks.onnx.bands import SETTLING, band_graph  # noqa: E402
 from isolde.networks.onnx.packing import packed  # noqa: E402
-from isolde.networks.onnx.read_bands import band_network_of  # noqa: E402
 from isolde.training.export import publish  # noqa: E402
 from isolde.training.loop import Run  # noqa: E402
 from isolde.training.recipe import Recipe  # noqa: E402
@@ -230,36 +229,26 @@ def test_validation_and_card_have_the_synthesis_of_the_task(
     assert card.grid.synthesis == kind
 
 
-def test_weights_in_half_the_bytes_give_the_masks_and_can_be_learnt_on(tmp_path: Path):
+def test_weights_in_half_the_bytes_give_the_masks():
     shape = BandShape(delays=(1, 1, 1))
     network = network_of(shape)
     whole = band_graph(network)
     stored = packed(whole)
     assert len(stored) < 0.55 * len(whole)
-    (tmp_path / "half.onnx").write_bytes(stored)
     frames = np.random.default_rng(5).uniform(0, 2, (1, 30, 2048)).astype(np.float32)
     graphs = [Graph(file) for file in (whole, stored)]
     masks = [graph(frames, graph.state(1))[0] for graph in graphs]
     assert 0 < np.abs(masks[0] - masks[1]).max() < 0.01
-    again = band_network_of(tmp_path / "half.onnx", shape)
-    for name, weight in network.state_dict().items():
-        if name not in ("mean", "std") and not name.startswith("inward"):  # those are in the first
-            np.testing.assert_allclose(again.state_dict()[name], weight, rtol=6e-4, atol=1e-7)
-    answers = Graph(band_graph(again))
-    np.testing.assert_allclose(answers(frames, answers.state(1))[0], masks[1], atol=2e-6)
 
 
-def test_weights_of_eight_bits_give_nearly_the_masks(tmp_path: Path):
+def test_weights_of_eight_bits_give_nearly_the_masks():
     shape = BandShape(delays=(1, 1, 1))
     whole = band_graph(network_of(shape))
     stored = packed(whole, bits=8)
     assert len(stored) < 0.32 * len(whole)
-    (tmp_path / "eight.onnx").write_bytes(stored)
-    again = band_graph(band_network_of(tmp_path / "eight.onnx", shape))
     frames = np.random.default_rng(5).uniform(0, 2, (1, 30, 2048)).astype(np.float32)
-    masks = [g(frames, g.state(1))[0] for g in map(Graph, (whole, stored, again))]
+    masks = [g(frames, g.state(1))[0] for g in map(Graph, (whole, stored))]
     assert 0 < np.abs(masks[0] - masks[1]).mean() < 0.01
-    np.testing.assert_allclose(masks[2], masks[1], atol=2e-6)
     assert packed(whole, bits=32) == whole
     with pytest.raises(InputError, match="12 bits: take 32, 16, 8"):
         packed(whole, bits=12)

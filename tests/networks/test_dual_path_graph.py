@@ -9,27 +9,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import demo_song as songs
-from helpers.blocks import outputs_of, stems_of
+from helpers.blocks import stems_of
 from helpers.sounds import noise
 from isolde.activity import (
-    FrameDetector,
+    MODEL,
     GatedMasker,
-    RegriddedDetector,
+    MaskDetector,
     activity_model,
-    detector_on,
     find_activity,
     load_frame_detector,
 )
-from isolde.core.errors import InputError, ModelError
+from isolde.core.errors import InputError
 from isolde.core.features import Features
-from isolde.core.spectrum import GRID_22, Grid, analyse
+from isolde.core.spectrum import analyse
 from isolde.core.synthesis import synthesise
 from isolde.models import catalogue
 from isolde.models.catalogue import Model
+from isolde.models.conditioning import Conditioner
 from isolde.models.masker import make_masker
 from isolde.separation.load import load_separator
-from isolde.separation.stages.conditioning import Conditioner
 from isolde.separation.stages.separator import Separator
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
@@ -276,26 +274,22 @@ def test_activity_reads_the_presence_of_a_model_that_tells_it(model: Model, tmp_
     network, card, audio = network_in(model), model.card, noise(2, 3000)
     found = find_activity(audio, sample_rate=22050, model=model.path)
     assert found.frame_seconds == card.grid.frame_seconds
-    seen = np.pad(analyse(audio, card.grid), ((0, 0), (SETTLING, card.look_ahead), (0, 0)))
+    conditioner = Conditioner(card.grid, level_db=card.level_db, lowest_hz=card.lowest_hz)
+    heard = conditioner.feed(analyse(audio, card.grid))
+    seen = np.pad(heard, ((0, 0), (SETTLING, card.look_ahead), (0, 0)))
     with torch.no_grad():
         logits = network(torch.from_numpy(Features(signal="stereo")(seen)))[1][0, SETTLING:]
     np.testing.assert_allclose(found.probabilities, torch.sigmoid(logits).numpy(), atol=1e-5)
     assert activity_model(model.path) == str(model.path)
     silent = replace(card, name="silent", presence=False)
     without = catalogue.save(tmp_path, silent, model.path.read_bytes())
-    assert activity_model(without.path) == activity_model("rules") == "activity"
-    with pytest.raises(ModelError, match="separates vocals"):
-        load_frame_detector(without.path, n_channels=2)
+    assert activity_model(without.path) == activity_model("rules") == MODEL
+    assert isinstance(load_frame_detector(without.path, n_channels=2), MaskDetector)
 
 
-@pytest.mark.parametrize("name", ["activity", None])
-def test_a_gate_and_its_masker_may_live_on_different_grids(model: Model, name: str | None):
+def test_a_gate_hears_the_masks_of_its_own_grid(model: Model):
     """Stems sum, blocks change nothing, the latency holds; the gain is at most 1."""
-    card = replace(model.card, presence=name is None)
-    gated = GatedMasker(
-        make_masker(model, n_channels=1),
-        detector_on(card.grid, name or model.path, n_channels=1),
-    )
+    gated = GatedMasker(make_masker(model, n_channels=1))
     separator = Separator.with_masks(gated, sample_rate=22050, n_channels=1)
     audio = noise(1, 9000)
     results = []
@@ -311,20 +305,3 @@ def test_a_gate_and_its_masker_may_live_on_different_grids(model: Model, name: s
         n_out += separator.feed(noise(1, 500))["vocals"].shape[1]
         n_fed += 500
         assert n_out >= n_fed - separator.latency
-
-
-def test_a_detector_on_another_grid_says_the_same_at_the_same_times():
-    """The article's frames, and frames twice as long, on one song."""
-    song = sum(songs.make_song(3, seconds=6.0, sample_rate=22050).values())
-    fine, own = Grid(22050, 2048, 512), GRID_22
-    expected = load_frame_detector(n_channels=2)
-    parts = [expected.feed(analyse(song, own)), expected.flush()]
-    truth = np.concatenate(parts)[::2]
-    detector = detector_on(fine, n_channels=2)
-    spectra = analyse(song, fine)
-    found = np.concatenate(outputs_of(detector, spectra, [7]))
-    assert len(found) == spectra.shape[1]
-    inner = slice(0, len(found) - 12)  # the song's end falls elsewhere in a longer frame
-    np.testing.assert_allclose(found[inner], truth[: len(found)][inner], atol=2e-3)
-    assert isinstance(detector, RegriddedDetector)
-    assert isinstance(detector_on(own, n_channels=2), FrameDetector)

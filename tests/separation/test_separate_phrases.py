@@ -7,16 +7,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import demo_song as songs
 from helpers.shell import Shell
 from helpers.sounds import noise
-from isolde.activity import FRAME_SECONDS
+from isolde.activity import ActivityDetector, find_activity
 from isolde.audio import AudioInfo, read, write
 from isolde.core.errors import AudioError
-from isolde.separation import FileSettings, Song, phrases, separate_file
+from isolde.separation import (
+    FileSettings,
+    SeparationSettings,
+    Song,
+    files,
+    phrases,
+    separate_file,
+)
+from isolde.separation.load import make_separator
 from isolde.separation.phrases import FADE, RULE, PhraseSink
+from isolde.separation.presence import make_listening_separator
 
 RATE = 22050
 HOP = 256  # of the frames of activity at this rate
+FRAME_SECONDS = HOP / RATE
 
 
 class Ears:
@@ -24,8 +35,7 @@ class Ears:
 
     frame_seconds = FRAME_SECONDS
 
-    def __init__(self, *, sample_rate: int, n_channels: int, model: str) -> None:
-        assert sample_rate == RATE
+    def __init__(self, n_channels: int = 2) -> None:
         self.rest = np.zeros((n_channels, HOP // 2), np.float32)  # frame t is centred on t * HOP
         self.late: list[float] = []
 
@@ -44,11 +54,6 @@ class Ears:
         return np.array([*rest, 0.0], np.float32)
 
 
-@pytest.fixture(autouse=True)
-def ears(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(phrases, "ActivityDetector", Ears)
-
-
 def song(seconds: float, sung: list[tuple[float, float]]) -> np.ndarray:
     """Noise, loud where somebody sings."""
     audio = 0.01 * noise(2, int(seconds * RATE))
@@ -65,7 +70,7 @@ def cut(
     folder: Path, audio: np.ndarray, sizes: list[int], settings: FileSettings, behind: int = 0
 ) -> list[Path]:
     """The files of a stem that is the mixture itself, `behind` samples late."""
-    with PhraseSink(folder, about(), settings) as sink:
+    with PhraseSink(folder, about(), settings, Ears()) as sink:
         at, given = 0, 0
         while at < audio.shape[1]:
             size = sizes[at % len(sizes)]
@@ -115,7 +120,7 @@ def test_memory_holds_seconds_not_songs(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(phrases, "LONG", 2.0)
     audio = song(30, [(0.0, 12.0), (20.0, 30.0)])
     held = []
-    with PhraseSink(tmp_path / "vocals", about(), FLOAT) as sink:
+    with PhraseSink(tmp_path / "vocals", about(), FLOAT, Ears()) as sink:
         for at in range(0, audio.shape[1], 4096):
             sink.hear(audio[:, at : at + 4096])
             sink.write(audio[:, at : at + 4096])
@@ -132,7 +137,7 @@ def test_times_count_from_the_start_of_the_song(tmp_path: Path):
 
 
 def test_nobody_sings(tmp_path: Path):
-    with PhraseSink(tmp_path / "a" / "vocals", about(), FLOAT) as sink:
+    with PhraseSink(tmp_path / "a" / "vocals", about(), FLOAT, Ears()) as sink:
         sink.hear(song(2, []))
         sink.write(song(2, []))
     assert sink.phrases == [] and "nobody" in sink.notes()[0]
@@ -144,7 +149,7 @@ def test_an_interruption_leaves_nothing(tmp_path: Path, error: BaseException):
     audio = song(6, [(0, 2), (3, 5)])
     with (
         pytest.raises(type(error)),
-        PhraseSink(tmp_path / "a" / "b" / "vocals", about(), FLOAT) as sink,
+        PhraseSink(tmp_path / "a" / "b" / "vocals", about(), FLOAT, Ears()) as sink,
     ):
         sink.hear(audio)
         sink.write(audio)
@@ -190,6 +195,17 @@ def test_only_phrases_are_overwritten_and_only_if_asked(tmp_path: Path):
 # --- the command -------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def ears(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the loud parts of noise pass for a voice."""
+
+    def listening(settings: SeparationSettings, *, n_channels: int, activity: None, **about: int):
+        return make_separator(settings, n_channels=n_channels, **about), Ears(n_channels)
+
+    monkeypatch.setattr(files, "make_listening_separator", listening)
+
+
+@pytest.mark.usefixtures("ears")
 @pytest.mark.slow
 def test_the_command_writes_phrases_and_other_stems_where_asked(isolde: Shell, tmp_path: Path):
     write(tmp_path / "song.wav", song(4, [(1, 3)]), RATE)
@@ -223,6 +239,7 @@ def test_phrases_need_the_vocals_and_a_file(isolde: Shell, tmp_path: Path):
     assert code == 2 and "stream" in err[0]
 
 
+@pytest.mark.usefixtures("ears")
 def test_what_was_written_survives_json(tmp_path: Path):
     write(tmp_path / "song.wav", song(4, [(1, 3)]), RATE)
     settings = FileSettings(output=tmp_path / "out", phrases=True)
@@ -230,3 +247,33 @@ def test_what_was_written_survives_json(tmp_path: Path):
     again = type(done).from_dict(done.to_dict())
     assert again.files == done.files and all(f.is_file() for f in done.files)
     assert [p.start for p in again.phrases] == pytest.approx([p.start for p in done.phrases])
+
+
+@pytest.mark.parametrize("gate", [False, True])
+def test_a_separators_own_masks_tell_what_its_model_tells_alone(gate: bool):
+    """One network runs for both, and the stems stay as they are."""
+    audio = sum(songs.make_song(3, seconds=6.0, sample_rate=RATE).values())
+    settings = SeparationSettings("vocals", gate=gate)
+    separator, detector = make_listening_separator(settings, sample_rate=RATE, n_channels=2)
+    vocals, told = [], []
+    for at in range(0, audio.shape[1], 30_000):
+        block = audio[:, at : at + 30_000]
+        vocals.append(separator.feed(block)["vocals"])
+        told.append(detector.feed(block))
+    vocals.append(separator.flush()["vocals"])
+    told.append(detector.flush())
+    plain = make_separator(settings, sample_rate=RATE, n_channels=2)
+    alone = [plain.feed(audio)["vocals"], plain.flush()["vocals"]]
+    np.testing.assert_allclose(np.concatenate(vocals, 1), np.concatenate(alone, 1), atol=1e-6)
+    expected = find_activity(audio, sample_rate=RATE, model="vocals")
+    assert detector.frame_seconds == expected.frame_seconds
+    np.testing.assert_allclose(np.concatenate(told), expected.probabilities, atol=1e-4)
+
+
+def test_what_gives_no_masks_is_heard_by_another_model():
+    settings = SeparationSettings("rules")
+    _, detector = make_listening_separator(settings, sample_rate=RATE, n_channels=1)
+    assert isinstance(detector, ActivityDetector)
+    asked = SeparationSettings("vocals")
+    _, other = make_listening_separator(asked, sample_rate=RATE, n_channels=1, activity="vocals")
+    assert isinstance(other, ActivityDetector)

@@ -1,6 +1,7 @@
 """Networks of windows and ensembles through the separator: sums, rates, what is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from helpers import windows
 from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError, ModelError
-from isolde.models.catalogue import find
+from isolde.models.catalogue import find, save
 from isolde.separation.load import load_separator, separate
 from isolde.separation.stages.separator import Separator
 
@@ -104,7 +105,12 @@ def test_ensembles_that_cannot_be_are_refused(tmp_path: Path):
         separate(
             noise(2, 9), sample_rate=44100, model=windows.ensemble(tmp_path, {str(drums): 1.0})
         )
-    for name in ("activity", str(windows.ensemble(tmp_path, {str(half(tmp_path)): 1.0}))):
+    ears = replace(find("vocals").card, name="ears", stems=(), residual="")
+    save(tmp_path, ears, find("vocals").path.read_bytes())
+    for name in (
+        str(tmp_path / "ears.onnx"),
+        str(windows.ensemble(tmp_path, {str(half(tmp_path)): 1.0})),
+    ):
         (tmp_path / "outer").mkdir(exist_ok=True)
         outer = windows.ensemble(tmp_path / "outer", {name: 1.0})
         with pytest.raises(ModelError, match="name networks"):

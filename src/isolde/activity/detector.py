@@ -1,45 +1,96 @@
 """From music to the probability that somebody sings, as streams; it decides nothing.
 
-`FrameDetector` goes from spectra to probabilities, `ActivityDetector` from samples. Both hear the
-music at an even level (see `level`), so that its gain changes nothing. Frames are those of the
-model's grid, 11.6 ms apart for the shipped one: frame t is centred on t * 11.6 ms, whatever the
-sample rate.
+A frame detector goes from spectra to probabilities, `ActivityDetector` from samples. Both hear the
+music as separators do, at an even level (`models.conditioning`), so that its gain changes nothing.
+A network that separates tells by its own masks where somebody sings: by how loud the voice is that
+they let through (`presence`). Frames are those of the model's grid: frame t is centred on
+t * frame_seconds, whatever the sample rate.
 """
 
 from math import ceil
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from isolde.activity.level import Leveller
+from isolde.activity.masks import MaskDetector
 from isolde.audio import Resampler
 from isolde.core.errors import InputError, ModelError
-from isolde.core.spectrum import GRID_22, Analysis
+from isolde.core.spectrum import Analysis, Grid
 from isolde.core.stage import Complex64, Float32, check_block
+from isolde.core.stems import VOCALS
 from isolde.models import catalogue
 from isolde.models.card import Card
+from isolde.models.conditioning import Conditioner
 from isolde.models.graph import Graph
+from isolde.models.masker import make_masker
 from isolde.models.stream import GraphStream
 
-MODEL = "activity"
-FRAME_SECONDS = GRID_22.frame_seconds
+MODEL = catalogue.DEFAULT
+"""What tells where somebody sings, unless another is asked for."""
 
 
-class FrameDetector:
-    """Spectra (n_channels, n, n_bins) in, probabilities (m,) in [0, 1] out, one for each frame."""
+class FrameDetector(Protocol):
+    """A stage from spectra (n_channels, n, n_bins) to probabilities (m,), one for each frame."""
+
+    @property
+    def grid(self) -> Grid:
+        """Frames and bins of the spectra."""
+        ...
+
+    @property
+    def n_bins(self) -> int:
+        """Number of bins that are heard, from 0 Hz up."""
+        ...
+
+    @property
+    def latency(self) -> int:
+        """Frames: probability k is out once frame k + latency is in."""
+        ...
+
+    def reset(self) -> None:
+        """Begin a song."""
+        ...
+
+    def feed(self, spectra: Complex64, /) -> Float32:
+        """Take frames; give the probabilities that are ready."""
+        ...
+
+    def flush(self) -> Float32:
+        """Give the last probabilities, with silence after the song."""
+        ...
+
+
+class Detector(Protocol):
+    """A stage from samples (n_channels, n) of music to probabilities (m,), one for each frame."""
+
+    @property
+    def frame_seconds(self) -> float:
+        """Time from one frame to the next in seconds."""
+        ...
+
+    def feed(self, block: Float32, /) -> Float32:
+        """Take samples in [-1, 1]; give the probabilities that are ready."""
+        ...
+
+    def flush(self) -> Float32:
+        """Give the probabilities still owed."""
+        ...
+
+
+class GraphDetector:
+    """Probabilities that a network itself answers with; fulfils `FrameDetector`."""
 
     def __init__(self, graph: Graph, card: Card, *, n_channels: int) -> None:
         """Start a stream.
 
         Args:
-            graph: A network that answers with one probability a frame.
-            card: What it expects. A network that also separates hears the music as it is, one that
-                was made for activity at an even level.
+            graph: Network that answers with one probability a frame.
+            card: What it expects.
             n_channels: Number of channels of the music.
         """
-        self.grid = card.grid
+        self.grid, self.n_bins = card.grid, card.grid.n_bins
         self._features = card.features
-        self._level = None if card.stems else Leveller(card.grid.frame_seconds)
         self._stream = GraphStream(
             graph,
             streams=card.features.streams(n_channels),
@@ -54,14 +105,11 @@ class FrameDetector:
 
     def reset(self) -> None:
         """Begin a song."""
-        if self._level:
-            self._level.reset()
         self._stream.reset()
 
     def feed(self, spectra: Complex64, /) -> Float32:
         """Take frames (n_channels, n, n_bins); give the probabilities that are ready."""
-        levelled = self._level.feed(spectra) if self._level else spectra
-        return self._mean(self._stream.feed(self._features(levelled)))
+        return self._mean(self._stream.feed(self._features(spectra)))
 
     def flush(self) -> Float32:
         """Give the last probabilities, with silence after the song."""
@@ -83,16 +131,38 @@ def load_frame_detector(
         threads: Threads for the network.
 
     Raises:
-        ModelError: When there is no such model, or it tells stems apart and no activity.
+        ModelError: There is no such model, or it gives no masks of vocals and no activity.
     """
     found = catalogue.find(model)
-    if found.card.stems and not found.card.presence:
+    card = found.card
+    if not tells_activity(card):
         raise ModelError(
-            f"model '{found.card.name}' separates {', '.join(found.card.stems)}: "
-            f"take '{MODEL}' or another activity model"
+            f"model '{card.name}' gives no masks of vocals, which tell where somebody sings: "
+            f"take another, like '{MODEL}'"
         )
-    graph = found.graph(threads=threads, answer="presence" if found.card.presence else "mask")
-    return FrameDetector(graph, found.card, n_channels=n_channels)
+    if card.presence or not card.stems:
+        graph = found.graph(threads=threads, answer="presence" if card.presence else "mask")
+        return GraphDetector(graph, card, n_channels=n_channels)
+    return MaskDetector(make_masker(found, n_channels=n_channels, threads=threads))
+
+
+def tells_activity(card: Card) -> bool:
+    """Say whether a model tells where somebody sings.
+
+    Args:
+        card: Its card.
+    """
+    return card.presence or not (card.stems or card.members) or tells_by_masks(card)
+
+
+def tells_by_masks(card: Card) -> bool:
+    """Say whether a model masks vocals, and so tells where they sound.
+
+    Args:
+        card: Its card.
+    """
+    with_masks = card.window is None or card.window.form == "magnitudes"
+    return VOCALS in card.stems and with_masks and not card.members
 
 
 def activity_model(separating: str | Path) -> str:
@@ -112,8 +182,8 @@ def activity_model(separating: str | Path) -> str:
 class ActivityDetector:
     """Samples (n_channels, n) in, probabilities (m,) in [0, 1] out, one for each frame.
 
-    With the shipped model a song of n samples at 22,050 Hz has 1 + ceil(n / 256) of them, one every
-    11.6 ms.
+    A song of n samples at the model's rate has 1 + ceil(n / hop) of them; with the default model at
+    22,050 Hz one every 23.2 ms.
 
     Attributes:
         frame_seconds: From one frame to the next.
@@ -132,7 +202,7 @@ class ActivityDetector:
         Args:
             sample_rate: Sample rate of the music in Hz.
             n_channels: Number of channels of the music.
-            model: Name or path of an activity model.
+            model: Name or path of a model that masks vocals, or that tells activity itself.
             threads: Threads for the network.
 
         Raises:
@@ -145,7 +215,9 @@ class ActivityDetector:
             raise InputError(f"{n_channels} channels hold no music: give at least 1")
         self.sample_rate, self.n_channels = sample_rate, n_channels
         self._frames = load_frame_detector(model, n_channels=n_channels, threads=threads)
-        grid = self._frames.grid
+        card = catalogue.find(model).card
+        self._conditioner = Conditioner(card.grid, level_db=card.level_db, lowest_hz=card.lowest_hz)
+        grid = self._grid = card.grid.at(sample_rate)  # in which a separator would hear it
         self._resampler = Resampler(sample_rate, grid.sample_rate, n_channels)
         self._analysis = Analysis(grid, n_channels)
         self.frame_seconds = grid.frame_seconds
@@ -153,7 +225,7 @@ class ActivityDetector:
     @property
     def latency(self) -> int:
         """Samples: the probability of the frame at sample s is out once s + latency are in."""
-        grid = self._frames.grid
+        grid = self._grid
         on_grid = self._analysis.latency + self._frames.latency * grid.hop
         if self.sample_rate == grid.sample_rate:
             return on_grid
@@ -161,7 +233,7 @@ class ActivityDetector:
 
     def reset(self) -> None:
         """Begin a song."""
-        for stage in (self._resampler, self._analysis, self._frames):
+        for stage in (self._resampler, self._analysis, self._conditioner, self._frames):
             stage.reset()
 
     def feed(self, block: Float32, /) -> Float32:
@@ -176,9 +248,13 @@ class ActivityDetector:
     def flush(self) -> Float32:
         """Give the probabilities still owed."""
         parts = [self._on_grid(self._resampler.flush())]
-        parts.append(self._frames.feed(self._analysis.flush()))
+        parts.append(self._hear(self._analysis.flush()))
         parts.append(self._frames.flush())
         return np.concatenate(parts)
 
     def _on_grid(self, samples: Float32) -> Float32:
-        return self._frames.feed(self._analysis.feed(samples))
+        return self._hear(self._analysis.feed(samples))
+
+    def _hear(self, spectra: Complex64) -> Float32:
+        heard = spectra[:, :, : self._frames.n_bins]
+        return self._frames.feed(self._conditioner.feed(heard))

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from isolde.activity.detector import FrameDetector
-from isolde.activity.regrid import RegriddedDetector
+from isolde.activity.masks import PresenceMasker
 from isolde.core.errors import InputError
-from isolde.core.spectrum import GRID_22, TOP_RATE
+from isolde.core.spectrum import GRID_22
 from isolde.core.stage import Complex64, Float32
 from isolde.models.masker import Masker
 
@@ -117,70 +116,48 @@ class Gate:
         return gains
 
 
-class GatedMasker:
+class GatedMasker(PresenceMasker):
     """A masker whose vocal mask is turned down where nobody sings; a `Masker` itself."""
 
-    def __init__(
-        self,
-        masker: Masker,
-        detector: FrameDetector | RegriddedDetector,
-        *,
-        rule: GateRule | None = None,
-        stem: str = "vocals",
-    ) -> None:
+    def __init__(self, masker: Masker, *, rule: GateRule | None = None) -> None:
         """Start a stream.
 
         Args:
-            masker: Any masker that masks `stem`.
-            detector: Hears the same spectra; must not be shared with another stream.
+            masker: Stage that masks the vocals; its own masks tell where somebody sings.
             rule: How the gate moves.
-            stem: The stem to gate.
 
         Raises:
-            InputError: When the masker has no mask for the stem, or other frames than the detector.
+            InputError: The masker has no mask for the vocals.
         """
-        if stem not in masker.stems:
-            raise InputError(
-                f"the gate needs a mask for '{stem}', and this model has "
-                f"{', '.join(masker.stems) or 'none'}: leave the gate out or take another model"
-            )
-        own, wanted = (stage.grid.at(TOP_RATE) for stage in (masker, detector))
-        if (own.n_fft, own.hop) != (wanted.n_fft, wanted.hop):
-            raise InputError(
-                f"the gate hears frames of {1000 * wanted.frame_seconds:.1f} ms and this model "
-                f"others of {1000 * own.frame_seconds:.1f} ms: leave the gate out, or take another"
-            )
-        self.stems, self.residual = masker.stems, masker.residual
-        self.grid, self.n_bins = masker.grid, masker.n_bins
-        self._masker, self._detector = masker, detector
+        super().__init__(masker)
         self._gate = Gate(rule, frame_seconds=masker.grid.frame_seconds)
-        self._stem = masker.stems.index(stem)
-        self._start()
+        self._begin()
 
     @property
     def latency(self) -> int:
-        """Frames: until the mask is there, and the gate has seen what the detector says."""
-        return max(self._masker.latency, self._detector.latency + self._gate.latency)
+        """Frames: until the gate has seen what the detector makes of the masks."""
+        return self._detector.latency + self._gate.latency
 
     def reset(self) -> None:
         """Forget the stream."""
-        for stage in (self._masker, self._detector, self._gate):
-            stage.reset()
-        self._start()
+        super().reset()
+        self._gate.reset()
+        self._begin()
 
-    def _start(self) -> None:
+    def _begin(self) -> None:
         self._masks: Float32 | None = None
         self._gains = np.zeros(0, np.float32)
 
     def feed(self, spectra: Complex64, /) -> Float32:
         """Take frames (n_channels, n, n_bins); give the masks that are ready."""
-        gains = self._gate.feed(self._detector.feed(spectra))
-        return self._apply(self._masker.feed(spectra), gains)
+        masks, probabilities = self._hear(spectra)
+        return self._apply(masks, self._gate.feed(probabilities))
 
     def flush(self) -> Float32:
         """Give the masks still owed."""
-        gains = self._gate.feed(self._detector.flush())
-        return self._apply(self._masker.flush(), np.concatenate([gains, self._gate.flush()]))
+        masks, probabilities = self._hear_last()
+        gains = self._gate.feed(probabilities)
+        return self._apply(masks, np.concatenate([gains, self._gate.flush()]))
 
     def _apply(self, masks: Float32, gains: Float32) -> Float32:
         """Join masks and gains of the same frames; keep what waits for its other half."""
@@ -190,5 +167,5 @@ class GatedMasker:
         n = min(masks.shape[2], len(gains))
         self._masks, self._gains = masks[:, :, n:].copy(), gains[n:]
         ready = masks[:, :, :n].copy()
-        ready[self._stem] *= gains[None, :n, None]
+        ready[self._voice] *= gains[None, :n, None]
         return ready

@@ -56,18 +56,21 @@ def activity(
         ),
     ] = None,
     model: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Name or path of an activity model.", autocompletion=completion.activity_models
+            help="Name or path of the model that tells where somebody sings, by its masks of the "
+            "vocals; usually vocals-large or, where notes are wanted, the separator.",
+            show_default=False,
+            autocompletion=completion.activity_models,
         ),
-    ] = "activity",
+    ] = None,
     separator: Annotated[
         str,
         typer.Option(
             help="Name or path of the model that isolates the voice for its notes.",
             autocompletion=completion.separating_models,
         ),
-    ] = "vocals",
+    ] = "vocals-large",
     onset: Annotated[float, typer.Option(help="Probability at which a segment begins.")] = 0.5,
     offset: Annotated[float, typer.Option(help="Probability below which it ends.")] = 0.4,
     min_duration_on: Annotated[

@@ -146,7 +146,7 @@ def _model(name: str) -> Finding:
     """Check a model's checksum and run two seconds through its graph."""
     import numpy as np
 
-    from isolde.activity import FrameDetector
+    from isolde.activity import GraphDetector
     from isolde.models.catalogue import find
     from isolde.models.masker import make_masker
 
@@ -159,7 +159,7 @@ def _model(name: str) -> Finding:
         stage = (
             make_masker(model, n_channels=2)
             if card.stems
-            else FrameDetector(model.graph(), card, n_channels=2)
+            else GraphDetector(model.graph(), card, n_channels=2)
         )
         n_frames = round(2.0 / card.grid.frame_seconds)
         if card.window:

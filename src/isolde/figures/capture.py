@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde.activity import MODEL as ACTIVITY
-from isolde.activity import ActivityDetector, find_segments
+from isolde.activity import ActivityDetector, Detector, find_segments
 from isolde.audio import AudioReader
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 from isolde.figures.canvas import Canvas
-from isolde.models.catalogue import STREAM, names
-from isolde.separation.load import load_separator
+from isolde.models.catalogue import STREAM
+from isolde.separation.load import make_separator
+from isolde.separation.presence import make_listening_separator
+from isolde.separation.settings import SeparationSettings
 from isolde.separation.stages.separator import Separator
 
 LISTEN_SECONDS = 45.0
@@ -80,7 +81,7 @@ def capture_song(
         start: Start in seconds.
         end: End in seconds; None: the song's.
         separation: Whether to separate it, for the pictures that show vocals.
-        activity: Whether to ask the activity model, where one is installed.
+        activity: Whether to tell where somebody sings.
         listening: Whether to keep the first seconds of the stems.
         model: Name or path of the separator's model.
         progress: Function called with the share that is done, where the file tells its length.
@@ -92,15 +93,19 @@ def capture_song(
     """
     with AudioReader(path, start=start, end=end) as reader:
         rate, n_channels = reader.info.sample_rate, reader.info.n_channels
-        pass_ = _Pass(
-            rate,
-            n_channels,
-            load_separator(model, sample_rate=rate, n_channels=n_channels) if separation else None,
-            ActivityDetector(sample_rate=rate, n_channels=n_channels)
-            if activity and ACTIVITY in names()
-            else None,
-            round(LISTEN_SECONDS * rate) if listening else 0,
-        )
+        separator: Separator | None = None
+        detector: Detector | None = None
+        settings = SeparationSettings(str(model))
+        if separation and activity:
+            separator, detector = make_listening_separator(
+                settings, sample_rate=rate, n_channels=n_channels
+            )
+        elif separation:
+            separator = make_separator(settings, sample_rate=rate, n_channels=n_channels)
+        elif activity:
+            detector = ActivityDetector(sample_rate=rate, n_channels=n_channels)
+        n_listen = round(LISTEN_SECONDS * rate) if listening else 0
+        pass_ = _Pass(rate, n_channels, separator, detector, n_listen)
         done = 0
         for block in reader:
             pass_.feed(block)
@@ -120,7 +125,7 @@ class _Pass:
         rate: int,
         n_channels: int,
         separator: Separator | None,
-        detector: ActivityDetector | None,
+        detector: Detector | None,
         n_listen: int,
     ) -> None:
         self._rate = rate

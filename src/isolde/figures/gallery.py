@@ -36,8 +36,8 @@ TEXTS = {
     "leaves of the mixture.",
     "network": "The 25 frames that the network sees at one moment, and what its fourth convolution "
     "makes of them. Blue numbers: maps that the voice moves more than the music does.",
-    "activity": "The whole range: how loud the separated voice is beside the mixture, and, where "
-    "the activity model is installed, the probability that somebody sings (orange: singing).",
+    "activity": "The whole range: how loud the separated voice is beside the mixture, and the "
+    "probability that somebody sings (orange: singing).",
 }
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from isolde.activity import (
     MODEL,
     Activity,
-    ActivityDetector,
     Cue,
     SegmentRule,
     find_activity,
@@ -28,7 +27,7 @@ from isolde.karaoke.melody import Note, PitchTracker, find_notes
 from isolde.karaoke.placement import place_lines
 from isolde.karaoke.words import WordLine
 from isolde.separation import SeparationSettings
-from isolde.separation.load import make_separator
+from isolde.separation.presence import make_listening_separator
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def find_singing(
     *,
     words: Sequence[WordLine] | None = None,
     rule: SegmentRule | None = None,
-    activity_model: str | Path = MODEL,
+    activity_model: str | Path | None = None,
     separation: SeparationSettings | None = None,
     on_stems: Callable[[Mapping[str, Float32]], None] | None = None,
     threads: int = 1,
@@ -65,10 +64,11 @@ def find_singing(
         source: A file or a binary stream.
         words: Lines of the words, spread over what is sung.
         rule: When singing starts and stops.
-        activity_model: Name or path of an activity model.
+        activity_model: Name or path of the model that tells where somebody sings; None for the
+            separating one, or, where none is, for the usual.
         separation: How the voice is separated, for its notes; None for no notes.
         on_stems: Function that takes the stems, block by block, where they are separated.
-        threads: Number of threads of the activity model.
+        threads: Number of threads of the activity model, where nothing is separated.
         progress: Function called with the share that is done, where a file tells its length.
 
     Raises:
@@ -79,11 +79,11 @@ def find_singing(
     if separation is None:
         found = Singing(
             find_activity(
-                source, model=activity_model, rule=rule, threads=threads, progress=progress
+                source, model=activity_model or MODEL, rule=rule, threads=threads, progress=progress
             )
         )
     else:
-        found = _listen(source, activity_model, separation, rule, threads, on_stems, progress)
+        found = _listen(source, activity_model, separation, rule, on_stems, progress)
     if words is None:
         return found
     phrases = found.activity.with_rule(phrase_rule(rule or SegmentRule()))
@@ -106,20 +106,18 @@ def phrase_rule(rule: SegmentRule) -> SegmentRule:
 
 def _listen(
     source: str | Path | BinaryIO,
-    activity_model: str | Path,
+    activity_model: str | Path | None,
     separation: SeparationSettings,
     rule: SegmentRule | None,
-    threads: int,
     on_stems: Callable[[Mapping[str, Float32]], None] | None,
     progress: Callable[[float], None] | None,
 ) -> Singing:
     """Activity and notes from one reading of the song."""
     with AudioReader(source) as reader:
         rate, n_channels = reader.info.sample_rate, reader.info.n_channels
-        detector = ActivityDetector(
-            sample_rate=rate, n_channels=n_channels, model=activity_model, threads=threads
+        separator, detector = make_listening_separator(
+            separation, sample_rate=rate, n_channels=n_channels, activity=activity_model
         )
-        separator = make_separator(separation, sample_rate=rate, n_channels=n_channels)
         if VOCALS not in separator.stems:
             raise InputError(
                 f"model '{separation.model}' separates {', '.join(separator.stems)}, no vocals: "
@@ -136,13 +134,13 @@ def _listen(
                 on_stems(stems)
 
         for block in reader:
-            probabilities.append(detector.feed(block))
             take(separator.feed(block))
+            probabilities.append(detector.feed(block))
             n += block.shape[1]
             if progress and reader.about_samples:
                 progress(min(1.0, n / reader.about_samples))
-        probabilities.append(detector.flush())
         take(separator.flush())
+        probabilities.append(detector.flush())
         pitches.append(tracker.flush())
         warnings = (*reader.notes(), *separator.notes())
     frames, seconds = np.concatenate(probabilities), n / rate

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from isolde.activity import Detector
 from isolde.audio import AudioInfo, AudioReader, AudioWriter, subtype_for
 from isolde.audio.loudness import Loudness, measure_loudness
 from isolde.core.errors import InputError
@@ -19,6 +20,7 @@ from isolde.separation.load import make_separator
 from isolde.separation.outputs import Output, Stems, complete, open_outputs, tags_of
 from isolde.separation.overlap import ReadAhead, WriteBehind
 from isolde.separation.phrases import PhraseSink
+from isolde.separation.presence import make_listening_separator
 from isolde.separation.preview import preview_of
 from isolde.separation.separated import Separated
 from isolde.separation.settings import FileSettings
@@ -67,7 +69,8 @@ def separate_file(
         block_samples=BLOCK_SAMPLES,
         strict=settings.strict,
     ) as reader:
-        separator, stems = _separator(reader.info, settings)
+        separator, detector = _stages(reader.info, settings)
+        stems = settings.chosen(separator.stems)
         paths = paths_of(song, settings, stems)
         for path in paths.values():
             if source is None and path.exists() and path.samefile(song.path):
@@ -80,8 +83,8 @@ def separate_file(
                 loudness=loudness,
             )
             sink = None
-            if settings.phrases:
-                sink = PhraseSink(paths[VOCALS], reader.info, settings, tags)
+            if detector:
+                sink = PhraseSink(paths[VOCALS], reader.info, settings, detector, tags)
                 open_files.enter_context(sink)
             outputs = open_outputs(
                 open_files,
@@ -134,7 +137,8 @@ def separate_stream(source: BinaryIO, target: BinaryIO, settings: FileSettings) 
     with AudioReader(
         source, start=settings.start, end=settings.end, strict=settings.strict
     ) as reader:
-        separator, stems = _separator(reader.info, settings)
+        separator, _ = _stages(reader.info, settings)
+        stems = settings.chosen(separator.stems)
         if settings.stems is None:
             stems = stems[:1]
         if len(stems) != 1:
@@ -174,11 +178,17 @@ def _level(song: Song, settings: FileSettings) -> tuple[float, Loudness, list[st
     )
 
 
-def _separator(info: AudioInfo, settings: FileSettings) -> tuple[Separator, tuple[str, ...]]:
-    separator = make_separator(
-        settings.separation, sample_rate=info.sample_rate, n_channels=info.n_channels
-    )
-    return separator, settings.chosen(separator.stems)
+def _stages(info: AudioInfo, settings: FileSettings) -> tuple[Separator, Detector | None]:
+    """The separator of a song and, where its vocals are cut into phrases, the detector."""
+    rate, n_channels = info.sample_rate, info.n_channels
+    if settings.phrases:
+        return make_listening_separator(
+            settings.separation,
+            sample_rate=rate,
+            n_channels=n_channels,
+            activity=settings.activity,
+        )
+    return make_separator(settings.separation, sample_rate=rate, n_channels=n_channels), None
 
 
 def _pump(
@@ -210,9 +220,10 @@ def _pump(
 
         for block in blocks:
             n_samples += block.shape[1]
+            stems = separator.feed(block)
             if sink is not None:
                 sink.hear(block)
-            write(separator.feed(block))
+            write(stems)
             if progress:
                 n_expected = reader.about_samples
                 progress(min(1.0, n_samples / n_expected) if n_expected else 0.0)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde.activity import activity_model, detector_on
-from isolde.activity.gate import GatedMasker
+from isolde.activity import GatedMasker, PresenceMasker
 from isolde.audio import AudioReader
 from isolde.core.errors import AbortedError, InputError, IsoldeWarning, ModelError
 from isolde.core.level import LEVEL_DB
@@ -97,13 +96,16 @@ def make_separator(settings: SeparationSettings, *, sample_rate: int, n_channels
     return Separator(estimator, sample_rate=sample_rate, n_channels=n_channels)
 
 
-def make_estimator(settings: SeparationSettings, *, sample_rate: int, n_channels: int) -> Estimator:
+def make_estimator(
+    settings: SeparationSettings, *, sample_rate: int, n_channels: int, presence: bool = False
+) -> Estimator:
     """Make the stage that estimates the stems of a model, at a sample rate of its own.
 
     Args:
         settings: Model, reading of its masks, gate, synthesis and threads.
         sample_rate: Sample rate of the mixture in Hz.
         n_channels: Number of channels of the mixture.
+        presence: Whether its masker, which masks vocals, also tells where somebody sings.
 
     Raises:
         ModelError: There is no such model, or it separates nothing.
@@ -130,13 +132,9 @@ def make_estimator(settings: SeparationSettings, *, sample_rate: int, n_channels
     else:
         masker = make_masker(found, n_channels=n_channels, threads=threads)
     if settings.gate:
-        detector = detector_on(
-            masker.grid,
-            activity_model(settings.model),
-            n_channels=n_channels,
-            threads=threads,
-        )
-        masker = GatedMasker(masker, detector)
+        masker = GatedMasker(masker)
+    elif presence:
+        masker = PresenceMasker(masker)
     return MaskEstimator(
         masker,
         sample_rate=sample_rate,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde.activity import ActivityDetector, Phrase, Segment, Segmenter, SegmentRule
+from isolde.activity import Detector, Phrase, Segment, Segmenter, SegmentRule
 from isolde.activity.phrases import faded, phrase_name
 from isolde.audio import AudioInfo, AudioWriter, SongTags, subtype_for
 from isolde.audio.formats import container_named
@@ -62,6 +62,7 @@ class PhraseSink(Completable):
         folder: Path,
         info: AudioInfo,
         settings: FileSettings,
+        detector: Detector,
         tags: SongTags | None = None,
     ) -> None:
         """Make sure of the folder, and start listening.
@@ -70,6 +71,7 @@ class PhraseSink(Completable):
             folder: Folder of the phrases; made if there is one.
             info: What its reader says of the song.
             settings: See `FileSettings`.
+            detector: What tells where somebody sings; it is fed with the mixture.
             tags: Tags of the files; None for those of the song.
 
         Raises:
@@ -81,9 +83,7 @@ class PhraseSink(Completable):
         self.folder, self.phrases = folder, list[Phrase]()
         self._tags = SongTags(info.tags) if tags is None else tags
         self._info, self._settings, self._rate = info, settings, info.sample_rate
-        self._detector = ActivityDetector(
-            sample_rate=info.sample_rate, n_channels=info.n_channels, model=settings.phrase_model
-        )
+        self._detector = detector
         self._segmenter = Segmenter(self._detector.frame_seconds, rule=RULE)
         self._done: deque[Segment] = deque()
         self._held = np.zeros((info.n_channels, 0), np.float32)

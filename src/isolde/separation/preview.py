@@ -13,6 +13,9 @@ from isolde.separation.settings import FileSettings
 SECONDS = 30.0
 """Length of a preview."""
 
+QUICK = "vocals-small"
+"""What finds the singing, unless the settings name a model for it: a first listen is soon."""
+
 
 def fullest_part(
     probabilities: Float32, frame_seconds: float, *, seconds: float = SECONDS
@@ -53,6 +56,6 @@ def preview_of(path: Path, settings: FileSettings) -> FileSettings:
     if settings.start or settings.end is not None:
         raise InputError("a preview chooses its part itself: leave out --start and --end")
     threads = settings.separation.n_threads
-    found = find_activity(path, model=settings.phrase_model, threads=threads)
+    found = find_activity(path, model=settings.activity or QUICK, threads=threads)
     start, end = fullest_part(found.probabilities, found.frame_seconds)
     return replace(settings, preview=False, start=start, end=min(end, found.seconds))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde.activity import activity_model
 from isolde.audio.formats import container_named
 from isolde.audio.levels import ClipPolicy
 from isolde.audio.remux import FilmMode, film_suffix
@@ -80,8 +79,8 @@ class FileSettings:
         separation: Settings of the separation itself.
         phrases: Whether the vocals are cut into phrases, a file each, in a folder of the stem's
             name; other stems are then written only if `stems` asks for them, and whole.
-        activity: Name or path of the model that finds the phrases; None for the separating one
-            where it tells the presence of a voice, else the detector (`activity.activity_model`).
+        activity: Name or path of the model that finds the phrases; None for the separating one,
+            where it masks vocals (`separation.presence`).
         container: Format of the files: one of `isolde.audio.CONTAINERS`; or "stem.mp4" or
             "stem.m4a" for one file with the mix and four stems.
         bit_depth: "16", "24", "32", "32f"; None for the song's own where it has one.
@@ -160,11 +159,6 @@ class FileSettings:
         if self.is_stem_file:
             return self.container
         return container_named(self.container).suffix.lstrip(".")
-
-    @property
-    def phrase_model(self) -> str:
-        """Name or path of the model that finds the phrases."""
-        return self.activity or activity_model(self.separation.model)
 
     def chosen(self, given: Sequence[str]) -> tuple[str, ...]:
         """Choose the stems to write among those that the model gives.

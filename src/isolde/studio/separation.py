@@ -9,13 +9,13 @@ from collections.abc import Generator
 
 import numpy as np
 
-from isolde.activity import ActivityDetector, Segmenter
+from isolde.activity import Detector, Segmenter
 from isolde.audio import AudioInfo, AudioReader
 from isolde.audio.demo import demo_file
 from isolde.core.stage import Float32
 from isolde.separation import SeparationSettings
 from isolde.separation.files import BLOCK_SAMPLES
-from isolde.separation.load import make_separator
+from isolde.separation.presence import make_listening_separator
 from isolde.separation.stages.separator import Separator
 from isolde.studio.picture import LevelColumns, PeakColumns, column_samples
 from isolde.studio.song import READY, SEPARATING, Song
@@ -49,13 +49,11 @@ def prepare(settings: SeparationSettings) -> None:
     detector.feed(block)
 
 
-def _stages(settings: SeparationSettings, info: AudioInfo) -> tuple[Separator, ActivityDetector]:
+def _stages(settings: SeparationSettings, info: AudioInfo) -> tuple[Separator, Detector]:
     """The separator and the detector of a song."""
-    rate, n_channels = info.sample_rate, info.n_channels
-    separator = make_separator(settings, sample_rate=rate, n_channels=n_channels)
-    # it goes frame by frame: a second thread doubles its CPU time (docs/lab/batch.md)
-    threads = settings.threads or 1
-    return separator, ActivityDetector(sample_rate=rate, n_channels=n_channels, threads=threads)
+    return make_listening_separator(
+        settings, sample_rate=info.sample_rate, n_channels=info.n_channels
+    )
 
 
 def separate_in_steps(song: Song) -> Generator[None, None, None]:
@@ -74,7 +72,8 @@ def separate_in_steps(song: Song) -> Generator[None, None, None]:
     rate, n_channels = info.sample_rate, info.n_channels
     with AudioReader(song.source, block_samples=BLOCK_SAMPLES) as reader:
         separator, detector = _stages(song.settings, info)
-        segmenter = Segmenter(detector.frame_seconds)
+        song.frame_seconds = detector.frame_seconds
+        segmenter = Segmenter(song.frame_seconds)
         song.folder.mkdir(exist_ok=True)
         song.levels = {
             layer: LevelColumns(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from isolde.activity import FRAME_SECONDS, Activity, Segment, SegmentRule, find_segments
+from isolde.activity import Activity, Segment, SegmentRule, find_segments
 from isolde.audio import CONTAINERS, AudioInfo, subtype_for
 from isolde.audio.limits import check_target
 from isolde.audio.stemfile import check_stem_file
@@ -77,6 +77,7 @@ class Song:
     segments: list[Segment] = field(default_factory=list)
     files: dict[str, Path] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    frame_seconds: float = 1.0
     _probabilities: list[Float32] = field(default_factory=list)
 
     @property
@@ -142,8 +143,8 @@ class Song:
         seconds = self.n_ready / self.info.sample_rate
         if self.state == READY and self.seconds is not None:
             seconds = self.seconds
-        segments = find_segments(heard, FRAME_SECONDS, seconds=seconds, rule=rule)
-        return Activity(heard, FRAME_SECONDS, segments, seconds)
+        segments = find_segments(heard, self.frame_seconds, seconds=seconds, rule=rule)
+        return Activity(heard, self.frame_seconds, segments, seconds)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the values as JSON types."""

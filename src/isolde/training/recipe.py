@@ -13,7 +13,6 @@ from isolde.training.mixing.settings import MixSettings
 from isolde.training.tasks.bands import BandTask
 from isolde.training.tasks.base import Task
 from isolde.training.tasks.dual_path import DualPathTask
-from isolde.training.tasks.presence import PresenceTask
 from isolde.training.tasks.unet import UNetTask
 from isolde.training.tasks.windows import WindowTask
 
@@ -21,7 +20,6 @@ KINDS: dict[str, type[Any]] = {
     WindowTask.kind: WindowTask,
     BandTask.kind: BandTask,
     DualPathTask.kind: DualPathTask,
-    PresenceTask.kind: PresenceTask,
     UNetTask.kind: UNetTask,
 }
 """The tasks there are, by the `kind` of a recipe."""

@@ -42,7 +42,9 @@ def separating_models(incomplete: str) -> Offers:
 
 def activity_models(incomplete: str) -> Offers:
     """Offer the models that tell where somebody sings."""
-    found = _cards(lambda card: card.presence or not (card.stems or card.members))
+    from isolde.activity import tells_activity
+
+    found = _cards(tells_activity)
     return [offer for offer in found if offer[0].startswith(incomplete)]
 
 

@@ -17,7 +17,7 @@ SEPARATION = (
     "isolde.core.masks",
     "isolde.core.resample",
     "isolde.core.level",
-    "isolde.separation.stages.conditioning",
+    "isolde.models.conditioning",
     "isolde.separation.stages.ensemble",
     "isolde.separation.stages.estimator",
     "isolde.separation.stages.queue",

@@ -12,7 +12,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from isolde.activity.detector import MODEL as GATE
 from isolde.core.errors import InputError
 from isolde.core.spectrum import GRID_22, Grid
 from isolde.core.stage import Float32, blocks_of
@@ -86,8 +85,6 @@ def model(text: str) -> Candidate:
     else:
         found = catalogue.find(name)
         weights, n_bytes = _weights(found), found.n_bytes
-    if settings.gate:
-        weights += f" gate {catalogue.find(GATE).card.sha256[:16]}"
     modules = separation_modules(rules=name == RULES, gate=settings.gate)
     latency = _loaded(settings, LATENCY_RATE, 2).latency / LATENCY_RATE
     return Candidate(

@@ -15,9 +15,9 @@ from isolde.core.spectrum import Analysis
 from isolde.core.stage import Complex64, Float32
 from isolde.core.stems import VOCALS
 from isolde.core.synthesis import Synthesis
+from isolde.models.conditioning import Conditioner, lowest_bin
 from isolde.models.masker import Masker
 from isolde.separation.settings import SeparationSettings
-from isolde.separation.stages.conditioning import Conditioner, lowest_bin
 from isolde.separation.stages.queue import Queue
 
 
@@ -62,6 +62,7 @@ class MaskEstimator:
     what lies below every voice is no voice.
 
     Attributes:
+        masker: Stage that gives the masks.
         grid: Frames and bins in which the mixture is analysed: the masker's own, or the same frames
             at twice the sample rate, whose upper bins are the treble that the masker does not see.
     """
@@ -87,7 +88,7 @@ class MaskEstimator:
             lowest_hz: Frequency in Hz below which nothing is a voice; 0 for none.
         """
         self._settings = settings or SeparationSettings()
-        self._masker, self._n_channels = masker, n_channels
+        self.masker, self._n_channels = masker, n_channels
         self.stems, self.residual = masker.stems, masker.residual
         self.grid = masker.grid.at(sample_rate, synthesis=self._settings.synthesis)
         self.sample_rate, self.hop = self.grid.sample_rate, self.grid.hop
@@ -103,11 +104,11 @@ class MaskEstimator:
     @property
     def latency(self) -> int:
         """Samples: the windows of analysis and synthesis, and the frames that the masker waits."""
-        return self.grid.latency + self._masker.latency * self.hop
+        return self.grid.latency + self.masker.latency * self.hop
 
     def reset(self) -> None:
         """Begin anew."""
-        self._masker.reset()
+        self.masker.reset()
         self._conditioner.reset()
         self._analysis.reset()
         for synthesis in self._syntheses:
@@ -133,14 +134,14 @@ class MaskEstimator:
             return np.zeros((len(self.stems), self._n_channels, 0), np.float32)
         for synthesis in self._syntheses:
             synthesis.end_at(self._n_samples)
-        parts = [self._separate(self._analysis.flush()), self._apply(self._masker.flush())]
+        parts = [self._separate(self._analysis.flush()), self._apply(self.masker.flush())]
         parts.append(np.stack([synthesis.flush() for synthesis in self._syntheses]))
         return np.concatenate(parts, axis=2)
 
     def _separate(self, spectra: Complex64) -> Float32:
         self._spectra.put(spectra)
-        heard = self._conditioner.feed(spectra[:, :, : self._masker.n_bins])
-        return self._apply(self._masker.feed(heard))
+        heard = self._conditioner.feed(spectra[:, :, : self.masker.n_bins])
+        return self._apply(self.masker.feed(heard))
 
     def _apply(self, masks: Float32) -> Float32:
         """Mask the oldest frames, which these masks are for, and go back to samples."""

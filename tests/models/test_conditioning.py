@@ -12,8 +12,8 @@ from isolde.audio.demo import read_demo
 from isolde.core.errors import IsoldeWarning
 from isolde.core.level import LEVEL_DB, frame_power
 from isolde.core.spectrum import GRID_22
+from isolde.models.conditioning import Conditioner, lowest_bin
 from isolde.separation.load import load_separator, separate
-from isolde.separation.stages.conditioning import Conditioner, lowest_bin
 
 RATE = 44_100
 SECONDS = 5

@@ -1,0 +1,128 @@
+"""Where somebody sings by the masks of a masker, as streams; it runs no network of its own."""
+
+import numpy as np
+
+from isolde.activity.presence import Floats, Presence, voice_power
+from isolde.core.errors import InputError
+from isolde.core.stage import Complex64, Float32
+from isolde.core.stems import VOCALS
+from isolde.models.masker import Masker
+
+
+class MaskDetector:
+    """Probabilities from how loud the voice is that masks let through; fulfils `FrameDetector`."""
+
+    def __init__(self, masker: Masker) -> None:
+        """Start a stream.
+
+        Args:
+            masker: Stage that masks the vocals; must not be shared with another stream.
+
+        Raises:
+            InputError: It masks no vocals.
+        """
+        if VOCALS not in masker.stems:
+            raise InputError(
+                f"where somebody sings is told by a mask for '{VOCALS}', and this model has "
+                f"{', '.join(masker.stems) or 'none'}: leave out the gate, or take another model"
+            )
+        self.grid, self.n_bins, self._masker = masker.grid, masker.n_bins, masker
+        self._voice = masker.stems.index(VOCALS)
+        self._presence = Presence(masker.grid.frame_seconds)
+        self._start()
+
+    @property
+    def latency(self) -> int:
+        """Frames: probability k is out once frame k + latency is in."""
+        return self._masker.latency + self._presence.latency
+
+    def reset(self) -> None:
+        """Begin a song."""
+        self._masker.reset()
+        self._presence.reset()
+        self._start()
+
+    def _start(self) -> None:
+        self._waiting: Complex64 | None = None  # frames without masks
+
+    def feed(self, spectra: Complex64, /) -> Float32:
+        """Take frames (n_channels, n, n_bins); give the probabilities that are ready."""
+        _, probabilities = self.feed_masks(spectra)
+        return probabilities
+
+    def flush(self) -> Float32:
+        """Give the last probabilities, with silence after the song."""
+        _, probabilities = self.flush_masks()
+        return probabilities
+
+    def feed_masks(self, spectra: Complex64, /) -> tuple[Float32, Float32]:
+        """Take frames; give the masks of all stems that are ready, and the probabilities."""
+        new = spectra[:, :, : self._masker.n_bins]
+        self._waiting = new if self._waiting is None else np.concatenate([self._waiting, new], 1)
+        masks = self._masker.feed(spectra)
+        return masks, self._presence.feed(self._power(masks))
+
+    def flush_masks(self) -> tuple[Float32, Float32]:
+        """Give the masks and the probabilities still owed."""
+        masks = self._masker.flush()
+        last = self._presence.feed(self._power(masks))
+        return masks, np.concatenate([last, self._presence.flush()])
+
+    def _power(self, masks: Float32) -> Floats:
+        n = masks.shape[2]
+        if self._waiting is None or not n:
+            return np.zeros(0)
+        heard, self._waiting = self._waiting[:, :n], self._waiting[:, n:].copy()
+        return voice_power(heard, masks[self._voice], self.grid)
+
+
+class PresenceMasker:
+    """A masker that also tells where somebody sings; a `Masker` itself."""
+
+    def __init__(self, masker: Masker) -> None:
+        """Start a stream.
+
+        Args:
+            masker: Stage that masks the vocals.
+
+        Raises:
+            InputError: It masks no vocals.
+        """
+        self._detector = MaskDetector(masker)
+        self.stems, self.residual = masker.stems, masker.residual
+        self.grid, self.n_bins = masker.grid, masker.n_bins
+        self._masker, self._voice = masker, masker.stems.index(VOCALS)
+        self._told: list[Float32] = []
+
+    @property
+    def latency(self) -> int:
+        """Frames: mask k is out once frame k + latency is in."""
+        return self._masker.latency
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._detector.reset()
+        self._told = []
+
+    def feed(self, spectra: Complex64, /) -> Float32:
+        """Take frames (n_channels, n, n_bins); give the masks that are ready."""
+        return self._hear(spectra)[0]
+
+    def flush(self) -> Float32:
+        """Give the masks still owed."""
+        return self._hear_last()[0]
+
+    def take(self) -> Float32:
+        """Give the probabilities (m,) that somebody sings which came since the last call."""
+        told, self._told = self._told, []
+        return np.concatenate([np.zeros(0, np.float32), *told])
+
+    def _hear(self, spectra: Complex64) -> tuple[Float32, Float32]:
+        masks, probabilities = self._detector.feed_masks(spectra)
+        self._told.append(probabilities)
+        return masks, probabilities
+
+    def _hear_last(self) -> tuple[Float32, Float32]:
+        masks, probabilities = self._detector.flush_masks()
+        self._told.append(probabilities)
+        return masks, probabilities
