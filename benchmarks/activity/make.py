@@ -5,7 +5,7 @@ dev-onoff   94 real multitracks that no model of ours has learnt from, by other 
             0.5 to 4 s, and what is left is labelled by the stem: half voice, half band.
 dev         the same, as they are.
 backings    the same as they are, and their backings alone.
-magnatune   eight artists as they are, whom no head has learnt from; labels from a teacher's stems.
+magnatune   eight artists as they are, from whom networks and head have learnt; labels of a teacher.
 
 Each track is a 22,050 Hz wav and an .npy of frames (11.6 ms), 1 where somebody sings.
 """
@@ -21,15 +21,15 @@ from isolde.datasets.mixing.library import FULL_SCALE, Entry, Library
 from isolde.datasets.voicing import labelled
 
 HOP = GRID_22.hop
-HELD_OUT = {"magnatune": 8}  # artists
+N_ARTISTS = {"magnatune": 8}
 SEED = 2
 
 
-def held_out_artists(data: Path, folder: str, cache: Path) -> set[str]:
-    """Artists of a folder that are kept for validation, drawn once and for all."""
+def drawn_artists(data: Path, folder: str, cache: Path) -> set[str]:
+    """Artists of a folder, drawn once and for all."""
     artists = sorted({e.artist for e in Library([data / folder], cache).entries})
     rng = np.random.default_rng(SEED)
-    return {artists[i] for i in rng.permutation(len(artists))[: HELD_OUT.get(folder, 0)]}
+    return {artists[i] for i in rng.permutation(len(artists))[: N_ARTISTS.get(folder, 0)]}
 
 
 def muted(entry: Entry, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -64,7 +64,7 @@ def main() -> None:
 
     def entries(folder: str) -> list[Entry]:
         found = labelled(Library([data / folder], cache).entries)
-        held = held_out_artists(data, folder, cache)
+        held = drawn_artists(data, folder, cache)
         return [e for e in found if e.artist in held or not held]
 
     def put(name: str, track: str, audio: np.ndarray, labels: np.ndarray) -> None:
