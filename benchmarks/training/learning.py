@@ -1,6 +1,6 @@
 """What runs have learnt by hours heard: `python learning.py PICTURE RUN...`.
 
-Draws, from each run's log.csv, the loss, its mean over every `--hours` of music heard, and the
+Draws, from each run's log.csv, the loss, its mean over every `--hours` of music heard, and the mean
 score on the validation songs where it was measured; writes the same numbers beside the picture.
 """
 
@@ -15,7 +15,7 @@ from isolde.figures.curves import draw_curves
 from isolde.training.log import NAME
 
 Points = dict[float, float]
-HEADINGS = {"loss": "hours heard | loss", "median": "hours heard | validation median"}
+HEADINGS = {"loss": "hours heard | loss", "mean": "hours heard | validation mean (dB)"}
 
 
 def points(run: Path, column: str, every: float) -> Points:

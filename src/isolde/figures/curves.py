@@ -2,7 +2,7 @@
 
 `python -m isolde.figures.curves PICTURE CSV...`: the first column is the axis to the right, every
 other one a curve, named by its heading; the heading of the first may end in " | " and the name of
-the axis upwards. A file's name becomes its title. Axes that hold halves are drawn by doublings.
+the X
 """
 
 import csv
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 COLOURS = (BLUE, ORANGE, GREEN, RED, CYAN)
 MARKS = ("o", "s", "^", "D", "v")
+MOST_TICKS = 8
+"""Values of an axis that can all be written below it."""
 
 
 def draw_curves(path: str | Path, tables: Sequence[Path]) -> Path:
@@ -67,9 +69,10 @@ def _curves(axes: "Axes", names: list[str], columns: list[list[float | None]]) -
         points = [(a, b) for a, b in zip(x, values, strict=True) if b is not None]
         style = {"color": COLOURS[i % 5], "marker": MARKS[i % 5], "markersize": 4.0}
         axes.plot(*zip(*points, strict=True), label=name, **style)  # type: ignore[arg-type]
-    if min(x) < 1 and max(x) > 0 and min(x) > 0:
+    ticks = sorted(set(x))
+    if 0 < ticks[0] < 1 and len(ticks) <= MOST_TICKS:
         axes.set_xscale("log", base=2)
-        axes.set_xticks(sorted(set(x)), [f"{v:.3g}" for v in sorted(set(x))])
+        axes.set_xticks(ticks, [f"{v:.3g}" for v in ticks])
     axes.grid(axis="y", alpha=0.3)
     axes.legend()
 
