@@ -1,11 +1,29 @@
 """Graphs from files, checked and kept for who asks again; it knows no names and no cards."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 
 from isolde.core.errors import ModelError
 from isolde.models.graph import Graph, Session
+
+_keep = ContextVar("keep", default=True)
+
+
+@contextmanager
+def without_keeping() -> Iterator[None]:
+    """Load graphs, for the time of a with statement, that go with whoever asked for them.
+
+    Those that are kept stay, and are not what is loaded. It holds for the calling thread.
+    """
+    before = _keep.set(False)
+    try:
+        yield
+    finally:
+        _keep.reset(before)
 
 
 def load_graph(path: Path, *, sha256: str, threads: int, step: int, answer: str) -> Graph:
@@ -21,7 +39,8 @@ def load_graph(path: Path, *, sha256: str, threads: int, step: int, answer: str)
     Raises:
         ModelError: The file is damaged or no graph.
     """
-    return _graph(path, sha256, _version(path), threads, step, answer)
+    load = _graph if _keep.get() else _graph.__wrapped__
+    return load(path, sha256, _version(path), threads, step, answer)
 
 
 def load_session(path: Path, *, sha256: str, threads: int) -> Session:
@@ -35,7 +54,8 @@ def load_session(path: Path, *, sha256: str, threads: int) -> Session:
     Raises:
         ModelError: The file is damaged or no graph.
     """
-    return _session(path, sha256, _version(path), threads)
+    load = _session if _keep.get() else _session.__wrapped__
+    return load(path, sha256, _version(path), threads)
 
 
 def _version(path: Path) -> tuple[int, int]:

@@ -1,6 +1,5 @@
 """The models that the page offers, with quality, speed and licence; it separates no song."""
 
-import contextlib
 import re
 import threading
 import time
@@ -14,10 +13,10 @@ from isolde.core.errors import IsoldeError
 from isolde.core.stage import Float32, blocks_of
 from isolde.models.card import Card
 from isolde.models.catalogue import every
+from isolde.models.loading import without_keeping
 from isolde.separation import SeparationSettings
 from isolde.separation.load import load_separator
 from isolde.studio.memory import return_memory
-from isolde.studio.separation import prepare
 
 _RATE, _SECONDS = 44_100, 2
 
@@ -115,14 +114,16 @@ class Choices:
             except IsoldeError:
                 continue  # it will say so when it is chosen
             return_memory()
-            with contextlib.suppress(IsoldeError):
-                prepare(self._settings)  # the one measured may have displaced what it loaded
             self._speeds[choice.name] = speed
 
     def _seconds(self, model: str, sound: Float32) -> float:
-        """Time in seconds that a model takes for a sound (n_channels, n_samples)."""
+        """Time in seconds that a model takes for a sound (n_channels, n_samples).
+
+        Its network goes afterwards: all of them together would take some 300 MB.
+        """
         threads = self._settings.threads
-        separator = load_separator(model, sample_rate=_RATE, n_channels=2, threads=threads)
+        with without_keeping():
+            separator = load_separator(model, sample_rate=_RATE, n_channels=2, threads=threads)
         began = time.perf_counter()
         for block in blocks_of(sound):
             separator.feed(block)
