@@ -4,6 +4,7 @@ import importlib.util
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from isolde.evaluation.distortions import Distortion, mono
 from isolde.evaluation.rekey import rekey
 from isolde.evaluation.runner import evaluate, read_results
 from isolde.evaluation.songs import find_songs
+from isolde.models import catalogue
 
 RATE = 22_050
 
@@ -140,6 +142,17 @@ def test_the_rules_are_a_model_like_any_other(monkeypatch):
     monkeypatch.setattr(models, "make_separator", missing)
     with pytest.raises(MissingExtraError, match="librosa"):
         models.model("rules")
+
+
+def test_an_identity_follows_what_a_card_says_of_hearing(tmp_path):
+    found = catalogue.find("vocals")
+    identities = set()
+    for number, change in enumerate(({}, {"level_db": -14.0}, {"lowest_hz": 0.0}, {"limits": "x"})):
+        folder = tmp_path / str(number)
+        card = replace(found.card, **change)
+        saved = catalogue.save(folder, card, found.path.read_bytes())
+        identities.add(models.model(str(saved.path)).identity)
+    assert len(identities) == 3  # what is said for people changes nothing
 
 
 def test_an_identity_follows_the_code_and_not_its_comments(tmp_path, monkeypatch):

@@ -25,6 +25,11 @@ from isolde.separation.settings import SeparationSettings
 from isolde.separation.stages.separator import Separator
 
 LATENCY_RATE = 44_100  # the latency that is shown is that for stereo music at this rate
+HEARING = (
+    "stems", "residual", "look_ahead", "past", "step", "level_db", "lowest_hz", "features", "grid",
+    "window",
+)  # fmt: skip
+"""What a card says that changes what comes out, beside the weights."""
 
 
 @dataclass(frozen=True)
@@ -98,14 +103,18 @@ def model(text: str) -> Candidate:
 
 
 def _weights(found: Model) -> str:
-    """What tells a model's weights from others: checksums, of an ensemble with their shares."""
-    if found.card.members:
-        members = catalogue.members_of(found.card)
+    """What tells a model from others: checksums of weights and card, of an ensemble with shares."""
+    card = found.card
+    if card.members:
+        members = catalogue.members_of(card)
         return " ".join(f"{share:g} x {_weights(model)}" for model, share in members)
-    if found.card.sha256:
-        return found.card.sha256[:16]
-    with found.path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    how = repr([getattr(card, name) for name in HEARING]).encode()
+    if card.sha256:
+        weights = card.sha256
+    else:
+        with found.path.open("rb") as file:
+            weights = hashlib.file_digest(file, "sha256").hexdigest()
+    return f"{weights[:16]} card {hashlib.sha256(how).hexdigest()[:8]}"
 
 
 @lru_cache(maxsize=8)
