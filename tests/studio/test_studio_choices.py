@@ -18,6 +18,7 @@ from isolde.studio.choices import Choices
 
 def networks() -> dict[int, Any]:
     """What is loaded in this process."""
+    gc.collect()
     return {id(held): held for held in gc.get_objects() if isinstance(held, Session)}
 
 
@@ -44,13 +45,10 @@ def test_quality_and_licence_are_those_of_the_cards():
     assert qualities == sorted(qualities, reverse=True), "best first"
 
 
-def test_a_measured_speed_keeps_no_network(
-    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-):
+def test_a_measured_speed_keeps_no_network(monkeypatch: pytest.MonkeyPatch):
     models = [find("vocals-live"), find("open")]  # one of frames, one of windows
     assert {model.card.kind for model in models} == {"stream", "window"}
     monkeypatch.setattr(choices, "every", lambda: models)
-    gc.collect()
     before = networks()
     loaded = []
 
@@ -60,8 +58,6 @@ def test_a_measured_speed_keeps_no_network(
         return separator
 
     monkeypatch.setattr(choices, "load_separator", load)
-    gc.disable()  # what is gone by luck, soon or late, stays now
-    request.addfinalizer(gc.enable)
     asked = Choices(SeparationSettings(), busy=lambda: False)
     until = time.monotonic() + 60
     while not all(model["speed"] for model in asked.listed()):
