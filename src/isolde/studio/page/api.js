@@ -1,16 +1,17 @@
 // What the page asks of its server; every answer that is no success is Refused, in the server's words.
 
 export const CHUNK = 32768; // samples per channel that are fetched together
-const RESTARTED = "the server was started again and has none of these songs: open its new address";
 
 export class Refused extends Error {}
 
 async function ask(path, options = {}) {
-  const answer = await fetch(path, options).catch(() => {
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch {
     throw new Refused("the server does not answer: start `isolde studio` again and open its new address");
-  });
+  }
   if (answer.ok) return answer;
-  if (answer.status === 401) throw new Refused(RESTARTED); // this page had a session
   const told = await answer.json().catch(() => null);
   throw new Refused(told?.error ?? `the server answers ${answer.status}`);
 }
@@ -43,11 +44,11 @@ export const file = (song, what, container, gains = {}) => `/songs/${song.id}/fi
 export const tile = (song, key, colours) => `/songs/${song.id}/tiles/${key}.png?${query({ colours, ready: song.state + song.n_ready })}`;
 export const labels = (song, format) => `/songs/${song.id}/activity?format=${format}`;
 
-/** Everything that changes, as it changes; `troubled` gets what is wrong with the server, or nothing. */
-export function listen(server, heard, gone, troubled) {
+/** Everything that changes, as it changes. */
+export function listen(heard, gone, connected) {
   const source = new EventSource("/events");
   source.addEventListener("song", (event) => heard(JSON.parse(event.data)));
   source.addEventListener("gone", (event) => gone(JSON.parse(event.data).id));
-  const check = () => about().then((now) => troubled(now.server === server ? "" : RESTARTED), ({ message }) => troubled(message));
-  source.onopen = source.onerror = check;
+  source.onopen = () => connected(true);
+  source.onerror = () => connected(false);
 }

@@ -372,5 +372,5 @@ const speeds = setInterval(async () => {
   showModels((await api.about()).models);
   if (models.every(({ speed }) => speed)) clearInterval(speeds);
 }, 2000);
-api.listen(about.server, heard, gone, trouble);
+api.listen(heard, gone, (connected) => trouble(connected ? "" : "the server has ended: start `isolde studio` again and open its new address"));
 requestAnimationFrame(frame);

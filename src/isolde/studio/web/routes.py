@@ -4,7 +4,6 @@ Each route is also one that a script can use (docs/guide/studio.md).
 """
 
 import re
-import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -79,7 +78,6 @@ class Studio:
         self._library, self._choices = library, choices
         self._settings = settings
         self._max_upload, self._stopping = max_upload, stopping
-        self._id = secrets.token_urlsafe(8)  # a page that is still open tells servers apart by it
         root = Path(str(files("isolde"))) / "studio" / "page"
         self._page = {
             path.relative_to(root).as_posix(): path
@@ -123,7 +121,6 @@ class Studio:
         return JSONResponse(
             {
                 "version": __version__,
-                "server": self._id,
                 "models": self._choices.listed(),
                 "model": self._settings.model,
                 "strength": self._settings.strength,
