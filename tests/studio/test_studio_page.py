@@ -109,6 +109,14 @@ def until(page: Any, condition: str, seconds: float = 30) -> None:
     raise AssertionError(f"never: {condition}; {ask(page, 'song()')}")
 
 
+def until_probed(page: Any, name: str, value: Any, wanted: Any, seconds: float = 10) -> None:
+    for _ in range(round(seconds / 0.05)):
+        if probe(page, name, value) == wanted:
+            return
+        page.wait_for_timeout(50)
+    assert probe(page, name, value) == wanted
+
+
 def rendered(page: Any, gains: list[float], *, tempo: float = 1, key: int = 0) -> np.ndarray:
     """What the page's graph gives, (2, n_samples)."""
     data = base64.b64decode(probe(page, "render", [gains, tempo, key]))
@@ -258,7 +266,8 @@ def test_drawing_on_the_picture_loops_what_was_drawn(dropped: Any):
     until(dropped, "player.loop")
     assert ask(dropped, "player.loop") == pytest.approx([2, 4], abs=0.05)
     until(dropped, "Math.abs(player.position - 2) < 0.05")
-    assert probe(dropped, "regions", "loop") == [pytest.approx([100 / 3, 100 / 3], abs=1)]
+    wanted = [pytest.approx([100 / 3, 100 / 3], abs=1)]
+    until_probed(dropped, "regions", "loop", wanted)
     dropped.click("#loop-button")
     until(dropped, "player.loop === null")
     dropped.mouse.click(*at(5))
