@@ -2,7 +2,8 @@
 
 `python -m isolde.figures.curves PICTURE CSV...`: the first column is the axis to the right, every
 other one a curve, named by its heading; the heading of the first may end in " | " and the name of
-the X
+the axis upwards. A file's name becomes its title. An axis of a few values, halves among them, is
+drawn by doublings.
 """
 
 import csv
