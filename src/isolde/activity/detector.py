@@ -21,6 +21,7 @@ from isolde.core.stage import Complex64, Float32, check_block
 from isolde.core.stems import VOCALS
 from isolde.models import catalogue
 from isolde.models.card import Card
+from isolde.models.catalogue import Model
 from isolde.models.conditioning import Conditioner
 from isolde.models.graph import Graph
 from isolde.models.masker import make_masker
@@ -133,7 +134,11 @@ def load_frame_detector(
     Raises:
         ModelError: There is no such model, or it gives no masks of vocals and no activity.
     """
-    found = catalogue.find(model)
+    return _frame_detector(catalogue.find(model), n_channels=n_channels, threads=threads)
+
+
+def _frame_detector(found: Model, *, n_channels: int, threads: int) -> FrameDetector:
+    """The detector on spectra with a model that was found."""
     card = found.card
     if not tells_activity(card):
         raise ModelError(
@@ -214,8 +219,9 @@ class ActivityDetector:
         if n_channels < 1:
             raise InputError(f"{n_channels} channels hold no music: give at least 1")
         self.sample_rate, self.n_channels = sample_rate, n_channels
-        self._frames = load_frame_detector(model, n_channels=n_channels, threads=threads)
-        card = catalogue.find(model).card
+        found = catalogue.find(model)
+        self._frames = _frame_detector(found, n_channels=n_channels, threads=threads)
+        card = found.card
         self._conditioner = Conditioner(card.grid, level_db=card.level_db, lowest_hz=card.lowest_hz)
         grid = self._grid = card.grid.at(sample_rate)  # in which a separator would hear it
         self._resampler = Resampler(sample_rate, grid.sample_rate, n_channels)

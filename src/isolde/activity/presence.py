@@ -23,6 +23,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from isolde.core.level import frame_power
 from isolde.core.spectrum import Grid
 from isolde.core.stage import Complex64, Float32
 
@@ -61,8 +62,7 @@ def voice_power(spectra: Complex64, masks: Float32, grid: Grid) -> Floats:
     """
     per_hz = grid.n_fft / grid.sample_rate
     band = slice(round(FIRST_HZ * per_hz), round(END_HZ * per_hz))
-    kept = np.abs(spectra[..., band] * masks[..., band]).astype(np.float64)
-    power: Floats = np.sum(kept**2, axis=-1).mean(axis=0) / 3
+    power: Floats = frame_power(spectra[..., band] * masks[..., band]).mean(axis=0)
     return power
 
 
