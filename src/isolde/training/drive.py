@@ -10,6 +10,7 @@ import torch
 from isolde.core.errors import InputError
 from isolde.training.course import Course, Options
 from isolde.training.loop import Run
+from isolde.training.tasks.dual_path import DualPathTask
 from isolde.training.tensorboard import Board
 
 SMOOTH = 0.95
@@ -62,7 +63,9 @@ def drive_side_by_side(
 
     def one(course: Course) -> None:
         try:
-            stream = torch.cuda.Stream(course.run.device)  # type: ignore[no-untyped-call]
+            # a recurrent network's many small kernels do not wait behind others' large ones
+            first = -1 if course.run.recipe.task.kind == DualPathTask.kind else 0
+            stream = torch.cuda.Stream(course.run.device, first)  # type: ignore[no-untyped-call]
             with torch.cuda.stream(stream):
                 drive(course, options, say, progress, stopped)
         except Exception as error:

@@ -5,6 +5,7 @@ A labelling for training may leave its songs in this form, without a manifest: {
 stands before " - " in a song's name, or the whole name.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -38,14 +39,19 @@ def packed_songs(folder: Path) -> tuple[list[Entry], list[str]]:
     Returns:
         songs sorted by kind and name, and a line for each file that is none.
     """
-    entries, problems = [], []
-    for kind, stems in KINDS.items():
-        for path in sorted(folder.glob(f"{kind}/*.npy")):
-            try:
-                entries.append(_song(path, stems))
-            except (InputError, OSError, ValueError) as error:
-                problems.append(f"{path}: is no packed song ({error})")
-    return entries, problems
+    paths = [(path, kind) for kind in KINDS for path in sorted(folder.glob(f"{kind}/*.npy"))]
+    with ThreadPoolExecutor() as pool:  # what takes time is to hear where voices sound
+        found = list(pool.map(lambda one: _opened(one[0], KINDS[one[1]]), paths))
+    entries = [song for song in found if isinstance(song, Entry)]
+    return entries, [problem for problem in found if isinstance(problem, str)]
+
+
+def _opened(path: Path, stems: tuple[str, ...]) -> Entry | str:
+    """A song, or a line that says why it is none."""
+    try:
+        return _song(path, stems)
+    except (InputError, OSError, ValueError) as error:
+        return f"{path}: is no packed song ({error})"
 
 
 def _song(path: Path, stems: tuple[str, ...]) -> Entry:

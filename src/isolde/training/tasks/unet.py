@@ -25,11 +25,13 @@ from isolde.networks.onnx.read_unet import read_unets
 from isolde.networks.onnx.unet import unet_graph
 from isolde.networks.unet import UNetPair, UNetShape, UNetShared, unet_masker
 from isolde.training.mixing.timeline import PAIR, QUARTET
+from isolde.training.precision import in_precision
 from isolde.training.tasks.base import Examples
 from isolde.training.tasks.spectral import EMPTY, bin_weights, energy_of, log_error, share_of
 from isolde.training.tasks.validation import usdr
 
 SAMPLE_RATE = 22_050
+CPU = torch.device("cpu")
 
 Unets = UNetPair | UNetShared
 
@@ -39,12 +41,13 @@ def shares_of(logits: Tensor) -> Tensor:
     return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)
 
 
-@lru_cache(maxsize=1)
-def unets_of(name: str) -> Unets:
+@lru_cache(maxsize=4)
+def unets_of(name: str, device: torch.device = CPU) -> Unets:
     """Read the networks of a model, to learn from them or make them smaller.
 
     Args:
         name: Name or path of the model.
+        device: Where they compute; on a GPU in bfloat16, as networks train there.
 
     Raises:
         InputError: There is none, or its card's recipe has no shape of U-Nets.
@@ -54,7 +57,9 @@ def unets_of(name: str) -> Unets:
     held = model.card.recipe.get("task", {}).get("shape", {})
     shape = build(UNetShape, held, where=f"the recipe of model '{name}'")
     masker = read_unets(model.path, shape)
-    masker.eval()
+    masker.eval().to(device)
+    if device.type == "cuda":
+        masker.forward = in_precision(masker.forward, device)  # type: ignore[method-assign]
     return masker
 
 
@@ -147,7 +152,7 @@ class UNetTask:
 
         The bin at half the sample rate, which the networks do not see, has its neighbour's.
         """
-        seen = network(mixture[..., : self.shape.n_bins].abs())
+        seen = network(mixture[..., : self.shape.n_bins].abs()).float()
         return torch.cat([seen, seen[..., -1:]], -1)
 
     def loss(self, network: Any, batch: UNetBatch, *, step: int) -> Tensor:
@@ -158,7 +163,8 @@ class UNetTask:
         loss = self._wrong(logits, stems, mixture)
         if self.teacher:
             with torch.no_grad():
-                heard = self.logits(unets_of(self.teacher), mixture[:, 0])
+                teacher = unets_of(self.teacher, mixture.device)
+                heard = self.logits(teacher, mixture[:, 0])
                 estimates = heard.sigmoid() * mixture
             loss = loss.lerp(self._wrong(logits, estimates, mixture), self.taught)
         return loss
