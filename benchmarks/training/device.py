@@ -3,7 +3,7 @@
 LANES.toml has a table for each run, by its name:
 
     [small]
-    recipe = "vocals-small"        # name or path
+    recipe = "vocals"              # name or path
     start = "small.safetensors"    # weights to begin with; left out: random ones
     data = ["packed"]              # folders of songs, as for `isolde train --data`
     segments = 16                  # and whatever else of the recipe this device wants otherwise

@@ -237,7 +237,7 @@ def test_a_quality_names_its_model_and_says_which(isolde: Shell, song: Path, mon
     code, out, err = isolde("separate", song, "--quality", "good", "-o", "stems")
     assert (code, err, len(out)) == (0, ["isolde: quality good: model 'vocals-small'"], 2)
     assert catalogue.of_quality("best") == "vocals-large"
-    assert catalogue.find("good").card.name == "vocals-small"
+    assert catalogue.find("good").card.name == "vocals"
     assert catalogue.of_quality("fast") in catalogue.QUALITIES["fast"]
     monkeypatch.setattr(catalogue, "names", lambda: ["vocals"])
     assert catalogue.of_quality("best") == "vocals"  # of those that are installed

@@ -25,7 +25,7 @@ class Recorder:
 
 
 def windows(
-    process, *, size: int, step: int, margin: int = 0, n_channels: int = 1, multiple: int = 0
+    process, *, size: int, step: int, before=0, after=0, n_channels: int = 1, multiple: int = 0
 ) -> Windows:
     empty = np.zeros((1, n_channels, 0), np.float32)
     return Windows(process, size=size, step=step, margin=margin, empty=empty, multiple=multiple)

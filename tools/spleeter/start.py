@@ -1,7 +1,7 @@
 """The checkpoint that a training of U-Nets begins with: a model's, smaller where the recipe's are.
 
-    python tools/spleeter/start.py vocals-large --recipe vocals-small --data SONGS --start FILE
-    isolde train vocals-small --data SONGS --start FILE --out RUN
+    python tools/spleeter/start.py vocals-large --recipe vocals --data SONGS --start FILE
+    isolde train vocals --data SONGS --start FILE --out RUN
 
 Some music of the training says which channels the others make up for; see
 `isolde.networks.pruning`. A recipe of one network gets the model's for the vocals.

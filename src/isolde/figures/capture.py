@@ -15,7 +15,7 @@ from isolde.audio import AudioReader
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 from isolde.figures.canvas import Canvas
-from isolde.models.catalogue import STREAM
+from isolde.models.catalogue import LIVE
 from isolde.separation.load import make_separator
 from isolde.separation.presence import make_listening_separator
 from isolde.separation.settings import SeparationSettings
@@ -71,7 +71,7 @@ def capture_song(
     separation: bool = True,
     activity: bool = True,
     listening: bool = False,
-    model: str | Path = STREAM,
+    model: str | Path = LIVE,
     progress: Callable[[float], None] | None = None,
 ) -> Capture:
     """Read a song once and keep what its pictures need.

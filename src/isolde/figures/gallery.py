@@ -17,7 +17,7 @@ from isolde.figures.reports.song import write_song_report
 from isolde.figures.separation import separation_figure
 from isolde.figures.spectrogram import marks_of, spectrogram_figure
 from isolde.figures.style import encode, require_matplotlib, time_label
-from isolde.models.catalogue import ARTICLE, STREAM
+from isolde.models.catalogue import ARTICLE, LIVE
 from isolde.separation.load import separate
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def draw_song(
     start: float | None = None,
     end: float | None = None,
     at: float | None = None,
-    model: str | Path = STREAM,
+    model: str | Path = LIVE,
     dpi: int = 110,
     overwrite: bool = False,
     progress: Callable[[float], None] | None = None,
@@ -176,7 +176,7 @@ def _figure(
         begin = max(0.0, moment - AROUND)
         audio, rate = read(capture.path, start=begin, end=moment + AROUND)
         vocals = separate(audio, sample_rate=rate, model=model)["vocals"]
-        windows = ARTICLE if model == STREAM else model  # that one has no window to look into
+        windows = ARTICLE if model == LIVE else model  # that one has no window to look into
         glimpse = capture_network(audio, vocals, rate, at=moment - begin, model=windows)
         return network_figure(glimpse, title=title, at=moment)
     return _spectrogram(capture, drawn, whole=whole)

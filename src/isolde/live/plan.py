@@ -94,7 +94,7 @@ def make_plan(
     n_channels: int,
     block: int | None = None,
     frames: int = 1,
-    depth: int = 1,
+    depth: int | None = None,
     seconds: float = 12.0,
     fade: float = 0.003,
     ramp: float = 0.02,
@@ -107,7 +107,8 @@ def make_plan(
         n_channels: 1 or more.
         block: Block in samples; None for `frames`.
         frames: Frames of the model's grid in a block.
-        depth: 0, 1 or more blocks, see `Plan`.
+        depth: 0, 1 or more blocks, see `Plan`; None: one, of a network of windows as many as half
+            the time between two windows, each of which is separated in one go.
         seconds: Seconds of the tapes.
         fade: Fade of the cross-fade to the mixture.
         ramp: Ramp of other changes.
@@ -116,17 +117,18 @@ def make_plan(
         InputError: When a number is out of range, a gate is asked for, or the model is too late.
         ModelError: When there is no such model.
     """
-    settings = settings or SeparationSettings(catalogue.STREAM)
+    settings = settings or SeparationSettings(catalogue.LIVE)
     if settings.gate:
         raise InputError("a live session has no gate: leave it out")
-    card = catalogue.find(settings.model).card
+    card = catalogue.find(settings.model).live.card
     if latency_of(card) > LATEST:
         quick = [row.name for row in overview() if row.stems and row.latency <= LATEST]
         raise InputError(
             f"model '{card.name}' answers {latency_of(card):.1f} s late, too late to listen live: "
             f"take one of {', '.join(quick)}"
         )
-    settings = replace(settings, synthesis=settings.synthesis or card.grid.synthesis)
+    synthesis = settings.synthesis or card.grid.synthesis
+    settings = replace(settings, synthesis=synthesis, live=True)
     separator = Separator.with_masks(
         _Silent(card), sample_rate=sample_rate, n_channels=n_channels, settings=settings
     )
@@ -135,6 +137,9 @@ def make_plan(
         block = round(frames * hop * sample_rate / rate)
     if not 16 <= block <= sample_rate // 2:
         raise InputError(f"a block of {block} samples: give 16 to half a second of them")
+    if depth is None:
+        between = card.window.step * hop * sample_rate / rate if card.window else 0
+        depth = max(1, ceil(between / 2 / block))
     if not 0 <= depth <= 16:
         raise InputError(f"a depth of {depth} blocks: give 0 to 16")
     if not (0 < fade <= 0.1 and 0 < ramp <= 1):

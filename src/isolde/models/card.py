@@ -130,6 +130,8 @@ class Card:
     @property
     def latency(self) -> int:
         """Frames: a graph's answer for frame k is out once frame k + latency is in."""
+        if self.window:
+            return self.window.size + self.window.after - 1
         return self.look_ahead + self.step - 1
 
     def to_json(self) -> str:

@@ -23,8 +23,8 @@ from isolde.models.window.recognition import Hints, recognise, roles
 
 DEFAULT = "vocals-large"
 """What separates songs, unless another is asked for: the best voice."""
-STREAM = "vocals"
-"""The same where sound must come at once: a network that hears frame by frame."""
+LIVE = "vocals"
+"""The same in live sessions: less than a second late, and quick enough for one core."""
 ARTICLE = "article"
 """The article's own mask network: 25-frame windows, whose layers can be looked at."""
 LOW_LATENCY = "vocals-live"
@@ -32,9 +32,9 @@ LOW_LATENCY = "vocals-live"
 
 
 QUALITIES: dict[str, tuple[str, ...]] = {
-    "fast": (LOW_LATENCY, STREAM),
-    "good": ("vocals-small", STREAM),
-    "best": (DEFAULT, "spleeter", STREAM),
+    "fast": (LIVE, "open"),
+    "good": (LIVE, "open"),
+    "best": (DEFAULT, "spleeter", LIVE),
 }
 """For who knows no names: models by quality, of which the first that is installed is taken."""
 
@@ -53,6 +53,15 @@ class Model:
             return sum(model.n_bytes for model, _ in members_of(self.card))
         return self.path.stat().st_size
 
+    @property
+    def live(self) -> "Model":
+        """The same where stems are to come at once: a network of windows hears short ones.
+
+        A network that goes frame by frame is itself, and so is one whose windows have one length.
+        """
+        window = self.card.window.live if self.card.window else None
+        return replace(self, card=replace(self.card, window=window)) if window else self
+
     def graph(self, *, threads: int = 1, answer: str = "mask") -> Graph:
         """Load the graph; a process keeps the last few, which any number of streams may share.
 
@@ -66,7 +75,7 @@ class Model:
         if self.card.kind != "stream":
             raise ModelError(
                 f"model '{self.card.name}' is of the kind '{self.card.kind}', and this needs one "
-                f"that goes frame by frame: take another, like '{STREAM}'"
+                f"that goes frame by frame: take another, like '{LOW_LATENCY}'"
             )
         card = self.card
         return load_graph(
@@ -247,7 +256,7 @@ def of_quality(quality: str) -> str:
 
     Args:
         quality: One of `QUALITIES`: "fast" for the least time, "good" for a clean voice in half of
-            the time that "best" takes.
+            the time that "best" takes; today one model is both.
 
     Raises:
         InputError: The quality is unknown.
@@ -255,7 +264,7 @@ def of_quality(quality: str) -> str:
 
     Examples:
         >>> of_quality("good")
-        'vocals-small'
+        'vocals'
     """
     if quality not in QUALITIES:
         raise InputError(f"quality '{quality}' is unknown: take {', '.join(QUALITIES)}")

@@ -23,7 +23,7 @@ class Row:
         stems: What it gives, the residual last; none for one that separates nothing.
         quality: Median uSDR of the vocals on the dev set in dB; None where it was not measured.
         speed: Seconds of audio per CPU second; None likewise.
-        latency: Seconds from a sound to its stems, at 44.1 kHz.
+        latency: Seconds from a sound to its stems in a live session, at 44.1 kHz.
         licence: Licence of the weights.
         summary: One line.
     """
@@ -73,7 +73,7 @@ def row_of(model: Model, *, origin: str) -> Row:
 
 
 def latency_of(card: Card) -> float:
-    """Seconds by which a model's stems trail, at 44.1 kHz, without blocks and devices.
+    """Seconds by which a model's stems trail in a live session, at 44.1 kHz, without the devices.
 
     Raises:
         ModelError: When a member of an ensemble is not known.
@@ -81,6 +81,7 @@ def latency_of(card: Card) -> float:
     if card.members:
         return max(latency_of(model.card) for model, _ in members_of(card))
     if card.window:
-        return card.window.latency / card.window.sample_rate
+        window = card.window.live or card.window
+        return window.latency / window.sample_rate
     grid = card.grid.at(TOP_RATE)
     return (grid.latency + card.look_ahead * grid.hop) / grid.sample_rate

@@ -113,6 +113,8 @@ def make_estimator(
         MissingExtraError: The model is "rules" and librosa is not installed.
     """
     found = None if settings.model == RULES else _found(settings.model)
+    if found and settings.live:
+        found = found.live
     if found and found.card.kind == "ensemble":
         return _make_ensemble(found.card, settings, n_channels=n_channels)
     if found and found.card.window and found.card.window.form != "magnitudes":

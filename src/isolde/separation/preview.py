@@ -13,7 +13,7 @@ from isolde.separation.settings import FileSettings
 SECONDS = 30.0
 """Length of a preview."""
 
-QUICK = "vocals-small"
+QUICK = "vocals"
 """What finds the singing, unless the settings name a model for it: a first listen is soon."""
 
 

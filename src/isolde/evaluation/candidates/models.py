@@ -2,8 +2,8 @@
 
 "vocals" is a model with its mask read softly; "vocals:binary" reads it at 0.5;
 "vocals:binary,threshold=0.4" and "vocals:strength=1.5" set the knobs of the separator, and
-"vocals:gate" turns the voice down where nobody sings. "rules" is naive vocal isolation V1.0
-(`isolde.rules`), through the same separator.
+"vocals:gate" turns the voice down where nobody sings, and "vocals:live" hears as in a live session.
+"rules" is naive vocal isolation V1.0 (`isolde.rules`), through the same separator.
 """
 
 import hashlib
@@ -68,8 +68,8 @@ def model(text: str) -> Candidate:
         if not equals and key in ("soft", "binary"):
             settings = replace(settings, mask=key)
             continue
-        if option == "gate":
-            settings = replace(settings, gate=True)
+        if option in ("gate", "live"):
+            settings = replace(settings, **{option: True})
             continue
         try:
             number = float(value)
@@ -78,7 +78,7 @@ def model(text: str) -> Candidate:
         if key not in ("threshold", "strength") or not np.isfinite(number):
             raise InputError(
                 f"model '{text}': '{option}' is no option: "
-                "take soft, binary, gate, threshold=NUMBER or strength=NUMBER"
+                "take soft, binary, gate, live, threshold=NUMBER or strength=NUMBER"
             )
         settings = (
             replace(settings, threshold=number)

@@ -18,7 +18,7 @@ from isolde.live.io.pipes import Filter, pipe_raw, pipe_wav
 from isolde.live.plan import Plan, make_plan
 from isolde.live.session import Live
 from isolde.live.stream.meters import Status
-from isolde.models.catalogue import LOW_LATENCY, STREAM
+from isolde.models.catalogue import LOW_LATENCY, LIVE
 from isolde.separation.settings import SeparationSettings
 
 _SHOWN = 0.2
@@ -52,7 +52,7 @@ class LiveSettings:
 
 def usual_model(*, low_latency: bool) -> str:
     """Name the model of a session whose user names none."""
-    return LOW_LATENCY if low_latency else STREAM
+    return LOW_LATENCY if low_latency else LIVE
 
 
 def print_devices() -> None:
@@ -74,7 +74,7 @@ def print_devices() -> None:
 
 
 def _plan(settings: LiveSettings, *, sample_rate: int, n_channels: int, frames: int) -> Plan:
-    usual_depth = 0 if settings.low_latency else 1
+    usual_depth = 0 if settings.low_latency else None
     return make_plan(
         settings.separation,
         sample_rate=sample_rate,

@@ -85,7 +85,7 @@ def load(plan: Plan) -> tuple[Separator, TunableMasker]:
         ModelError: When the model cannot be loaded.
     """
     settings = plan.settings
-    found = catalogue.find(settings.model)
+    found = catalogue.find(settings.model).live
     inner = make_masker(found, n_channels=plan.n_channels, threads=settings.n_threads)
     masker = TunableMasker(inner, strength=settings.strength if settings.mask == "soft" else 1.0)
     separator = Separator.with_masks(

@@ -54,6 +54,8 @@ class WindowMasker:
             size=window.size,
             step=window.step,
             empty=empty,
+            before=window.before,
+            after=window.after,
             multiple=window.multiple,
         )
 
@@ -106,7 +108,8 @@ class WindowEstimator:
             self._estimates,
             size=size,
             step=self.hop,
-            margin=self._network.margin,
+            before=self._network.margin,
+            after=self._network.margin,
             empty=np.zeros((len(card.stems), n_channels, 0), np.float32),
         )
 

@@ -1,8 +1,8 @@
 """Overlapping windows of a stream, joined by crossfades; it knows not what is made of a window.
 
 A network without a state answers for a window of `size` frames (or samples) at once. Window k lies
-at [k step, k step + size), is given `margin` more on both sides, and neighbours overlap by
-size - step <= step. In an overlap of m the weights are straight lines,
+at [k step, k step + size), is given some frames more before it and after it, and neighbours
+overlap by size - step <= step. In an overlap of m the weights are straight lines,
 
     up[i] = (i + 1/2) / m        of the later window
     1 - up[i]                    of the earlier one
@@ -36,31 +36,33 @@ class Windows:
         size: int,
         step: int,
         empty: Float32,
-        margin: int = 0,
+        before: int = 0,
+        after: int = 0,
         multiple: int = 0,
     ) -> None:
         """Start a stream.
 
         Args:
-            process: Function from (n_channels, size + 2 margin, ...) to an answer for as many
-                frames, (n_stems, n_channels, size + 2 margin, ...).
-            size: Frames of a window, without its margins.
+            process: Function from (n_channels, before + size + after, ...) to an answer for as many
+                frames, (n_stems, n_channels, before + size + after, ...).
+            size: Frames of a window, without what is only listened to.
             step: Frames from one window to the next, size / 2 to size.
             empty: An answer of no frames, (n_stems, n_channels, 0, ...).
-            margin: Frames on each side of a window that are only listened to.
+            before: Frames before a window that are only listened to.
+            after: Frames after it that are only listened to.
             multiple: Frames of which the window of a short stream has a multiple; 0: it has
                 `size`, what is missing being silence.
 
         Raises:
             InputError: When the windows would leave gaps, or three of them overlap.
         """
-        if not 0 < step <= size <= 2 * step or margin < 0:
+        if not 0 < step <= size <= 2 * step or min(before, after) < 0:
             raise InputError(
-                f"windows of {size} every {step} with margins of {margin}: "
-                "give a step of half a window to a whole one, and no negative margin"
+                f"windows of {size} every {step} that hear {before} before and {after} after: "
+                "give a step of half a window to a whole one, and nothing negative"
             )
         self._process, self._empty = process, empty
-        self._size, self._step, self._margin = size, step, margin
+        self._size, self._step, self._before, self._after = size, step, before, after
         self._multiple = multiple or size
         overlap = size - step
         self._up = ((np.arange(overlap) + 0.5) / max(1, overlap)).astype(np.float32)
@@ -70,7 +72,7 @@ class Windows:
     @property
     def latency(self) -> int:
         """Frames: answer k is out once k + latency frames are in, k counted from 0."""
-        return self._size + self._margin
+        return self._size + self._after
 
     def reset(self) -> None:
         """Begin anew."""
@@ -85,7 +87,7 @@ class Windows:
             self._parts.append(block.copy())
         self._n += block.shape[1]
         ready = [self._empty]
-        while self._n >= self._next * self._step + self._size + self._margin:
+        while self._n >= self._next * self._step + self._size + self._after:
             ready.append(self._window(self._next * self._step, self._size, last=False))
         return np.concatenate(ready, axis=2)
 
@@ -109,8 +111,8 @@ class Windows:
 
     def _window(self, place: int, size: int, *, last: bool) -> Float32:
         """The next window, `size` frames from `place` on; give the answers that are now final."""
-        answer = self._process(self._cut(place - self._margin, place + size + self._margin))
-        answer = answer[:, :, self._margin + self._done - place : self._margin + size]
+        answer = self._process(self._cut(place - self._before, place + size + self._after))
+        answer = answer[:, :, self._before + self._done - place : self._before + size]
         overlap = self._tail.shape[2]
         if overlap:
             up = self._up[:overlap]
@@ -122,7 +124,7 @@ class Windows:
             return self._empty
         self._next += 1
         self._tail = answer[:, :, self._step :]
-        self._forget(place - self._margin)
+        self._forget(place - self._before)
         return answer[:, :, : self._step]
 
     def _cut(self, start: int, end: int) -> Array:
