@@ -228,7 +228,7 @@ def test_low_latency_is_a_model_and_no_block_to_compute_in(model):
         return console._plan(settings_for(**asked), sample_rate=RATE, n_channels=2, frames=1)
 
     usual, low = plan(), plan(low_latency=True)
-    assert (usual.settings.model, usual.depth, usual.settings.synthesis) == ("vocals", 1, "long")
+    assert (usual.settings.model, usual.depth, usual.settings.synthesis) == ("vocals", 8, "long")
     assert (low.settings.model, low.depth, low.settings.synthesis) == ("vocals-live", 0, "short")
     other = plan(low_latency=True, model=model, depth=2, synthesis="long")
     assert (other.settings.model, other.depth, other.settings.synthesis) == (model, 2, "long")

@@ -10,8 +10,6 @@ from isolde.models.catalogue import find, names
 UNSTATED = "no licence stated"
 STATED = re.compile(r"\b(CC0|CC BY|GPL|MIT|public domain|for research)\b")
 COMMERCIAL = re.compile(r"^(CC0|CC BY(-SA)? [\d.]+|MIT)")
-REPLACED = {"vocals", "vocals-live", "stems"}
-"""Models that learnt from songs without a stated licence, until others take their places."""
 
 
 def own() -> list[str]:
@@ -38,13 +36,7 @@ def faults(card: Card) -> list[str]:
 
 @pytest.mark.parametrize("name", own())
 def test_every_source_of_a_model_has_a_licence(name: str):
-    found = faults(find(name).card)
-    if name in REPLACED:
-        assert found and all(UNSTATED in fault for fault in found), (
-            f"'{name}' has sources with licences only: take it off the list"
-        )
-    else:
-        assert not found
+    assert not faults(find(name).card)
 
 
 @pytest.mark.parametrize(

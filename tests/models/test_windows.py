@@ -24,23 +24,24 @@ class Recorder:
         return np.roll(window, self.delay, axis=1)[None]
 
 
-def windows(
-    process, *, size: int, step: int, before=0, after=0, n_channels: int = 1, multiple: int = 0
-) -> Windows:
+def windows(process, *, size: int, step: int, n_channels: int = 1, **more: int) -> Windows:
     empty = np.zeros((1, n_channels, 0), np.float32)
-    return Windows(process, size=size, step=step, margin=margin, empty=empty, multiple=multiple)
+    return Windows(process, size=size, step=step, empty=empty, **more)
 
 
 def run(stage: Windows, audio: Float32, sizes: list[int]) -> Float32:
     return np.concatenate(outputs_of(stage, audio, sizes), axis=2)[0]
 
 
-@pytest.mark.parametrize(("size", "step", "margin"), [(40, 30, 0), (40, 20, 7), (40, 40, 3)])
+@pytest.mark.parametrize(
+    ("size", "step", "before", "after"),
+    [(40, 30, 0, 0), (40, 20, 7, 7), (40, 40, 3, 3), (16, 16, 40, 8), (16, 12, 0, 5)],
+)
 @pytest.mark.parametrize("n", [0, 1, 29, 40, 41, 70, 71, 100, 333])
-def test_the_weights_sum_to_one(size: int, step: int, margin: int, n: int):
+def test_the_weights_sum_to_one(size: int, step: int, before: int, after: int, n: int):
     """What changes nothing comes back, whatever the length."""
     audio = noise(2, n)
-    stage = windows(Recorder(), size=size, step=step, margin=margin, n_channels=2)
+    stage = windows(Recorder(), size=size, step=step, before=before, after=after, n_channels=2)
     assert run(stage, audio, [17]) == pytest.approx(audio, abs=1e-7)
 
 
@@ -48,24 +49,25 @@ def test_the_weights_sum_to_one(size: int, step: int, margin: int, n: int):
 @given(
     sizes=st.lists(st.integers(0, 90), min_size=1, max_size=5).filter(any),
     n=st.integers(0, 400),
-    margin=st.integers(0, 9),
+    heard=st.tuples(st.integers(0, 9), st.integers(0, 9)),
 )
-def test_block_sizes_change_nothing(sizes: list[int], n: int, margin: int):
-    audio = noise(1, n)
+def test_block_sizes_change_nothing(sizes: list[int], n: int, heard: tuple[int, int]):
+    audio, (before, after) = noise(1, n), heard
     results = [
-        run(windows(Recorder(3), size=40, step=30, margin=margin), audio, s) for s in (sizes, [400])
+        run(windows(Recorder(3), size=40, step=30, before=before, after=after), audio, s)
+        for s in (sizes, [400])
     ]
     np.testing.assert_array_equal(*results)
 
 
-@pytest.mark.parametrize("margin", [0, 5])
-def test_declared_latency_is_the_true_one(margin: int):
-    stage = windows(Recorder(), size=40, step=30, margin=margin)
+@pytest.mark.parametrize("after", [0, 5])
+def test_declared_latency_is_the_true_one(after: int):
+    stage = windows(Recorder(), size=40, step=30, before=9, after=after)
     out = worst = 0
     for fed in range(1, 500):
         out += stage.feed(np.zeros((1, 1), np.float32)).shape[2]
         worst = max(worst, fed + 1 - out)  # answer `out` is still to come when `fed` are in
-    assert worst == stage.latency == 40 + margin
+    assert worst == stage.latency == 40 + after
 
 
 def test_a_crossfade_is_a_straight_line_between_two_answers():
@@ -90,7 +92,7 @@ def test_the_last_window_ends_with_the_stream_and_a_short_stream_is_filled_with_
     run(windows(process, size=40, step=30), audio, [50])
     assert [w[0, 0] for w in seen] == [1, 11] and seen[-1][0, -1] == 50
     seen.clear()
-    run(windows(process, size=40, step=30, margin=2), audio[:, :10], [10])
+    run(windows(process, size=40, step=30, before=2, after=2), audio[:, :10], [10])
     assert seen[0].shape == (1, 44)
     assert np.flatnonzero(seen[0]).tolist() == [*range(2, 12)]
 
@@ -104,7 +106,7 @@ def test_a_short_stream_has_a_window_no_longer_than_need_be(n: int, lengths: lis
 
 
 def test_what_is_held_does_not_grow():
-    stage = windows(Recorder(), size=40, step=30, margin=5)
+    stage = windows(Recorder(), size=40, step=30, before=5, after=5)
     held = 0
     for _ in range(300):
         stage.feed(np.zeros((1, 25), np.float32))
@@ -122,8 +124,8 @@ def test_reset_begins_anew():
 
 
 @pytest.mark.parametrize(
-    ("size", "step", "margin"), [(40, 41, 0), (40, 19, 0), (40, 0, 0), (4, 4, -1)]
+    ("size", "step", "before"), [(40, 41, 0), (40, 19, 0), (40, 0, 0), (4, 4, -1)]
 )
-def test_windows_that_leave_gaps_are_refused(size: int, step: int, margin: int):
+def test_windows_that_leave_gaps_are_refused(size: int, step: int, before: int):
     with pytest.raises(InputError, match="step of half a window"):
-        windows(Recorder(), size=size, step=step, margin=margin)
+        windows(Recorder(), size=size, step=step, before=before)

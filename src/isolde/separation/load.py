@@ -168,6 +168,7 @@ def load_separator(
     strength: float = 1.0,
     gate: bool = False,
     synthesis: str | None = None,
+    live: bool = False,
 ) -> Separator:
     """Make a separator with one of the catalogue's models.
 
@@ -181,6 +182,7 @@ def load_separator(
         strength: Exponent of the soft mask: 1 is neutral, 2 removes more, 0.5 leaves more.
         gate: Whether the vocals are turned down where nobody sings (see `activity.gate`).
         synthesis: "long", "short" for half the latency of the windows, or None for the model's own.
+        live: Whether stems are to come at once, see `SeparationSettings`.
 
     Raises:
         ModelError: There is no such model, or it separates nothing.
@@ -191,7 +193,14 @@ def load_separator(
         make_separator: The same from settings in one object.
     """
     settings = SeparationSettings(
-        str(model), mask, threshold, strength, gate=gate, synthesis=synthesis, threads=threads
+        str(model),
+        mask,
+        threshold,
+        strength,
+        gate=gate,
+        synthesis=synthesis,
+        threads=threads,
+        live=live,
     )
     return make_separator(settings, sample_rate=sample_rate, n_channels=n_channels)
 

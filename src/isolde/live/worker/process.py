@@ -26,6 +26,7 @@ from isolde.live.worker.monitor import TunableMasker
 from isolde.live.worker.priority import raise_priority
 from isolde.models import catalogue
 from isolde.models.masker import make_masker
+from isolde.separation.stages.estimator import MaskEstimator
 from isolde.separation.stages.separator import Separator
 
 
@@ -88,12 +89,15 @@ def load(plan: Plan) -> tuple[Separator, TunableMasker]:
     found = catalogue.find(settings.model).live
     inner = make_masker(found, n_channels=plan.n_channels, threads=settings.n_threads)
     masker = TunableMasker(inner, strength=settings.strength if settings.mask == "soft" else 1.0)
-    separator = Separator.with_masks(
+    estimator = MaskEstimator(
         masker,
         sample_rate=plan.sample_rate,
         n_channels=plan.n_channels,
         settings=replace(settings, strength=1.0),  # the masker's, which can be turned
+        level_db=found.card.level_db,
+        lowest_hz=found.card.lowest_hz,
     )
+    separator = Separator(estimator, sample_rate=plan.sample_rate, n_channels=plan.n_channels)
     silence = np.zeros((plan.n_channels, 4 * plan.block), np.float32)
     separator.feed(silence)  # the first call is slow: make it here
     separator.reset()

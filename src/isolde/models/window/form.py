@@ -119,15 +119,16 @@ class Window:
 
     @property
     def live(self) -> "Window | None":
-        """The same with windows as short as listening live wants; None: the graph takes no such.
+        """The same with windows as short as the graph takes, to listen live; None: it gives sound.
 
-        Of the least number of frames that the graph takes, a quarter is answered for, and an eighth
-        after those is heard: 0.6 s of latency for Spleeter's form. Four calls hear what one would.
+        Of the least number of frames that it takes, a quarter is answered for, and an eighth after
+        those is heard: 0.6 s of latency for Spleeter's form. Four calls hear what one would.
         """
-        if self.form != "magnitudes" or self.multiple < 8:
+        heard = self.multiple or self.size
+        if self.form != "magnitudes" or heard < 8 or self.before + self.after:
             return None
-        size, after = self.multiple // 4, self.multiple // 8
-        before = self.multiple - size - after
+        size, after = heard // 4, heard // 8
+        before = heard - size - after
         return replace(self, size=size, overlap=0.0, multiple=0, before=before, after=after)
 
     @property
