@@ -4,8 +4,8 @@
    against the shared form, and one frame a call.
 2. A whole song of stereo 44.1 kHz, from samples to stems, on one thread: audio per CPU second.
 3. Cold start: CPU seconds of `isolde separate` until one second of a song is written.
-4. A peer on the same song on one thread: Spleeter 2 stems, by benchmarks/peers/spleeter-itself, when the
-   path of its Python is given.
+4. A peer on the same song on one thread: Spleeter 2 stems, by benchmarks/peers/spleeter-itself,
+   when the path of its Python is given.
 
 Alternating rounds, medians: machines are noisy, and a ratio of neighbours is not.
 """

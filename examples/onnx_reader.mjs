@@ -1,7 +1,7 @@
 // Separate stereo music with a network of isolde's, by ONNX Runtime in JavaScript, without isolde.
 //
 //     npm install onnxruntime-node fft.js
-//     ffmpeg -i song.mp3 -f f32le -ac 2 -ar 44100 - | node onnx_reader.mjs vocals.json > stems.f32
+//     ffmpeg -i song.mp3 -f f32le -ac 2 -ar 44100 - | node onnx_reader.mjs vocals-live.json > stems.f32
 //
 // Samples in are float32 at 44,100 Hz; out come the card's stems and the residual, one by one.
 // In a page take onnxruntime-web, which has the same calls.

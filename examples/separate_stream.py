@@ -17,7 +17,9 @@ def main(song: str) -> None:
     with AudioReader(song) as reader:
         rate = reader.info.sample_rate
         channels = reader.info.n_channels
-        separator = isolde.load_separator("vocals", sample_rate=rate, n_channels=channels)
+        separator = isolde.load_separator(
+            "vocals", sample_rate=rate, n_channels=channels, live=True
+        )
         print(f"latency {1000 * separator.latency / rate:.1f} ms")
         waiting, second = [], 0
         blocks = (

@@ -1,4 +1,6 @@
-"""Several runs on one GPU that is there for minutes: `python device.py LANES.toml [NAME ...] --out OUT --seconds N`.
+"""Several runs on one GPU that is there for minutes.
+
+    python device.py LANES.toml [NAME ...] --out OUT --seconds N
 
 LANES.toml has a table for each run, by its name:
 
@@ -9,9 +11,9 @@ LANES.toml has a table for each run, by its name:
     segments = 16                  # and whatever else of the recipe this device wants otherwise
     learning_rate = 0.001
 
-The schedules of all runs end after N seconds; started again, the runs go on. OUT/NAME is a run as `isolde train` leaves it, and
-beside it, every half minute, OUT/NAME.safetensors has its averaged weights in float16 and
-OUT/NAME.json its recipe, which is what is worth bringing home.
+The schedules of all runs end after N seconds; started again, the runs go on. OUT/NAME is a run as
+`isolde train` leaves it, and beside it, every half minute, OUT/NAME.safetensors has its averaged
+weights in float16 and OUT/NAME.json its recipe, which is what is worth bringing home.
 """
 
 import argparse

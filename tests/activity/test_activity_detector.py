@@ -112,7 +112,7 @@ def test_any_blocks_give_the_same(rate, block):
     assert run(detector, audio, block) == pytest.approx(whole, abs=1e-5)
 
 
-@pytest.mark.parametrize(("model", "rate"), [("vocals", RATE), ("vocals", 44100), (MODEL, RATE)])
+@pytest.mark.parametrize(("model", "rate"), [("vocals-live", RATE), ("vocals-live", 44100), (MODEL, RATE)])
 def test_latency_is_kept_and_tight(model, rate):
     detector = ActivityDetector(sample_rate=rate, n_channels=1, model=model)
     hop, block = detector.frame_seconds * rate, 101
@@ -126,7 +126,7 @@ def test_latency_is_kept_and_tight(model, rate):
         assert out >= (fed - detector.latency) / hop - 1e-9  # all that is due has come
     # no promise that is much too careful: the slowest came within a block (and a soxr step)
     assert max(waits) <= detector.latency + block
-    if model == "vocals" and rate == RATE:  # a network of windows gives many frames at once
+    if model == "vocals-live" and rate == RATE:  # a network of windows gives many frames at once
         assert max(waits) > detector.latency - block
 
 
@@ -148,7 +148,7 @@ def test_bad_input_is_refused():
 
 
 def test_a_model_without_masks_of_vocals_is_refused(tmp_path):
-    found = catalogue.find("vocals")
+    found = catalogue.find("vocals-live")
     drums = replace(found.card, name="drums", stems=("drums",))
     model = catalogue.save(tmp_path, drums, found.path.read_bytes())
     with pytest.raises(ModelError, match="'drums' gives no masks of vocals"):

@@ -235,7 +235,7 @@ def test_help_is_quick_and_version_is_said():
 
 def test_a_quality_names_its_model_and_says_which(isolde: Shell, song: Path, monkeypatch):
     code, out, err = isolde("separate", song, "--quality", "good", "-o", "stems")
-    assert (code, err, len(out)) == (0, ["isolde: quality good: model 'vocals-small'"], 2)
+    assert (code, err, len(out)) == (0, ["isolde: quality good: model 'vocals'"], 2)
     assert catalogue.of_quality("best") == "vocals-large"
     assert catalogue.find("good").card.name == "vocals"
     assert catalogue.of_quality("fast") in catalogue.QUALITIES["fast"]
@@ -253,7 +253,7 @@ def test_a_quality_of_both_kinds_and_one_of_neither(isolde: Shell, song: Path):
     code, _, err = isolde(
         "separate", song, "--quality", "fast", "--quality", "2", "--format", "mp3", "-o", "small"
     )
-    assert (code, err) == (0, ["isolde: quality fast: model 'vocals-live'"])
+    assert (code, err) == (0, ["isolde: quality fast: model 'vocals'"])
     isolde("separate", song, "--quality", "9", "--format", "mp3", "-o", "large")
     sizes = [next(Path(name).rglob("vocals.mp3")).stat().st_size for name in ("small", "large")]
     assert sizes[0] < 0.7 * sizes[1]

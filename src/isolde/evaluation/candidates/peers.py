@@ -33,7 +33,7 @@ def peer(text: str) -> Candidate:
     if not script.is_file():
         raise InputError(
             f"peer '{text}': no folder with a separate.py: give the path of one, such as "
-            "benchmarks/peers/spleeter-itself of the source code, or 'NAME=COMMAND {input} {output}'"
+            "benchmarks/peers/spleeter-itself of the sources, or 'NAME=COMMAND {input} {output}'"
         )
     if not python.exists():
         raise InputError(f"peer '{text}': not set up: run 'sh {folder / 'setup.sh'}'")

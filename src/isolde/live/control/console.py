@@ -18,7 +18,7 @@ from isolde.live.io.pipes import Filter, pipe_raw, pipe_wav
 from isolde.live.plan import Plan, make_plan
 from isolde.live.session import Live
 from isolde.live.stream.meters import Status
-from isolde.models.catalogue import LOW_LATENCY, LIVE
+from isolde.models.catalogue import LIVE, LOW_LATENCY
 from isolde.separation.settings import SeparationSettings
 
 _SHOWN = 0.2
