@@ -1,6 +1,7 @@
 """Separate stereo music with a network of isolde's, by numpy and ONNX Runtime; isolde is not used.
 
-    ffmpeg -i song.mp3 -f f32le -ac 2 -ar 44100 - | python onnx_reader.py vocals-live.json > stems.f32
+    ffmpeg -i song.mp3 -f f32le -ac 2 -ar 44100 - |
+        python onnx_reader.py vocals-live.json > stems.f32
     ffmpeg -f f32le -ac 2 -ar 44100 -i stems.f32 stems.wav
 
 Samples in are float32 at 44,100 Hz; out come the card's stems and the residual, one after another.

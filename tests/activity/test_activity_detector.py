@@ -112,7 +112,9 @@ def test_any_blocks_give_the_same(rate, block):
     assert run(detector, audio, block) == pytest.approx(whole, abs=1e-5)
 
 
-@pytest.mark.parametrize(("model", "rate"), [("vocals-live", RATE), ("vocals-live", 44100), (MODEL, RATE)])
+@pytest.mark.parametrize(
+    ("model", "rate"), [("vocals-live", RATE), ("vocals-live", 44100), (MODEL, RATE)]
+)
 def test_latency_is_kept_and_tight(model, rate):
     detector = ActivityDetector(sample_rate=rate, n_channels=1, model=model)
     hop, block = detector.frame_seconds * rate, 101
