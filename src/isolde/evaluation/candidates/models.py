@@ -68,8 +68,11 @@ def model(text: str) -> Candidate:
         if not equals and key in ("soft", "binary"):
             settings = replace(settings, mask=key)
             continue
-        if option in ("gate", "live"):
-            settings = replace(settings, **{option: True})
+        if option == "gate":
+            settings = replace(settings, gate=True)
+            continue
+        if option == "live":
+            settings = replace(settings, live=True)
             continue
         try:
             number = float(value)
