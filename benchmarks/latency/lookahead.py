@@ -4,10 +4,11 @@
     python benchmarks/latency/lookahead.py publish TO FOLDER --metrics SCORES
     python benchmarks/latency/lookahead.py score FOLDER/vocals-live.onnx SONGS --out SCORES
     python benchmarks/latency/lookahead.py table SCORES... --against SCORES
-    python benchmarks/latency/lookahead.py shift RUN TO --delays 1 1 1    # the same, not taught
+    python benchmarks/latency/lookahead.py shift RUN TO --delays 1 1 1 0  # the same, not taught
 
-A band network's weights have the same shapes for all delays, so a training may begin with those of
-one that looks further ahead. `shift` makes a run of no steps, to see what the teaching was worth.
+A dual-path network's weights have the same shapes for all delays, so a training may begin with
+those of one that looks further ahead. `shift` makes a run of no steps, to see what the teaching
+was worth.
 Nothing here is imported by the package.
 """
 
@@ -21,8 +22,8 @@ import numpy as np
 
 PARTS = ("vocals", "drums", "bass", "other", "accompaniment")
 SUMMARY = (
-    "For live use, {ms:.0f} ms: the network of '{base}' (1,303,600 parameters), stereo, {ahead} "
-    "frames of look-ahead, the {synthesis} synthesis."
+    "For live use, {ms:.0f} ms: the network of '{base}', stereo, {ahead} frames "
+    "of look-ahead, the {synthesis} synthesis."
 )
 
 

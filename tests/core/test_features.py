@@ -31,6 +31,14 @@ def test_a_side_signal_is_silent_in_mid():
     assert np.max(Features(signal="each")(spectra)) > 1
 
 
+def test_stereo_holds_left_right_mid_and_side_of_each_bin():
+    spectra = analyse(noise(2, 3000), GRID_22)
+    values = Features(signal="stereo")(spectra).reshape(-1, 512, 4)
+    left, right = spectra[:, :, :512]
+    for i, source in enumerate((left, right, (left + right) / 2, (left - right) / 2)):
+        np.testing.assert_allclose(values[..., i], np.log1p(2560 * np.abs(source)), atol=1e-5)
+
+
 def test_silence_is_zero_and_louder_is_greater():
     features = Features()
     assert not features(np.zeros((1, 3, 513), np.complex64)).any()
@@ -65,6 +73,8 @@ def test_a_mask_comes_back_from_the_mel_axis():
 def test_nonsense_is_refused():
     with pytest.raises(InputError, match="side"):
         Features(signal="side")
+    with pytest.raises(InputError, match="mel"):
+        Features(signal="stereo", mel=True)
     with pytest.raises(InputError, match="-1"):
         Features(scale=-1)
 

@@ -38,6 +38,7 @@ from isolde.networks.onnx.dual_path import SETTLING, Streaming  # noqa: E402
 from isolde.networks.onnx.packing import packed  # noqa: E402
 from isolde.networks.weights import NetworkFile, read_network, write_network  # noqa: E402
 from isolde.training.export import publish  # noqa: E402
+from isolde.training.tasks.dual_path import DualPathTask  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -187,6 +188,37 @@ def test_the_separator_does_what_the_network_says(model: Model):
         separator = load_separator(model.path, sample_rate=22050, n_channels=2)
         vocals = stems_of(separator, audio, sizes)["vocals"]
         np.testing.assert_allclose(vocals, expected, atol=1e-5)
+
+
+def masks_of(model: Model, spectra: np.ndarray) -> np.ndarray:
+    masker = make_masker(model, n_channels=len(spectra))
+    return np.concatenate([masker.feed(spectra), masker.flush()], axis=2)
+
+
+def spectra_of(n_channels: int) -> np.ndarray:
+    return analyse(noise(n_channels, 700), TINY.grid)
+
+
+def test_channels_come_back_in_their_places(model: Model):
+    """Five channels are three pairs, of which the last is mono; each has the masks it has alone."""
+    spectra = spectra_of(5)
+    masks = masks_of(model, spectra)
+    assert masks.shape == (1, *spectra.shape)
+    for pair in ([0, 1], [2, 3], [4]):
+        np.testing.assert_allclose(masks[:, pair], masks_of(model, spectra[pair]), atol=2e-6)
+    assert np.abs(masks[:, 0] - masks[:, 2]).max() > 0.01
+
+
+def test_a_mono_song_is_a_stereo_song_of_two_equal_channels(model: Model):
+    spectra = spectra_of(1)
+    both = masks_of(model, np.repeat(spectra, 2, axis=0))
+    np.testing.assert_allclose(masks_of(model, spectra), both[:, :1], atol=2e-6)
+
+
+def test_validation_hears_the_masks_that_a_separator_makes(model: Model):
+    spectra = spectra_of(2)
+    expected = DualPathTask(TINY, n_fft=32).masks(network_in(model), spectra)
+    np.testing.assert_allclose(masks_of(model, spectra)[0], expected, atol=1e-5)
 
 
 def test_the_latency_holds_the_wait_for_a_whole_stack(model: Model):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from isolde.core.errors import ModelError
+from isolde.core.errors import InputError, ModelError
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
@@ -15,6 +15,7 @@ from isolde.networks.article import (  # noqa: E402
     WindowShape,
     windows_of,
 )
+from isolde.networks.onnx.packing import packed  # noqa: E402
 from isolde.networks.onnx.windows import stateful_graph, window_graph  # noqa: E402
 from isolde.networks.sliding import plan, slide  # noqa: E402
 
@@ -189,3 +190,20 @@ def test_state_passed_in_is_not_changed():
 def test_a_file_that_is_no_graph_is_refused():
     with pytest.raises(ModelError, match="cannot be loaded"):
         Graph(b"this is no graph")
+
+
+@pytest.mark.parametrize(("bits", "share"), [(16, 0.55), (8, 0.35)])
+def test_weights_in_fewer_bytes_give_nearly_the_masks(bits: int, share: float):
+    whole = stateful_graph(network_of(MASK))
+    stored = packed(whole, bits=bits)
+    assert len(stored) < share * len(whole)
+    frames = np.random.default_rng(5).uniform(0, 2, (1, 30, 513)).astype(np.float32)
+    masks = [graph(frames, graph.state(1))[0] for graph in map(Graph, (whole, stored))]
+    assert 0 < np.abs(masks[0] - masks[1]).mean() < 0.01
+
+
+def test_weights_of_32_bits_are_as_they_were_and_of_12_are_refused():
+    whole = window_graph(network_of(VAD))
+    assert packed(whole, bits=32) == whole
+    with pytest.raises(InputError, match="12 bits: take 32, 16, 8"):
+        packed(whole, bits=12)

@@ -1,6 +1,7 @@
 """Dual-path band networks: what they hear, what they are asked to learn, and that they learn it."""
 
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ from isolde.networks.dual_path import DualPathNetwork, DualPathShape  # noqa: E4
 from isolde.training import precision  # noqa: E402
 from isolde.training.loop import Run  # noqa: E402
 from isolde.training.recipe import Recipe  # noqa: E402
+from isolde.training.recipes import read_recipe  # noqa: E402
 from isolde.training.sources import examples_of  # noqa: E402
 from isolde.training.tasks.dual_path import SETTLING, DualPathBatch, DualPathTask  # noqa: E402
 from isolde.training.tasks.spectral import energy_of  # noqa: E402
+from isolde.training.tasks.validation import sounds_of  # noqa: E402
 
 SMALL = DualPathShape("fine", features=8, across=4, hidden=6, delays=(1, 1))
 TASK = DualPathTask(SMALL, n_fft=1024)
@@ -78,6 +81,30 @@ def test_the_energy_of_a_sounds_spectra_is_that_of_its_bins():
         assert float(ratio) == pytest.approx(1, abs=0.08)  # the ends count half in one of them
     short = DualPathTask(SMALL, n_fft=1024, synthesis="short")
     assert torch.equal(energy_of(spectra, short.grid)[0, 0], spectra.abs().square().sum())
+
+
+@pytest.mark.parametrize("name", ["vocals-live", "open-live"])
+def test_the_live_networks_are_small_and_58_ms_late(name: str):
+    task = read_recipe(name).task
+    assert isinstance(task, DualPathTask)
+    assert sum(p.numel() for p in task.build().parameters()) == 831_921
+    delay = task.grid.latency + task.look_ahead * task.grid.hop
+    assert 1000 * delay / task.grid.sample_rate == pytest.approx(58.05, abs=0.01)
+
+
+@pytest.mark.parametrize("synthesis", ["long", "short"])
+def test_validation_has_the_synthesis_of_the_task(entries, synthesis: str):
+    task, seen = replace(TASK, synthesis=synthesis), []
+
+    def halves(self, network, spectra):
+        seen.append(spectra)
+        return np.full(spectra.shape, 0.5, np.float32)
+
+    twins = [replace(e, accompaniment=e.vocals) for e in entries]
+    with mock.patch.object(DualPathTask, "masks", halves):
+        median, _ = task.validate(network_of(SMALL), twins, step=0)
+    assert median > 90  # half of two equal parts is one, through analysis and synthesis
+    np.testing.assert_array_equal(seen[0], analyse(sounds_of(twins[0])[1], task.grid))
 
 
 def test_the_loss_is_least_for_the_best_mask_and_tells_presence(entries):

@@ -235,7 +235,7 @@ def test_a_precision_is_chosen_by_what_was_timed(monkeypatch):
 def test_from_a_folder_to_a_model_that_separates(folder: Path, tmp_path: Path):
     """`isolde train` and `isolde export`, then the model by its path."""
     recipe = tmp_path / "mine.json"
-    task = WindowTask(shape=TINY, look_ahead=4)
+    task = WindowTask(shape=TINY, look_ahead=4, synthesis="short")
     recipe.write_text(json.dumps(replace(SMALL, steps=2, task=task).to_dict()))
     lines: list[str] = []
     options = Options(cache=tmp_path / "cache", validation=folder)
@@ -246,6 +246,7 @@ def test_from_a_folder_to_a_model_that_separates(folder: Path, tmp_path: Path):
     assert lines[-1].startswith("step 2, 100% of the recipe")
     model = publish(tmp_path / "run", tmp_path / "model", name="mine", summary="", licence="mine")
     assert (model.card.look_ahead, model.card.past) == (4, 20)
+    assert model.card.grid.synthesis == "short"
     audio = sum(songs.make_song(1, seconds=3.0, sample_rate=22050).values())
     stems = separate(audio, sample_rate=22050, model=model.path)
     assert np.abs(stems["vocals"] + stems["accompaniment"] - audio).max() < 1e-6

@@ -31,16 +31,16 @@ from torch.nn import functional
 from isolde.core.errors import InputError
 from isolde.core.spectrum import Grid
 from isolde.networks.article import SLOPE
-from isolde.networks.bands import SIGNALS, BandLinear
+from isolde.networks.band_linear import BandLinear
 
+SIGNALS = 4
+"""Numbers in a bin: left, right, mid and side."""
 CUTS = {
     "middle": ((4, 16), (8, 16), (16, 12), (32, 20)),
     "lean": ((8, 24), (16, 16), (32, 18)),
     "fine": ((4, 16), (8, 8), (16, 8), (32, 8)),
 }
 """(bins in a band, bands) from 0 Hz up: 1024 bins of 10.8 Hz in 64 or 58 bands, 512 in 40."""
-
-
 State = dict[str, Tensor]
 """What a stream remembers, by name; the first axis is that of the streams."""
 

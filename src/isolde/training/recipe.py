@@ -10,7 +10,6 @@ from typing import Any
 from isolde.core.config import build, suggestion
 from isolde.core.errors import InputError
 from isolde.training.mixing.settings import MixSettings
-from isolde.training.tasks.bands import BandTask
 from isolde.training.tasks.base import Task
 from isolde.training.tasks.dual_path import DualPathTask
 from isolde.training.tasks.unet import UNetTask
@@ -18,7 +17,6 @@ from isolde.training.tasks.windows import WindowTask
 
 KINDS: dict[str, type[Any]] = {
     WindowTask.kind: WindowTask,
-    BandTask.kind: BandTask,
     DualPathTask.kind: DualPathTask,
     UNetTask.kind: UNetTask,
 }

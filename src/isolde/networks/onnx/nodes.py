@@ -50,10 +50,6 @@ class Nodes:
         self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
-    def number(self, value: float) -> str:
-        """Add a constant of one number; give its name."""
-        return self.constant(np.array(value, np.float32))
-
     def whole(self, *sizes: int) -> str:
         """Add a constant of whole numbers; give its name."""
         return self.constant(np.array(sizes, np.int64))
