@@ -150,7 +150,7 @@ def test_bad_input_is_refused():
 
 
 def test_a_model_without_masks_of_vocals_is_refused(tmp_path):
-    found = catalogue.find("vocals-live")
+    found = catalogue.find("article")
     drums = replace(found.card, name="drums", stems=("drums",))
     model = catalogue.save(tmp_path, drums, found.path.read_bytes())
     with pytest.raises(ModelError, match="'drums' gives no masks of vocals"):

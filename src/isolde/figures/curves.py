@@ -3,7 +3,7 @@
 `python -m isolde.figures.curves PICTURE CSV...`: the first column is the axis to the right, every
 other one a curve, named by its heading; the heading of the first may end in " | " and the name of
 the axis upwards. A file's name becomes its title. An axis of a few values, halves among them, is
-drawn by doublings.
+drawn by doublings, a long one by powers of ten.
 """
 
 import csv
@@ -32,6 +32,8 @@ COLOURS = (BLUE, ORANGE, GREEN, RED, CYAN)
 MARKS = ("o", "s", "^", "D", "v")
 MOST_TICKS = 8
 """Values of an axis that can all be written below it."""
+WIDEST = 50.0
+"""Ratio of the last value to the first from which an axis is drawn by powers of ten."""
 
 
 def draw_curves(path: str | Path, tables: Sequence[Path]) -> Path:
@@ -74,6 +76,9 @@ def _curves(axes: "Axes", names: list[str], columns: list[list[float | None]]) -
     if 0 < ticks[0] < 1 and len(ticks) <= MOST_TICKS:
         axes.set_xscale("log", base=2)
         axes.set_xticks(ticks, [f"{v:.3g}" for v in ticks])
+    elif 0 < ticks[0] < ticks[-1] / WIDEST:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(axis="y", alpha=0.3)
     axes.legend()
 
