@@ -12,7 +12,7 @@ from isolde.audio.demo import read_demo
 from isolde.core.errors import IsoldeWarning
 from isolde.core.level import LEVEL_DB, frame_power
 from isolde.core.spectrum import GRID_22
-from isolde.models.conditioning import Conditioner, lowest_bin
+from isolde.models.conditioning import Conditioner, heard_from, lowest_bin
 from isolde.separation.load import load_separator, separate
 
 RATE = 44_100
@@ -102,6 +102,11 @@ def test_loud_frames_come_at_one_level_and_the_lowest_bins_are_empty():
     assert not heard[:, :, : lowest_bin(GRID_22)].any() and heard[:, :, lowest_bin(GRID_22)].all()
     powers = 10 * np.log10(frame_power(heard).mean(axis=0))
     assert np.percentile(powers[50:], 95) == pytest.approx(LEVEL_DB, abs=1.5)
+
+
+def test_only_networks_of_drums_or_bass_hear_below_every_voice():
+    assert heard_from(("vocals",), 40.0) == heard_from((), 40.0) == 40.0
+    assert heard_from(("vocals", "drums", "bass"), 40.0) == 0.0
 
 
 def test_a_masker_of_drums_and_bass_hears_the_lowest_bins():

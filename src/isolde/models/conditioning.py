@@ -13,6 +13,7 @@ Only masks are drawn from it: they are applied to the mixture as it is, so the s
 changed, and all stems keep their sum. It looks ahead by nothing, and blocks do not matter.
 """
 
+from collections.abc import Sequence
 from math import exp
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy as np
 from isolde.core.level import LEVEL_DB, LevelTracker, frame_power
 from isolde.core.spectrum import Grid
 from isolde.core.stage import Complex64
+from isolde.core.stems import VOCALS
 
 FLOOR_DB = -100.0
 """Below this nothing is amplified further: it is the noise of 16 bits."""
@@ -44,6 +46,16 @@ SILENT_DB = -26.0
 def lowest_bin(grid: Grid, lowest_hz: float = LOWEST_HZ) -> int:
     """Find the number of the first bin at or above a frequency in Hz."""
     return int(np.ceil(lowest_hz * grid.n_fft / grid.sample_rate))
+
+
+def heard_from(stems: Sequence[str], lowest_hz: float) -> float:
+    """Give the frequency in Hz from which a network hears: drums and bass are below every voice.
+
+    Args:
+        stems: What its masks give; none for one that only finds voices.
+        lowest_hz: Frequency below which nothing is a voice, as its card says.
+    """
+    return lowest_hz if set(stems) <= {VOCALS} else 0.0
 
 
 class Conditioner:

@@ -15,7 +15,7 @@ from isolde.core.spectrum import Analysis
 from isolde.core.stage import Complex64, Float32
 from isolde.core.stems import VOCALS
 from isolde.core.synthesis import Synthesis
-from isolde.models.conditioning import Conditioner, lowest_bin
+from isolde.models.conditioning import Conditioner, heard_from, lowest_bin
 from isolde.models.masker import Masker
 from isolde.separation.settings import SeparationSettings
 from isolde.separation.stages.queue import Queue
@@ -93,9 +93,8 @@ class MaskEstimator:
         self.grid = masker.grid.at(sample_rate, synthesis=self._settings.synthesis)
         self.sample_rate, self.hop = self.grid.sample_rate, self.grid.hop
         self._lowest = lowest_bin(self.grid, lowest_hz)
-        alone = tuple(masker.stems) == (VOCALS,)
         self._conditioner = Conditioner(
-            masker.grid, level_db=level_db, lowest_hz=lowest_hz if alone else 0.0
+            masker.grid, level_db=level_db, lowest_hz=heard_from(masker.stems, lowest_hz)
         )
         self._analysis = Analysis(self.grid, n_channels)
         self._syntheses = [Synthesis(self.grid, n_channels) for _ in masker.stems]
