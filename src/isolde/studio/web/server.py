@@ -64,9 +64,11 @@ def serve(
     del starlette
     from isolde.studio.choices import Choices
     from isolde.studio.library import Library
+    from isolde.studio.memory import limit_arenas
     from isolde.studio.web.guard import Guard
     from isolde.studio.web.routes import Studio
 
+    limit_arenas()
     stems_of(settings.separation.model)
     if settings.max_upload < 1:
         raise InputError(f"uploads of {settings.max_upload} bytes: give 1 or more")
