@@ -18,7 +18,6 @@ from isolde.studio.choices import Choices
 
 def networks() -> dict[int, Any]:
     """What is loaded in this process."""
-    gc.collect()
     return {id(held): held for held in gc.get_objects() if type(held) is Session}
 
 
@@ -39,16 +38,17 @@ def test_quality_and_licence_are_those_of_the_cards():
     }
     assert len(median) >= 5
     assert {name: told[name]["quality"] for name in median} == median
-    several = cards["stems"].metrics["uSDR, dB, median (mean)"]
-    assert f"{told['stems']['quality']} (" in several["vocals"]
     qualities = [model["quality"] for model in told.values()]
     assert qualities == sorted(qualities, reverse=True), "best first"
 
 
-def test_a_measured_speed_keeps_no_network(monkeypatch: pytest.MonkeyPatch):
+def test_a_measured_speed_keeps_no_network(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+):
     models = [find("vocals-live"), find("open")]  # one of frames, one of windows
     assert {model.card.kind for model in models} == {"stream", "window"}
     monkeypatch.setattr(choices, "every", lambda: models)
+    gc.collect()
     before = networks()
     loaded = []
 
@@ -58,6 +58,8 @@ def test_a_measured_speed_keeps_no_network(monkeypatch: pytest.MonkeyPatch):
         return separator
 
     monkeypatch.setattr(choices, "load_separator", load)
+    gc.disable()  # what is gone by luck, soon or late, stays now
+    request.addfinalizer(gc.enable)
     asked = Choices(SeparationSettings(), busy=lambda: False)
     until = time.monotonic() + 60
     while not all(model["speed"] for model in asked.listed()):

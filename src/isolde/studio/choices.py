@@ -1,6 +1,5 @@
 """The models that the page offers, with quality, speed and licence; it separates no song."""
 
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -53,10 +52,6 @@ def quality_of(card: Card) -> float | None:
     single = card.metrics.get("vocals uSDR, dB")
     if isinstance(single, dict) and isinstance(single.get("median"), int | float):
         return float(single["median"])
-    several = card.metrics.get("uSDR, dB, median (mean)")
-    if isinstance(several, dict):
-        found = re.match(r"-?\d+(\.\d+)?", str(several.get("vocals", "")))
-        return float(found[0]) if found else None
     return None
 
 
