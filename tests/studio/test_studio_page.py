@@ -432,7 +432,14 @@ def test_ten_songs_leave_no_memory(dropped: Any, song: Path, studio: Studio):
 
 
 def test_a_server_that_is_gone_is_told(browser: Any, tmp_path: Path):
+    """While the page is on, and before it has begun."""
     running = start(tmp_path)
+    early = browser.new_page()
+    early.route("**/about", lambda route: route.abort())
+    early.goto(running.address)
+    early.locator("#trouble:not([hidden])").wait_for(timeout=10_000)
+    assert "the server does not answer" in early.inner_text("#trouble")
+    early.close()
     page = browser.new_page()
     page.goto(running.address)
     page.locator("#demo-large").wait_for()

@@ -8,7 +8,7 @@ import { Songs } from "./songs.js";
 import { Take } from "./take.js";
 import { $, clock, copy, times, write } from "./text.js";
 
-const about = await api.about();
+const about = await api.about().catch(({ message }) => (trouble(message), new Promise(() => {})));
 
 export const player = new Player(() => show());
 const songs = new Map(); // id -> song, in the order in which they came
