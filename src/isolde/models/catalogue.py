@@ -57,7 +57,7 @@ class Model:
     def live(self) -> "Model":
         """The same where stems are to come at once: a network of windows hears short ones.
 
-        A network that goes frame by frame is itself, and so is one whose windows have one length.
+        A network that goes frame by frame is itself, and so is one of windows that gives sound.
         """
         window = self.card.window.live if self.card.window else None
         return replace(self, card=replace(self.card, window=window)) if window else self

@@ -112,11 +112,7 @@ def _weights(found: Model) -> str:
         members = catalogue.members_of(card)
         return " ".join(f"{share:g} x {_weights(model)}" for model, share in members)
     how = repr([getattr(card, name) for name in HEARING]).encode()
-    if card.sha256:
-        weights = card.sha256
-    else:
-        with found.path.open("rb") as file:
-            weights = hashlib.file_digest(file, "sha256").hexdigest()
+    weights = card.sha256 or found.checksums[0]
     return f"{weights[:16]} card {hashlib.sha256(how).hexdigest()[:8]}"
 
 
