@@ -28,7 +28,9 @@ function windowsOf(nFft, synthesis) {
 async function separate(mixture, rate, card, session) {
   const { grid, stems, features, past, look_ahead: ahead, step = 1 } = card;
   const twice = rate / grid.sample_rate;
-  if (features.signal !== "stereo" || ![1, 2].includes(twice)) throw Error("no case for this card");
+  const pair = features.signal === "pair"; // left and right as they are
+  if (!(pair || features.signal === "stereo") || ![1, 2].includes(twice))
+    throw Error("no case for this card");
   const nFft = twice * grid.n_fft, hop = twice * grid.hop, nBins = grid.n_fft / 2 + 1;
   const [analysis, synthesis] = windowsOf(nFft, grid.synthesis);
   const reach = synthesis.length / 2, tail = nFft - 2 * reach, scale = 2 / sum(analysis);
@@ -47,20 +49,27 @@ async function separate(mixture, rate, card, session) {
     };
   };
 
-  const width = 4 * (nBins - 1), before = past + ((step - (past % step)) % step);
+  const width = (pair ? 2 : 4) * (nBins - 1), before = past + ((step - (past % step)) % step);
   const after = ahead + ((step - ((nFrames + ahead) % step)) % step);
   const frames = new Float32Array((before + nFrames + after) * width);
-  const rise = 1 - 0.6 ** (hop / rate / (256 / 22050)), fall = Math.exp(-hop / rate / 5);
+  const seconds = card.level_seconds ?? 256 / 22050 / -log(0.6);
+  const rise = 1 - Math.exp(-hop / rate / seconds), fall = Math.exp(-hop / rate / 5);
   for (let t = 0, smooth, level = 0; t < nFrames; t++) {
     const bins = Array.from({ length: nBins }, (_, k) => k).map(frameOf(t));
     if (stems.join() === "vocals") bins.fill([0, 0, 0, 0], 0, lowest);
     const power = sum(bins.map(([a, b, c, d]) => a * a + b * b + c * c + d * d)) / 6;
     smooth = (smooth ?? power) + rise * (power - (smooth ?? power));
     level = Math.max(smooth, fall * level, 1e-10);
-    const gain = (features.scale * 10 ** (card.level_db / 20)) / sqrt(level);
+    const gain = 10 ** (card.level_db / 20) / sqrt(level), at = (before + t) * width;
     bins.slice(0, -1).forEach(([a, b, c, d], k) => {
+      if (pair) {
+        frames[at + k] = gain * abs(a, b);
+        frames[at + nBins - 1 + k] = gain * abs(c, d);
+        return;
+      }
       const four = [abs(a, b), abs(c, d), abs(a + c, b + d) / 2, abs(a - c, b - d) / 2];
-      frames.set(four.map((value) => log(1 + gain * value)), (before + t) * width + 4 * k);
+      const heard = four.map((value) => log(1 + features.scale * gain * value));
+      frames.set(heard, at + 4 * k);
     });
   }
 

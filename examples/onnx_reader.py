@@ -33,7 +33,7 @@ def separate(audio: np.ndarray, rate: int, card: dict, session: onnxruntime.Infe
     """Stems (n_stems, 2, n) of audio (2, n) at the card's sample rate or twice that."""
     grid, stems, signal = card["grid"], card["stems"], card["features"]["signal"]
     twice = rate / grid["sample_rate"]
-    if signal != "stereo" or twice not in (1, 2):
+    if signal not in ("stereo", "pair") or twice not in (1, 2):
         sys.exit(f"{card['name']} hears '{signal}' at {grid['sample_rate']} Hz: no case for this")
     n_fft, hop = int(twice * grid["n_fft"]), int(twice * grid["hop"])
     n_bins = grid["n_fft"] // 2 + 1  # that the network hears
@@ -48,7 +48,8 @@ def separate(audio: np.ndarray, rate: int, card: dict, session: onnxruntime.Infe
     if stems == ["vocals"]:
         heard[:, :, :lowest] = 0
     powers = (np.abs(heard) ** 2).sum(axis=2).mean(axis=0) / 3
-    rise, fall = 1 - 0.6 ** (hop / rate / (256 / 22050)), math.exp(-hop / rate / 5)
+    seconds = card.get("level_seconds", 256 / 22050 / -math.log(0.6))
+    rise, fall = 1 - math.exp(-hop / rate / seconds), math.exp(-hop / rate / 5)
     smooth, level = powers[0], 0.0
     for t, power in enumerate(powers):
         smooth += rise * (power - smooth)
@@ -56,8 +57,11 @@ def separate(audio: np.ndarray, rate: int, card: dict, session: onnxruntime.Infe
         heard[:, t] *= 10 ** (card["level_db"] / 20) / math.sqrt(level)
 
     left, right = heard[:, :, :-1]
-    four = np.stack([left, right, (left + right) / 2, (left - right) / 2], axis=-1)
-    features = np.log(1 + card["features"]["scale"] * np.abs(four)).reshape(n_frames, -1)
+    if signal == "pair":
+        features = np.abs(np.concatenate([left, right], axis=-1))
+    else:
+        four = np.stack([left, right, (left + right) / 2, (left - right) / 2], axis=-1)
+        features = np.log(1 + card["features"]["scale"] * np.abs(four)).reshape(n_frames, -1)
     step, ahead = card.get("step", 1), card["look_ahead"]
     before = card["past"] + -card["past"] % step
     silence = ((before, ahead + -(n_frames + ahead) % step), (0, 0))

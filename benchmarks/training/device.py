@@ -21,7 +21,7 @@ import json
 import threading
 import time
 import tomllib
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
@@ -32,6 +32,7 @@ from isolde.training.course import Course, Courses, Options
 from isolde.training.distributed import Team
 from isolde.training.drive import Progress, drive, drive_side_by_side
 from isolde.training.loop import STATE
+from isolde.training.recipe import Recipe
 from isolde.training.recipes import read_recipe
 
 PLACES = ("recipe", "start", "data")
@@ -45,6 +46,9 @@ def courses_of(lanes: dict, out: Path, options: Options, begun: float, seconds: 
     device = torch.device(options.device)
     for name, lane in lanes.items():
         rest = {key: value for key, value in lane.items() if key not in PLACES}
+        unknown = rest.keys() - {field.name for field in fields(Recipe)}
+        if unknown:
+            raise SystemExit(f"{name}: no recipe has {', '.join(sorted(unknown))}: correct it")
         recipe = replace(read_recipe(lane["recipe"]), hours=0.0, seconds=seconds, **rest)
         data = tuple(lane["data"])
         if data not in shared:

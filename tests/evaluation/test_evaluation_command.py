@@ -147,12 +147,13 @@ def test_the_rules_are_a_model_like_any_other(monkeypatch):
 def test_an_identity_follows_what_a_card_says_of_hearing(tmp_path):
     found = catalogue.find("vocals")
     identities = set()
-    for number, change in enumerate(({}, {"level_db": -14.0}, {"lowest_hz": 0.0}, {"limits": "x"})):
+    heard = ({"level_db": -14.0}, {"level_seconds": 1.0}, {"lowest_hz": 0.0})
+    for number, change in enumerate(({}, *heard, {"limits": "x"})):
         folder = tmp_path / str(number)
         card = replace(found.card, **change)
         saved = catalogue.save(folder, card, found.path.read_bytes())
         identities.add(models.model(str(saved.path)).identity)
-    assert len(identities) == 3  # what is said for people changes nothing
+    assert len(identities) == 4  # what is said for people changes nothing
 
 
 def test_an_identity_follows_the_code_and_not_its_comments(tmp_path, monkeypatch):

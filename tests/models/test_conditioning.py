@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from helpers.sounds import noise
 from isolde.audio.demo import read_demo
 from isolde.core.errors import IsoldeWarning
-from isolde.core.level import LEVEL_DB, frame_power
+from isolde.core.level import LEVEL_DB, RISE_SECONDS, frame_power
 from isolde.core.spectrum import GRID_22
+from isolde.models.catalogue import LOW_LATENCY
 from isolde.models.conditioning import Conditioner, heard_from, lowest_bin
 from isolde.separation.load import load_separator, separate
 
@@ -51,6 +52,15 @@ def frames(n, seed=0):
 def test_the_level_of_a_song_does_not_matter(song, vocals, decibel):
     gain = np.float32(10 ** (decibel / 20))
     assert usdr(vocals, separate(gain * song[1], sample_rate=RATE)["vocals"] / gain) > 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decibel", [-40, 20])
+def test_nor_does_it_where_the_level_is_smoothed_over_a_second(song, decibel):
+    gain, model = np.float32(10 ** (decibel / 20)), LOW_LATENCY
+    expected = separate(song[1], sample_rate=RATE, model=model)["vocals"]
+    found = separate(gain * song[1], sample_rate=RATE, model=model)["vocals"] / gain
+    assert usdr(expected, found) > 60
 
 
 @pytest.mark.slow
@@ -102,6 +112,16 @@ def test_loud_frames_come_at_one_level_and_the_lowest_bins_are_empty():
     assert not heard[:, :, : lowest_bin(GRID_22)].any() and heard[:, :, lowest_bin(GRID_22)].all()
     powers = 10 * np.log10(frame_power(heard).mean(axis=0))
     assert np.percentile(powers[50:], 95) == pytest.approx(LEVEL_DB, abs=1.5)
+
+
+@pytest.mark.parametrize(("seconds", "decibel"), [(RISE_SECONDS, 16.1), (1.0, 3.3)])
+def test_a_hit_turns_down_what_follows_by_as_much_as_the_card_says(seconds, decibel):
+    """One frame 20 dB above the rest: the share of it that comes into the smoothed power."""
+    spectra = frames(700)
+    spectra[:, 600] *= 10
+    heard = Conditioner(GRID_22, level_seconds=seconds).feed(spectra)
+    gains = 20 * np.log10(np.abs(heard[0, :, 100]) / np.abs(spectra[0, :, 100]))
+    assert gains[599] - gains[600] == pytest.approx(decibel, abs=0.3)
 
 
 def test_only_networks_of_drums_or_bass_hear_below_every_voice():

@@ -17,7 +17,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "training" / "device.py"
 
 LANES = """
 [small]
-recipe = "vocals-live"
+recipe = "dual-path"
 data = ["songs"]
 segments = 1
 frames = 16
@@ -27,7 +27,7 @@ recipe = "stems"
 data = ["songs"]
 
 [on]
-recipe = "vocals-live"
+recipe = "dual-path"
 start = "small.safetensors"
 data = ["songs"]
 segments = 1

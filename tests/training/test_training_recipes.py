@@ -68,7 +68,7 @@ def test_the_articles_recipes_are_the_articles(name: str, parameters: int, targe
         ("optimiser = 'sdg'", ["did you mean 'sgd'"]),
         ("draw = 'all'", ["draw 'all'", "take one of mixes, songs"]),
         ("kind = 'windw'", ["did you mean 'window'"]),
-        ("kind = 'bands'", ["kind 'bands' is unknown", "window, dual-path, unet"]),
+        ("kind = 'bands'", ["kind 'bands' is unknown", "window, dual-path, unet, unet-stream"]),
         ("draw = 'songs'\n[task]\nsynthesis = 'short'", ["long synthesis only"]),
         ("task = 3", ["'task' is 3", "table"]),
         ("[task]\nshape = 3", ["'shape' is 3", "table"]),

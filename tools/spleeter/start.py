@@ -20,6 +20,7 @@ from isolde.core.stage import Float32
 from isolde.datasets.mixing.library import Entry
 from isolde.networks.pruning import prune
 from isolde.networks.unet import UNetMasker, UNetPair, UNetShared
+from isolde.networks.unet_stream import UNetStream
 from isolde.training.checkpoint import Checkpoint
 from isolde.training.recipe import Recipe
 from isolde.training.recipes import read_recipe
@@ -68,7 +69,7 @@ def main() -> None:
     pieces = excerpts(songs, task, seed=recipe.seed)
     heard = [UNetMasker.heard(torch.from_numpy(piece)[None]) for piece in pieces]
     small = task.build()
-    if isinstance(small, UNetShared):
+    if isinstance(small, UNetShared | UNetStream):
         vocals = large.vocals if isinstance(large, UNetPair) else large.net
         small.net = prune(vocals, task.shape, heard)
     elif isinstance(large, UNetPair):

@@ -223,7 +223,12 @@ class ActivityDetector:
         self._frames = _frame_detector(found, n_channels=n_channels, threads=threads)
         card = found.card
         lowest_hz = heard_from(card.stems, card.lowest_hz)
-        self._conditioner = Conditioner(card.grid, level_db=card.level_db, lowest_hz=lowest_hz)
+        self._conditioner = Conditioner(
+            card.grid,
+            level_db=card.level_db,
+            level_seconds=card.level_seconds,
+            lowest_hz=lowest_hz,
+        )
         grid = self._grid = card.grid.at(sample_rate)  # in which a separator would hear it
         self._resampler = Resampler(sample_rate, grid.sample_rate, n_channels)
         self._analysis = Analysis(grid, n_channels)

@@ -31,7 +31,7 @@ def train(
     recipe: Annotated[
         list[str] | None,
         typer.Argument(
-            help="vocals, vocals-live, open, stems, mask, vad, article-mask, "
+            help="vocals, vocals-live, open, open-live, stems, dual-path, mask, vad, article-mask, "
             "article-regression, article-vad, or a .toml file; with --resume the run's own may be "
             "left out. Several are trained side by side, each in a folder of its own in --out.",
             show_default=False,

@@ -14,6 +14,10 @@ from isolde.core.errors import InputError
 from isolde.core.mel import from_mel, to_mel
 from isolde.core.stage import Complex64, Float32
 
+SIGNALS = ("mid", "each", "stereo", "pair")
+PAIRED = ("stereo", "pair")
+"""Those for which two channels are one stream."""
+
 
 @dataclass(frozen=True)
 class Features:
@@ -21,7 +25,8 @@ class Features:
 
     Attributes:
         signal: "mid", one answer from the mean of the channels for all of them; "each", every
-            channel alone; "stereo", pairs of channels with their mean and half difference.
+            channel alone; "stereo", pairs of channels with their mean and half difference; "pair",
+            pairs of channels as they are, not compressed.
         scale: Factor before the logarithm; a full-scale sine has magnitude 1.
         mel: Whether frames are interpolated to as many points at equal distances in Mel.
     """
@@ -32,10 +37,10 @@ class Features:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be computed."""
-        if self.signal not in ("mid", "each", "stereo"):
-            raise InputError(f"signal '{self.signal}' is unknown: take 'mid', 'each' or 'stereo'")
-        if self.mel and self.signal == "stereo":
-            raise InputError("features of stereo pairs have no Mel form: leave mel off")
+        if self.signal not in SIGNALS:
+            raise InputError(f"signal '{self.signal}' is unknown: take one of {', '.join(SIGNALS)}")
+        if self.mel and self.signal in PAIRED:
+            raise InputError("features of pairs of channels have no Mel form: leave mel off")
         if not self.scale > 0:
             raise InputError(f"scale {self.scale} is not above 0")
 
@@ -48,21 +53,25 @@ class Features:
         Returns:
             (1 for "mid", n_channels for "each"; n_frames, n_bins), 0 where there is no sound; for
             "stereo" (pairs, n_frames, (n_bins - 1) x 4): left, right, mid and side of a bin side by
-            side, without the bin at half the sample rate. A channel without a partner is its own.
+            side, without the bin at half the sample rate; for "pair" (pairs, n_frames,
+            2 x (n_bins - 1)), magnitudes, left's before right's. A channel without a partner is its
+            own.
         """
         if self.signal == "mid":
             spectra = spectra.mean(axis=0, keepdims=True)
-        elif self.signal == "stereo":
+        elif self.signal in PAIRED:
             spectra = spectra[:, :, :-1]
             left = spectra[::2]
             right = np.concatenate([spectra[1::2], spectra[len(spectra) // 2 * 2 :]])
+            if self.signal == "pair":
+                return np.concatenate([np.abs(left), np.abs(right)], axis=-1)
             four = np.stack([left, right, (left + right) / 2, (left - right) / 2], axis=-1)
             return self.compressed(np.abs(four)).reshape(*left.shape[:2], 4 * left.shape[2])
         return self.compressed(np.abs(spectra))
 
     def streams(self, n_channels: int) -> int:
         """Say how many streams the network sees of a song of so many channels."""
-        if self.signal == "stereo":
+        if self.signal in PAIRED:
             return (n_channels + 1) // 2
         return 1 if self.signal == "mid" else n_channels
 

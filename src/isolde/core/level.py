@@ -2,7 +2,7 @@
 
 Frame power p = sum |X|^2 / 3 is the mean square of the samples under the window (Hann, magnitudes
 scaled as in `spectrum`: white noise of mean square s^2 has E sum |X|^2 = (4/N)^2 (3/8 N) (N/2) s^2
-= 3 s^2). The level rises at once with the power, smoothed over some 30 ms, and falls slowly:
+= 3 s^2). The level rises at once with the power, smoothed over some time, and falls slowly:
 
     e[t] = e[t-1] + a (p[t] - e[t-1]),    L[t] = max(e[t], r L[t-1], floor)
 
@@ -10,7 +10,7 @@ Frames divided by sqrt(L) are alike loud: a gain on the music is a gain on p, e 
 as long as the music is above the floor.
 """
 
-from math import exp
+from math import exp, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,9 @@ from isolde.core.stage import Complex64, Float32
 LEVEL_DB = -20.0
 """RMS in dB of full scale at which networks hear loud frames, where nothing else is said."""
 
-RISE = 0.4
-"""Share of a new frame's power in the smoothed power, of the article's frames."""
+RISE_SECONDS = GRID_22.frame_seconds / -log(0.6)
+"""Time over which the power is smoothed, where nothing else is said: 23 ms, so that two fifths of
+the smoothed power are the newest of the article's frames."""
 
 FALL_SECONDS = 5.0
 """After so long the level has fallen to 1/e, 4.3 dB."""
@@ -46,18 +47,24 @@ class LevelTracker:
 
     latency = 0
 
-    def __init__(self, frame_seconds: float, *, target_db: float, floor_db: float) -> None:
+    def __init__(
+        self,
+        frame_seconds: float,
+        *,
+        target_db: float,
+        floor_db: float,
+        rise_seconds: float = RISE_SECONDS,
+    ) -> None:
         """Start a stream.
 
         Args:
             frame_seconds: Time from one frame to the next in seconds.
             target_db: RMS of the loud frames after the gain, in dB of full scale.
             floor_db: RMS below which nothing is amplified further, in dB of full scale.
+            rise_seconds: Time over which the power is smoothed.
         """
         self._fall = exp(-frame_seconds / FALL_SECONDS)
-        self._rise = RISE
-        if frame_seconds != GRID_22.frame_seconds:
-            self._rise = 1 - (1 - RISE) ** (frame_seconds / GRID_22.frame_seconds)
+        self._rise = 1 - exp(-frame_seconds / rise_seconds)
         self._target, self._floor = 10 ** (target_db / 10), 10 ** (floor_db / 10)
         self.reset()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from isolde.core.errors import InputError, ModelError
 from isolde.core.features import Features
-from isolde.core.level import LEVEL_DB
+from isolde.core.level import LEVEL_DB, RISE_SECONDS
 from isolde.core.spectrum import GRID_22, Grid
 from isolde.models.window.form import Window
 
@@ -48,6 +48,7 @@ class Card:
         look_ahead: Frames after the one that an answer is for.
         past: Frames of silence to feed before a song's first.
         level_db: RMS at which it hears loud frames, in dB of full scale.
+        level_seconds: Time over which their power is smoothed.
         lowest_hz: Frequency in Hz below which nothing is a voice; 0 for none.
         features: What the graph is fed with.
         sha256: SHA-256 of the graph file.
@@ -75,6 +76,7 @@ class Card:
     look_ahead: int = 0
     past: int = 0
     level_db: float = LEVEL_DB
+    level_seconds: float = RISE_SECONDS
     lowest_hz: float = 0.0
     features: Features = field(default_factory=Features)
     sha256: str = ""
@@ -99,6 +101,11 @@ class Card:
             ModelError: When the kind is unknown or lacks what belongs to it, the window has another
                 grid, a stem is not among the outputs, or a number of frames is out of range.
         """
+        if not 0 < self.level_seconds < 60:
+            raise ModelError(
+                f"the card of '{self.name}' has level_seconds {self.level_seconds}: give a time "
+                "above 0 and below a minute"
+            )
         if min(self.look_ahead, self.past) < 0 or self.step < 1:
             raise ModelError(
                 f"the card of '{self.name}' has look_ahead {self.look_ahead}, past {self.past} and "
@@ -144,6 +151,7 @@ class Card:
             "citation": "",
             "step": 1,
             "presence": False,
+            "level_seconds": RISE_SECONDS,
         }
         kept = {k: v for k, v in values.items() if k not in unsaid or v != unsaid[k]}
         return json.dumps(kept, indent=1, ensure_ascii=False) + "\n"

@@ -18,7 +18,7 @@ from math import exp
 
 import numpy as np
 
-from isolde.core.level import LEVEL_DB, LevelTracker, frame_power
+from isolde.core.level import LEVEL_DB, RISE_SECONDS, LevelTracker, frame_power
 from isolde.core.spectrum import Grid
 from isolde.core.stage import Complex64
 from isolde.core.stems import VOCALS
@@ -64,17 +64,28 @@ class Conditioner:
     latency = 0
 
     def __init__(
-        self, grid: Grid, *, level_db: float = LEVEL_DB, lowest_hz: float = LOWEST_HZ
+        self,
+        grid: Grid,
+        *,
+        level_db: float = LEVEL_DB,
+        level_seconds: float = RISE_SECONDS,
+        lowest_hz: float = LOWEST_HZ,
     ) -> None:
         """Start a stream.
 
         Args:
             grid: Frames and bins of the spectra.
             level_db: RMS of the loud frames that come out, in dB of full scale.
+            level_seconds: Time over which their power is smoothed.
             lowest_hz: Frequency in Hz below which bins are emptied; 0 for none.
         """
         self._grid, self._lowest = grid, lowest_bin(grid, lowest_hz)
-        self._level = LevelTracker(grid.frame_seconds, target_db=level_db, floor_db=FLOOR_DB)
+        self._level = LevelTracker(
+            grid.frame_seconds,
+            target_db=level_db,
+            floor_db=FLOOR_DB,
+            rise_seconds=level_seconds,
+        )
         self._keep = exp(-grid.frame_seconds / MEMORY_SECONDS)
         self.reset()
 

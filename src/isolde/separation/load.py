@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde.activity import GatedMasker, PresenceMasker
+from isolde.activity import GatedMasker
 from isolde.audio import AudioReader
 from isolde.core.errors import AbortedError, InputError, IsoldeWarning, ModelError
-from isolde.core.level import LEVEL_DB
+from isolde.core.level import LEVEL_DB, RISE_SECONDS
 from isolde.core.spectrum import TOP_RATE
 from isolde.core.stage import Float32, blocks_of, channels_of
 from isolde.models import list_models
@@ -97,7 +97,11 @@ def make_separator(settings: SeparationSettings, *, sample_rate: int, n_channels
 
 
 def make_estimator(
-    settings: SeparationSettings, *, sample_rate: int, n_channels: int, presence: bool = False
+    settings: SeparationSettings,
+    *,
+    sample_rate: int,
+    n_channels: int,
+    wrap: Callable[[Masker], Masker] | None = None,
 ) -> Estimator:
     """Make the stage that estimates the stems of a model, at a sample rate of its own.
 
@@ -105,7 +109,7 @@ def make_estimator(
         settings: Model, reading of its masks, gate, synthesis and threads.
         sample_rate: Sample rate of the mixture in Hz.
         n_channels: Number of channels of the mixture.
-        presence: Whether its masker, which masks vocals, also tells where somebody sings.
+        wrap: Function that puts a masker around the model's, if that gives masks.
 
     Raises:
         ModelError: There is no such model, or it separates nothing.
@@ -135,14 +139,15 @@ def make_estimator(
         masker = make_masker(found, n_channels=n_channels, threads=threads)
     if settings.gate:
         masker = GatedMasker(masker)
-    elif presence:
-        masker = PresenceMasker(masker)
+    if wrap:
+        masker = wrap(masker)
     return MaskEstimator(
         masker,
         sample_rate=sample_rate,
         n_channels=n_channels,
         settings=settings,
         level_db=found.card.level_db if found else LEVEL_DB,
+        level_seconds=found.card.level_seconds if found else RISE_SECONDS,
         lowest_hz=found.card.lowest_hz if found else 0.0,
     )
 

@@ -62,7 +62,10 @@ def make_listening_separator(
     card = None if settings.model == RULES else find(settings.model).card
     if activity is None and card and tells_by_masks(card) and not card.presence:
         estimator = make_estimator(
-            settings, sample_rate=sample_rate, n_channels=n_channels, presence=True
+            settings,
+            sample_rate=sample_rate,
+            n_channels=n_channels,
+            wrap=None if settings.gate else PresenceMasker,  # a gate is one already
         )
         assert isinstance(estimator, MaskEstimator)
         assert isinstance(estimator.masker, PresenceMasker)

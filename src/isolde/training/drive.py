@@ -10,7 +10,6 @@ import torch
 from isolde.core.errors import InputError
 from isolde.training.course import Course, Options
 from isolde.training.loop import Run
-from isolde.training.tasks.dual_path import DualPathTask
 from isolde.training.tensorboard import Board
 
 SMOOTH = 0.95
@@ -64,7 +63,7 @@ def drive_side_by_side(
     def one(course: Course) -> None:
         try:
             # a recurrent network's many small kernels do not wait behind others' large ones
-            first = -1 if course.run.recipe.task.kind == DualPathTask.kind else 0
+            first = -1 if course.run.recipe.task.goes_first else 0
             stream = torch.cuda.Stream(course.run.device, first)  # type: ignore[no-untyped-call]
             with torch.cuda.stream(stream):
                 drive(course, options, say, progress, stopped)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ from isolde.networks.publish import publish_network
 from isolde.training.checkpoint import Checkpoint
 from isolde.training.loop import BEST, RECIPE, STATE
 from isolde.training.recipe import Recipe
-from isolde.training.tasks.dual_path import DualPathTask
-from isolde.training.tasks.unet import UNetTask
 
 
 def read_run(run: Path, *, best: bool = False) -> tuple[nn.Module, Recipe, int]:
@@ -100,11 +97,7 @@ def publish(
         metrics=dict(metrics or {}),
         limits=limits,
         recipe={**recipe.to_dict(), "steps_done": step},
-        grid=task.grid,
+        **{"grid": task.grid, **task.serving},
     )
-    if isinstance(task, DualPathTask):
-        card = replace(card, step=task.shape.stack, presence=task.presence > 0)
-    elif isinstance(task, UNetTask):
-        card = replace(card, kind="window", window=task.form, grid=task.form.grid)
     graph = task.graph(network)
     return save(folder, card, packed(graph, bits=bits))

@@ -13,12 +13,14 @@ from isolde.training.mixing.settings import MixSettings
 from isolde.training.tasks.base import Task
 from isolde.training.tasks.dual_path import DualPathTask
 from isolde.training.tasks.unet import UNetTask
+from isolde.training.tasks.unet_stream import UNetStreamTask
 from isolde.training.tasks.windows import WindowTask
 
 KINDS: dict[str, type[Any]] = {
     WindowTask.kind: WindowTask,
     DualPathTask.kind: DualPathTask,
     UNetTask.kind: UNetTask,
+    UNetStreamTask.kind: UNetStreamTask,
 }
 """The tasks there are, by the `kind` of a recipe."""
 

@@ -26,8 +26,8 @@ from isolde.separation.stages.separator import Separator
 
 LATENCY_RATE = 44_100  # the latency that is shown is that for stereo music at this rate
 HEARING = (
-    "stems", "residual", "look_ahead", "past", "step", "level_db", "lowest_hz", "features", "grid",
-    "window",
+    "stems", "residual", "look_ahead", "past", "step", "level_db", "level_seconds", "lowest_hz",
+    "features", "grid", "window",
 )  # fmt: skip
 """What a card says that changes what comes out, beside the weights."""
 

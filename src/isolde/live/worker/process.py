@@ -18,15 +18,15 @@ from pathlib import Path
 import numpy as np
 
 from isolde.core.config import build
-from isolde.core.errors import IsoldeError
+from isolde.core.errors import IsoldeError, ModelError
 from isolde.core.stage import Float32
 from isolde.live.plan import Plan
 from isolde.live.stream.ring import SharedMemory, Tape
 from isolde.live.worker.monitor import TunableMasker
 from isolde.live.worker.priority import raise_priority
-from isolde.models import catalogue
-from isolde.models.masker import make_masker
-from isolde.separation.stages.estimator import MaskEstimator
+from isolde.models.catalogue import LIVE
+from isolde.models.masker import Masker
+from isolde.separation.load import make_estimator
 from isolde.separation.stages.separator import Separator
 
 
@@ -85,23 +85,29 @@ def load(plan: Plan) -> tuple[Separator, TunableMasker]:
     Raises:
         ModelError: When the model cannot be loaded.
     """
-    settings = plan.settings
-    found = catalogue.find(settings.model).live
-    inner = make_masker(found, n_channels=plan.n_channels, threads=settings.n_threads)
-    masker = TunableMasker(inner, strength=settings.strength if settings.mask == "soft" else 1.0)
-    estimator = MaskEstimator(
-        masker,
+    settings, made = plan.settings, []
+
+    def tunable(inner: Masker) -> Masker:
+        strength = settings.strength if settings.mask == "soft" else 1.0
+        made.append(TunableMasker(inner, strength=strength))
+        return made[-1]
+
+    estimator = make_estimator(
+        replace(settings, strength=1.0),  # the masker's, which can be turned
         sample_rate=plan.sample_rate,
         n_channels=plan.n_channels,
-        settings=replace(settings, strength=1.0),  # the masker's, which can be turned
-        level_db=found.card.level_db,
-        lowest_hz=found.card.lowest_hz,
+        wrap=tunable,
     )
+    if not made:
+        raise ModelError(
+            f"model '{settings.model}' gives sound and no masks: take one that gives masks, like "
+            f"'{LIVE}'"
+        )
     separator = Separator(estimator, sample_rate=plan.sample_rate, n_channels=plan.n_channels)
     silence = np.zeros((plan.n_channels, 4 * plan.block), np.float32)
     separator.feed(silence)  # the first call is slow: make it here
     separator.reset()
-    return separator, masker
+    return separator, made[-1]
 
 
 class Worker:

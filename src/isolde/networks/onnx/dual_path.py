@@ -4,22 +4,16 @@ The exporter traces the network's streaming form. Only its LSTMs are put into th
 stand: traced, they would become loops, or be unrolled.
 """
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from isolde.core.errors import MissingExtraError
 from isolde.networks.dual_path import DualPathNetwork
+from isolde.networks.onnx.stream import OPSET, stream_graph
 
 SETTLING = 8
 """Frames of silence to feed before a song's first, until the state has forgotten its zeros."""
-
-OPSET = 20
 
 
 class _GraphLSTM(nn.Module):
@@ -109,43 +103,15 @@ def dual_path_graph(network: DualPathNetwork, *, presence: bool = True) -> bytes
     Raises:
         MissingExtraError: onnx or onnxscript is not installed.
     """
-    try:
-        import onnxscript  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("onnxscript", extra="train", purpose="writing a model") from None
-    whole = Streaming(_for_graphs(network), presence=presence).eval()
+    whole = Streaming(_for_graphs(network), presence=presence)
     shape, batch = network.shape, 2
-    frames = torch.zeros(batch, 3 * shape.stack, shape.n_bins * 4)
-    state = list(whole.network.state(batch).values())
-    some, steps = torch.export.Dim("batch"), torch.export.Dim("steps")
-    answers = ["mask", "presence"][: 1 + presence]
-    sizes = ({0: some, 1: shape.stack * steps}, [{0: some} for _ in state])
-    with warnings.catch_warnings(), _quiet("torch.onnx"), torch.no_grad():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            whole,
-            (frames, state),
-            dynamo=True,
-            verbose=False,
-            opset_version=OPSET,
-            input_names=["frames", *whole.names],
-            output_names=[*answers, *(f"next_{name}" for name in whole.names)],
-            dynamic_shapes=sizes,
-        )
-    assert program is not None
-    return bytes(program.model_proto.SerializeToString())
-
-
-@contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    """Only errors of a logger, which else tells of packages that nobody needs."""
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+    return stream_graph(
+        whole,
+        torch.zeros(batch, 3 * shape.stack, shape.n_bins * 4),
+        whole.network.state(batch),
+        answers=("mask", "presence")[: 1 + presence],
+        step=shape.stack,
+    )
 
 
 def _for_graphs(network: DualPathNetwork) -> DualPathNetwork:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from isolde.core.level import LEVEL_DB
+from isolde.core.level import LEVEL_DB, RISE_SECONDS
 from isolde.core.masks import extend_treble, readout
 from isolde.core.spectrum import Analysis
 from isolde.core.stage import Complex64, Float32
@@ -75,6 +75,7 @@ class MaskEstimator:
         n_channels: int,
         settings: SeparationSettings | None = None,
         level_db: float = LEVEL_DB,
+        level_seconds: float = RISE_SECONDS,
         lowest_hz: float = 0.0,
     ) -> None:
         """Start a stream.
@@ -85,6 +86,7 @@ class MaskEstimator:
             n_channels: Number of channels of the mixture.
             settings: Reading of the masks, and the synthesis where it is not the masker's own.
             level_db: RMS at which the masker hears loud frames, in dB of full scale.
+            level_seconds: Time over which their power is smoothed.
             lowest_hz: Frequency in Hz below which nothing is a voice; 0 for none.
         """
         self._settings = settings or SeparationSettings()
@@ -94,7 +96,10 @@ class MaskEstimator:
         self.sample_rate, self.hop = self.grid.sample_rate, self.grid.hop
         self._lowest = lowest_bin(self.grid, lowest_hz)
         self._conditioner = Conditioner(
-            masker.grid, level_db=level_db, lowest_hz=heard_from(masker.stems, lowest_hz)
+            masker.grid,
+            level_db=level_db,
+            level_seconds=level_seconds,
+            lowest_hz=heard_from(masker.stems, lowest_hz),
         )
         self._analysis = Analysis(self.grid, n_channels)
         self._syntheses = [Synthesis(self.grid, n_channels) for _ in masker.stems]

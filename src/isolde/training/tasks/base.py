@@ -5,7 +5,7 @@ network, make its examples, say how wrong it is and how good, and write its grap
 between calls, so that a step depends on the recipe and on its number alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -33,6 +33,9 @@ class Task(Protocol):
 
     kind: ClassVar[str]
     """Its name in recipes."""
+
+    goes_first: ClassVar[bool]
+    """Whether its kernels, which are many and short, go before those of runs beside it on a GPU."""
 
     @property
     def score(self) -> str:
@@ -77,6 +80,11 @@ class Task(Protocol):
     @property
     def grid(self) -> Grid:
         """Of the spectra that it learns from."""
+        ...
+
+    @property
+    def serving(self) -> Mapping[str, Any]:
+        """Values of its model's card beyond those: of the graph, where they are not the usual."""
         ...
 
     def build(self) -> nn.Module:

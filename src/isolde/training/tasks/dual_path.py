@@ -3,7 +3,7 @@
 All of it happens on the device that trains: examples come from the mixer there as spectra.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
@@ -56,6 +56,7 @@ class DualPathTask:
     """
 
     kind: ClassVar[str] = "dual-path"
+    goes_first: ClassVar[bool] = True
 
     shape: DualPathShape = field(default_factory=DualPathShape)
     features: Features = field(default_factory=partial(Features, signal="stereo"))
@@ -110,6 +111,11 @@ class DualPathTask:
     def past(self) -> int:
         """Frames of silence that a stream is fed before a song's first."""
         return SETTLING
+
+    @property
+    def serving(self) -> Mapping[str, Any]:
+        """Values of its model's card."""
+        return {"step": self.shape.stack, "presence": self.presence > 0}
 
     def build(self) -> DualPathNetwork:
         """Make a new network; its random weights follow torch's seed."""

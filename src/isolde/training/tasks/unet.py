@@ -3,7 +3,7 @@
 Their windows are those of 44,100 Hz; at 22,050 Hz half as many samples have the same bins.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any, ClassVar
@@ -86,6 +86,7 @@ class UNetTask:
     """
 
     kind: ClassVar[str] = "unet"
+    goes_first: ClassVar[bool] = False
     score: ClassVar[str] = "vocals uSDR in dB"
     synthesis: ClassVar[str] = "long"
     look_ahead: ClassVar[int] = 0
@@ -134,6 +135,26 @@ class UNetTask:
         """The stem that the masks leave."""
         return self.parts[-1]
 
+    @property
+    def form(self) -> Window:
+        """The window that a separator gives the graph, at 44,100 Hz."""
+        n_fft = 4 * self.shape.n_bins
+        return Window(
+            form="magnitudes",
+            outputs=self.parts,
+            size=self.window,
+            sample_rate=2 * SAMPLE_RATE,
+            n_fft=n_fft,
+            hop=n_fft // 4,
+            n_bins=self.shape.n_bins,
+            multiple=self.shape.multiple,
+        )
+
+    @property
+    def serving(self) -> Mapping[str, Any]:
+        """Values of its model's card."""
+        return {"kind": "window", "window": self.form, "grid": self.form.grid}
+
     def build(self) -> Unets:
         """Make new networks, whose random weights follow torch's seed."""
         return unet_masker(self.shape)
@@ -157,15 +178,15 @@ class UNetTask:
 
     def loss(self, network: Any, batch: UNetBatch, *, step: int) -> Tensor:
         """Weigh what the masks leave wrong into one number, by the weights of the task."""
-        mixture = batch.spectra.sum(1, keepdim=True)
-        logits = self.logits(network, mixture[:, 0])
-        stems = batch.spectra[:, : logits.shape[1]]
-        loss = self._wrong(logits, stems, mixture)
+        heard = batch.spectra.sum(1)
+        logits = self.logits(network, heard)
+        answered = slice(heard.shape[2] - logits.shape[3], None)
+        mixture = heard[:, None, :, answered]
+        loss = self._wrong(logits, batch.spectra[:, : logits.shape[1], :, answered], mixture)
         if self.teacher:
             with torch.no_grad():
-                teacher = unets_of(self.teacher, mixture.device)
-                heard = self.logits(teacher, mixture[:, 0])
-                estimates = heard.sigmoid() * mixture
+                said = UNetTask.logits(self, unets_of(self.teacher, heard.device), heard)
+                estimates = said[:, :, :, answered].sigmoid() * mixture
             loss = loss.lerp(self._wrong(logits, estimates, mixture), self.taught)
         return loss
 
@@ -187,21 +208,6 @@ class UNetTask:
     def graph(self, network: Unets) -> bytes:
         """Write the ONNX graph."""
         return unet_graph(network, self.shape, self.parts)
-
-    @property
-    def form(self) -> Window:
-        """The window that a separator gives the graph, at 44,100 Hz."""
-        n_fft = 4 * self.shape.n_bins
-        return Window(
-            form="magnitudes",
-            outputs=self.parts,
-            size=self.window,
-            sample_rate=2 * SAMPLE_RATE,
-            n_fft=n_fft,
-            hop=n_fft // 4,
-            n_bins=self.shape.n_bins,
-            multiple=self.shape.multiple,
-        )
 
     def validate(self, network: Unets, songs: Sequence[Entry], *, step: int) -> tuple[float, float]:
         """Measure the median and the mean uSDR of the vocals over songs, in dB."""

@@ -1,6 +1,6 @@
 """How window networks learn: their examples, their error, whole songs; no loop, no optimiser."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -64,6 +64,7 @@ class WindowTask:
     """
 
     kind: ClassVar[str] = "window"
+    goes_first: ClassVar[bool] = False
 
     shape: WindowShape = MASK
     features: Features = field(default_factory=Features)
@@ -127,6 +128,11 @@ class WindowTask:
     def exact(self, step: int) -> bool:
         """Tell whether a step is in the exact form."""
         return step >= self.interior_steps
+
+    @property
+    def serving(self) -> Mapping[str, Any]:
+        """Values of its model's card: a stream's usual ones."""
+        return {}
 
     def build(self) -> WindowNetwork:
         """Make a new network; its random weights follow torch's seed."""

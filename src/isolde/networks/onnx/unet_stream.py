@@ -1,0 +1,45 @@
+"""A U-Net that answers at the newest frame as a stateful ONNX graph; it trains nothing."""
+
+import torch
+from torch import Tensor, nn
+
+from isolde.networks.onnx.stream import stream_graph
+from isolde.networks.unet import N_CHANNELS
+from isolde.networks.unet_stream import UNetStream
+
+
+class Streaming(nn.Module):
+    """What the graph computes: tensors in, tensors out, in a fixed order."""
+
+    def __init__(self, network: UNetStream) -> None:
+        """Take the network."""
+        super().__init__()
+        self.network = network
+        self.names = list(network.state())
+
+    def forward(self, frames: Tensor, state: list[Tensor]) -> tuple[Tensor, ...]:
+        """Turn frames and states into masks and the next states."""
+        magnitudes = frames.reshape(*frames.shape[:2], N_CHANNELS, -1)
+        logits, after = self.network.stream(magnitudes, dict(zip(self.names, state, strict=True)))
+        masks = self.network.read(logits)
+        if self.network.shape.masks > 1:
+            masks = masks[:, :, :-1]  # the residual's stays at home
+        masks = torch.cat([masks, masks[..., -1:]], -1)  # the bin at half the sample rate
+        return (masks.flatten(2), *(after[name] for name in self.names))
+
+
+def unet_stream_graph(network: UNetStream) -> bytes:
+    """Write the ONNX file.
+
+    Args:
+        network: Trained network; not changed.
+
+    Returns:
+        The serialised model: frames (streams, n, 2 * n_bins), left's magnitudes before right's, and
+        states to masks (streams, n, stems * 2 * (n_bins + 1)) and states.
+
+    Raises:
+        MissingExtraError: onnx or onnxscript is not installed.
+    """
+    frames = torch.zeros(2, 3, N_CHANNELS * network.shape.n_bins)
+    return stream_graph(Streaming(network), frames, network.state(2), answers=["mask"])
