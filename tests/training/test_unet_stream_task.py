@@ -31,7 +31,7 @@ def test_it_learns_from_the_last_frames_of_examples(entries: list[Entry]):
         loss = TASK.loss(network, batch, step=step)
         loss.backward()
         optimiser.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     assert losses[-1] < losses[0] - 0.1
     # what comes before the frames that count is heard, and what they hold is not its business
     other = replace(batch, spectra=batch.spectra.clone())
