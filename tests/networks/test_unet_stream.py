@@ -11,11 +11,13 @@ from isolde.core.errors import InputError
 from isolde.core.features import Features
 from isolde.core.spectrum import analyse
 from isolde.models.catalogue import Model
+from isolde.models.graph import Graph
 from isolde.separation.load import load_separator
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 pytest.importorskip("onnxscript", reason="needs the extra 'train'")
 
+from isolde.networks.onnx.unet_stream import unet_stream_graph  # noqa: E402
 from isolde.networks.unet import UNetShape, UNetShared  # noqa: E402
 from isolde.networks.unet_stream import UNetStream  # noqa: E402
 from isolde.training.checkpoint import Checkpoint  # noqa: E402
@@ -161,3 +163,15 @@ def test_its_graph_is_the_network_for_any_pieces_and_channels(model: Model, n_ch
     for stem, samples in whole.items():
         assert samples.shape == audio.shape
         assert null_depth(samples, pieces[stem]) < -110
+
+
+@pytest.mark.slow
+def test_large_kernels_in_int8_change_little(monkeypatch: pytest.MonkeyPatch):
+    stream = stream_of(plain_of(SMALL), SMALL)
+    exact = unet_stream_graph(stream)
+    monkeypatch.setattr("isolde.networks.onnx.unet_stream.INT8_FROM", 50)
+    small = unet_stream_graph(stream)
+    assert len(small) < len(exact)
+    frames = np.random.default_rng(0).random((1, 30, 2 * SMALL.n_bins), np.float32) / 100
+    masks = [graph(frames, graph.state(1))[0] for graph in (Graph(exact), Graph(small))]
+    assert 0 < np.abs(masks[0] - masks[1]).max() < 0.03

@@ -1,5 +1,6 @@
 """A graph's weights in a half or a quarter of the bytes, for its file: it computes in float32."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,62 @@ MANY = 8192
 BITS = (32, 16, 8)
 STORED, ROUNDED, SCALE = "_stored", "_rounded", "_scale"
 """What is put behind the name of a constant: in the file, read from int8, each row's unit."""
+
+_CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+
+
+def quantise(
+    values: NDArray[np.float32], *, in_axis: int
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Store a kernel in int8, with the best unit for each output channel and place.
+
+    Args:
+        values: Kernel (channels, channels, height, width).
+        in_axis: Axis of the input channels, which share a unit, 0 or 1.
+
+    Returns:
+        The codes, of the same shape, and the units, of size 1 on the axis of the input channels.
+    """
+    largest = np.maximum(np.abs(values).max(axis=in_axis, keepdims=True), 1e-12)
+    best = np.zeros_like(largest)
+    least = np.full(largest.shape, np.inf)
+    for clip in _CLIPS:
+        unit = largest * np.float32(clip / 127)
+        codes = np.clip(np.round(values / unit), -127, 127)
+        error = np.sum((codes * unit - values) ** 2, axis=in_axis, keepdims=True)
+        best = np.where(error < least, unit, best)
+        least = np.minimum(error, least)
+    codes = np.clip(np.round(values / best), -127, 127).astype(np.int8)
+    return codes, best.astype(np.float32)
+
+
+def with_int8(graph: bytes, kernels: Mapping[str, int]) -> bytes:
+    """Store kernels of a graph as int8, with a unit for each output channel and place.
+
+    Args:
+        graph: ONNX file.
+        kernels: Name of each constant, and the axis of its input channels.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load_model_from_string(graph)
+    nodes, scales = [], []
+    for constant in model.graph.initializer:
+        name = constant.name
+        if name not in kernels:
+            continue
+        stored, rounded, unit = f"{name}{STORED}", f"{name}{ROUNDED}", f"{name}{SCALE}"
+        codes, scale = quantise(numpy_helper.to_array(constant), in_axis=kernels[name])
+        scales.append(numpy_helper.from_array(scale, unit))
+        constant.CopyFrom(numpy_helper.from_array(codes, stored))
+        nodes.append(helper.make_node("Cast", [stored], [rounded], to=TensorProto.FLOAT))
+        nodes.append(helper.make_node("Mul", [rounded, unit], [name]))
+    nodes.extend(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(scales)
+    return bytes(model.SerializeToString())
 
 
 def packed(graph: bytes, *, bits: int = 16) -> bytes:
@@ -48,9 +105,11 @@ def packed(graph: bytes, *, bits: int = 16) -> bytes:
     nodes, scales = [], []
     for constant in model.graph.initializer:
         values = numpy_helper.to_array(constant)
-        if values.dtype != np.float32 or values.size < LEAST or np.abs(values).max() > LARGEST:
-            continue
         name = constant.name
+        if values.dtype != np.float32 or values.size < LEAST or name.endswith(SCALE):
+            continue
+        if np.abs(values).max() > LARGEST:
+            continue
         stored, read = f"{name}{STORED}", name
         if bits == 8 and values.size >= MANY:
             scale = np.maximum(np.abs(values).max(axis=-1, keepdims=True), 1e-12) / 127

@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from isolde.networks.onnx.packing import with_int8
 from isolde.networks.onnx.stream import stream_graph
+from isolde.networks.onnx.unet import INT8_FROM
 from isolde.networks.unet import N_CHANNELS
 from isolde.networks.unet_stream import UNetStream
 
@@ -35,11 +37,15 @@ def unet_stream_graph(network: UNetStream) -> bytes:
         network: Trained network; not changed.
 
     Returns:
-        The serialised model: frames (streams, n, 2 * n_bins), left's magnitudes before right's, and
-        states to masks (streams, n, stems * 2 * (n_bins + 1)) and states.
+        The serialised model, large kernels in int8: frames (streams, n, 2 * n_bins), left's
+        magnitudes before right's, and states to masks (streams, n, stems * 2 * (n_bins + 1)) and
+        states.
 
     Raises:
         MissingExtraError: onnx or onnxscript is not installed.
     """
     frames = torch.zeros(2, 3, N_CHANNELS * network.shape.n_bins)
-    return stream_graph(Streaming(network), frames, network.state(2), answers=["mask"])
+    whole = Streaming(network)
+    graph = stream_graph(whole, frames, network.state(2), answers=["mask"])
+    large = [name for name, w in whole.named_parameters() if w.ndim == 4 and w.numel() >= INT8_FROM]
+    return with_int8(graph, {name: 1 if ".down." in name else 0 for name in large})
