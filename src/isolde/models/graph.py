@@ -18,7 +18,7 @@ from isolde.core.stage import Float32
 State = dict[str, Float32]
 Shape = Sequence[Any]
 
-FRAMES_AT_ONCE = 64
+FRAMES_AT_ONCE = 8
 """Frames of one call at most: keeps the maps of a call within a processor's cache."""
 
 
