@@ -23,7 +23,7 @@ from isolde.core.spectrum import GRID_22, analyse
 from isolde.datasets.mixing.library import Library
 from isolde.datasets.voicing import labelled
 from isolde.models.catalogue import find
-from isolde.models.conditioning import Conditioner
+from isolde.models.conditioning import conditioner_of
 from isolde.models.masker import make_masker
 
 UNITS, STEPS, BATCH, RATE = 8, 600, 4096, 0.03
@@ -34,8 +34,7 @@ def powers_of(model, mixture: np.ndarray) -> np.ndarray:
     card = model.card
     resampler = Resampler(GRID_22.sample_rate, card.grid.sample_rate, len(mixture))
     audio = [resampler.feed(mixture.astype(np.float32)), resampler.flush()]
-    conditioner = Conditioner(card.grid, level_db=card.level_db, lowest_hz=card.lowest_hz)
-    heard = conditioner.feed(analyse(np.concatenate(audio, axis=1), card.grid))
+    heard = conditioner_of(card).feed(analyse(np.concatenate(audio, axis=1), card.grid))
     masker = make_masker(model, n_channels=len(mixture))
     masks = np.concatenate([masker.feed(heard), masker.flush()], axis=2)
     return voice_power(heard, masks[card.stems.index("vocals")], card.grid)

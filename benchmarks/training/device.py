@@ -21,7 +21,7 @@ import json
 import threading
 import time
 import tomllib
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -46,10 +46,11 @@ def courses_of(lanes: dict, out: Path, options: Options, begun: float, seconds: 
     device = torch.device(options.device)
     for name, lane in lanes.items():
         rest = {key: value for key, value in lane.items() if key not in PLACES}
-        unknown = rest.keys() - {field.name for field in fields(Recipe)}
-        if unknown:
-            raise SystemExit(f"{name}: no recipe has {', '.join(sorted(unknown))}: correct it")
-        recipe = replace(read_recipe(lane["recipe"]), hours=0.0, seconds=seconds, **rest)
+        values = read_recipe(lane["recipe"]).to_dict() | {"hours": 0.0, "seconds": seconds} | rest
+        try:
+            recipe = Recipe.from_dict(values, where=f"lane '{name}'")
+        except IsoldeError as error:
+            raise SystemExit(str(error)) from None
         data = tuple(lane["data"])
         if data not in shared:
             folders = [Path(folder) for folder in data]

@@ -17,8 +17,9 @@ from isolde.separation.load import load_separator
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 pytest.importorskip("onnxscript", reason="needs the extra 'train'")
 
+from helpers.unets import networks_of  # noqa: E402
 from isolde.networks.onnx.unet_stream import unet_stream_graph  # noqa: E402
-from isolde.networks.unet import UNetShape, UNetShared  # noqa: E402
+from isolde.networks.unet import UNetShape, UNetShared, shares_of  # noqa: E402
 from isolde.networks.unet_stream import UNetStream  # noqa: E402
 from isolde.training.checkpoint import Checkpoint  # noqa: E402
 from isolde.training.export import publish, read_run  # noqa: E402
@@ -33,17 +34,6 @@ SHAPES = [
 ]
 SMALL = SHAPES[0]
 TASK = UNetStreamTask(SMALL, window=32, context=6)
-
-
-def plain_of(shape: UNetShape, seed: int = 0) -> UNetShared:
-    """A network for windows, with statistics that are no identity."""
-    torch.manual_seed(seed)
-    plain = UNetShared(shape).eval()
-    for module in plain.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_()
-            module.running_var.uniform_(0.5, 2)
-    return plain
 
 
 def stream_of(plain: UNetShared, shape: UNetShape) -> UNetStream:
@@ -61,7 +51,7 @@ def magnitudes_of(shape: UNetShape, n: int, *, seed: int = 1, batch: int = 1) ->
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_each_answer_is_the_plain_networks_for_a_song_that_ends_there(shape: UNetShape):
-    plain = plain_of(shape)
+    plain = networks_of(shape)
     magnitudes = magnitudes_of(shape, 45)
     with torch.no_grad():
         answers = stream_of(plain, shape)(magnitudes)
@@ -73,7 +63,7 @@ def test_each_answer_is_the_plain_networks_for_a_song_that_ends_there(shape: UNe
 
 
 def test_a_song_in_pieces_is_the_whole_and_only_the_last_answers_can_be_asked_for():
-    stream = stream_of(plain_of(SMALL), SMALL)
+    stream = stream_of(networks_of(SMALL), SMALL)
     magnitudes = magnitudes_of(SMALL, 50, batch=2)
     with torch.no_grad():
         whole = stream(magnitudes)
@@ -89,7 +79,7 @@ def test_a_song_in_pieces_is_the_whole_and_only_the_last_answers_can_be_asked_fo
 
 
 def test_silence_changes_no_state():
-    stream = stream_of(plain_of(SMALL), SMALL)
+    stream = stream_of(networks_of(SMALL), SMALL)
     with torch.no_grad():
         _, state = stream.stream(torch.zeros(1, 30, 2, SMALL.n_bins), stream.state())
     assert max(float(values.abs().max()) for values in state.values()) < 1e-6
@@ -121,7 +111,7 @@ def model(tmp_path_factory, request) -> Model:
     folder = tmp_path_factory.mktemp("stream")
     (folder / "run").mkdir()
     shape = replace(SMALL, masks=request.param)
-    state = plain_of(shape).state_dict()
+    state = networks_of(shape).state_dict()
     average = {key: state[key] for key, _ in UNetStream(shape).named_parameters()}
     Checkpoint(network=state, average=average).save(folder / "run" / STATE)
     recipe = Recipe(UNetStreamTask(shape, window=32))
@@ -146,7 +136,7 @@ def test_its_graph_is_the_network_for_any_pieces_and_channels(model: Model, n_ch
     frames = rng.random((2, 23, 2 * SMALL.n_bins), np.float32) * np.float32(0.01)
     with torch.no_grad():
         heard = torch.from_numpy(frames).unflatten(2, (2, -1)).transpose(1, 2)
-        masks = network.read(network(heard).permute(0, 3, 1, 2, 4))
+        masks = shares_of(network(heard).permute(0, 3, 1, 2, 4), axis=2)
     named = masks[:, :, : len(model.card.stems)]
     state, parts = graph.state(2), []
     for at, n in ((0, 1), (1, 10), (11, 12)):
@@ -167,7 +157,7 @@ def test_its_graph_is_the_network_for_any_pieces_and_channels(model: Model, n_ch
 
 @pytest.mark.slow
 def test_large_kernels_in_int8_change_little(monkeypatch: pytest.MonkeyPatch):
-    stream = stream_of(plain_of(SMALL), SMALL)
+    stream = stream_of(networks_of(SMALL), SMALL)
     exact = unet_stream_graph(stream)
     monkeypatch.setattr("isolde.networks.onnx.unet_stream.INT8_FROM", 50)
     small = unet_stream_graph(stream)

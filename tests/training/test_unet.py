@@ -15,6 +15,7 @@ from isolde.separation.load import separate
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
+from helpers.unets import networks_of  # noqa: E402
 from isolde.networks.onnx.read_unet import read_unets  # noqa: E402
 from isolde.networks.onnx.unet import unet_graph  # noqa: E402
 from isolde.networks.pruning import prune  # noqa: E402
@@ -25,7 +26,6 @@ from isolde.networks.unet import (  # noqa: E402
     UNetShape,
     UNetShared,
     named_as_ours,
-    unet_masker,
 )
 from isolde.training.checkpoint import Checkpoint  # noqa: E402
 from isolde.training.export import publish  # noqa: E402
@@ -38,17 +38,6 @@ from isolde.training.tasks.unet import UNetBatch, UNetTask, shares_of, unets_of 
 
 SMALL = UNetShape((4, 8, 8), n_bins=128)
 TASK = UNetTask(SMALL, window=32)
-
-
-def networks_of(shape: UNetShape, seed: int = 0) -> UNetPair | UNetShared:
-    """Networks with statistics that are no identity."""
-    torch.manual_seed(seed)
-    networks = unet_masker(shape).eval()
-    for module in networks.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_()
-            module.running_var.uniform_(0.5, 2)
-    return networks
 
 
 def pair_of(seed: int = 0) -> UNetPair:

@@ -22,7 +22,7 @@ from isolde.core.stems import VOCALS
 from isolde.models import catalogue
 from isolde.models.card import Card
 from isolde.models.catalogue import Model
-from isolde.models.conditioning import Conditioner, heard_from
+from isolde.models.conditioning import conditioner_of
 from isolde.models.graph import Graph
 from isolde.models.masker import make_masker
 from isolde.models.stream import GraphStream
@@ -222,13 +222,7 @@ class ActivityDetector:
         found = catalogue.find(model)
         self._frames = _frame_detector(found, n_channels=n_channels, threads=threads)
         card = found.card
-        lowest_hz = heard_from(card.stems, card.lowest_hz)
-        self._conditioner = Conditioner(
-            card.grid,
-            level_db=card.level_db,
-            level_seconds=card.level_seconds,
-            lowest_hz=lowest_hz,
-        )
+        self._conditioner = conditioner_of(card)
         grid = self._grid = card.grid.at(sample_rate)  # in which a separator would hear it
         self._resampler = Resampler(sample_rate, grid.sample_rate, n_channels)
         self._analysis = Analysis(grid, n_channels)

@@ -22,6 +22,7 @@ from isolde.core.level import LEVEL_DB, RISE_SECONDS, LevelTracker, frame_power
 from isolde.core.spectrum import Grid
 from isolde.core.stage import Complex64
 from isolde.core.stems import VOCALS
+from isolde.models.card import Card
 
 FLOOR_DB = -100.0
 """Below this nothing is amplified further: it is the noise of 16 bits."""
@@ -56,6 +57,20 @@ def heard_from(stems: Sequence[str], lowest_hz: float) -> float:
         lowest_hz: Frequency below which nothing is a voice, as its card says.
     """
     return lowest_hz if set(stems) <= {VOCALS} else 0.0
+
+
+def conditioner_of(card: Card) -> "Conditioner":
+    """Make what changes spectra into what a model hears, as its card says.
+
+    Args:
+        card: Card of the model.
+    """
+    return Conditioner(
+        card.grid,
+        level_db=card.level_db,
+        level_seconds=card.level_seconds,
+        lowest_hz=heard_from(card.stems, card.lowest_hz),
+    )
 
 
 class Conditioner:

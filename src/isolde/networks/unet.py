@@ -54,6 +54,11 @@ class UNetShape:
         return int(STRIDE ** len(self.features))
 
 
+def shares_of(logits: Tensor, *, axis: int = 1) -> Tensor:
+    """Masks of logits, whose number is that of an axis: one alone, or some that sum to one."""
+    return logits.sigmoid() if logits.shape[axis] == 1 else logits.softmax(axis)
+
+
 class Down(nn.Module):
     """A convolution that halves time and frequency, then normalisation and leaky rectifier."""
 

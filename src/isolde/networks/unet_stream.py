@@ -131,10 +131,6 @@ class UNetStream(UNetMasker):
         logits = self._last(_doubled(final, x, columns=(3, 1)))
         return logits, after
 
-    def read(self, logits: Tensor) -> Tensor:
-        """Turn logits (b, n, masks, ...) into masks in [0, 1]; of more than one the sum is 1."""
-        return logits.sigmoid() if self.shape.masks == 1 else logits.softmax(2)
-
     def _last(self, x: Tensor) -> Tensor:
         """Columns 3 and 1 of the last layer, (b, n, masks, 2, f), to (b, n, masks, 2, f) logits."""
         last, flat = self.net.last, functional.pad(x.flatten(0, 1), (3, 3))

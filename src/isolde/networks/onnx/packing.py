@@ -1,6 +1,6 @@
 """A graph's weights in a half or a quarter of the bytes, for its file: it computes in float32."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ MANY = 8192
 BITS = (32, 16, 8)
 STORED, ROUNDED, SCALE = "_stored", "_rounded", "_scale"
 """What is put behind the name of a constant: in the file, read from int8, each row's unit."""
+
+Stored = tuple[NDArray[Any], NDArray[np.float32] | None]
+"""A constant as it is stored, and the units of what is int8."""
 
 _CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 
@@ -53,27 +56,15 @@ def with_int8(graph: bytes, kernels: Mapping[str, int]) -> bytes:
     Args:
         graph: ONNX file.
         kernels: Name of each constant, and the axis of its input channels.
-    """
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
 
-    model = onnx.load_model_from_string(graph)
-    nodes, scales = [], []
-    for constant in model.graph.initializer:
-        name = constant.name
-        if name not in kernels:
-            continue
-        stored, rounded, unit = f"{name}{STORED}", f"{name}{ROUNDED}", f"{name}{SCALE}"
-        codes, scale = quantise(numpy_helper.to_array(constant), in_axis=kernels[name])
-        scales.append(numpy_helper.from_array(scale, unit))
-        constant.CopyFrom(numpy_helper.from_array(codes, stored))
-        nodes.append(helper.make_node("Cast", [stored], [rounded], to=TensorProto.FLOAT))
-        nodes.append(helper.make_node("Mul", [rounded, unit], [name]))
-    nodes.extend(model.graph.node)
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    model.graph.initializer.extend(scales)
-    return bytes(model.SerializeToString())
+    Raises:
+        MissingExtraError: onnx is not installed.
+    """
+
+    def small(name: str, values: NDArray[Any]) -> Stored | None:
+        return quantise(values, in_axis=kernels[name]) if name in kernels else None
+
+    return _stored(graph, small)
 
 
 def packed(graph: bytes, *, bits: int = 16) -> bytes:
@@ -96,6 +87,26 @@ def packed(graph: bytes, *, bits: int = 16) -> bytes:
         raise InputError(f"weights of {bits} bits: take {', '.join(map(str, BITS))}")
     if bits == BITS[0]:
         return graph
+
+    def small(name: str, values: NDArray[Any]) -> Stored | None:
+        if values.dtype != np.float32 or values.size < LEAST or name.endswith(SCALE):
+            return None
+        if np.abs(values).max() > LARGEST:
+            return None
+        if bits == 16 or values.size < MANY:
+            return values.astype(np.float16), None
+        scale = np.maximum(np.abs(values).max(axis=-1, keepdims=True), 1e-12) / 127
+        return np.round(values / scale).astype(np.int8), scale.astype(np.float32)
+
+    return _stored(graph, small)
+
+
+def _stored(graph: bytes, small: Callable[[str, NDArray[Any]], Stored | None]) -> bytes:
+    """A graph whose constants are stored as a function of name and values says.
+
+    Raises:
+        MissingExtraError: onnx is not installed.
+    """
     try:
         import onnx
         from onnx import TensorProto, helper, numpy_helper
@@ -104,24 +115,16 @@ def packed(graph: bytes, *, bits: int = 16) -> bytes:
     model = onnx.load_model_from_string(graph)
     nodes, scales = [], []
     for constant in model.graph.initializer:
-        values = numpy_helper.to_array(constant)
         name = constant.name
-        if values.dtype != np.float32 or values.size < LEAST or name.endswith(SCALE):
+        found = small(name, numpy_helper.to_array(constant))
+        if found is None:
             continue
-        if np.abs(values).max() > LARGEST:
-            continue
-        stored, read = f"{name}{STORED}", name
-        if bits == 8 and values.size >= MANY:
-            scale = np.maximum(np.abs(values).max(axis=-1, keepdims=True), 1e-12) / 127
-            scales.append(numpy_helper.from_array(scale.astype(np.float32), f"{name}{SCALE}"))
-            constant.CopyFrom(
-                numpy_helper.from_array(np.round(values / scale).astype(np.int8), stored)
-            )
-            read = f"{name}{ROUNDED}"
-        else:
-            constant.CopyFrom(numpy_helper.from_array(values.astype(np.float16), stored))
-        nodes.append(helper.make_node("Cast", [stored], [read], to=TensorProto.FLOAT))
-        if read != name:
+        values, scale = found
+        read = name if scale is None else f"{name}{ROUNDED}"
+        constant.CopyFrom(numpy_helper.from_array(values, f"{name}{STORED}"))
+        nodes.append(helper.make_node("Cast", [f"{name}{STORED}"], [read], to=TensorProto.FLOAT))
+        if scale is not None:
+            scales.append(numpy_helper.from_array(scale, f"{name}{SCALE}"))
             nodes.append(helper.make_node("Mul", [read, f"{name}{SCALE}"], [name]))
     nodes.extend(model.graph.node)
     del model.graph.node[:]

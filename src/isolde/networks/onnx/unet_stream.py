@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from isolde.networks.onnx.packing import with_int8
 from isolde.networks.onnx.stream import stream_graph
 from isolde.networks.onnx.unet import INT8_FROM
-from isolde.networks.unet import N_CHANNELS
+from isolde.networks.unet import N_CHANNELS, shares_of
 from isolde.networks.unet_stream import UNetStream
 
 
@@ -23,7 +23,7 @@ class Streaming(nn.Module):
         """Turn frames and states into masks and the next states."""
         magnitudes = frames.reshape(*frames.shape[:2], N_CHANNELS, -1)
         logits, after = self.network.stream(magnitudes, dict(zip(self.names, state, strict=True)))
-        masks = self.network.read(logits)
+        masks = shares_of(logits, axis=2)
         if self.network.shape.masks > 1:
             masks = masks[:, :, :-1]  # the residual's stays at home
         masks = torch.cat([masks, masks[..., -1:]], -1)  # the bin at half the sample rate

@@ -23,7 +23,7 @@ from isolde.models.catalogue import find
 from isolde.models.window.form import Window
 from isolde.networks.onnx.read_unet import read_unets
 from isolde.networks.onnx.unet import unet_graph
-from isolde.networks.unet import UNetPair, UNetShape, UNetShared, unet_masker
+from isolde.networks.unet import UNetPair, UNetShape, UNetShared, shares_of, unet_masker
 from isolde.training.mixing.timeline import PAIR, QUARTET
 from isolde.training.precision import in_precision
 from isolde.training.tasks.base import Examples
@@ -34,11 +34,6 @@ SAMPLE_RATE = 22_050
 CPU = torch.device("cpu")
 
 Unets = UNetPair | UNetShared
-
-
-def shares_of(logits: Tensor) -> Tensor:
-    """Masks of logits (n, masks, ...): one alone, or some that sum to one."""
-    return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)
 
 
 @lru_cache(maxsize=4)
@@ -118,7 +113,7 @@ class UNetTask:
     def grid(self) -> Grid:
         """Of the spectra."""
         n_fft = 2 * self.shape.n_bins
-        return Grid(SAMPLE_RATE, n_fft, n_fft // 4)
+        return Grid(SAMPLE_RATE, n_fft, n_fft // 4, self.synthesis)
 
     @property
     def parts(self) -> tuple[str, ...]:

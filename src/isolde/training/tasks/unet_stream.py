@@ -11,12 +11,12 @@ from torch import Tensor
 
 from isolde.core.errors import InputError
 from isolde.core.features import Features
-from isolde.core.spectrum import Grid
 from isolde.core.stage import Complex64, Float32
 from isolde.networks.onnx.unet_stream import unet_stream_graph
+from isolde.networks.unet import shares_of
 from isolde.networks.unet_stream import UNetStream
 from isolde.training.tasks.base import Examples
-from isolde.training.tasks.unet import SAMPLE_RATE, UNetBatch, UNetTask
+from isolde.training.tasks.unet import UNetBatch, UNetTask
 
 PIECE = 64
 """Frames that are masked in one call."""
@@ -43,12 +43,6 @@ class UNetStreamTask(UNetTask):
             raise InputError("masks is 0, two networks: a stream has one, give 1 or more")
         if self.context < 0:
             raise InputError(f"context is {self.context} frames: give 0 or more")
-
-    @property
-    def grid(self) -> Grid:
-        """Of the spectra."""
-        n_fft = 2 * self.shape.n_bins
-        return Grid(SAMPLE_RATE, n_fft, n_fft // 4, self.synthesis)
 
     @property
     def serving(self) -> Mapping[str, Any]:
@@ -89,6 +83,6 @@ class UNetStreamTask(UNetTask):
         with torch.no_grad():
             for first in range(0, magnitudes.shape[1], PIECE):
                 logits, state = network.stream(magnitudes[:, first : first + PIECE], state)
-                parts.append(network.read(logits)[0, :, 0].numpy())
+                parts.append(shares_of(logits, axis=2)[0, :, 0].numpy())
         found = np.concatenate(parts).transpose(1, 0, 2)
         return np.concatenate([found, found[..., -1:]], -1)
