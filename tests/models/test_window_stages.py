@@ -12,7 +12,9 @@ from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError, ModelError
 from isolde.core.spectrum import analyse
 from isolde.core.stage import Float32
-from isolde.models.catalogue import Model, card_for
+from isolde.models.additions import check_model
+from isolde.models.catalogue import Model, card_for, find
+from isolde.models.masker import make_masker
 from isolde.models.overview import latency_of
 from isolde.models.window.recognition import Hints
 from isolde.models.window.stages import WindowEstimator, WindowMasker, check_window
@@ -151,6 +153,57 @@ def test_masks_are_shares_of_power(tmp_path: Path, n_channels: int):
     masks = masks_of(Model(card_for(path), path), audio)
     assert masks.shape == (1, n_channels, 148, 1024)
     np.testing.assert_allclose(masks, 0.8, rtol=0, atol=1e-5)
+
+
+FOUR = {"vocals": 1, "drums": 1, "bass": 2, "other": 2}
+
+
+def cascade(folder: Path, **changes: object) -> Model:
+    """Four stems, of what a network leaves that takes 0.8 of everything for the vocals."""
+    first = windows.spleeter(folder / "first.onnx", {"vocals": 2, "accompaniment": 1})
+    second = windows.spleeter(folder / "second.onnx", FOUR)
+    card = replace(card_for(second), follows=str(first), **changes)
+    return Model(card, second)
+
+
+def test_a_network_shares_out_what_the_one_before_it_leaves(tmp_path: Path):
+    model = cascade(tmp_path)
+    masker = make_masker(model, n_channels=2)
+    spectra = analyse(noise(2, 150_000), masker.grid)
+    masks = np.concatenate([masker.feed(spectra), masker.flush()], axis=2)
+    wanted = {"vocals": 0.8 + 0.2 * 0.1, "drums": 0.2 * 0.1, "bass": 0.2 * 0.4}
+    assert masker.stems == tuple(wanted) and masker.residual == "other"
+    for mask, share in zip(masks, wanted.values(), strict=True):
+        np.testing.assert_allclose(mask, share, rtol=0, atol=1e-5)
+    live = make_masker(model.live, n_channels=2)
+    again = np.concatenate([live.feed(spectra), live.flush()], axis=2)
+    np.testing.assert_allclose(again, masks, rtol=0, atol=1e-5)
+    assert live.latency < masker.latency
+
+
+def test_what_a_model_is_counts_the_one_that_it_follows(tmp_path: Path):
+    model = cascade(tmp_path)
+    files = [tmp_path / "second.onnx", tmp_path / "first.onnx"]
+    assert model.n_bytes == sum(file.stat().st_size for file in files)
+    assert len(set(model.checksums)) == 2
+    (tmp_path / "second.json").write_text(model.card.to_json())
+    assert find(tmp_path / "second.onnx").card.follows == str(files[1])
+    check_model(model)
+    files[1].write_bytes(b"no graph")
+    with pytest.raises(ModelError, match="first"):
+        check_model(model)
+
+
+def test_a_model_that_cannot_follow_another_is_refused(tmp_path: Path):
+    model = cascade(tmp_path)
+    whole = windows.mdx_net(tmp_path / "vocals.onnx", gain=1.0, n_bins=1025)
+    other = windows.open_unmix(tmp_path / "vocals_umx.onnx", gain=0.5)
+    (tmp_path / "second.json").write_text(model.card.to_json())
+    for path in (other, model.path):  # another grid, and one that follows a third
+        with pytest.raises(ModelError, match="which gives no mask"):
+            make_masker(replace(model, card=replace(model.card, follows=str(path))), n_channels=2)
+    with pytest.raises(ModelError, match="leave 'follows' out"):
+        replace(card_for(whole, Hints(n_fft=2048)), follows="vocals")
 
 
 def test_one_output_alone_is_a_share_of_the_mixture(tmp_path: Path):

@@ -97,6 +97,24 @@ def test_the_last_window_ends_with_the_stream_and_a_short_stream_is_filled_with_
     assert np.flatnonzero(seen[0]).tolist() == [*range(2, 12)]
 
 
+def test_a_short_stream_is_filled_with_its_beginning_where_windows_may_be_shorter():
+    seen: list[Float32] = []
+
+    def process(window: Float32) -> Float32:
+        seen.append(window.copy())
+        return window[None]
+
+    audio = np.arange(1.0, 21.0, dtype=np.float32)[None]
+    stage = windows(process, size=40, step=30, multiple=8)
+    for n, wanted in ((20, [*range(1, 21), 1, 2, 3, 4]), (3, [1, 2, 3, 1, 2, 3, 1, 2])):
+        assert run(stage, audio[:, :n], [7])[0] == pytest.approx(audio[0, :n])
+        stage.reset()
+        assert seen.pop()[0].tolist() == wanted
+    long = np.arange(1.0, 51.0, dtype=np.float32)[None]
+    run(stage, long, [50])
+    assert [w[0, 0] for w in seen] == [1, 11] and seen[-1][0, -1] == 50
+
+
 @pytest.mark.parametrize(("n", "lengths"), [(0, []), (1, [8]), (8, [8]), (33, [40]), (41, [40])])
 def test_a_short_stream_has_a_window_no_longer_than_need_be(n: int, lengths: list[int]):
     process, audio = Recorder(), noise(2, n)

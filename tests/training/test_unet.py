@@ -10,7 +10,7 @@ from isolde.core.errors import InputError, ModelError
 from isolde.datasets.mixing.library import Entry
 from isolde.models.catalogue import find
 from isolde.models.graph import Session
-from isolde.models.window.networks import MagnitudeNetwork
+from isolde.models.window.networks import CascadeNetwork, MagnitudeNetwork
 from isolde.separation.load import separate
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
@@ -174,6 +174,30 @@ def test_with_a_teacher_the_loss_is_least_where_the_mask_is_the_teachers(
     assert loss(0.0, "stems") < loss(0.0, "teacher") - 0.1
 
 
+def test_a_network_learns_what_it_will_hear_behind_another(entries: list[Entry], tmp_path: Path):
+    """The masks of a training are the separator's: shares of what the model before it leaves."""
+    recipe = Recipe(TASK, segments=1, frames=32, steps=1)
+    Run(tmp_path / "run", recipe, examples_of(recipe, entries)).train()
+    first = publish(tmp_path / "run", tmp_path, name="first", summary="1.", licence="CC0-1.0")
+    shape = UNetShape(SMALL.features, SMALL.n_bins, masks=4)
+    task = UNetTask(shape, window=32, follows=str(first.path))
+    assert task.serving["follows"] == str(first.path)
+    network = networks_of(shape, 3)
+    graph = unet_graph(network, shape, QUARTET, int8_from=0)
+    heard = np.random.default_rng(1).uniform(0.005, 0.02, (1, 2, 32, 129)).astype(np.float32)
+    cascade = CascadeNetwork(
+        MagnitudeNetwork(first.session(), TASK.form), MagnitudeNetwork(Session(graph), task.form)
+    )
+    given = cascade(heard[..., :-1] * np.float32(FIRST_MAGNITUDE))
+    with torch.no_grad():
+        spectra = torch.from_numpy(heard).to(torch.complex64)
+        wanted = shares_of(task.logits(network, spectra))[0, ..., :-1].numpy()
+        alone = shares_of(UNetTask(shape, window=32).logits(network, spectra))[0, ..., :-1].numpy()
+    np.testing.assert_allclose(given[:, 0], wanted, atol=1e-5)
+    np.testing.assert_allclose(given.sum(0), 1, atol=1e-5)
+    assert np.abs(wanted - alone).max() > 0.1
+
+
 def test_a_smaller_network_answers_as_the_larger_one_where_channels_repeat_others():
     """Channels that are twice others, or sums of them, can go without a loss."""
     large = networks_of(UNetShape((4, 6, 6), n_bins=64)).vocals
@@ -259,6 +283,8 @@ def test_what_has_no_meaning_is_refused():
         UNetTask(UNetShape(SMALL.features, SMALL.n_bins, masks=3), window=32)
     with pytest.raises(InputError, match="give masks 0 or 1"):
         UNetTask(UNetShape(SMALL.features, SMALL.n_bins, masks=4), window=32, teacher="spleeter")
+    with pytest.raises(InputError, match="takes the vocals: give masks 4"):
+        UNetTask(SMALL, window=32, follows="vocals")
     with pytest.raises(InputError, match="taught is 2"):
         UNetTask(SMALL, window=32, taught=2)
     with pytest.raises(InputError, match="at least one"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from isolde.core.atomic import Draft, write_text
 from isolde.core.errors import InputError, ModelError
 from isolde.models import sources
-from isolde.models.catalogue import Model, card_for, find, members_of
+from isolde.models.catalogue import Model, card_for, find, parts_of
 from isolde.models.window.recognition import Hints
 from isolde.models.window.stages import check_window
 
@@ -65,10 +65,11 @@ def check_model(model: Model) -> None:
     Raises:
         ModelError: When it does not.
     """
+    for part in parts_of(model.card):
+        check_model(part)
     if model.card.kind == "ensemble":
-        for member, _ in members_of(model.card):
-            check_model(member)
-    elif model.card.kind == "window":
+        return
+    if model.card.kind == "window":
         check_window(model.session(), model.card)
     else:
         model.graph()

@@ -9,6 +9,7 @@ from isolde.core.errors import InputError, ModelError
 from isolde.core.features import Features
 from isolde.core.level import LEVEL_DB, RISE_SECONDS
 from isolde.core.spectrum import GRID_22, Grid
+from isolde.core.stems import VOCALS
 from isolde.models.window.form import Window
 
 KINDS = ("stream", "window", "ensemble")
@@ -65,6 +66,8 @@ class Card:
             answers for a window at once, "ensemble" for a mean of models.
         window: Form of a network of windows, its own rate and frames included.
         members: Models of an ensemble.
+        follows: Name of a model whose mask takes the vocals first, for a network of magnitudes in
+            windows that hears and shares out what they leave; empty: it hears the mixture.
         notice: What whoever uses it is told each time.
         citation: Citation of the work behind it.
     """
@@ -91,6 +94,7 @@ class Card:
     kind: str = "stream"
     window: Window | None = None
     members: tuple[Member, ...] = ()
+    follows: str = ""
     notice: str = ""
     citation: str = ""
 
@@ -99,7 +103,8 @@ class Card:
 
         Raises:
             ModelError: When the kind is unknown or lacks what belongs to it, the window has another
-                grid, a stem is not among the outputs, or a number of frames is out of range.
+                grid, a stem is not among the outputs, a number of frames is out of range, or it
+                follows a model and does not hear magnitudes or give vocals.
         """
         if not 0 < self.level_seconds < 60:
             raise ModelError(
@@ -128,6 +133,13 @@ class Card:
                 f"the card of '{self.name}' has the grid {self.grid} and the window "
                 f"{self.window.grid}: make them equal"
             )
+        if self.follows and not (
+            self.window and self.window.form == "magnitudes" and VOCALS in self.stems
+        ):
+            raise ModelError(
+                f"the card of '{self.name}' follows '{self.follows}': a network of magnitudes in "
+                f"windows that gives {VOCALS} can, and no other; leave 'follows' out"
+            )
         if self.window and not set(self.stems) <= set(self.window.outputs):
             raise ModelError(
                 f"the card of '{self.name}' has the stems {', '.join(self.stems)}, and its graph "
@@ -147,6 +159,7 @@ class Card:
         unsaid = {
             "window": None,
             "members": (),
+            "follows": "",
             "notice": "",
             "citation": "",
             "step": 1,

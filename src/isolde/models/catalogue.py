@@ -15,6 +15,7 @@ from isolde.core.atomic import write_bytes, write_text
 from isolde.core.config import build
 from isolde.core.errors import InputError, ModelError
 from isolde.core.spectrum import GRID_22
+from isolde.core.stems import VOCALS
 from isolde.models import sources
 from isolde.models.card import Card
 from isolde.models.graph import Graph, Session
@@ -48,10 +49,9 @@ class Model:
 
     @property
     def n_bytes(self) -> int:
-        """Size of the weights, of an ensemble all of them."""
-        if self.card.members:
-            return sum(model.n_bytes for model, _ in members_of(self.card))
-        return self.path.stat().st_size
+        """Size of the weights, those of the models that it runs beside its own included."""
+        own = 0 if self.card.members else self.path.stat().st_size
+        return own + sum(model.n_bytes for model in parts_of(self.card))
 
     @property
     def live(self) -> "Model":
@@ -92,11 +92,12 @@ class Model:
 
     @property
     def checksums(self) -> tuple[str, ...]:
-        """SHA-256 of the graph that is there, of an ensemble those of all its members."""
+        """SHA-256 of the graph that is there, then those of the models that it runs beside it."""
+        others = tuple(one for model in parts_of(self.card) for one in model.checksums)
         if self.card.members:
-            return tuple(one for model, _ in members_of(self.card) for one in model.checksums)
+            return others
         with self.path.open("rb") as file:
-            return (hashlib.file_digest(file, "sha256").hexdigest(),)
+            return (hashlib.file_digest(file, "sha256").hexdigest(), *others)
 
 
 def names() -> list[str]:
@@ -145,6 +146,35 @@ def members_of(card: Card) -> list[tuple[Model, float]]:
                 "or separates nothing: name networks"
             )
     return members
+
+
+def first_of(card: Card) -> Model | None:
+    """Give the model that takes the vocals before another hears what they leave; None: none does.
+
+    Raises:
+        ModelError: When it is not known, or gives no mask of the vocals on the same grid.
+    """
+    if not card.follows:
+        return None
+    first = find(card.follows)
+    windows = [one.window for one in (first.card, card) if one.window]
+    heard = {(w.form, w.sample_rate, w.n_fft, w.hop, w.n_bins) for w in windows}
+    if (len(windows), len(heard)) != (2, 1) or VOCALS not in first.card.stems or first.card.follows:
+        raise ModelError(
+            f"model '{card.name}' follows '{card.follows}', which gives no mask of the vocals on "
+            "its grid: name another in its card, or none"
+        )
+    return first
+
+
+def parts_of(card: Card) -> list[Model]:
+    """List the models that one runs beside its own graph: members, or the one that it follows.
+
+    Raises:
+        ModelError: When one is not known or does not fit.
+    """
+    first = first_of(card)
+    return [first] if first else [model for model, _ in members_of(card)]
 
 
 def every() -> list[Model]:

@@ -9,9 +9,10 @@ from isolde.core.errors import InputError
 from isolde.core.spectrum import Grid
 from isolde.core.stage import Complex64, Float32
 from isolde.models.card import Card
-from isolde.models.catalogue import Model
+from isolde.models.catalogue import Model, first_of
 from isolde.models.graph import Graph
 from isolde.models.stream import GraphStream
+from isolde.models.window.networks import MagnitudeNetwork
 from isolde.models.window.stages import WindowMasker
 
 
@@ -120,5 +121,9 @@ def make_masker(model: Model, *, n_channels: int, threads: int = 1) -> Masker:
     """
     if model.card.window and model.card.window.form == "magnitudes":
         session = model.session(threads=threads)
-        return WindowMasker(session, model.card, n_channels=n_channels)
+        other = first_of(model.card)
+        first = None
+        if other and other.card.window:
+            first = MagnitudeNetwork(other.session(threads=threads), other.card.window)
+        return WindowMasker(session, model.card, n_channels=n_channels, first=first)
     return GraphMasker(model.graph(threads=threads), model.card, n_channels=n_channels)

@@ -18,7 +18,7 @@ from isolde.core.spectrum import TOP_RATE
 from isolde.core.stage import Float32, blocks_of, channels_of
 from isolde.models import list_models
 from isolde.models.card import Card
-from isolde.models.catalogue import DEFAULT, Model, find, members_of
+from isolde.models.catalogue import DEFAULT, Model, find, members_of, parts_of
 from isolde.models.masker import Masker, make_masker
 from isolde.models.window.stages import WindowEstimator
 from isolde.rules import RULES, HarmonicMasker, make_rules_masker
@@ -56,7 +56,7 @@ def notices_of(model: str | Path) -> list[str]:
     if model == RULES:
         return []
     found = _found(model)
-    models = [found, *(member for member, _ in members_of(found.card))]
+    models = [found, *parts_of(found.card)]
     return [f"model '{m.card.name}': {m.card.notice}" for m in models if m.card.notice]
 
 

@@ -106,14 +106,16 @@ def model(text: str) -> Candidate:
 
 
 def _weights(found: Model) -> str:
-    """What tells a model from others: checksums of weights and card, of an ensemble with shares."""
+    """What tells a model from others: checksums of weights and card, and those it runs beside."""
     card = found.card
     if card.members:
         members = catalogue.members_of(card)
         return " ".join(f"{share:g} x {_weights(model)}" for model, share in members)
     how = repr([getattr(card, name) for name in HEARING]).encode()
     weights = card.sha256 or found.checksums[0]
-    return f"{weights[:16]} card {hashlib.sha256(how).hexdigest()[:8]}"
+    first = catalogue.first_of(card)
+    follows = f" after {_weights(first)}" if first else ""
+    return f"{weights[:16]} card {hashlib.sha256(how).hexdigest()[:8]}{follows}"
 
 
 @lru_cache(maxsize=8)

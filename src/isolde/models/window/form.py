@@ -26,7 +26,7 @@ class Window:
         n_bins: How many of the lowest bins the graph sees; likewise.
         overlap: Share of a window that the next one covers too, 0 to 0.5.
         multiple: Frames of which the one window of a shorter song has a multiple, for
-            "magnitudes"; 0: silence fills it up, as graphs of one size need.
+            "magnitudes", its beginning filling it up; 0: it has `size`, and silence fills it up.
         axes: Order of batch n, channel c, bin f and frame t, for "magnitudes".
         compensate: Factor of the estimate, for "spectra".
         denoise: Whether the mean of f(x) and -f(-x) is taken, at twice the time, for "spectra".

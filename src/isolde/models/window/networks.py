@@ -7,6 +7,7 @@ import numpy as np
 
 from isolde.core.errors import ModelError
 from isolde.core.stage import Float32
+from isolde.core.stems import VOCALS
 from isolde.models.graph import Session
 from isolde.models.window.form import AXES, Window
 from isolde.models.window.transform import Transform
@@ -67,7 +68,7 @@ class MagnitudeNetwork:
 
     def __init__(self, session: Session, window: Window) -> None:
         """Take a loaded graph."""
-        self._session, self._window = session, window
+        self._session, self.outputs = session, window.outputs
         self._order = AXES[window.axes]
         self._back = tuple(int(axis) for axis in np.argsort(self._order))
 
@@ -79,7 +80,7 @@ class MagnitudeNetwork:
         """
         natural = magnitudes.transpose(0, 1, 3, 2)  # n c f t, which AXES starts from
         fed = np.ascontiguousarray(natural.transpose(self._order))
-        shapes = [fed.shape] * len(self._window.outputs)
+        shapes = [fed.shape] * len(self.outputs)
         given = run_checked(self._session, [fed], shapes)
         stems = np.stack([y.transpose(self._back).transpose(0, 1, 3, 2) for y in given])
         if len(stems) == 1:
@@ -88,6 +89,30 @@ class MagnitudeNetwork:
         powers = np.square(stems)
         shares: Float32 = (powers + _TINY / len(powers)) / (powers.sum(axis=0) + _TINY)
         return shares.astype(np.float32, copy=False)
+
+
+class CascadeNetwork:
+    """Masks of two networks in a row: the second hears, and shares out, what the first leaves.
+
+    With v the first's mask of the vocals and s the second's masks, the masks are (1 - v) s, and
+    that of the vocals is v more.
+    """
+
+    def __init__(self, first: MagnitudeNetwork, second: MagnitudeNetwork) -> None:
+        """Take two networks that give vocals."""
+        self._first, self._second = first, second
+
+    def __call__(self, magnitudes: Float32) -> Float32:
+        """Magnitudes (n_pairs, 2, size, n_bins) to the second's masks, (n_outputs, ...).
+
+        Raises:
+            ModelError: When a graph does not fit its card.
+        """
+        vocals = self._first(magnitudes)[self._first.outputs.index(VOCALS)]
+        rest = 1 - vocals
+        masks: Float32 = rest * self._second(magnitudes * rest)
+        masks[self._second.outputs.index(VOCALS)] += vocals
+        return masks
 
 
 class SpectrumNetwork:

@@ -10,6 +10,7 @@ from isolde.models.card import Card
 from isolde.models.graph import Session
 from isolde.models.window.form import Window
 from isolde.models.window.networks import (
+    CascadeNetwork,
     HybridNetwork,
     MagnitudeNetwork,
     Network,
@@ -31,13 +32,21 @@ NETWORKS: dict[str, Callable[[Session, Window], Network]] = {
 class WindowMasker:
     """Masks from a network that sees magnitudes in windows; fulfils `masker.Masker`."""
 
-    def __init__(self, session: Session, card: Card, *, n_channels: int) -> None:
+    def __init__(
+        self,
+        session: Session,
+        card: Card,
+        *,
+        n_channels: int,
+        first: MagnitudeNetwork | None = None,
+    ) -> None:
         """Start a stream.
 
         Args:
             session: The graph.
             card: What it is; its window has the form "magnitudes".
             n_channels: Number of channels of the mixture.
+            first: Network that takes the vocals, if this one follows another.
 
         Raises:
             InputError: When there is no channel.
@@ -45,7 +54,8 @@ class WindowMasker:
         window = _window_of(card, n_channels)
         self.stems, self.residual = card.stems, card.residual
         self.grid = card.grid
-        self._network = MagnitudeNetwork(session, window)
+        own = MagnitudeNetwork(session, window)
+        self._network = CascadeNetwork(first, own) if first else own
         self._n_channels, self.n_bins = n_channels, window.n_bins
         self._chosen = [window.outputs.index(stem) for stem in card.stems]
         empty = np.zeros((len(card.stems), n_channels, 0, window.n_bins), np.float32)

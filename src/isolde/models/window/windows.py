@@ -9,8 +9,8 @@ overlap by size - step <= step. In an overlap of m the weights are straight line
 
 and 1 elsewhere, so that they sum to 1 everywhere. Windows are counted from the first frame,
 whatever the blocks are. The last one ends where the stream ends, if that is longer than a window;
-a shorter stream has one window, no longer than need be. What is missing before and behind is
-silence.
+a shorter stream has one window, which is filled with silence, or is no longer than need be and
+filled with the stream's beginning, as if that were a loop. Else what is missing is silence.
 """
 
 from collections.abc import Callable
@@ -50,8 +50,8 @@ class Windows:
             empty: An answer of no frames, (n_stems, n_channels, 0, ...).
             before: Frames before a window that are only listened to.
             after: Frames after it that are only listened to.
-            multiple: Frames of which the window of a short stream has a multiple; 0: it has
-                `size`, what is missing being silence.
+            multiple: Frames of which the window of a short stream has a multiple, what is missing
+                behind it being its beginning; 0: it has `size`, and silence behind it.
 
         Raises:
             InputError: When the windows would leave gaps, or three of them overlap.
@@ -63,7 +63,7 @@ class Windows:
             )
         self._process, self._empty = process, empty
         self._size, self._step, self._before, self._after = size, step, before, after
-        self._multiple = multiple or size
+        self._multiple, self._loops = multiple or size, bool(multiple)
         overlap = size - step
         self._up = ((np.arange(overlap) + 0.5) / max(1, overlap)).astype(np.float32)
         self._up = self._up.reshape(-1, *(1,) * (empty.ndim - 3))
@@ -96,6 +96,8 @@ class Windows:
         ready = [self._empty]
         whole = -(-self._n // self._multiple) * self._multiple
         size = min(self._size, whole)
+        if self._loops and 0 < self._n < size:
+            self._parts = [np.take(self._held(), range(size), axis=1, mode="wrap")]
         while self._n > self._done + self._tail.shape[2]:
             place = min(self._done, max(0, self._n - size))
             ready.append(self._window(place, size, last=place + size >= self._n))
@@ -128,9 +130,9 @@ class Windows:
         return answer[:, :, : self._step]
 
     def _cut(self, start: int, end: int) -> Array:
-        """Frames [start, end) of the stream, zeros where it has none."""
+        """Frames [start, end) of what is held, zeros where it has none."""
         held = self._held()
-        first, final = max(start, self._from), max(start, min(end, self._n))
+        first, final = max(start, self._from), max(start, min(end, self._from + held.shape[1]))
         inside = held[:, first - self._from : max(first, final) - self._from]
         pads = [(0, 0), (first - start, end - max(first, final)), *[(0, 0)] * (held.ndim - 2)]
         return np.pad(inside, pads)

@@ -58,6 +58,19 @@ def unets_of(name: str, device: torch.device = CPU) -> Unets:
     return masker
 
 
+def after(vocals: Tensor, shares: Tensor) -> Tensor:
+    """Logits of masks that sum to one, of two networks in a row.
+
+    Args:
+        vocals: Logits (n, 1, ...) of the vocals' mask, by the first.
+        shares: Logits (n, masks, ...) of the shares of what it leaves, by the second, the vocals'
+            first: what it still finds of them is added.
+    """
+    rest = functional.logsigmoid(-vocals) + shares.log_softmax(1)
+    both = torch.logaddexp(functional.logsigmoid(vocals), rest[:, :1])
+    return torch.cat([both, rest[:, 1:]], 1)
+
+
 @dataclass(frozen=True)
 class UNetBatch:
     """One step's examples: spectra (n, n_stems, 2, n_frames, n_bins), whose sum is the mixture."""
@@ -78,6 +91,8 @@ class UNetTask:
             stems (Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network", 2015);
             empty: none.
         taught: Weight of what its estimates say, from 0 to 1; the rest is the stems'.
+        follows: Name or path of a model of U-Nets that takes the vocals first: these networks hear
+            what its mask leaves, and share that out; empty: none.
     """
 
     kind: ClassVar[str] = "unet"
@@ -93,6 +108,7 @@ class UNetTask:
     cross_entropy: float = 0.2
     teacher: str = ""
     taught: float = 0.5
+    follows: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
@@ -106,6 +122,10 @@ class UNetTask:
             raise InputError(f"taught is {self.taught}: give 0 to 1")
         if self.teacher and self.shape.masks > 1:
             raise InputError(f"teacher '{self.teacher}' knows one voice: give masks 0 or 1")
+        if self.follows and self.shape.masks <= 1:
+            raise InputError(
+                f"follows is '{self.follows}', which takes the vocals: give masks {len(QUARTET)}"
+            )
         if self.cross_entropy < 0:
             raise InputError(f"cross_entropy is {self.cross_entropy}: give 0 or more")
 
@@ -148,7 +168,8 @@ class UNetTask:
     @property
     def serving(self) -> Mapping[str, Any]:
         """Values of its model's card."""
-        return {"kind": "window", "window": self.form, "grid": self.form.grid}
+        form = self.form
+        return {"kind": "window", "window": form, "grid": form.grid, "follows": self.follows}
 
     def build(self) -> Unets:
         """Make new networks, whose random weights follow torch's seed."""
@@ -168,7 +189,13 @@ class UNetTask:
 
         The bin at half the sample rate, which the networks do not see, has its neighbour's.
         """
-        seen = network(mixture[..., : self.shape.n_bins].abs()).float()
+        heard = mixture[..., : self.shape.n_bins].abs()
+        if self.follows:
+            with torch.no_grad():
+                vocals = unets_of(self.follows, mixture.device)(heard).float()
+            seen = after(vocals, network(heard * (-vocals[:, 0]).sigmoid()).float())
+        else:
+            seen = network(heard).float()
         return torch.cat([seen, seen[..., -1:]], -1)
 
     def loss(self, network: Any, batch: UNetBatch, *, step: int) -> Tensor:
