@@ -52,13 +52,16 @@ async function separate(mixture, rate, card, session) {
   const width = (pair ? 2 : 4) * (nBins - 1), before = past + ((step - (past % step)) % step);
   const after = ahead + ((step - ((nFrames + ahead) % step)) % step);
   const frames = new Float32Array((before + nFrames + after) * width);
-  const seconds = card.level_seconds ?? 256 / 22050 / -log(0.6);
-  const rise = 1 - Math.exp(-hop / rate / seconds), fall = Math.exp(-hop / rate / 5);
-  for (let t = 0, smooth, level = 0; t < nFrames; t++) {
+  const soon = 256 / 22050 / -log(0.6), share = (seconds) => 1 - Math.exp(-hop / rate / seconds);
+  const follow = share(soon), rise = share(card.level_seconds ?? soon);
+  const fall = Math.exp(-hop / rate / 5);
+  for (let t = 0, newest, smooth, level = 0; t < nFrames; t++) {
     const bins = Array.from({ length: nBins }, (_, k) => k).map(frameOf(t));
     if (stems.join() === "vocals") bins.fill([0, 0, 0, 0], 0, lowest);
     const power = sum(bins.map(([a, b, c, d]) => a * a + b * b + c * c + d * d)) / 6;
+    newest = (newest ?? power) + follow * (power - (newest ?? power));
     smooth = (smooth ?? power) + rise * (power - (smooth ?? power));
+    smooth = Math.max(smooth, newest / 10 ** 0.6);
     level = Math.max(smooth, fall * level, 1e-10);
     const gain = 10 ** (card.level_db / 20) / sqrt(level), at = (before + t) * width;
     bins.slice(0, -1).forEach(([a, b, c, d], k) => {

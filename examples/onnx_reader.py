@@ -48,11 +48,14 @@ def separate(audio: np.ndarray, rate: int, card: dict, session: onnxruntime.Infe
     if stems == ["vocals"]:
         heard[:, :, :lowest] = 0
     powers = (np.abs(heard) ** 2).sum(axis=2).mean(axis=0) / 3
-    seconds = card.get("level_seconds", 256 / 22050 / -math.log(0.6))
-    rise, fall = 1 - math.exp(-hop / rate / seconds), math.exp(-hop / rate / 5)
-    smooth, level = powers[0], 0.0
+    soon = 256 / 22050 / -math.log(0.6)
+    seconds = (soon, card.get("level_seconds", soon))
+    follow, rise = (1 - math.exp(-hop / rate / time) for time in seconds)
+    fall = math.exp(-hop / rate / 5)
+    newest, smooth, level = powers[0], powers[0], 0.0
     for t, power in enumerate(powers):
-        smooth += rise * (power - smooth)
+        newest += follow * (power - newest)
+        smooth = max(smooth + rise * (power - smooth), newest / 10**0.6)
         level = max(smooth, fall * level, 1e-10)
         heard[:, t] *= 10 ** (card["level_db"] / 20) / math.sqrt(level)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from helpers.sounds import noise
 from isolde.audio.demo import read_demo
 from isolde.core.errors import IsoldeWarning
-from isolde.core.level import LEVEL_DB, RISE_SECONDS, frame_power
+from isolde.core.level import JUMP_DB, LEVEL_DB, RISE_SECONDS, frame_power
 from isolde.core.spectrum import GRID_22
 from isolde.models.catalogue import LOW_LATENCY
 from isolde.models.conditioning import Conditioner, heard_from, lowest_bin
@@ -114,14 +114,37 @@ def test_loud_frames_come_at_one_level_and_the_lowest_bins_are_empty():
     assert np.percentile(powers[50:], 95) == pytest.approx(LEVEL_DB, abs=1.5)
 
 
-@pytest.mark.parametrize(("seconds", "decibel"), [(RISE_SECONDS, 16.1), (1.0, 3.3)])
+@pytest.mark.parametrize(("seconds", "decibel"), [(RISE_SECONDS, 16.1), (1.0, 10.1)])
 def test_a_hit_turns_down_what_follows_by_as_much_as_the_card_says(seconds, decibel):
-    """One frame 20 dB above the rest: the share of it that comes into the smoothed power."""
+    """One frame 20 dB above the rest: its share of the newest power, and a jump is followed."""
     spectra = frames(700)
     spectra[:, 600] *= 10
     heard = Conditioner(GRID_22, level_seconds=seconds).feed(spectra)
     gains = 20 * np.log10(np.abs(heard[0, :, 100]) / np.abs(spectra[0, :, 100]))
     assert gains[599] - gains[600] == pytest.approx(decibel, abs=0.3)
+
+
+@pytest.mark.parametrize("seconds", [RISE_SECONDS, 1.0, 5.0])
+def test_music_that_begins_after_silence_comes_at_its_level_at_once(seconds):
+    """After 0.1 s it is no louder than by the jump that is let through."""
+    spectra = frames(1000)
+    spectra[:, :500] *= 1e-3
+    heard = Conditioner(GRID_22, level_seconds=seconds).feed(spectra)
+    powers = 10 * np.log10(frame_power(heard).mean(axis=0))
+    assert LEVEL_DB - 3 < np.median(powers[510:520]) < LEVEL_DB + JUMP_DB + 1
+    assert np.median(powers[900:]) == pytest.approx(LEVEL_DB, abs=2.5)
+
+
+def test_smoothing_is_for_hits_that_are_no_jump():
+    """A frame 4 dB above the rest moves a level that is smoothed over a second by a tenth."""
+    spectra = frames(700)
+    spectra[:, 600] *= 10 ** (4 / 20)
+    moved = []
+    for seconds in (RISE_SECONDS, 1.0):
+        heard = Conditioner(GRID_22, level_seconds=seconds).feed(spectra)
+        gains = 20 * np.log10(np.abs(heard[0, 595:601, 100]) / np.abs(spectra[0, 595:601, 100]))
+        moved.append(gains[:-1].mean() - gains[-1])
+    assert moved[1] < 0.15 < 0.8 < moved[0]
 
 
 def test_only_networks_of_drums_or_bass_hear_below_every_voice():
