@@ -147,7 +147,7 @@ def test_the_rules_are_a_model_like_any_other(monkeypatch):
 def test_an_identity_follows_what_a_card_says_of_hearing(tmp_path):
     found = catalogue.find("vocals")
     identities = set()
-    heard = ({"level_db": -14.0}, {"level_seconds": 1.0}, {"lowest_hz": 0.0})
+    heard = ({"level_db": -14.0}, {"level_seconds": 0.5}, {"lowest_hz": 0.0})
     for number, change in enumerate(({}, *heard, {"limits": "x"})):
         folder = tmp_path / str(number)
         card = replace(found.card, **change)
@@ -197,6 +197,7 @@ def test_the_fingerprint_lists_every_module_that_a_separation_runs_through(name)
         "isolde.models.catalogue",
         "isolde.models.loading",
         "isolde.models.card",
+        "isolde.models.card_files",
         "isolde.models.sources",
         "isolde.core.config",
     }

@@ -11,7 +11,8 @@ from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError
 from isolde.live.plan import LATEST, make_plan
 from isolde.live.worker.process import load
-from isolde.models.catalogue import card_for, find, save
+from isolde.models.card_files import card_for
+from isolde.models.catalogue import find, save
 from isolde.models.overview import overview
 from isolde.models.window.recognition import Hints
 from isolde.separation.load import load_separator

@@ -10,6 +10,7 @@ from isolde.core import packages
 from isolde.core.errors import InputError, ModelError
 from isolde.models import catalogue, sources
 from isolde.models.additions import add_model, remove_model
+from isolde.models.card_files import card_for
 from isolde.models.overview import latency_of, overview
 from isolde.models.window.recognition import Hints
 from isolde.separation.load import load_separator
@@ -93,7 +94,7 @@ def test_a_package_gives_models_through_its_entry_point(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     graph = windows.waves(tmp_path / "net.onnx", delay=0)
-    card = json.loads(catalogue.card_for(graph, Hints(stems=("vocals",))).to_json())
+    card = json.loads(card_for(graph, Hints(stems=("vocals",))).to_json())
 
     class Entry:
         value = "theirs:models"

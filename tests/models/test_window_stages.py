@@ -13,7 +13,8 @@ from isolde.core.errors import InputError, ModelError
 from isolde.core.spectrum import analyse
 from isolde.core.stage import Float32
 from isolde.models.additions import check_model
-from isolde.models.catalogue import Model, card_for, find
+from isolde.models.card_files import card_for
+from isolde.models.catalogue import Model, find
 from isolde.models.masker import make_masker
 from isolde.models.overview import latency_of
 from isolde.models.window.recognition import Hints

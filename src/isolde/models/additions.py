@@ -9,7 +9,8 @@ from pathlib import Path
 from isolde.core.atomic import Draft, write_text
 from isolde.core.errors import InputError, ModelError
 from isolde.models import sources
-from isolde.models.catalogue import Model, card_for, find, parts_of
+from isolde.models.card_files import card_for
+from isolde.models.catalogue import Model, find, parts_of
 from isolde.models.window.recognition import Hints
 from isolde.models.window.stages import check_window
 

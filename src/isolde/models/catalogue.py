@@ -5,7 +5,6 @@ ensemble is a card alone, that names other models. A graph without a card is ask
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,13 +13,12 @@ from typing import Any
 from isolde.core.atomic import write_bytes, write_text
 from isolde.core.config import build
 from isolde.core.errors import InputError, ModelError
-from isolde.core.spectrum import GRID_22
 from isolde.core.stems import VOCALS
 from isolde.models import sources
 from isolde.models.card import Card
+from isolde.models.card_files import card_for, read_card
 from isolde.models.graph import Graph, Session
 from isolde.models.loading import load_graph, load_session
-from isolde.models.window.recognition import Hints, recognise, roles
 
 DEFAULT = "vocals-large"
 """What separates songs, unless another is asked for: the best voice."""
@@ -205,7 +203,7 @@ def _from_path(path: Path) -> Model:
 
 def _from_card(path: Path) -> Model:
     """The model of a card in a file."""
-    card = _read_card(path)
+    card = read_card(path)
     graph = path.with_suffix(".onnx")
     if card.members:
         return Model(card, path)
@@ -223,44 +221,6 @@ def _from_package(values: Mapping[str, Any], graph: Path | None) -> Model:
     if graph is None and not card.members:
         raise ModelError(f"model '{card.name}' has no graph: update the package that gives it")
     return Model(card, graph or Path())
-
-
-def card_for(path: Path, hints: Hints | None = None) -> Card:
-    """Write a card for a graph that has none, from its inputs, outputs and its user's hints.
-
-    Args:
-        path: An ONNX file.
-        hints: What its user knows of it.
-
-    Raises:
-        ModelError: When it is no graph, fits no form, or a number stands nowhere.
-    """
-    found = recognise(path, hints)
-    stems, residual = roles(found.window.outputs)
-    return Card(
-        name=path.stem,
-        summary=found.summary,
-        stems=stems,
-        residual=residual,
-        licence=found.licence,
-        limits=found.limits,
-        grid=found.window.grid if found.window.form == "magnitudes" else GRID_22,
-        kind="window",
-        window=found.window,
-        notice=found.notice,
-    )
-
-
-def _read_card(path: Path) -> Card:
-    """A card from its file, or a ModelError that says what is wrong with it."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if "synthesis" in values:  # a card from before grids had a name, all of them the article's
-            values["grid"] = replace(GRID_22, synthesis=values.pop("synthesis"))
-        return build(Card, values, where="the card")
-    except (OSError, ValueError) as error:
-        said = str(error) if isinstance(error, InputError) else f"it cannot be read ({error})"
-        raise ModelError(f"{path}: {said}: correct it, or install a newer version") from None
 
 
 def save(folder: Path, card: Card, graph: bytes) -> Model:

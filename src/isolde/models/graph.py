@@ -57,19 +57,29 @@ class Session:
         self.outputs: dict[str, Shape] = {o.name: o.shape for o in self._session.get_outputs()}
 
     def run(
-        self, feeds: Mapping[str, Float32], outputs: Sequence[str] | None = None
+        self,
+        feeds: Mapping[str, Float32],
+        outputs: Sequence[str] | None = None,
+        *,
+        release: bool = False,
     ) -> list[Float32]:
         """Compute.
 
         Args:
             feeds: An array for each input.
             outputs: Names; None: all, in their order.
+            release: Whether the memory of the call is given back, for others that compute next.
 
         Raises:
             ModelError: When the graph refuses the arrays.
         """
+        import onnxruntime as ort
+
+        options = ort.RunOptions() if release else None
+        if options:
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         try:
-            values: list[Float32] = self._session.run(outputs, dict(feeds))
+            values: list[Float32] = self._session.run(outputs, dict(feeds), options)
         except Exception as error:  # ONNX Runtime's errors share no class of their own
             first_line = str(error).splitlines()[0]
             raise ModelError(f"the model's graph cannot compute ({first_line})") from None

@@ -120,10 +120,10 @@ def make_masker(model: Model, *, n_channels: int, threads: int = 1) -> Masker:
         InputError: There is no channel.
     """
     if model.card.window and model.card.window.form == "magnitudes":
-        session = model.session(threads=threads)
-        other = first_of(model.card)
-        first = None
+        other, first = first_of(model.card), None
         if other and other.card.window:
-            first = MagnitudeNetwork(other.session(threads=threads), other.card.window)
+            session = other.session(threads=threads)
+            first = MagnitudeNetwork(session, other.card.window, release=True)
+        session = model.session(threads=threads)
         return WindowMasker(session, model.card, n_channels=n_channels, first=first)
     return GraphMasker(model.graph(threads=threads), model.card, n_channels=n_channels)

@@ -43,14 +43,19 @@ def channels_of_pairs(pairs: Float32, n_channels: int) -> Float32:
 
 
 def run_checked(
-    session: Session, feeds: Sequence[Float32], shapes: Sequence[tuple[int, ...]]
+    session: Session,
+    feeds: Sequence[Float32],
+    shapes: Sequence[tuple[int, ...]],
+    *,
+    release: bool = False,
 ) -> list[Float32]:
-    """Run a graph and hold it to the shapes of its form.
+    """Run a graph and hold it to the shapes of its form; `release` gives its memory back.
 
     Raises:
         ModelError: When it fails, or gives others.
     """
-    outputs = session.run(dict(zip(session.inputs, feeds, strict=True)))
+    feeding = dict(zip(session.inputs, feeds, strict=True))
+    outputs = session.run(feeding, release=release)
     given = [output.shape for output in outputs]
     if given != list(shapes):
         raise ModelError(
@@ -66,9 +71,9 @@ class MagnitudeNetwork:
     With one output only, the mask is the ratio of its magnitudes to the mixture's, at most 1.
     """
 
-    def __init__(self, session: Session, window: Window) -> None:
-        """Take a loaded graph."""
-        self._session, self.outputs = session, window.outputs
+    def __init__(self, session: Session, window: Window, *, release: bool = False) -> None:
+        """Take a loaded graph; with `release` its memory is given back after each window."""
+        self._session, self.outputs, self._release = session, window.outputs, release
         self._order = AXES[window.axes]
         self._back = tuple(int(axis) for axis in np.argsort(self._order))
 
@@ -81,7 +86,7 @@ class MagnitudeNetwork:
         natural = magnitudes.transpose(0, 1, 3, 2)  # n c f t, which AXES starts from
         fed = np.ascontiguousarray(natural.transpose(self._order))
         shapes = [fed.shape] * len(self.outputs)
-        given = run_checked(self._session, [fed], shapes)
+        given = run_checked(self._session, [fed], shapes, release=self._release)
         stems = np.stack([y.transpose(self._back).transpose(0, 1, 3, 2) for y in given])
         if len(stems) == 1:
             masks: Float32 = np.clip(stems / np.maximum(magnitudes, _TINY), 0, 1)
