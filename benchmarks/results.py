@@ -34,7 +34,7 @@ def main() -> None:
         default="vocals-large,vocals-large:gate,vocals,vocals:live,vocals:binary,open,stems,"
         "open-live,vocals-live,spleeter,article,rules",
     )
-    parser.add_argument("--robust", default="vocals", help="models of docs/lab/robustness.md")
+    parser.add_argument("--robust", default="vocals-large", help="models of docs/lab/robustness.md")
     parser.add_argument("--peers", default="spleeter-itself", help="adapters in benchmarks/peers")
     parser.add_argument("--every", type=int, default=2, help="robustness: one song in N")
     parser.add_argument("--jobs", type=int, default=1)
