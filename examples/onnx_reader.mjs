@@ -59,9 +59,9 @@ async function separate(mixture, rate, card, session) {
     const bins = Array.from({ length: nBins }, (_, k) => k).map(frameOf(t));
     if (stems.join() === "vocals") bins.fill([0, 0, 0, 0], 0, lowest);
     const power = sum(bins.map(([a, b, c, d]) => a * a + b * b + c * c + d * d)) / 6;
-    newest = (newest ?? power) + follow * (power - (newest ?? power));
-    smooth = (smooth ?? power) + rise * (power - (smooth ?? power));
-    smooth = Math.max(smooth, newest / 10 ** 0.6);
+    newest ??= power, smooth ??= power;
+    newest += follow * (power - newest);
+    smooth = Math.max(smooth + rise * (power - smooth), newest / 10 ** 0.6);
     level = Math.max(smooth, fall * level, 1e-10);
     const gain = 10 ** (card.level_db / 20) / sqrt(level), at = (before + t) * width;
     bins.slice(0, -1).forEach(([a, b, c, d], k) => {

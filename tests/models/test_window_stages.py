@@ -159,12 +159,11 @@ def test_masks_are_shares_of_power(tmp_path: Path, n_channels: int):
 FOUR = {"vocals": 1, "drums": 1, "bass": 2, "other": 2}
 
 
-def cascade(folder: Path, **changes: object) -> Model:
+def cascade(folder: Path) -> Model:
     """Four stems, of what a network leaves that takes 0.8 of everything for the vocals."""
     first = windows.spleeter(folder / "first.onnx", {"vocals": 2, "accompaniment": 1})
     second = windows.spleeter(folder / "second.onnx", FOUR)
-    card = replace(card_for(second), follows=str(first), **changes)
-    return Model(card, second)
+    return Model(replace(card_for(second), follows=str(first)), second)
 
 
 def test_a_network_shares_out_what_the_one_before_it_leaves(tmp_path: Path):

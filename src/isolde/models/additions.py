@@ -68,11 +68,9 @@ def check_model(model: Model) -> None:
     """
     for part in parts_of(model.card):
         check_model(part)
-    if model.card.kind == "ensemble":
-        return
     if model.card.kind == "window":
         check_window(model.session(), model.card)
-    else:
+    elif model.card.kind == "stream":
         model.graph()
 
 
