@@ -1,5 +1,6 @@
 """U-Nets: what their graph answers, what they learn, and that they go on from others' weights."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,9 +48,11 @@ def pair_of(seed: int = 0) -> UNetPair:
     return pair
 
 
-def test_the_graph_gives_the_mask_that_the_training_has():
-    pair = pair_of()
-    session = Session(unet_graph(pair, SMALL, PAIR, int8_from=0))
+@pytest.mark.parametrize("residual", [False, True])
+def test_the_graph_gives_the_mask_that_the_training_has(residual):
+    shape = replace(SMALL, residual=residual)
+    pair = networks_of(shape)
+    session = Session(unet_graph(pair, shape, PAIR, int8_from=0))
     magnitudes = np.random.default_rng(1).uniform(0.005, 0.02, (1, 2, 32, 128)).astype(np.float32)
     given = MagnitudeNetwork(session, TASK.form)(magnitudes * np.float32(FIRST_MAGNITUDE))[0]
     with torch.no_grad():
@@ -58,9 +61,12 @@ def test_the_graph_gives_the_mask_that_the_training_has():
     np.testing.assert_allclose(given, wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize(("masks", "stems"), [(1, PAIR), (4, QUARTET)])
-def test_the_graph_of_one_network_gives_its_masks_which_sum_to_one(masks, stems, tmp_path: Path):
-    shape = UNetShape(SMALL.features, SMALL.n_bins, masks=masks)
+def test_the_graph_of_one_network_gives_its_masks_which_sum_to_one(
+    masks, stems, residual, tmp_path: Path
+):
+    shape = replace(SMALL, masks=masks, residual=residual)
     task, network = UNetTask(shape, window=32), networks_of(shape)
     graph = unet_graph(network, shape, stems, int8_from=0)
     magnitudes = np.random.default_rng(1).uniform(0.005, 0.02, (1, 2, 32, 128)).astype(np.float32)
@@ -77,6 +83,19 @@ def test_the_graph_of_one_network_gives_its_masks_which_sum_to_one(masks, stems,
         assert torch.equal(again[name], value), name
 
 
+def test_residual_blocks_change_nothing_before_they_have_learnt():
+    shape = replace(SMALL, masks=1, residual=True)
+    torch.manual_seed(0)
+    refined = UNetShared(shape).eval()
+    plain = UNetShared(replace(shape, residual=False)).eval()
+    plain.load_state_dict(refined.state_dict(), strict=False)
+    magnitudes = 0.02 * torch.rand(1, 2, 32, 128)
+    with torch.no_grad():
+        torch.testing.assert_close(refined(magnitudes), plain(magnitudes))
+        refined.net.up_blocks[0].second.weight.normal_()
+        assert not torch.allclose(refined(magnitudes), plain(magnitudes), atol=1e-3)
+
+
 def test_small_storage_moves_no_mask_by_much():
     pair = pair_of()
     whole = unet_graph(pair, SMALL, PAIR, int8_from=0)
@@ -87,15 +106,17 @@ def test_small_storage_moves_no_mask_by_much():
     assert 0 < np.abs(masks[0] - masks[1]).max() < 0.05
 
 
-def test_a_graph_is_read_back_as_it_was_stored(tmp_path: Path):
-    pair = pair_of()
-    (tmp_path / "whole.onnx").write_bytes(unet_graph(pair, SMALL, PAIR, int8_from=0))
-    again = read_unets(tmp_path / "whole.onnx", SMALL).state_dict()
+@pytest.mark.parametrize("residual", [False, True])
+def test_a_graph_is_read_back_as_it_was_stored(residual, tmp_path: Path):
+    shape = replace(SMALL, residual=residual)
+    pair = networks_of(shape)
+    (tmp_path / "whole.onnx").write_bytes(unet_graph(pair, shape, PAIR, int8_from=0))
+    again = read_unets(tmp_path / "whole.onnx", shape).state_dict()
     for name, value in pair.state_dict().items():
         assert torch.equal(again[name], value), name
-    small = unet_graph(pair, SMALL, PAIR, int8_from=500)
+    small = unet_graph(pair, shape, PAIR, int8_from=500)
     (tmp_path / "small.onnx").write_bytes(small)
-    read = read_unets(tmp_path / "small.onnx", SMALL)
+    read = read_unets(tmp_path / "small.onnx", shape)
     magnitudes = np.random.default_rng(1).uniform(0.005, 0.02, (1, 2, 32, 128)).astype(np.float32)
     given = MagnitudeNetwork(Session(small), TASK.form)(magnitudes * np.float32(FIRST_MAGNITUDE))
     with torch.no_grad():
@@ -221,6 +242,8 @@ def test_a_smaller_network_answers_as_the_larger_one_where_channels_repeat_other
     assert not given[:, 2:].any()
     with pytest.raises(InputError, match="at most"):
         prune(large, UNetShape((8, 6, 6), n_bins=64), heard)
+    with pytest.raises(InputError, match="residual blocks cannot be made smaller"):
+        prune(UNet(SMALL, residual=True), SMALL, heard)
 
 
 @pytest.mark.slow

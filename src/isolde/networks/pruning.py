@@ -34,8 +34,11 @@ def prune(network: UNet, shape: UNetShape, heard: Iterable[Tensor]) -> UNet:
         heard: Magnitudes (n, 2, n_frames, n_bins) of some music, as the networks take them.
 
     Raises:
-        InputError: The smaller shape has other layers, or more channels.
+        InputError: The smaller shape has other layers, or more channels; or either network has
+            residual blocks.
     """
+    if shape.residual or len(network.down_blocks):
+        raise InputError("residual blocks cannot be made smaller: take networks without them")
     wide = tuple(down.conv.out_channels for down in _downs(network))
     if len(shape.features) != len(wide) or any(
         new > old for new, old in zip(shape.features, wide, strict=True)

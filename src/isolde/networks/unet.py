@@ -7,12 +7,14 @@ pre-trained models" (JOSS 2020).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from isolde.core.errors import InputError
+from isolde.networks.residual import Residual
 
 N_CHANNELS = 2
 KERNEL, STRIDE = 5, 2
@@ -33,11 +35,14 @@ class UNetShape:
         n_bins: How many of the lowest bins they see.
         masks: 0: a network for the vocals, one for the accompaniment; 1: one network with the mask
             of the vocals; more: one with as many masks, which sum to one.
+        residual: Whether the network for the vocals, or the only one, has a residual block behind
+            each layer, but for the innermost and the last.
     """
 
     features: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
     n_bins: int = 1024
     masks: int = 0
+    residual: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
@@ -92,8 +97,8 @@ class Up(nn.Module):
 class UNet(nn.Module):
     """Magnitudes of a mixture to the logits of a gain, or of some masks, for each bin."""
 
-    def __init__(self, shape: UNetShape) -> None:
-        """Make random weights."""
+    def __init__(self, shape: UNetShape, *, residual: bool = False) -> None:
+        """Make random weights, with residual blocks or without."""
         super().__init__()
         sizes = shape.features
         pairs = zip((N_CHANNELS, *sizes), sizes, strict=False)
@@ -105,16 +110,24 @@ class UNet(nn.Module):
         inputs = (sizes[-1], *(2 * n for n in outputs[:-1]))
         self.up = nn.ModuleList(Up(a, b) for a, b in zip(inputs, outputs, strict=True))
         self.last = nn.Conv2d(answers, answers * N_CHANNELS, 4, dilation=2, padding=3)
+        bins = [shape.n_bins // STRIDE ** (i + 1) for i in range(len(sizes) - 1)]
+        heard = [*zip(sizes, bins, strict=False)] if residual else []
+        self.down_blocks = nn.ModuleList(Residual(*size) for size in heard)
+        self.up_blocks = nn.ModuleList(Residual(*size) for size in reversed(heard))
 
     def forward(self, magnitudes: Tensor) -> Tensor:
         """(b, 2, t, f) to (b, 2 answers, t, f); t, f are multiples of what the shape says."""
         x, joined = magnitudes, []
-        for layer in self.down:
+        for layer, block in zip_longest(self.down, self.down_blocks):
             skip, x = layer(x)
             joined.append(skip)
+            if block is not None:
+                x = block(x)
         joined.pop()
-        for layer in self.up:
+        for layer, block in zip_longest(self.up, self.up_blocks):
             x = layer(x)
+            if block is not None:
+                x = block(x)
             if joined:
                 x = torch.cat([joined.pop(), x], 1)
         logits: Tensor = self.last(x)
@@ -153,7 +166,7 @@ class UNetPair(UNetMasker):
     def __init__(self, shape: UNetShape) -> None:
         """Make random weights."""
         super().__init__()
-        self.vocals, self.accompaniment = UNet(shape), UNet(shape)
+        self.vocals, self.accompaniment = UNet(shape, residual=shape.residual), UNet(shape)
         self.finish()
 
     def forward(self, magnitudes: Tensor) -> Tensor:
@@ -172,7 +185,7 @@ class UNetShared(UNetMasker):
     def __init__(self, shape: UNetShape) -> None:
         """Make random weights."""
         super().__init__()
-        self.net = UNet(shape)
+        self.net = UNet(shape, residual=shape.residual)
         self.finish()
 
     def forward(self, magnitudes: Tensor) -> Tensor:

@@ -57,11 +57,13 @@ class UNetStream(UNetMasker):
         """Make random weights.
 
         Raises:
-            InputError: The shape is that of two networks.
+            InputError: The shape is that of two networks, or has residual blocks.
         """
         super().__init__()
         if not shape.masks:
             raise InputError("masks is 0, two networks: a stream has one, give 1 or more")
+        if shape.residual:
+            raise InputError("residual is true: the blocks hear what follows, give false")
         self.shape = shape
         self.net = UNet(shape)
         self.train()

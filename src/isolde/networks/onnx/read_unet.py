@@ -4,6 +4,7 @@ The graph holds the nodes in the order in which `unet_graph` writes them, networ
 """
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,19 @@ from numpy.typing import NDArray
 from torch import nn
 
 from isolde.core.errors import MissingExtraError, ModelError
+from isolde.networks.residual import Residual
 from isolde.networks.unet import Down, UNet, UNetPair, UNetShape, UNetShared, Up, unet_masker
 
-LAYERS = ("Conv", "ConvTranspose", "BatchNormalization")
+LAYERS = ("Conv", "ConvTranspose", "BatchNormalization", "MatMul")
 """Nodes that hold weights."""
+
+NAMES: dict[type[nn.Module], tuple[str, ...]] = {
+    nn.BatchNorm2d: ("weight", "bias", "running_mean", "running_var"),
+    nn.Conv2d: ("weight", "bias"),
+    nn.ConvTranspose2d: ("weight", "bias"),
+    nn.Linear: ("weight",),
+}
+"""What a node holds of a layer, in its order."""
 
 Parts = Iterator[list[NDArray[Any]]]
 
@@ -70,17 +80,24 @@ def read_unets(path: Path, shape: UNetShape) -> UNetPair | UNetShared:
 def _fill(network: UNet, parts: Parts) -> None:
     """Every weight, in the writer's order."""
     layers: list[nn.Module] = []
-    for down in network.down:
+    for down, block in zip_longest(network.down, network.down_blocks):
         assert isinstance(down, Down)
         layers += [down.conv] if down.norm is None else [down.conv, down.norm]
-    for up in network.up:
+        layers += _layers(block)
+    for up, block in zip_longest(network.up, network.up_blocks):
         assert isinstance(up, Up)
-        layers += [up.conv, up.norm]
+        layers += [up.conv, up.norm, *_layers(block)]
     for layer in [*layers, network.last]:
-        norm = isinstance(layer, nn.BatchNorm2d)
-        names = ("weight", "bias", "running_mean", "running_var") if norm else ("weight", "bias")
-        for name, value in zip(names, next(parts), strict=True):
+        for name, stored in zip(NAMES[type(layer)], next(parts), strict=True):
             own = getattr(layer, name)
+            value = stored.T if isinstance(layer, nn.Linear) else stored
             if own.shape != value.shape:
                 raise ValueError(f"{name} of another shape")
             own.copy_(torch.tensor(value))
+
+
+def _layers(block: object) -> list[nn.Module]:
+    """The layers of a residual block, if there is one, in the writer's order."""
+    if not isinstance(block, Residual):
+        return []
+    return [block.first, block.narrow, block.wide, block.second]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from isolde.networks.onnx.nodes import Nodes, serialised
 from isolde.networks.onnx.packing import quantise
+from isolde.networks.residual import SLOPE as BLOCK_SLOPE
 from isolde.networks.unet import (
     EPSILON,
     N_CHANNELS,
@@ -63,6 +64,21 @@ class _Builder(Nodes):
         ]
         return self.node("BatchNormalization", source, *parts, epsilon=EPSILON)
 
+    def dense_kernel(self, source: str, weights: Weights, key: str) -> str:
+        """A dense layer without a bias, on the last axis."""
+        return self.node("MatMul", source, self.kernel(weights[f"{key}.weight"].T, out_axis=1))
+
+    def residual(self, source: str, weights: Weights, key: str) -> str:
+        """A residual block."""
+        around = {"pads": [1, 1, 1, 1]}
+        first = self.convolved("Conv", source, weights, f"{key}.first", out_axis=0, **around)
+        near = self.node("LeakyRelu", first, alpha=BLOCK_SLOPE)
+        narrow = self.dense_kernel(near, weights, f"{key}.narrow")
+        narrow = self.node("LeakyRelu", narrow, alpha=BLOCK_SLOPE)
+        heard = self.node("Add", near, self.dense_kernel(narrow, weights, f"{key}.wide"))
+        change = self.convolved("Conv", heard, weights, f"{key}.second", out_axis=0, **around)
+        return self.node("Add", source, change)
+
     def convolved(
         self, kind: str, source: str, weights: Weights, key: str, *, out_axis: int, **around: Any
     ) -> str:
@@ -85,6 +101,8 @@ def _add_network(build: _Builder, network: UNet) -> str:
         if down.norm is not None:
             flat = build.normalised(weights, f"{key}.norm", skips[-1])
             source = build.node("LeakyRelu", flat, alpha=SLOPE)
+        if layer < len(network.down_blocks):
+            source = build.residual(source, weights, f"down_blocks.{layer}")
     source = skips.pop()
     for layer in range(len(network.up)):
         key = f"up.{layer}"
@@ -92,6 +110,8 @@ def _add_network(build: _Builder, network: UNet) -> str:
             "ConvTranspose", source, weights, f"{key}.conv", out_axis=1, **around
         )
         source = build.normalised(weights, f"{key}.norm", build.node("Relu", made))
+        if layer < len(network.up_blocks):
+            source = build.residual(source, weights, f"up_blocks.{layer}")
         if skips:
             source = build.node("Concat", skips.pop(), source, axis=1)
     last = {"pads": [3, 3, 3, 3], "dilations": [2, 2]}
