@@ -9,17 +9,19 @@ Some music of the training says which channels the others make up for; see
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from isolde.core.level import LEVEL_DB
 from isolde.core.spectrum import analyse
 from isolde.core.stage import Float32
 from isolde.datasets.mixing.library import Entry
 from isolde.networks.pruning import prune
-from isolde.networks.unet import UNetMasker, UNetPair, UNetShared
+from isolde.networks.unet import UNet, UNetMasker, UNetPair, UNetShape, UNetShared
 from isolde.networks.unet_stream import UNetStream
 from isolde.training.checkpoint import Checkpoint
 from isolde.training.recipe import Recipe
@@ -42,6 +44,17 @@ def excerpts(songs: list[Entry], task: UNetTask, *, seed: int) -> Iterator[Float
         piece = piece * 10 ** (LEVEL_DB / 20) / max(1e-3, float(np.sqrt(np.mean(piece**2))))
         spectra = analyse(piece.astype(np.float32), task.grid)[:, :FRAMES, : task.shape.n_bins]
         yield np.pad(np.abs(spectra), ((0, 0), (0, FRAMES - spectra.shape[1]), (0, 0)))
+
+
+def fill(small: UNet, large: UNet, shape: UNetShape, heard: list[Tensor]) -> None:
+    """Give a network another's weights: all of them if they fit, else pruned ones.
+
+    Residual blocks that only `small` has stay as they are, and change nothing.
+    """
+    given, own = large.state_dict(), small.state_dict()
+    if not all(key in own and own[key].shape == value.shape for key, value in given.items()):
+        given = prune(large, replace(shape, residual=False), heard).state_dict()
+    small.load_state_dict({**own, **given})
 
 
 def main() -> None:
@@ -71,10 +84,10 @@ def main() -> None:
     small = task.build()
     if isinstance(small, UNetShared | UNetStream):
         vocals = large.vocals if isinstance(large, UNetPair) else large.net
-        small.net = prune(vocals, task.shape, heard)
+        fill(small.net, vocals, task.shape, heard)
     elif isinstance(large, UNetPair):
-        small.vocals = prune(large.vocals, task.shape, heard)
-        small.accompaniment = prune(large.accompaniment, task.shape, heard)
+        fill(small.vocals, large.vocals, task.shape, heard)
+        fill(small.accompaniment, large.accompaniment, task.shape, heard)
     else:
         raise SystemExit(f"model '{asked.model}' has one network, the recipe two: take another")
     state = small.state_dict()
