@@ -1,8 +1,9 @@
 """The mean of several runs' weights, as a run: `python average.py OUT RUN RUN [RUN ...]`.
 
 Runs of one recipe that began with the same weights mostly lie in one basin of the loss; their mean
-is then often better than each of them ("model soups", Wortsman et al. 2022). OUT is a folder that
-`isolde train --start` and `isolde export` take: the weights, and the first run's recipe and steps.
+is then often better than each of them ("model soups", Wortsman et al. 2022). A run that is named
+twice counts twice. OUT is a folder that `isolde train --start` and `isolde export` take: the
+weights, and the first run's recipe and steps.
 """
 
 import shutil

@@ -92,6 +92,8 @@ def test_two_networks_are_no_stream():
         UNetStreamTask(UNetShape((4,), n_bins=16), window=32)
     with pytest.raises(InputError, match="hear what follows"):
         UNetStream(UNetShape((4,), n_bins=16, masks=1, residual=True))
+    with pytest.raises(InputError, match="hear what follows"):
+        UNetStreamTask(UNetShape((4,), n_bins=16, masks=1, residual=True), window=32)
     with pytest.raises(InputError, match="context is -1"):
         replace(TASK, context=-1)
     with pytest.raises(InputError, match="which hears windows"):

@@ -41,6 +41,8 @@ class UNetStreamTask(UNetTask):
         super().__post_init__()
         if not self.shape.masks:
             raise InputError("masks is 0, two networks: a stream has one, give 1 or more")
+        if self.shape.residual:
+            raise InputError("residual is true: the blocks hear what follows, give false")
         if self.follows:
             raise InputError(f"follows is '{self.follows}', which hears windows: leave it empty")
         if self.context < 0:
