@@ -36,7 +36,7 @@ def main() -> None:
     )
     parser.add_argument("--robust", default="vocals-large", help="models of docs/lab/robustness.md")
     parser.add_argument("--peers", default="spleeter-itself", help="adapters in benchmarks/peers")
-    parser.add_argument("--every", type=int, default=2, help="robustness: one song in N")
+    parser.add_argument("--every", type=int, default=1, help="robustness: one song in N")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", choices=("results", "robustness"))
     parser.add_argument("--keep-docs", action="store_true", help="measure only")

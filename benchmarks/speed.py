@@ -1,11 +1,11 @@
-"""How fast isolde is, as ratios measured in one run: python benchmarks/speed.py [--peer PYTHON].
+"""How fast isolde is, as ratios measured in one run: python benchmarks/speed.py.
 
 1. The network over the same frames in the same engine on one thread: every window on its own
    against the shared form, and one frame a call.
-2. A whole song of stereo 44.1 kHz, from samples to stems, on one thread: audio per CPU second.
-3. Cold start: CPU seconds of `isolde separate` until one second of a song is written.
-4. A peer on the same song on one thread: Spleeter 2 stems, by benchmarks/peers/spleeter-itself,
-   when the path of its Python is given.
+2. For each model a whole song of stereo 44.1 kHz, from samples to stems, on one thread: audio per
+   CPU second; the same as a command; and CPU seconds of the command until one second is written.
+3. A peer on the same song on one thread, beside each command: Spleeter 2 stems, by
+   benchmarks/peers/spleeter-itself, when it is set up there.
 
 Alternating rounds, medians: machines are noisy, and a ratio of neighbours is not.
 """
@@ -25,6 +25,7 @@ from statistics import median
 import numpy as np
 
 ROUNDS = 5
+PEER = Path(__file__).parent / "peers" / "spleeter-itself"
 WINDOW_FRAMES = 192
 STREAM_FRAMES = 2048
 
@@ -95,48 +96,51 @@ def song(seconds: float) -> np.ndarray:
     return np.tile(piece, (1, int(np.ceil(seconds / 20))))[:, : int(seconds * 44100)]
 
 
+def model_rates(model: str, audio: np.ndarray, folder: Path) -> dict[str, float]:
+    """Speeds of a model with a song; it and its first second lie in a folder as wav."""
+    from isolde.separation.load import separate
+
+    seconds = audio.shape[1] / 44100
+    rates = [
+        seconds / cpu_seconds(lambda: separate(audio, sample_rate=44100, model=model, threads=1))
+        for _ in range(ROUNDS)
+    ]
+    isolde = [sys.executable, "-m", "isolde", "separate", "--threads", "1", "--overwrite"]
+    isolde += ["--model", model, "-o", str(folder)]
+    starts = [children_seconds([*isolde, str(folder / "second.wav")]) for _ in range(ROUNDS)]
+    python = PEER / ".venv" / "bin" / "python"
+    peer = [str(python), str(PEER / "separate.py"), str(folder / "song.wav"), str(folder / "peer")]
+    pairs = []
+    for _ in range(3):
+        mine = children_seconds([*isolde, str(folder / "song.wav")])
+        pairs.append((mine, children_seconds(peer) if python.exists() else float("nan")))
+    found = {
+        "song in memory, audio s per CPU s": median(rates),
+        "command, audio s per CPU s": median(seconds / m for m, _ in pairs),
+        "command, CPU s to the first written second": median(starts),
+    }
+    if python.exists():
+        found["Spleeter's command, audio s per CPU s"] = median(seconds / t for _, t in pairs)
+        found["isolde / Spleeter"] = median(t / m for m, t in pairs)
+    return found
+
+
 def main() -> None:
     """Measure and print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--peer", type=Path, help="Python of benchmarks/peers/spleeter-itself's venv"
-    )
+    parser.add_argument("--models", default="vocals-large,vocals,stems")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the song")
     options = parser.parse_args()
     from isolde.audio import write
-    from isolde.separation.load import separate
 
     found: dict[str, object] = {"network, frames per CPU s": network_rates()}
     audio = song(options.seconds)
-    rates = [
-        options.seconds / cpu_seconds(lambda: separate(audio, sample_rate=44100, threads=1))
-        for _ in range(ROUNDS)
-    ]
-    found["song in memory, audio s per CPU s"] = median(rates)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write(folder / "song.wav", audio, 44100)
         write(folder / "second.wav", audio[:, :44100], 44100)
-        here = Path(__file__).parent
-        isolde = [sys.executable, "-m", "isolde", "separate", "--threads", "1", "--overwrite"]
-        ours = [*isolde, str(folder / "song.wav"), "-o", str(folder)]
-        start = [*isolde, str(folder / "second.wav"), "-o", str(folder)]
-        starts = [children_seconds(start) for _ in range(ROUNDS)]
-        found["command: CPU s to the first written second"] = median(starts)
-        pairs = []
-        for _ in range(3):
-            mine = children_seconds(ours)
-            theirs = float("nan")
-            if options.peer:
-                adapter = here / "peers" / "spleeter" / "separate.py"
-                theirs = children_seconds(
-                    [str(options.peer), str(adapter), str(folder / "song.wav"), str(folder / "p")]
-                )
-            pairs.append((mine, theirs))
-        found["command: audio s per CPU s"] = median(options.seconds / m for m, _ in pairs)
-        if options.peer:
-            found["Spleeter: audio s per CPU s"] = median(options.seconds / t for _, t in pairs)
-            found["isolde / Spleeter"] = median(t / m for m, t in pairs)
+        for model in options.models.split(","):
+            found[model] = model_rates(model, audio, folder)
     print(json.dumps(found, indent=1))
 
 

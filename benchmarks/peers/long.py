@@ -1,6 +1,6 @@
 """CPU time and peak memory of a long song: `isolde separate` and a peer's adapter, in one run.
 
-    python benchmarks/peers/long.py song.wav --model spleeter --peer spleeter
+    python benchmarks/peers/long.py song.wav --model spleeter --peer spleeter-itself
 
 Compare the ratios: the absolute numbers are those of the machine and what else it does.
 """
@@ -45,7 +45,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="CPU time and memory of a long song.")
     parser.add_argument("song", type=Path)
     parser.add_argument("--model", default="spleeter")
-    parser.add_argument("--peer", default="spleeter", help="a folder beside this file, set up")
+    parser.add_argument(
+        "--peer", default="spleeter-itself", help="a folder beside this file, set up"
+    )
     asked = parser.parse_args()
     peer = PEERS / asked.peer
     with tempfile.TemporaryDirectory() as folder:
