@@ -110,18 +110,20 @@ def model_rates(model: str, audio: np.ndarray, folder: Path) -> dict[str, float]
     starts = [children_seconds([*isolde, str(folder / "second.wav")]) for _ in range(ROUNDS)]
     python = PEER / ".venv" / "bin" / "python"
     peer = [str(python), str(PEER / "separate.py"), str(folder / "song.wav"), str(folder / "peer")]
-    pairs = []
+    ours: list[float] = []
+    theirs: list[float] = []
     for _ in range(3):
-        mine = children_seconds([*isolde, str(folder / "song.wav")])
-        pairs.append((mine, children_seconds(peer) if python.exists() else float("nan")))
+        ours.append(children_seconds([*isolde, str(folder / "song.wav")]))
+        if python.exists():
+            theirs.append(children_seconds(peer))
     found = {
         "song in memory, audio s per CPU s": median(rates),
-        "command, audio s per CPU s": median(seconds / m for m, _ in pairs),
+        "command, audio s per CPU s": median(seconds / m for m in ours),
         "command, CPU s to the first written second": median(starts),
     }
-    if python.exists():
-        found["Spleeter's command, audio s per CPU s"] = median(seconds / t for _, t in pairs)
-        found["isolde / Spleeter"] = median(t / m for m, t in pairs)
+    if theirs:
+        found["Spleeter's command, audio s per CPU s"] = median(seconds / t for t in theirs)
+        found["isolde / Spleeter"] = median(t / m for m, t in zip(ours, theirs, strict=True))
     return found
 
 

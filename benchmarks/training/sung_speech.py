@@ -18,7 +18,6 @@ ErithacusProject/ErithacusVB (CC BY 4.0) and gansaibow/torone_rei (MIT).
 """
 
 import argparse
-import io
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,9 +31,8 @@ from numpy.typing import NDArray
 
 from isolde.audio import read
 from isolde.audio.formats import AUDIO_SUFFIXES
-from isolde.core.atomic import write_bytes
 from isolde.core.errors import AudioError, InputError
-from isolde.datasets.cache import int16
+from isolde.datasets.cache import int16, save_array
 
 Floats = NDArray[np.float64]
 
@@ -264,10 +262,8 @@ def main() -> None:
                 rng = np.random.default_rng([asked.seed, index, file])
                 song, count = sing(world, paths, seconds, rng)
                 samples = int16((song * PEAK / np.abs(song).max()).astype(np.float32))
-                buffer = io.BytesIO()
-                np.save(buffer, np.broadcast_to(samples, (1, 2, len(samples))))
                 path = asked.out / "solo" / f"{name} - {file + 1:02d}.npy"
-                write_bytes(path, buffer.getvalue())
+                save_array(path, np.broadcast_to(samples, (1, 2, len(samples))))
                 length = len(samples) / RATE
                 total += length
                 print(f"{name} {file + 1}: {length:.0f} s, {count} phrases", flush=True)

@@ -243,7 +243,7 @@ def test_a_smaller_network_answers_as_the_larger_one_where_channels_repeat_other
     with pytest.raises(InputError, match="at most"):
         prune(large, UNetShape((8, 6, 6), n_bins=64), heard)
     with pytest.raises(InputError, match="residual blocks cannot be made smaller"):
-        prune(UNet(SMALL, residual=True), SMALL, heard)
+        prune(UNet(replace(SMALL, residual=True)), SMALL, heard)
 
 
 @pytest.mark.slow

@@ -173,14 +173,14 @@ def _decode(rows: Sequence[Row], cache: Path, key: str, wanted: set[str]) -> dic
         sums[derived] = sums.pop("mixture") - sums[known]
     vocals, backing = sums.pop("vocals", None), sums.pop("accompaniment", None)
     if vocals is not None:
-        _save(cache / f"{key}.vocals.npy", int16(vocals))
-        _save(cache / f"{key}.activity.npy", activity_of(vocals))
+        save_array(cache / f"{key}.vocals.npy", int16(vocals))
+        save_array(cache / f"{key}.activity.npy", activity_of(vocals))
     else:
-        _save(cache / f"{key}.activity.npy", np.zeros(GRID_22.n_frames(n), np.bool_))
+        save_array(cache / f"{key}.activity.npy", np.zeros(GRID_22.n_frames(n), np.bool_))
     if backing is not None:
-        _save(cache / f"{key}.accompaniment.npy", int16(backing))
+        save_array(cache / f"{key}.accompaniment.npy", int16(backing))
     for stem, part in sums.items():
-        _save(cache / f"{key}.{stem}.npy", int16(part))
+        save_array(cache / f"{key}.{stem}.npy", int16(part))
     meta = {"top_hz": top, "item": str(_item(rows)[0]), "n": n, "newest": newest}
     write_text(cache / f"{key}.json", json.dumps(meta))
     return meta
@@ -217,7 +217,7 @@ def _decode_parts(rows: Sequence[Row], cache: Path, key: str, missing: set[str])
     n = np.load(held, mmap_mode="r").shape[1]
     for stem, part in _sums([row for row in rows if row.stem in missing], missing)[0].items():
         if stem in missing:
-            _save(cache / f"{key}.{stem}.npy", int16(_to_length(part, n)))
+            save_array(cache / f"{key}.{stem}.npy", int16(_to_length(part, n)))
 
 
 def _common_length(lengths: Sequence[int]) -> int:
@@ -253,7 +253,7 @@ def activity_of(vocals: Float32) -> NDArray[np.bool_]:
     )
 
 
-def _save(path: Path, array: NDArray[Any]) -> None:
+def save_array(path: Path, array: NDArray[Any]) -> None:
     """Write an array whole or not at all, also when two processes write the same one."""
     with Draft(path) as draft, draft.path.open("wb") as file:
         np.save(file, array)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from isolde.core.errors import InputError
+from isolde.networks.residual import Residual
 from isolde.networks.unet import Down, UNet, UNetShape, Up
 
 RIDGE = 1e-4
@@ -37,7 +38,7 @@ def prune(network: UNet, shape: UNetShape, heard: Iterable[Tensor]) -> UNet:
         InputError: The smaller shape has other layers, or more channels; or either network has
             residual blocks.
     """
-    if shape.residual or len(network.down_blocks):
+    if shape.residual or any(isinstance(module, Residual) for module in network.modules()):
         raise InputError("residual blocks cannot be made smaller: take networks without them")
     wide = tuple(down.conv.out_channels for down in _downs(network))
     if len(shape.features) != len(wide) or any(

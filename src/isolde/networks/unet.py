@@ -5,9 +5,8 @@ the form of Hennequin et al., "Spleeter: a fast and efficient music source separ
 pre-trained models" (JOSS 2020).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import zip_longest
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -97,8 +96,8 @@ class Up(nn.Module):
 class UNet(nn.Module):
     """Magnitudes of a mixture to the logits of a gain, or of some masks, for each bin."""
 
-    def __init__(self, shape: UNetShape, *, residual: bool = False) -> None:
-        """Make random weights, with residual blocks or without."""
+    def __init__(self, shape: UNetShape) -> None:
+        """Make random weights."""
         super().__init__()
         sizes = shape.features
         pairs = zip((N_CHANNELS, *sizes), sizes, strict=False)
@@ -110,28 +109,30 @@ class UNet(nn.Module):
         inputs = (sizes[-1], *(2 * n for n in outputs[:-1]))
         self.up = nn.ModuleList(Up(a, b) for a, b in zip(inputs, outputs, strict=True))
         self.last = nn.Conv2d(answers, answers * N_CHANNELS, 4, dilation=2, padding=3)
-        bins = [shape.n_bins // STRIDE ** (i + 1) for i in range(len(sizes) - 1)]
-        heard = [*zip(sizes, bins, strict=False)] if residual else []
-        self.down_blocks = nn.ModuleList(Residual(*size) for size in heard)
-        self.up_blocks = nn.ModuleList(Residual(*size) for size in reversed(heard))
+        inner = [(n, shape.n_bins // STRIDE ** (i + 1)) for i, n in enumerate(sizes[:-1])]
+        self.down_blocks = _blocks(inner, residual=shape.residual)
+        self.up_blocks = _blocks(inner[::-1], residual=shape.residual)
 
     def forward(self, magnitudes: Tensor) -> Tensor:
         """(b, 2, t, f) to (b, 2 answers, t, f); t, f are multiples of what the shape says."""
         x, joined = magnitudes, []
-        for layer, block in zip_longest(self.down, self.down_blocks):
+        for layer, block in zip(self.down, self.down_blocks, strict=True):
             skip, x = layer(x)
             joined.append(skip)
-            if block is not None:
-                x = block(x)
+            x = block(x)
         joined.pop()
-        for layer, block in zip_longest(self.up, self.up_blocks):
-            x = layer(x)
-            if block is not None:
-                x = block(x)
+        for layer, block in zip(self.up, self.up_blocks, strict=True):
+            x = block(layer(x))
             if joined:
                 x = torch.cat([joined.pop(), x], 1)
         logits: Tensor = self.last(x)
         return logits
+
+
+def _blocks(sizes: Sequence[tuple[int, int]], *, residual: bool) -> nn.ModuleList:
+    """What stands behind the layers of one way: blocks of some sizes or nothing, last nothing."""
+    made = [Residual(*size) if residual else nn.Identity() for size in sizes]
+    return nn.ModuleList([*made, nn.Identity()])
 
 
 class UNetMasker(nn.Module):
@@ -166,7 +167,7 @@ class UNetPair(UNetMasker):
     def __init__(self, shape: UNetShape) -> None:
         """Make random weights."""
         super().__init__()
-        self.vocals, self.accompaniment = UNet(shape, residual=shape.residual), UNet(shape)
+        self.vocals, self.accompaniment = UNet(shape), UNet(replace(shape, residual=False))
         self.finish()
 
     def forward(self, magnitudes: Tensor) -> Tensor:
@@ -185,7 +186,7 @@ class UNetShared(UNetMasker):
     def __init__(self, shape: UNetShape) -> None:
         """Make random weights."""
         super().__init__()
-        self.net = UNet(shape, residual=shape.residual)
+        self.net = UNet(shape)
         self.finish()
 
     def forward(self, magnitudes: Tensor) -> Tensor:

@@ -50,6 +50,18 @@ State = dict[str, Tensor]
 """What a stream remembers of each layer, by name; the first axis is that of the streams."""
 
 
+def check_streams(shape: UNetShape) -> None:
+    """Refuse a shape that no stream can have.
+
+    Raises:
+        InputError: It is that of two networks, or has residual blocks.
+    """
+    if not shape.masks:
+        raise InputError("masks is 0, two networks: a stream has one, give 1 or more")
+    if shape.residual:
+        raise InputError("residual is true: the blocks hear what follows, give false")
+
+
 class UNetStream(UNetMasker):
     """One U-Net with the weights of a `UNetShared`, that answers for the newest frame."""
 
@@ -60,10 +72,7 @@ class UNetStream(UNetMasker):
             InputError: The shape is that of two networks, or has residual blocks.
         """
         super().__init__()
-        if not shape.masks:
-            raise InputError("masks is 0, two networks: a stream has one, give 1 or more")
-        if shape.residual:
-            raise InputError("residual is true: the blocks hear what follows, give false")
+        check_streams(shape)
         self.shape = shape
         self.net = UNet(shape)
         self.train()

@@ -4,7 +4,6 @@ The graph holds the nodes in the order in which `unet_graph` writes them, networ
 """
 
 from collections.abc import Iterator
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from isolde.core.errors import MissingExtraError, ModelError
-from isolde.networks.residual import Residual
-from isolde.networks.unet import Down, UNet, UNetPair, UNetShape, UNetShared, Up, unet_masker
+from isolde.networks.unet import UNet, UNetPair, UNetShape, UNetShared, unet_masker
 
 LAYERS = ("Conv", "ConvTranspose", "BatchNormalization", "MatMul")
 """Nodes that hold weights."""
@@ -80,13 +78,9 @@ def read_unets(path: Path, shape: UNetShape) -> UNetPair | UNetShared:
 def _fill(network: UNet, parts: Parts) -> None:
     """Every weight, in the writer's order."""
     layers: list[nn.Module] = []
-    for down, block in zip_longest(network.down, network.down_blocks):
-        assert isinstance(down, Down)
-        layers += [down.conv] if down.norm is None else [down.conv, down.norm]
-        layers += _layers(block)
-    for up, block in zip_longest(network.up, network.up_blocks):
-        assert isinstance(up, Up)
-        layers += [up.conv, up.norm, *_layers(block)]
+    for way in ((network.down, network.down_blocks), (network.up, network.up_blocks)):
+        for module, block in zip(*way, strict=True):
+            layers += [*module.children(), *block.children()]
     for layer in [*layers, network.last]:
         for name, stored in zip(NAMES[type(layer)], next(parts), strict=True):
             own = getattr(layer, name)
@@ -94,10 +88,3 @@ def _fill(network: UNet, parts: Parts) -> None:
             if own.shape != value.shape:
                 raise ValueError(f"{name} of another shape")
             own.copy_(torch.tensor(value))
-
-
-def _layers(block: object) -> list[nn.Module]:
-    """The layers of a residual block, if there is one, in the writer's order."""
-    if not isinstance(block, Residual):
-        return []
-    return [block.first, block.narrow, block.wide, block.second]

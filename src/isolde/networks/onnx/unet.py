@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from isolde.networks.onnx.nodes import Nodes, serialised
 from isolde.networks.onnx.packing import quantise
 from isolde.networks.residual import SLOPE as BLOCK_SLOPE
+from isolde.networks.residual import Residual
 from isolde.networks.unet import (
     EPSILON,
     N_CHANNELS,
@@ -101,7 +102,7 @@ def _add_network(build: _Builder, network: UNet) -> str:
         if down.norm is not None:
             flat = build.normalised(weights, f"{key}.norm", skips[-1])
             source = build.node("LeakyRelu", flat, alpha=SLOPE)
-        if layer < len(network.down_blocks):
+        if isinstance(network.down_blocks[layer], Residual):
             source = build.residual(source, weights, f"down_blocks.{layer}")
     source = skips.pop()
     for layer in range(len(network.up)):
@@ -110,7 +111,7 @@ def _add_network(build: _Builder, network: UNet) -> str:
             "ConvTranspose", source, weights, f"{key}.conv", out_axis=1, **around
         )
         source = build.normalised(weights, f"{key}.norm", build.node("Relu", made))
-        if layer < len(network.up_blocks):
+        if isinstance(network.up_blocks[layer], Residual):
             source = build.residual(source, weights, f"up_blocks.{layer}")
         if skips:
             source = build.node("Concat", skips.pop(), source, axis=1)

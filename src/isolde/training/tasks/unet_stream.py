@@ -14,7 +14,7 @@ from isolde.core.features import Features
 from isolde.core.stage import Complex64, Float32
 from isolde.networks.onnx.unet_stream import unet_stream_graph
 from isolde.networks.unet import shares_of
-from isolde.networks.unet_stream import UNetStream
+from isolde.networks.unet_stream import UNetStream, check_streams
 from isolde.training.tasks.base import Examples
 from isolde.training.tasks.unet import UNetBatch, UNetTask
 
@@ -39,10 +39,7 @@ class UNetStreamTask(UNetTask):
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
         super().__post_init__()
-        if not self.shape.masks:
-            raise InputError("masks is 0, two networks: a stream has one, give 1 or more")
-        if self.shape.residual:
-            raise InputError("residual is true: the blocks hear what follows, give false")
+        check_streams(self.shape)
         if self.follows:
             raise InputError(f"follows is '{self.follows}', which hears windows: leave it empty")
         if self.context < 0:
