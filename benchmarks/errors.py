@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde.core.spectrum import analyse, grid_for
+from isolde.core.signal.spectrum import analyse, grid_for
 from isolde.evaluation.candidates.models import model
 from isolde.evaluation.metrics.ratios import usdr
 from isolde.evaluation.songs import Stems, find_songs

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from isolde.activity.presence import FALL, SLOPE, SPANS, Presence, voice_power
 from isolde.audio import Resampler
-from isolde.core.spectrum import GRID_22, analyse
+from isolde.core.signal.spectrum import GRID_22, analyse
 from isolde.datasets.mixing.library import Library
 from isolde.datasets.voicing import labelled
 from isolde.models.catalogue import find

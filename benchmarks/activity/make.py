@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from isolde.audio import write
-from isolde.core.spectrum import GRID_22
+from isolde.core.signal.spectrum import GRID_22
 from isolde.datasets.mixing.library import FULL_SCALE, Entry, Library
 from isolde.datasets.voicing import labelled
 

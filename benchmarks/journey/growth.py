@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde.core.spectrum import GRID_22
+from isolde.core.signal.spectrum import GRID_22
 from isolde.datasets.mixing.library import Entry
 from isolde.training.loop import Run
 from isolde.training.recipes import read_recipe

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from isolde.core.spectrum import GRID_22, analyse
+from isolde.core.signal.spectrum import GRID_22, analyse
 from isolde.datasets.mixing.library import Entry, Library
 from isolde.datasets.voicing import labelled
 from isolde.networks.article import VAD

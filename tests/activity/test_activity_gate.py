@@ -16,7 +16,7 @@ from isolde.activity import (
 )
 from isolde.audio import read, write
 from isolde.core.errors import InputError
-from isolde.core.spectrum import GRID_22
+from isolde.core.signal.spectrum import GRID_22
 from isolde.separation.stages.separator import Separator
 
 FRAME = GRID_22.frame_seconds

@@ -201,7 +201,9 @@ def test_the_fingerprint_lists_every_module_that_a_separation_runs_through(name)
         "isolde.models.sources",
         "isolde.core.config",
     }
-    assert {m for m in called if m.startswith(("isolde.core.resample", "isolde.separation.load"))}
+    assert {
+        m for m in called if m.startswith(("isolde.core.signal.resample", "isolde.separation.load"))
+    }
     assert {
         module
         for module in called - about

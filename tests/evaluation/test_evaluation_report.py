@@ -6,7 +6,7 @@ import soundfile
 
 from helpers.singing import RATE, song_of
 from isolde.core.errors import InputError
-from isolde.core.spectrum import GRID_22, Grid
+from isolde.core.signal.spectrum import GRID_22, Grid
 from isolde.evaluation import run
 from isolde.evaluation.candidates import baselines, oracles
 from isolde.evaluation.candidates.candidate import Candidate

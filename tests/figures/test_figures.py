@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from isolde.core.errors import InputError, MissingExtraError
-from isolde.core.log_frequency import log_rows, picture_grid
+from isolde.core.signal.log_frequency import log_rows, picture_grid
 from isolde.figures.canvas import Canvas, Columns, canvas_of, height
 from isolde.figures.overview import draw_activity, thinned
 from isolde.figures.reports.song import write_song_report

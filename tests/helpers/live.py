@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isolde.core.features import Features
+from isolde.core.signal.features import Features
 from isolde.live.plan import make_plan
 from isolde.models.card import Card
 from isolde.models.catalogue import save

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isolde.core.spectrum import GRID_22, Grid
+from isolde.core.signal.spectrum import GRID_22, Grid
 from isolde.core.stage import Complex64, Float32
 
 

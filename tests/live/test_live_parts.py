@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isolde.core.errors import AudioError, InputError
-from isolde.core.spectrum import GRID_22
+from isolde.core.signal.spectrum import GRID_22
 from isolde.live.control.controls import Controls
 from isolde.live.control.keys import command_for
 from isolde.live.control.socket import ControlSocket

@@ -17,7 +17,7 @@ from helpers.live import RATE, plan_for, run, small_model
 from helpers.maskers import Shelf
 from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError, ModelError
-from isolde.core.spectrum import GRID_22
+from isolde.core.signal.spectrum import GRID_22
 from isolde.live.control import console
 from isolde.live.io.pipes import Filter
 from isolde.live.stream.loop import Backlog, Loop

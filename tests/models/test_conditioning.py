@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from helpers.sounds import noise
 from isolde.audio.demo import read_demo
 from isolde.core.errors import IsoldeWarning
-from isolde.core.level import JUMP_DB, LEVEL_DB, RISE_SECONDS, frame_power
-from isolde.core.spectrum import GRID_22
+from isolde.core.signal.level import JUMP_DB, LEVEL_DB, RISE_SECONDS, frame_power
+from isolde.core.signal.spectrum import GRID_22
 from isolde.models.catalogue import LOW_LATENCY
 from isolde.models.conditioning import Conditioner, heard_from, lowest_bin
 from isolde.separation.load import load_separator, separate

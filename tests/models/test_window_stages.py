@@ -10,7 +10,7 @@ from helpers import windows
 from helpers.blocks import outputs_of
 from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError, ModelError
-from isolde.core.spectrum import analyse
+from isolde.core.signal.spectrum import analyse
 from isolde.core.stage import Float32
 from isolde.models.additions import check_model
 from isolde.models.card_files import card_for

@@ -20,9 +20,9 @@ from isolde.activity import (
     load_frame_detector,
 )
 from isolde.core.errors import InputError
-from isolde.core.features import Features
-from isolde.core.spectrum import analyse
-from isolde.core.synthesis import synthesise
+from isolde.core.signal.features import Features
+from isolde.core.signal.spectrum import analyse
+from isolde.core.signal.synthesis import synthesise
 from isolde.models import catalogue
 from isolde.models.catalogue import Model
 from isolde.models.conditioning import Conditioner

@@ -8,8 +8,8 @@ import pytest
 
 from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError
-from isolde.core.features import Features
-from isolde.core.spectrum import analyse
+from isolde.core.signal.features import Features
+from isolde.core.signal.spectrum import analyse
 from isolde.models.catalogue import Model
 from isolde.models.graph import Graph
 from isolde.separation.load import load_separator

@@ -5,8 +5,8 @@ import pytest
 
 from helpers.blocks import outputs_of
 from isolde.core.errors import InputError, MissingExtraError
-from isolde.core.spectrum import GRID_22, analyse
-from isolde.core.synthesis import synthesise
+from isolde.core.signal.spectrum import GRID_22, analyse
+from isolde.core.signal.synthesis import synthesise
 from isolde.rules import HarmonicMasker, Rules, make_rules_masker
 from isolde.rules.mask import burst_mask, harmonic_comb, harmonic_share
 from isolde.rules.masker import heard, listen

@@ -11,7 +11,7 @@ from helpers.blocks import stems_of
 from helpers.maskers import Shelf
 from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError
-from isolde.core.spectrum import GRID_22, Grid
+from isolde.core.signal.spectrum import GRID_22, Grid
 from isolde.separation.stages.separator import Separator
 
 FINE = Grid(sample_rate=22050, n_fft=2048, hop=512)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import demo_song as songs
-from isolde.core.spectrum import GRID_22
+from isolde.core.signal.spectrum import GRID_22
 from isolde.datasets.mixing.library import Entry
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from isolde.core.errors import InputError
-from isolde.core.spectrum import analyse
+from isolde.core.signal.spectrum import analyse
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from isolde.core.errors import InputError
-from isolde.core.spectrum import Grid, analyse
-from isolde.core.synthesis import synthesise
+from isolde.core.signal.spectrum import Grid, analyse
+from isolde.core.signal.synthesis import synthesise
 from isolde.datasets.mixing.library import FULL_SCALE, Entry
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")

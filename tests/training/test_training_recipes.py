@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from isolde.core.errors import InputError
-from isolde.core.features import Features
-from isolde.core.spectrum import GRID_22, analyse
+from isolde.core.signal.features import Features
+from isolde.core.signal.spectrum import GRID_22, analyse
 from isolde.datasets.mixing.library import Entry
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")

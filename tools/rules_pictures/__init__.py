@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde.core.spectrum import GRID_22, analyse
+from isolde.core.signal.spectrum import GRID_22, analyse
+from isolde.core.signal.synthesis import synthesise
 from isolde.core.stage import Float32
-from isolde.core.synthesis import synthesise
 from isolde.evaluation.metrics.ratios import usdr
 from isolde.figures.canvas import canvas_of
 from isolde.figures.separation import mask_columns, separation_figure

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isolde.core.level import LEVEL_DB
-from isolde.core.spectrum import analyse
+from isolde.core.signal.level import LEVEL_DB
+from isolde.core.signal.spectrum import analyse
 from isolde.core.stage import Float32
 from isolde.datasets.mixing.library import Entry
 from isolde.networks.pruning import prune

@@ -16,7 +16,7 @@ import numpy as np
 from isolde.activity.masks import MaskDetector
 from isolde.audio import Resampler
 from isolde.core.errors import InputError, ModelError
-from isolde.core.spectrum import Analysis, Grid
+from isolde.core.signal.spectrum import Analysis, Grid
 from isolde.core.stage import Complex64, Float32, check_block
 from isolde.core.stems import VOCALS
 from isolde.models import catalogue

@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from isolde.activity.masks import PresenceMasker
 from isolde.core.errors import InputError
-from isolde.core.spectrum import GRID_22
+from isolde.core.signal.spectrum import GRID_22
 from isolde.core.stage import Complex64, Float32
 from isolde.models.masker import Masker
 

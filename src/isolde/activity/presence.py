@@ -23,8 +23,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from isolde.core.level import frame_power
-from isolde.core.spectrum import Grid
+from isolde.core.signal.level import frame_power
+from isolde.core.signal.spectrum import Grid
 from isolde.core.stage import Complex64, Float32
 
 FIRST_HZ, END_HZ = 108.0, 8010.0
@@ -53,7 +53,7 @@ def voice_power(spectra: Complex64, masks: Float32, grid: Grid) -> Floats:
     """Measure how loud the voice is in the band in which it is heard.
 
     Args:
-        spectra: Frames of the mixture (n_channels, n, n_bins), scaled as in `core.spectrum`.
+        spectra: Frames of the mixture (n_channels, n, n_bins), scaled as in `core.signal.spectrum`.
         masks: Masks of the voice for them, (n_channels or 1, n, n_bins).
         grid: Grid of the frames.
 

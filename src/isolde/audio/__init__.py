@@ -14,7 +14,7 @@ from isolde.audio.reader import AudioReader, info
 from isolde.audio.tags import Cover, SongTags, read_tags
 from isolde.audio.whole import read, write
 from isolde.audio.writer import AudioWriter
-from isolde.core.resample import Resampler, resampled_length
+from isolde.core.signal.resample import Resampler, resampled_length
 
 __all__ = [
     "BIT_DEPTHS",

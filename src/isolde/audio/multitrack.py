@@ -15,7 +15,7 @@ from isolde.audio.levels import ClipPolicy, Limiter
 from isolde.core.atomic import Draft, explain
 from isolde.core.closing import Completable
 from isolde.core.errors import AudioError, InputError
-from isolde.core.resample import Resampler
+from isolde.core.signal.resample import Resampler
 from isolde.core.stage import Float32
 
 

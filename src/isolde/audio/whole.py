@@ -14,7 +14,7 @@ from isolde.audio.reader import AudioReader
 from isolde.audio.tags import SongTags
 from isolde.audio.writer import AudioWriter
 from isolde.core.errors import InputError
-from isolde.core.resample import Resampler
+from isolde.core.signal.resample import Resampler
 from isolde.core.stage import Float32
 
 

@@ -27,7 +27,7 @@ from isolde.audio.tags import SongTags
 from isolde.core.atomic import Draft, explain
 from isolde.core.closing import Completable
 from isolde.core.errors import AudioError, InputError
-from isolde.core.resample import Resampler
+from isolde.core.signal.resample import Resampler
 from isolde.core.stage import Float32
 
 _NEVER_EMPTY = ("flac", "opus", "mp3", "m4a", "alac")

@@ -1,1 +1,1 @@
-"""What every room builds on: stages, spectra, features, masks, rates, errors; opens no audio."""
+"""What every room builds on: stages, errors, files that appear whole, processes; no audio."""

@@ -48,7 +48,7 @@ def build(cls: type[T], values: Mapping[str, Any], *, where: str, nan: bool = Fa
             type, and what the dataclass itself refuses.
 
     Examples:
-        >>> from isolde.core.features import Features
+        >>> from isolde.core.signal.features import Features
         >>> build(Features, {"sinal": "mid"}, where="card.json")
         Traceback (most recent call last):
         isolde.core.errors.InputError: card.json: 'sinal' is unknown: did you mean 'signal'?

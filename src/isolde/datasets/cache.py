@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from isolde.activity.loudness import loud_frames
 from isolde.core.atomic import Draft, write_text
 from isolde.core.errors import AudioError, InputError
-from isolde.core.spectrum import GRID_22, GRID_44, analyse
+from isolde.core.signal.spectrum import GRID_22, GRID_44, analyse
 from isolde.core.stage import Float32
 from isolde.core.stems import PARTS
 from isolde.datasets.manifest import Row

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde.core.spectrum import GRID_22
+from isolde.core.signal.spectrum import GRID_22
 from isolde.core.stage import Float32
 from isolde.datasets.cache import FULL_SCALE, Int16
 from isolde.datasets.manifest import STEMS, Row, by_track

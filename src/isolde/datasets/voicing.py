@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isolde.activity.loudness import Bools, loud_frames, without_short
-from isolde.core.spectrum import GRID_22, analyse
+from isolde.core.signal.spectrum import GRID_22, analyse
 from isolde.core.stage import Float32
 from isolde.datasets.mixing.library import FULL_SCALE, Entry
 

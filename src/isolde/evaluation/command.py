@@ -12,7 +12,7 @@ from pathlib import Path
 
 from isolde.core.atomic import write_text
 from isolde.core.errors import InputError
-from isolde.core.spectrum import GRID_22, Grid
+from isolde.core.signal.spectrum import GRID_22, Grid
 from isolde.evaluation import exports, statistics, tables
 from isolde.evaluation.candidates.baselines import floors
 from isolde.evaluation.candidates.candidate import Candidate

@@ -17,7 +17,7 @@ import numpy as np
 
 from isolde.audio import Resampler
 from isolde.core.errors import InputError, MissingExtraError, ModelError
-from isolde.core.spectrum import GRID_22, analyse
+from isolde.core.signal.spectrum import GRID_22, analyse
 from isolde.core.stage import Float32
 from isolde.figures.style import BLUE, RED, check_picture, new_axes, new_figure, save
 from isolde.models.catalogue import ARTICLE, find

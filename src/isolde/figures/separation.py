@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from isolde.core.errors import InputError
-from isolde.core.log_frequency import log_rows
-from isolde.core.spectrum import grid_for
+from isolde.core.signal.log_frequency import log_rows
+from isolde.core.signal.spectrum import grid_for
 from isolde.core.stage import Float32
 from isolde.figures.canvas import COLUMNS, RANGE_DB, Canvas, Columns, canvas_of, show
 from isolde.figures.style import LEVELS, SHARES, check_picture, new_axes, new_figure, save

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isolde.audio import Resampler
-from isolde.core.spectrum import GRID_22, analyse
+from isolde.core.signal.spectrum import GRID_22, analyse
 from isolde.core.stage import Float32
 from isolde.figures.canvas import RANGE_DB, Canvas, canvas_of, height, show
 from isolde.figures.style import CYAN, ORANGE, check_picture, new_axes, new_figure, save

@@ -17,7 +17,7 @@ import numpy as np
 
 from isolde.activity import Segment
 from isolde.core.errors import InputError
-from isolde.core.resample import Resampler
+from isolde.core.signal.resample import Resampler
 from isolde.core.stage import Float32, check_block
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from isolde.core.errors import InputError, ModelError
-from isolde.core.features import Features
-from isolde.core.level import LEVEL_DB, RISE_SECONDS
-from isolde.core.spectrum import GRID_22, Grid
+from isolde.core.signal.features import Features
+from isolde.core.signal.level import LEVEL_DB, RISE_SECONDS
+from isolde.core.signal.spectrum import GRID_22, Grid
 from isolde.core.stems import VOCALS
 from isolde.models.window.form import Window
 

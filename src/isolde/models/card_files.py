@@ -6,7 +6,7 @@ from pathlib import Path
 
 from isolde.core.config import build
 from isolde.core.errors import InputError, ModelError
-from isolde.core.spectrum import GRID_22
+from isolde.core.signal.spectrum import GRID_22
 from isolde.models.card import Card
 from isolde.models.window.recognition import Hints, recognise, roles
 

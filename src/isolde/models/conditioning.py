@@ -3,7 +3,8 @@
 Networks have learnt from music at usual levels with both channels wired alike. So the spectra that
 a masker is fed with are changed, frame by frame, by what the song has shown until then:
 
-* the loud frames come at the level that the model's card names, whatever the song's (`core.level`);
+* the loud frames come at the level that the model's card names, whatever the song's
+  (`core.signal.level`);
 * for a masker of vocals alone, bins below 40 Hz, where nobody sings, are empty: a constant or
   rumble says nothing (drums and bass are there, so a masker of those hears them);
 * of two channels in opposite phase one is turned; of one that holds nearly nothing, the other
@@ -18,8 +19,8 @@ from math import exp
 
 import numpy as np
 
-from isolde.core.level import LEVEL_DB, RISE_SECONDS, LevelTracker, frame_power
-from isolde.core.spectrum import Grid
+from isolde.core.signal.level import LEVEL_DB, RISE_SECONDS, LevelTracker, frame_power
+from isolde.core.signal.spectrum import Grid
 from isolde.core.stage import Complex64
 from isolde.core.stems import VOCALS
 from isolde.models.card import Card

@@ -6,7 +6,7 @@ A masker knows spectra and masks; it never sees samples, files or the stems' sou
 from typing import Protocol
 
 from isolde.core.errors import InputError
-from isolde.core.spectrum import Grid
+from isolde.core.signal.spectrum import Grid
 from isolde.core.stage import Complex64, Float32
 from isolde.models.card import Card
 from isolde.models.catalogue import Model, first_of

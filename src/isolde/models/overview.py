@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from isolde.core.spectrum import TOP_RATE
+from isolde.core.signal.spectrum import TOP_RATE
 from isolde.models import sources
 from isolde.models.card import Card
 from isolde.models.catalogue import Model, every, members_of

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from isolde.core.errors import InputError
-from isolde.core.spectrum import Grid
+from isolde.core.signal.spectrum import Grid
 from isolde.networks.article import SLOPE
 from isolde.networks.band_linear import BandLinear
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from isolde.core.features import Features
+from isolde.core.signal.features import Features
 from isolde.models.card import Card
 from isolde.models.catalogue import Model, save
 from isolde.networks.onnx.dual_path import SETTLING, dual_path_graph

@@ -15,7 +15,7 @@ from pathlib import Path
 from isolde.core.atomic import write_bytes
 from isolde.core.config import build
 from isolde.core.errors import InputError, MissingExtraError
-from isolde.core.spectrum import Grid
+from isolde.core.signal.spectrum import Grid
 from isolde.networks.dual_path import DualPathNetwork, DualPathShape
 
 FORGOTTEN = ("shared", "mixed", "norm")

@@ -23,7 +23,7 @@ well, hence the gain.
 
 import numpy as np
 
-from isolde.core.spectrum import GRID_22
+from isolde.core.signal.spectrum import GRID_22
 from isolde.core.stage import Float32
 from isolde.rules.constants import Rules
 from isolde.rules.pitch import BIN_HZ, FRAME_SECONDS, Bools, Track, runs, widen

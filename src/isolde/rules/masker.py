@@ -9,7 +9,7 @@ latency: a block's first mask waits for its last frame and the margin after it.
 import numpy as np
 
 from isolde.core.errors import InputError, MissingExtraError
-from isolde.core.spectrum import GRID_22
+from isolde.core.signal.spectrum import GRID_22
 from isolde.core.stage import Complex64, Float32
 from isolde.rules.constants import Rules
 from isolde.rules.mask import voice_mask

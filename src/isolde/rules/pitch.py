@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isolde.core.errors import MissingExtraError
-from isolde.core.spectrum import GRID_22
+from isolde.core.signal.spectrum import GRID_22
+from isolde.core.signal.synthesis import synthesise
 from isolde.core.stage import Complex64, Float32
-from isolde.core.synthesis import synthesise
 from isolde.rules.constants import Rules
 
 Bools = NDArray[np.bool_]

@@ -13,8 +13,8 @@ import numpy as np
 from isolde.activity import GatedMasker
 from isolde.audio import AudioReader
 from isolde.core.errors import AbortedError, InputError, IsoldeWarning, ModelError
-from isolde.core.level import LEVEL_DB, RISE_SECONDS
-from isolde.core.spectrum import TOP_RATE
+from isolde.core.signal.level import LEVEL_DB, RISE_SECONDS
+from isolde.core.signal.spectrum import TOP_RATE
 from isolde.core.stage import Float32, blocks_of, channels_of
 from isolde.models import list_models
 from isolde.models.card import Card

@@ -12,9 +12,9 @@ from isolde.audio.levels import ClipPolicy
 from isolde.audio.remux import FilmMode, film_suffix
 from isolde.audio.stemfile import SUFFIXES as STEM_SUFFIXES
 from isolde.core.errors import InputError
-from isolde.core.masks import readout
 from isolde.core.parallel import n_cores
-from isolde.core.spectrum import SYNTHESES
+from isolde.core.signal.masks import readout
+from isolde.core.signal.spectrum import SYNTHESES
 from isolde.core.stems import VOCALS
 from isolde.models.catalogue import DEFAULT
 from isolde.separation.names import USUAL

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from isolde.core.errors import InputError
-from isolde.core.log_frequency import HIGHEST_HZ, LOWEST_HZ, log_rows, picture_grid
-from isolde.core.spectrum import Analysis
+from isolde.core.signal.log_frequency import HIGHEST_HZ, LOWEST_HZ, log_rows, picture_grid
+from isolde.core.signal.spectrum import Analysis
 from isolde.core.stage import Float32
 from isolde.studio.spool import Spool
 

@@ -6,9 +6,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from torch import nn
 
-from isolde.core.spectrum import GRID_22, analyse, grid_for
+from isolde.core.signal.spectrum import GRID_22, analyse, grid_for
+from isolde.core.signal.synthesis import synthesise
 from isolde.core.stage import Float32
-from isolde.core.synthesis import synthesise
 from isolde.datasets.mixing.library import Entry
 from isolde.training.tasks.base import Task
 from isolde.training.tasks.validation import sounds_of

@@ -9,14 +9,14 @@ which the very recording is in the mixture gives a peak.
 window by window, because clocks drift and takes are edited, so whitening is per frame there and
 many places may be right. Here stem and mixture are of one session: one delay holds throughout, its
 sign of polarity matters, and the whole is whitened at once, which hears stems 20 dB deeper. What is
-the same, the top between three samples, is `core.peaks`.
+the same, the top between three samples, is `core.signal.peaks`.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from isolde.core.peaks import vertex
+from isolde.core.signal.peaks import vertex
 from isolde.core.stage import Complex64, Float32
 
 LOW_HZ, HIGH_HZ = 100.0, 4000.0

@@ -15,7 +15,7 @@ import numpy as np
 
 from isolde.audio import Resampler
 from isolde.core.errors import IsoldeError
-from isolde.core.spectrum import GRID_22
+from isolde.core.signal.spectrum import GRID_22
 from isolde.core.stage import Float32
 from isolde.core.stems import PARTS
 from isolde.datasets.cache import QUIET_END, int16

@@ -7,10 +7,10 @@ median filtering (Fitzgerald 2010) with the voice in what is harmonic only at sh
 
 import numpy as np
 
-from isolde.core.spectrum import Grid, analyse
+from isolde.core.signal.spectrum import Grid, analyse
+from isolde.core.signal.synthesis import synthesise
 from isolde.core.stage import Float32
 from isolde.core.stems import PARTS, VOCALS
-from isolde.core.synthesis import synthesise
 from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.candidates.identity import code_digest
 
@@ -108,9 +108,8 @@ def hpss(mixture: Float32, sample_rate: int) -> dict[str, Float32]:
 
 def floors(*, classical: bool = True) -> list[Candidate]:
     """Return the floors of every table; `classical` adds REPET-SIM and HPSS."""
-    identity = (
-        f"code {code_digest('isolde.core.spectrum', 'isolde.evaluation.candidates.baselines')}"
-    )
+    code = code_digest("isolde.core.signal.spectrum", "isolde.evaluation.candidates.baselines")
+    identity = f"code {code}"
     out = [
         Candidate("mixture", mixture, kind="floor", identity=identity),
         Candidate("silence", silence, kind="floor", identity=identity),

@@ -12,11 +12,11 @@ from pathlib import Path
 
 SEPARATION = (
     "isolde.core.stage",
-    "isolde.core.spectrum",
-    "isolde.core.synthesis",
-    "isolde.core.masks",
-    "isolde.core.resample",
-    "isolde.core.level",
+    "isolde.core.signal.spectrum",
+    "isolde.core.signal.synthesis",
+    "isolde.core.signal.masks",
+    "isolde.core.signal.resample",
+    "isolde.core.signal.level",
     "isolde.models.conditioning",
     "isolde.separation.stages.ensemble",
     "isolde.separation.stages.estimator",
@@ -28,8 +28,8 @@ SEPARATION = (
 """The code that any model runs in."""
 
 NETWORK = (
-    "isolde.core.features",
-    "isolde.core.mel",
+    "isolde.core.signal.features",
+    "isolde.core.signal.mel",
     "isolde.models.masker",
     "isolde.models.graph",
     "isolde.models.stream",

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from isolde.core.errors import InputError
-from isolde.core.spectrum import GRID_22, Grid
+from isolde.core.signal.spectrum import GRID_22, Grid
 from isolde.core.stage import Float32, blocks_of
 from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.candidates.identity import code_digest, separation_modules

@@ -12,20 +12,20 @@ from typing import Literal
 import numpy as np
 
 from isolde.core.errors import InputError
-from isolde.core.masks import binary_mask, phase_sensitive_mask, ratio_mask
-from isolde.core.spectrum import GRID_22, Grid, analyse
+from isolde.core.signal.masks import binary_mask, phase_sensitive_mask, ratio_mask
+from isolde.core.signal.spectrum import GRID_22, Grid, analyse
+from isolde.core.signal.synthesis import synthesise
 from isolde.core.stage import Float32
 from isolde.core.stems import VOCALS
-from isolde.core.synthesis import synthesise
 from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.candidates.identity import code_digest
 from isolde.evaluation.songs import Stems
 
 OracleKind = Literal["binary", "ratio", "power ratio", "phase-sensitive"]
 _MODULES = (
-    "isolde.core.spectrum",
-    "isolde.core.synthesis",
-    "isolde.core.masks",
+    "isolde.core.signal.spectrum",
+    "isolde.core.signal.synthesis",
+    "isolde.core.signal.masks",
     "isolde.evaluation.candidates.oracles",
 )
 KINDS: tuple[OracleKind, ...] = ("binary", "ratio", "power ratio", "phase-sensitive")

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from isolde.core.mel import hz_to_mel, mel_filters
+from isolde.core.signal.mel import hz_to_mel, mel_filters
 from isolde.evaluation.metrics.ratios import SILENT_DBFS, Float64, as_pair, level_dbfs
 
 PUBLISHED_RATE = 44_100

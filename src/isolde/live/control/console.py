@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isolde.audio import info
-from isolde.core.spectrum import TOP_RATE
+from isolde.core.signal.spectrum import TOP_RATE
 from isolde.live.control import keys
 from isolde.live.control.controls import Controls
 from isolde.live.control.osc import OscServer

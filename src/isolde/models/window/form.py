@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from isolde.core.errors import InputError
-from isolde.core.spectrum import Grid
+from isolde.core.signal.spectrum import Grid
 
 FORMS = ("magnitudes", "spectra", "hybrid", "waves")
 AXES = {"ncft": (0, 1, 2, 3), "nctf": (0, 1, 3, 2), "cnft": (1, 0, 2, 3), "cntf": (1, 0, 3, 2)}

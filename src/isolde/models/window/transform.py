@@ -1,4 +1,4 @@
-"""Spectra of one whole window and back, with reflected ends; streams have `core.spectrum`."""
+"""Spectra of one whole window and back, its ends reflected; streams: `core.signal.spectrum`."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isolde.core.peaks import vertex
+from isolde.core.signal.peaks import vertex
 from isolde.core.stage import Float32
 from isolde.pairs.timing.drift import LIMIT_PPM, fit_lines, warp
 from isolde.pairs.whiten import Float64, loud_windows

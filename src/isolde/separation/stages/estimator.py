@@ -9,12 +9,12 @@ from typing import Protocol
 
 import numpy as np
 
-from isolde.core.level import LEVEL_DB, RISE_SECONDS
-from isolde.core.masks import extend_treble, readout
-from isolde.core.spectrum import Analysis
+from isolde.core.signal.level import LEVEL_DB, RISE_SECONDS
+from isolde.core.signal.masks import extend_treble, readout
+from isolde.core.signal.spectrum import Analysis
+from isolde.core.signal.synthesis import Synthesis
 from isolde.core.stage import Complex64, Float32
 from isolde.core.stems import VOCALS
-from isolde.core.synthesis import Synthesis
 from isolde.models.conditioning import Conditioner, heard_from, lowest_bin
 from isolde.models.masker import Masker
 from isolde.separation.settings import SeparationSettings

@@ -21,7 +21,7 @@ from isolde import __version__
 from isolde.activity import FORMATS, render
 from isolde.audio import CONTAINERS
 from isolde.core.errors import InputError, IsoldeError
-from isolde.core.log_frequency import HIGHEST_HZ, LOWEST_HZ
+from isolde.core.signal.log_frequency import HIGHEST_HZ, LOWEST_HZ
 from isolde.separation import SeparationSettings
 from isolde.studio.choices import Choices
 from isolde.studio.colours import paint

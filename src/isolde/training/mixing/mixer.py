@@ -1,6 +1,6 @@
 """Examples from their plans: stretches cut, placed, levelled, transformed and limited on a device.
 
-Where nothing is random, the spectra are those of `core.spectrum.analyse`.
+Where nothing is random, the spectra are those of `core.signal.spectrum.analyse`.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from isolde.core.spectrum import GRID_22, Grid
+from isolde.core.signal.spectrum import GRID_22, Grid
 from isolde.training.mixing.plan import Cut, Plan, Planner
 from isolde.training.mixing.settings import MixSettings
 from isolde.training.mixing.timeline import Timeline

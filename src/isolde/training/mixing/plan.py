@@ -11,7 +11,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from isolde.core.spectrum import GRID_22
+from isolde.core.signal.spectrum import GRID_22
 from isolde.training.mixing.settings import MixSettings
 from isolde.training.mixing.timeline import TAPS, Song
 

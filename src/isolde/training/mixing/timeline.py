@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isolde.core.errors import InputError
-from isolde.core.spectrum import GRID_22
+from isolde.core.signal.spectrum import GRID_22
 from isolde.datasets.mixing.library import FULL_SCALE, Entry, Int16
 
 TAPS = 8

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from isolde.core.features import Features
-from isolde.core.spectrum import Grid
+from isolde.core.signal.features import Features
+from isolde.core.signal.spectrum import Grid
 from isolde.datasets.mixing.library import Entry
 
 STATISTICS_FIRST = 2**40

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from isolde.core.errors import InputError
-from isolde.core.features import Features
-from isolde.core.spectrum import Grid
+from isolde.core.signal.features import Features
+from isolde.core.signal.spectrum import Grid
 from isolde.core.stage import Complex64, Float32
 from isolde.datasets.mixing.library import Entry
 from isolde.networks.dual_path import DualPathNetwork, DualPathShape

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isolde.core.errors import InputError
-from isolde.core.spectrum import GRID_22, analyse
+from isolde.core.signal.spectrum import GRID_22, analyse
 from isolde.core.stage import Complex64, Float32
 from isolde.datasets.mixing.library import FULL_SCALE, Entry, Int16
 from isolde.training.tasks.base import STATISTICS_FIRST

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from isolde.core.spectrum import Grid
+from isolde.core.signal.spectrum import Grid
 
 FLOOR, EMPTY = 0.01, 1e-9
 """Energies that an error, or a voice, counts at least, of the mixture's and absolute: silence can

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from isolde.core.errors import InputError
-from isolde.core.features import Features
+from isolde.core.signal.features import Features
 from isolde.core.stage import Complex64, Float32
 from isolde.networks.onnx.unet_stream import unet_stream_graph
 from isolde.networks.unet import shares_of

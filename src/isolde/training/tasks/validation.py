@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from isolde.core.masks import readout
-from isolde.core.spectrum import GRID_22, Grid, analyse
+from isolde.core.signal.masks import readout
+from isolde.core.signal.spectrum import GRID_22, Grid, analyse
+from isolde.core.signal.synthesis import synthesise
 from isolde.core.stage import Complex64, Float32
-from isolde.core.synthesis import synthesise
 from isolde.datasets.mixing.library import FULL_SCALE, Entry
 from isolde.evaluation.metrics import ratios
 

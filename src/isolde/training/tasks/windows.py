@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from isolde.core.errors import InputError
-from isolde.core.features import Features
-from isolde.core.masks import binary_mask, phase_sensitive_mask, ratio_mask
-from isolde.core.mel import to_mel
-from isolde.core.spectrum import GRID_22, Grid, grid_for
+from isolde.core.signal.features import Features
+from isolde.core.signal.masks import binary_mask, phase_sensitive_mask, ratio_mask
+from isolde.core.signal.mel import to_mel
+from isolde.core.signal.spectrum import GRID_22, Grid, grid_for
 from isolde.core.stage import Complex64, Float32
 from isolde.datasets.mixing.library import Entry
 from isolde.networks.article import MASK, WindowNetwork, WindowShape

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError
-from isolde.core.spectrum import GRID_22, GRID_44, Analysis, Grid, analyse, grid_for
-from isolde.core.synthesis import Synthesis, synthesise
+from isolde.core.signal.spectrum import GRID_22, GRID_44, Analysis, Grid, analyse, grid_for
+from isolde.core.signal.synthesis import Synthesis, synthesise
 
 SHORT_22, SHORT_44 = grid_for(22050, "short"), grid_for(44100, "short")
 EVERY = [GRID_22, GRID_44, SHORT_22, SHORT_44]

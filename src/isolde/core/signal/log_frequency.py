@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from isolde.core.spectrum import Grid
+from isolde.core.signal.spectrum import Grid
 from isolde.core.stage import Float32
 
 LOWEST_HZ = 60.0

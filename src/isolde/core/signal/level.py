@@ -18,7 +18,7 @@ from math import exp, log
 import numpy as np
 from numpy.typing import NDArray
 
-from isolde.core.spectrum import GRID_22
+from isolde.core.signal.spectrum import GRID_22
 from isolde.core.stage import Complex64, Float32
 
 LEVEL_DB = -20.0

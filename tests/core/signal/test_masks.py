@@ -7,9 +7,15 @@ from hypothesis import strategies as st
 
 from helpers.sounds import decibel, noise
 from isolde.core.errors import InputError
-from isolde.core.masks import binary_mask, extend_treble, phase_sensitive_mask, ratio_mask, readout
-from isolde.core.spectrum import GRID_22, GRID_44, analyse
-from isolde.core.synthesis import synthesise
+from isolde.core.signal.masks import (
+    binary_mask,
+    extend_treble,
+    phase_sensitive_mask,
+    ratio_mask,
+    readout,
+)
+from isolde.core.signal.spectrum import GRID_22, GRID_44, analyse
+from isolde.core.signal.synthesis import synthesise
 
 
 def score(mask: np.ndarray, voice: np.ndarray, backing: np.ndarray) -> float:

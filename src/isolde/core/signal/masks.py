@@ -8,7 +8,7 @@ from math import ceil
 import numpy as np
 
 from isolde.core.errors import InputError
-from isolde.core.spectrum import Grid
+from isolde.core.signal.spectrum import Grid
 from isolde.core.stage import Complex64, Float32
 
 TREBLE_FROM = 8000

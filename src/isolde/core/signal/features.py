@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isolde.core.errors import InputError
-from isolde.core.mel import from_mel, to_mel
+from isolde.core.signal.mel import from_mel, to_mel
 from isolde.core.stage import Complex64, Float32
 
 SIGNALS = ("mid", "each", "stereo", "pair")

@@ -7,7 +7,7 @@ is exact stand there.
 import numpy as np
 
 from isolde.core.errors import InputError
-from isolde.core.spectrum import FRAMES_AT_ONCE, Grid
+from isolde.core.signal.spectrum import FRAMES_AT_ONCE, Grid
 from isolde.core.stage import Complex64, Float32
 
 _TINY = np.float32(1e-12)

@@ -6,9 +6,9 @@ import pytest
 from helpers.sounds import noise
 from isolde.core.config import build, plain
 from isolde.core.errors import InputError
-from isolde.core.features import Features
-from isolde.core.mel import from_mel, mel, to_mel
-from isolde.core.spectrum import GRID_22, analyse
+from isolde.core.signal.features import Features
+from isolde.core.signal.mel import from_mel, mel, to_mel
+from isolde.core.signal.spectrum import GRID_22, analyse
 
 
 def test_each_frame_stands_alone():
