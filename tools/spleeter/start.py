@@ -8,8 +8,9 @@ Some music of the training says which channels the others make up for; see
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -46,14 +47,14 @@ def excerpts(songs: list[Entry], task: UNetTask, *, seed: int) -> Iterator[Float
         yield np.pad(np.abs(spectra), ((0, 0), (0, FRAMES - spectra.shape[1]), (0, 0)))
 
 
-def fill(small: UNet, large: UNet, shape: UNetShape, heard: list[Tensor]) -> None:
+def fill(small: UNet, large: UNet, shape: UNetShape, heard: Callable[[], list[Tensor]]) -> None:
     """Give a network another's weights: all of them if they fit, else pruned ones.
 
     Residual blocks that only `small` has stay as they are, and change nothing.
     """
     given, own = large.state_dict(), small.state_dict()
     if not all(key in own and own[key].shape == value.shape for key, value in given.items()):
-        given = prune(large, replace(shape, residual=False), heard).state_dict()
+        given = prune(large, replace(shape, residual=False), heard()).state_dict()
     small.load_state_dict({**own, **given})
 
 
@@ -75,12 +76,16 @@ def main() -> None:
     if not isinstance(task, UNetTask):
         raise SystemExit(f"recipe '{asked.recipe}' has no U-Nets: take another")
     large = unets_of(asked.model)
-    cache = asked.cache or asked.start.parent / "cache"
-    found = open_songs(asked.data, Recipe(task=UNetTask()), cache=cache)
-    songs = [s for s in found.train if s.vocals is not None and s.accompaniment is not None]
+    folder = asked.cache or asked.start.parent / "cache"
+
+    @cache
+    def heard() -> list[Tensor]:
+        found = open_songs(asked.data, Recipe(task=UNetTask()), cache=folder)
+        songs = [s for s in found.train if s.vocals is not None and s.accompaniment is not None]
+        pieces = excerpts(songs, task, seed=recipe.seed)
+        return [UNetMasker.heard(torch.from_numpy(piece)[None]) for piece in pieces]
+
     torch.manual_seed(recipe.seed)
-    pieces = excerpts(songs, task, seed=recipe.seed)
-    heard = [UNetMasker.heard(torch.from_numpy(piece)[None]) for piece in pieces]
     small = task.build()
     if isinstance(small, UNetShared | UNetStream):
         vocals = large.vocals if isinstance(large, UNetPair) else large.net
