@@ -9,9 +9,12 @@ Samples in are float32 at 44,100 Hz; out come the card's stems and the residual,
 
 import json
 import math
+import os
 import sys
 
 import numpy as np
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # ONNX Runtime tells its maker of every run else
 import onnxruntime
 
 

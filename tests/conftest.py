@@ -1,10 +1,14 @@
 """The fixtures of several tests; what they are made of is in helpers/."""
 
+import os
+
 import pytest
 from hypothesis import settings
 
 from helpers.maskers import Shelf
 from helpers.shell import Shell
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # of tests that run ONNX Runtime by themselves
 
 settings.register_profile("isolde", deadline=None)  # a machine that others use may stand still
 settings.load_profile("isolde")

@@ -147,6 +147,8 @@ def test_bad_input_is_refused():
         detector.feed(np.full((2, 10), np.nan, np.float32))
     with pytest.raises(InputError):
         find_activity(np.zeros(10, np.float32))
+    with pytest.raises(InputError, match="sample_rate is 8000: a file has its own"):
+        find_activity("song.wav", sample_rate=8000)
 
 
 def test_a_model_without_masks_of_vocals_is_refused(tmp_path):

@@ -317,3 +317,22 @@ def test_damaged_files_of_all_kinds_give_sound_or_one_line(kinds, tmp_path, capf
         assert audio.shape[1] and np.isfinite(audio).all()
         assert not any("\n" in note for note in notes)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac"])
+def test_a_file_that_is_cut_while_it_is_read_says_so(tmp_path, ending):
+    path = tmp_path / f"song.{ending}"
+    write(path, noise(2, 4 * 22050), 22050)
+    with AudioReader(path, block_samples=4096) as reader:
+        n = reader.read_block().shape[1]
+        os.truncate(path, path.stat().st_size // 2)
+        n += sum(block.shape[1] for block in reader)
+        (note,) = reader.notes()
+    assert n < 3 * 22050
+    assert f"cut short or damaged: ends after {n / 22050:.3f} s of 4.000 s" in note
+    write(path, noise(2, 4 * 22050), 22050, overwrite=True)
+    with AudioReader(path, block_samples=4096, strict=True) as reader:
+        reader.read_block()
+        os.truncate(path, path.stat().st_size // 2)
+        with pytest.raises(AudioError, match="cut short"):
+            list(reader)

@@ -85,6 +85,18 @@ def test_nan_in_a_file_is_read_as_silence_and_counted(tmp_path):
     assert np.array_equal(back, wanted)
 
 
+def test_samples_louder_than_any_sound_are_read_as_silence_too(tmp_path):
+    audio = np.full((100, 1), 0.5)
+    audio[[3, 50, 99], 0] = 1e30, -1e300, 1e15  # the last one is the loudest that is taken
+    sf.write(tmp_path / "x.wav", audio, 44100, subtype="DOUBLE")
+    with AudioReader(tmp_path / "x.wav", block_samples=30) as reader:
+        back = np.concatenate(list(reader), axis=1)
+        assert reader.notes()[0].endswith(
+            "x.wav: 2 samples are NaN or infinite, or beyond 1e+15; they were replaced by 0"
+        )
+    assert back[0, [3, 50]].tolist() == [0, 0] and back[0, 99] == np.float32(1e15)
+
+
 def test_integers_are_rounded_not_cut(tmp_path):
     # The error of rounding is uniform within half a step: 6.02 b + 1.76 dB below a full sine.
     t = np.arange(48000)

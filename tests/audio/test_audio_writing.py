@@ -185,6 +185,7 @@ def test_quality_and_bitrate_decide_the_size(tmp_path, kind):
         ("alac", {"bitrate": 128_000}, "lossless"),
         ("mp3", {"quality": 11}, "give 0"),
         ("mp3", {"bitrate": 128}, "0.128 kbit/s: give 8 to 2000"),
+        ("mp3", {"bitrate": 10**11}, "of 100000000 kbit/s: give 8 to 2000"),
         ("ogg", {"bitrate": 128_000, "quality": 3}, "give one of them"),
     ],
 )

@@ -74,6 +74,7 @@ def test_a_report_holds_pictures_and_three_players(song: Path, tmp_path: Path):
         (["--figure", "dragons"], "spectrogram, separation"),
         (["--range", "5", "4"], "after the start"),
         (["--range", "50", "60"], "50"),
+        (["--figure", "network", "--at", "99"], "at 99 s: choose an earlier --at"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_2(

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from isolde.core import parallel
-from isolde.core.errors import IsoldeError, ModelError
+from isolde.core.errors import InputError, IsoldeError, ModelError
 from isolde.core.journal import Journal
 from isolde.core.parallel import cluster
 
@@ -153,3 +154,35 @@ def test_a_scheduler_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.5)
     with pytest.raises(IsoldeError, match="dask scheduler"):
         parallel.run(square, {"a": 1}, scheduler="tcp://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("foo", "is no address"),
+        ("tcp://foo", "is no address"),
+        ("127.0.0.1:99999", "is no address"),
+        ("http://127.0.0.1:8787", "is no address"),
+        ("tcp://nowhere.invalid:8786", "no machine 'nowhere.invalid' is known"),
+    ],
+)
+def test_an_address_that_is_none_is_refused_unasked(
+    monkeypatch: pytest.MonkeyPatch, address: str, message: str
+):
+    monkeypatch.setattr(cluster, "_greet", None)
+    with pytest.raises(InputError, match=f"scheduler '{address}': {message}"):
+        parallel.run(square, {"a": 1}, scheduler=address)
+
+
+def test_a_program_that_is_no_scheduler_gets_no_client(
+    monkeypatch: pytest.MonkeyPatch, loopback: Any
+):
+    monkeypatch.setattr(distributed, "Client", None)  # one that finds none hangs at its end
+    worker = next(iter(loopback.workers.values())).worker_address
+    with pytest.raises(IsoldeError, match=f"no Dask scheduler answers at {worker}"):
+        parallel.run(square, {"a": 1}, scheduler=worker)
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(IsoldeError, match=f"no Dask scheduler answers at {address}"):
+            parallel.run(square, {"a": 1}, scheduler=address)

@@ -4,9 +4,11 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from isolde.core.stage import Stage
+from isolde.core.errors import InputError
+from isolde.core.stage import LOUDEST, Stage, check_block, checked_form, silence_faults
 
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "isolde"
 PROMISED = {name for name in vars(Stage) if not name.startswith("_")}
@@ -76,3 +78,60 @@ class A:
 def test_half_a_stage_is_a_fault(old: str, new: str, fault: str):
     assert list(stage_faults(WHOLE)) == []
     assert list(stage_faults(WHOLE.replace(old, new))) == [fault]
+
+
+def test_a_block_up_to_the_loudest_sound_fits():
+    for kind in (np.float16, np.float32, np.float64):
+        check_block(np.ones((2, 3), kind), n_channels=2, finite="mixture")
+        check_block(np.zeros((2, 0), kind), n_channels=2, finite="mixture")
+    check_block(np.full((1, 3), -LOUDEST), n_channels=1, finite="mixture")
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ([[0.0, 0.1]], "samples of type list"),
+        (None, "samples of type NoneType"),
+        (np.full((1, 4), 30000, np.int16), "type int16 is no audio"),
+        (np.zeros((1, 4), np.complex64), "type complex64 is no audio"),
+        (np.zeros(4, np.float32), r"shape \(4,\) does not fit: give \(1, n_samples\)"),
+        (np.array([[0, np.nan]], np.float32), "the voice holds NaN"),
+        (np.array([[0, -np.inf]], np.float32), "the voice holds NaN"),
+        (np.array([[0, -1.1 * LOUDEST]]), r"or values beyond 1e\+15: replace"),
+        (np.array([[0, 1e300]]), r"or values beyond 1e\+15: replace"),
+    ],
+)
+def test_a_block_that_does_not_fit_is_refused_in_a_line(block: object, message: str):
+    with pytest.raises(InputError, match=message) as told:
+        check_block(block, n_channels=1, finite="voice")
+    assert "\n" not in str(told.value)
+
+
+def test_what_cannot_be_sound_becomes_silence_and_is_counted():
+    block = np.array([[0.5, np.nan, np.inf, -np.inf], [1e30, -1e30, LOUDEST, -1]], np.float32)
+    assert silence_faults(block) == 5
+    assert block.tolist() == [[0.5, 0, 0, 0], [0, 0, np.float32(LOUDEST), -1]]
+    assert silence_faults(block) == 0
+    assert silence_faults(np.zeros((2, 0), np.float32)) == 0
+
+
+def test_a_form_is_whole_numbers_that_sound_can_have():
+    assert checked_form(np.int64(44100), np.uint8(2)) == (44100, 2)
+    assert [type(x) for x in checked_form(np.int64(44100), 2)] == [int, int]
+
+
+@pytest.mark.parametrize(
+    ("rate", "n_channels", "message"),
+    [
+        ("a", 2, "sample_rate is 'a': give it as a whole number of Hz"),
+        (44100.0, 2, "sample_rate is 44100.0"),
+        (True, 2, "sample_rate is True"),
+        (44100, 2.5, "n_channels is 2.5: give it as a whole number"),
+        (44100, None, "n_channels is None"),
+        (999, 2, "a sample rate of 999 Hz is too low"),
+        (44100, 0, "0 channels hold no music"),
+    ],
+)
+def test_another_form_is_refused(rate: object, n_channels: object, message: str):
+    with pytest.raises(InputError, match=message):
+        checked_form(rate, n_channels)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import isolde
 from isolde.cli import app
-from isolde.core.errors import MissingExtraError
+from isolde.core.errors import InputError, MissingExtraError
 from isolde.evaluation import command, robustness
 from isolde.evaluation.candidates import baselines, models, oracles
 from isolde.evaluation.candidates.candidate import Candidate
@@ -142,6 +142,14 @@ def test_the_rules_are_a_model_like_any_other(monkeypatch):
     monkeypatch.setattr(models, "make_separator", missing)
     with pytest.raises(MissingExtraError, match="librosa"):
         models.model("rules")
+
+
+def test_the_options_of_a_model_come_in_any_order():
+    settings = models.model("vocals:threshold=0.4,binary").separate.settings
+    assert settings == models.model("vocals:binary,threshold=0.4").separate.settings
+    assert (settings.mask, settings.threshold) == ("binary", 0.4)
+    with pytest.raises(InputError, match="strength 2 needs a soft mask"):
+        models.model("vocals:strength=2,binary")
 
 
 def test_an_identity_follows_what_a_card_says_of_hearing(tmp_path):

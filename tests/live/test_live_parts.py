@@ -319,6 +319,23 @@ def test_a_raw_stream_cut_within_a_sample_is_an_error():
         list(read_raw(io.BytesIO(bytes(8)), "u8", n_channels=2, block=64))
 
 
+def test_a_raw_stream_begins_after_what_is_skipped():
+    sent = np.arange(2000, dtype="<i2")
+    for skip in (0, 1, 64, 700):
+        source = io.BytesIO(sent.tobytes())
+        blocks = list(read_raw(source, "s16le", n_channels=2, block=64, skip=skip))
+        got = np.concatenate(blocks, axis=1).T.ravel() * 32768
+        np.testing.assert_array_equal(got, sent[2 * skip :])
+    with pytest.raises(InputError, match="ends after 1000 samples, before the start at 1001"):
+        list(read_raw(io.BytesIO(sent.tobytes()), "s16le", n_channels=2, block=64, skip=1001))
+
+
+def test_raw_samples_that_are_no_sound_are_silence():
+    sent = np.array([0.5, np.nan, np.inf, -1e30], "<f4")
+    (got,) = read_raw(io.BytesIO(sent.tobytes()), "f32le", n_channels=1, block=64)
+    assert got.tolist() == [[0.5, 0, 0, 0]]
+
+
 def test_channels_are_averaged_or_copied_and_nothing_else():
     block = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
     np.testing.assert_array_equal(adapt(block, 1), [[2.0, 3.0]])

@@ -356,6 +356,41 @@ def test_a_wav_pipe_is_the_offline_stem_in_the_same_format(model, tmp_path):
     assert null_depth(offline["accompaniment"], recorded) < -120
 
 
+def test_a_wav_pipe_begins_at_its_start(model):
+    audio = noise(2, 2 * RATE)
+    heard = []
+    for start, sent in ((0.5, audio), (0.0, audio[:, RATE // 2 :])):
+        source, target = io.BytesIO(), io.BytesIO()
+        write(source, sent, RATE, subtype="FLOAT")
+        source.seek(0)
+        pipe_wav(lambda rate, n: Filter(plan_for(model)), source, target, block=512, start=start)
+        target.seek(0)
+        heard.append(read(target)[0])
+    np.testing.assert_array_equal(*heard)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("raw", [False, True])
+def test_the_command_leaves_out_what_is_before_the_start(model, raw):
+    sent = io.BytesIO()
+    audio = noise(1, 2 * RATE)
+    if raw:
+        sent.write((audio.T * 32767).astype("<i2").tobytes())
+    else:
+        write(sent, audio, RATE, subtype="PCM_16")
+    command = [sys.executable, "-m", "isolde", "live", "-", "--model", model, "--start", "1.5"]
+    done = subprocess.run(
+        [*command, *(["--raw", "s16le", "--channels", "1"] if raw else [])],
+        input=sent.getvalue(),
+        capture_output=True,
+        timeout=120,
+        env=ENVIRONMENT,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    n = len(done.stdout) // 2 if raw else read(io.BytesIO(done.stdout))[0].shape[1]
+    assert n == RATE // 2
+
+
 @pytest.mark.slow
 def test_the_command_is_a_filter_between_pipes(model):
     audio = noise(1, 3 * RATE)

@@ -223,6 +223,24 @@ def settings_for(**asked) -> console.LiveSettings:
     return console.LiveSettings(**{**nothing, **usual, **asked})
 
 
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"block": 0}, "--block 0: give 1 or more"),
+        ({"rate": 0}, "--rate 0: give 1000 Hz or more"),
+        ({"channels": 0}, "--channels 0: give 1 or more"),
+        ({"channels": -1}, "--channels -1: give 1 or more"),
+        ({"device_latency": float("nan")}, "--device-latency nan: give seconds above 0"),
+        ({"device_latency": 0.0}, "--device-latency 0: give seconds above 0"),
+        ({"start": -1.0}, "--start -1: give 0 or more"),
+        ({"start": 3.0, "source": ""}, "--start 3: .* only with a song or a pipe"),
+    ],
+)
+def test_numbers_that_no_session_has_are_refused_with_a_pipe_too(asked, message: str):
+    with pytest.raises(InputError, match=message):
+        settings_for(**{"source": "-", **asked})
+
+
 def test_low_latency_is_a_model_and_no_block_to_compute_in(model):
     def plan(**asked):
         return console._plan(settings_for(**asked), sample_rate=RATE, n_channels=2, frames=1)

@@ -26,12 +26,18 @@ RATE = 22050
         (lambda: isolde.separate(noise(2, 9), sample_rate=RATE, threshold="1"), "threshold is '1'"),
         (lambda: isolde.separate(noise(2, 9), sample_rate=RATE, threads=1.5), "threads is 1.5"),
         (lambda: isolde.separate(noise(2, 9), sample_rate=RATE, threads=-1), "-1 threads"),
+        (lambda: isolde.separate("x.wav", sample_rate=8000), "sample_rate is 8000: a file has its"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_any_work(call, message: str, monkeypatch):
     monkeypatch.setattr("isolde.separation.load.make_separator", None)
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_an_empty_path_is_said_to_be_empty():
+    with pytest.raises(isolde.IsoldeError, match="the path of the song is empty"):
+        isolde.separate("")
 
 
 def test_stems_are_a_mapping_that_knows_its_rate_and_writes_itself(tmp_path: Path):
@@ -45,8 +51,9 @@ def test_stems_are_a_mapping_that_knows_its_rate_and_writes_itself(tmp_path: Pat
     for stem, path in paths.items():
         samples, rate = read(path)
         assert rate == RATE and np.array_equal(samples, stems[stem])
-    with pytest.raises(isolde.IsoldeError, match="exists already"):
+    with pytest.raises(isolde.IsoldeError, match=r"exists already.*with overwrite=True$"):
         stems.write(tmp_path / "out")
+    assert stems.write(tmp_path / "out", overwrite=True) == paths
     flac = stems.write(tmp_path / "out", container="flac", bit_depth="24")
     assert info(flac["vocals"]).subtype == "PCM_24"
     mono = isolde.separate(mixture[0], sample_rate=RATE)
@@ -74,6 +81,61 @@ def test_what_the_command_warns_of_is_a_warning_and_a_note(tmp_path: Path):
         warnings.simplefilter("error")
         stems = isolde.separate(tmp_path / "good.flac")
     assert stems.tags["title"] == "Mild und leise"
+
+
+def test_samples_louder_than_any_sound_are_refused_in_arrays_and_silent_in_files(tmp_path: Path):
+    import soundfile
+
+    with pytest.raises(InputError, match="the mixture holds NaN, infinity or values beyond"):
+        isolde.separate(np.full((2, 44_100), 1e300), sample_rate=44_100)
+    audio = noise(2, 44_100)
+    audio[:, 100:200] = 1e30
+    soundfile.write(tmp_path / "huge.wav", audio.T, 44_100, subtype="FLOAT")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        stems = isolde.separate(tmp_path / "huge.wav")
+    assert [(w.category, str(w.message)) for w in caught] == [
+        (isolde.IsoldeWarning, stems.notes[0])
+    ]
+    assert "200 samples are NaN or infinite, or beyond 1e+15" in stems.notes[0]
+    assert all(np.isfinite(samples).all() for samples in stems.values())
+
+
+def test_the_loudest_sound_is_separated_without_a_warning():
+    audio = 1e15 * noise(2, 44_100, peak=1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stems = isolde.separate(audio, sample_rate=44_100, model="vocals")
+    assert all(np.isfinite(samples).all() for samples in stems.values())
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ({"sample_rate": "a", "n_channels": 2}, "sample_rate is 'a'"),
+        ({"sample_rate": 44_100, "n_channels": 2.5}, "n_channels is 2.5"),
+        ({"sample_rate": 44_100, "n_channels": 0}, "0 channels hold no music"),
+    ],
+)
+def test_a_separator_of_another_form_is_refused(form, message: str):
+    with pytest.raises(InputError, match=message):
+        isolde.load_separator("vocals", **form)
+    with pytest.raises(InputError, match=message):
+        Separator.with_masks(Shelf(), **form)
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        (np.full((1, 100), 3000, np.int16), "type int16 is no audio: give float samples"),
+        ([[0.0, 0.1]], "samples of type list: give a NumPy array"),
+        (np.full((1, 100), 1e30, np.float32), "the mixture holds NaN, infinity or values beyond"),
+    ],
+)
+def test_a_block_that_separate_would_refuse_is_refused_by_feed(block, message: str):
+    separator = Separator.with_masks(Shelf(), sample_rate=RATE, n_channels=1)
+    with pytest.raises(InputError, match=message):
+        separator.feed(block)
 
 
 def test_progress_is_told_and_may_end_the_work(tmp_path: Path):

@@ -17,7 +17,7 @@ from helpers.sounds import noise
 from isolde.audio import write
 from isolde.core.atomic import Draft, remove_stale
 from isolde.core.journal import Journal
-from isolde.separation import FileSettings, separate_songs, songs_in
+from isolde.separation import FileSettings, SeparationSettings, separate_songs, songs_in
 
 
 def test_processes_write_the_same_files_and_a_bad_song_stops_none(isolde: Shell, tmp_path: Path):
@@ -222,3 +222,25 @@ def test_a_killed_dask_worker_costs_no_song(tmp_path: Path):
     # what a killed process was writing stays behind, hidden: it had no time to take it away
     whole = {k: v for k, v in together_now.items() if not Path(k).name.startswith(".isolde-")}
     assert contents(tmp_path / "alone") == whole
+
+
+def test_stems_that_another_run_made_meanwhile_are_not_replaced(isolde: Shell, tmp_path: Path):
+    (song,) = music(tmp_path / "music", 1)
+    settings = FileSettings(Path("out"), separation=SeparationSettings("article"))
+    theirs = Path("out/song 0/vocals.wav")
+    said: list[str] = []
+
+    def other_run(_song: object, _share: float) -> None:
+        if not theirs.exists():
+            theirs.write_bytes(b"another run's")
+
+    (done,) = separate_songs(
+        songs_in([song], settings),
+        settings,
+        report=lambda _song, _done, error: said.append(error or ""),
+        progress=other_run,
+    )
+    assert done is None
+    assert len(said) == 1 and "vocals.wav: exists already" in said[0]
+    assert theirs.read_bytes() == b"another run's"
+    assert [path.name for path in theirs.parent.iterdir()] == ["vocals.wav"]

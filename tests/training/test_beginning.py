@@ -16,8 +16,10 @@ from isolde.training.beginning import (
     recipe_of,
     remember_songs,
 )
+from isolde.training.course import Options
 from isolde.training.loop import BEST, RECIPE, STATE
 from isolde.training.recipes import read_recipe
+from isolde.training.train import train_songs
 
 
 def write_toml(path: Path, *, steps: int = 10) -> Path:
@@ -99,3 +101,25 @@ def test_songs_are_found_again_from_another_folder(tmp_path, monkeypatch):
     assert recall_songs(tmp_path) == ([tmp_path / "a", tmp_path / "b"], tmp_path / "dev")
     remember_songs(tmp_path, [Path("/a")], None)
     assert recall_songs(tmp_path) == ([Path("/a")], None)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "foo"}, "device 'foo' is unknown: take cpu or cuda"),
+        ({"device": "cuda:999"}, "device 'cuda:999': PyTorch sees no such device"),
+        ({"device": "meta"}, "device 'meta': PyTorch sees no such device"),
+        ({"precision": "foo"}, "precision 'foo' is unknown: take auto, float32, bfloat16"),
+    ],
+)
+def test_what_no_run_trains_on_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, str], message: str
+):
+    monkeypatch.setattr("isolde.training.course.open_songs", None)
+    monkeypatch.setattr("isolde.training.train.remember_songs", None)
+    (tmp_path / "songs").mkdir()
+    out = tmp_path / "run"
+    asked = Options(cache=out / "cache", **options)
+    with pytest.raises(InputError, match=message):
+        train_songs("mask", [tmp_path / "songs"], out=out, options=asked)
+    assert not out.exists()

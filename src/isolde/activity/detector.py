@@ -15,9 +15,9 @@ import numpy as np
 
 from isolde.activity.masks import MaskDetector
 from isolde.audio import Resampler
-from isolde.core.errors import InputError, ModelError
+from isolde.core.errors import ModelError
 from isolde.core.signal.spectrum import Analysis, Grid
-from isolde.core.stage import Complex64, Float32, check_block
+from isolde.core.stage import Complex64, Float32, check_block, checked_form
 from isolde.core.stems import VOCALS
 from isolde.models import catalogue
 from isolde.models.card import Card
@@ -214,10 +214,7 @@ class ActivityDetector:
             InputError: When rate or channels cannot be.
             ModelError: When there is no such model.
         """
-        if sample_rate < 1000:
-            raise InputError(f"a sample rate of {sample_rate} Hz is too low: give 1000 Hz or more")
-        if n_channels < 1:
-            raise InputError(f"{n_channels} channels hold no music: give at least 1")
+        sample_rate, n_channels = checked_form(sample_rate, n_channels)
         self.sample_rate, self.n_channels = sample_rate, n_channels
         found = catalogue.find(model)
         self._frames = _frame_detector(found, n_channels=n_channels, threads=threads)
@@ -246,7 +243,8 @@ class ActivityDetector:
         """Take samples (n_channels, n) in [-1, 1]; give the probabilities that are ready.
 
         Raises:
-            InputError: When the block has another number of channels, or holds NaN or infinity.
+            InputError: When the block is no array of floats, has another number of channels, or
+                holds NaN, infinity or values beyond `LOUDEST`.
         """
         check_block(block, n_channels=self.n_channels, finite="music")
         return self._on_grid(self._resampler.feed(block))

@@ -52,7 +52,7 @@ def find_activity(
     Args:
         source: A file, a binary stream, or samples (n_channels, n_samples) or (n_samples,) in
             [-1, 1].
-        sample_rate: Sample rate of the samples in Hz; of a file it is its own.
+        sample_rate: Sample rate of the samples in Hz; None for a file, which has its own.
         model: Name or path of an activity model.
         rule: When singing starts and stops.
         threads: Threads for the network.
@@ -64,6 +64,8 @@ def find_activity(
         ModelError: When there is no such model.
     """
     if not isinstance(source, np.ndarray):
+        if sample_rate is not None:
+            raise InputError(f"sample_rate is {sample_rate}: a file has its own: leave it out")
         with AudioReader(source) as reader:
             detector = ActivityDetector(
                 sample_rate=reader.info.sample_rate,

@@ -10,6 +10,7 @@ from isolde.audio.formats import (
 )
 from isolde.audio.levels import ClipPolicy
 from isolde.audio.limits import subtype_for
+from isolde.audio.opening import comes_once
 from isolde.audio.reader import AudioReader, info
 from isolde.audio.tags import Cover, SongTags, read_tags
 from isolde.audio.whole import read, write
@@ -30,6 +31,7 @@ __all__ = [
     "Resampler",
     "SongTags",
     "Sound",
+    "comes_once",
     "info",
     "quantise",
     "read",

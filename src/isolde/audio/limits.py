@@ -109,6 +109,7 @@ def check_quality(
             "choose ogg, opus, mp3 or m4a"
         )
     if bitrate is not None and not 8_000 <= bitrate <= 2_000_000:
-        raise InputError(f"a bit rate of {bitrate / 1000:g} kbit/s: give 8 to 2000, or a quality")
+        rate = f"{bitrate / 1000:f}".rstrip("0").rstrip(".")
+        raise InputError(f"a bit rate of {rate} kbit/s: give 8 to 2000, or a quality")
     if quality is not None and not 0 <= quality <= 10:
         raise InputError(f"a quality of {quality:g}: give 0 (smallest) to 10 (best)")

@@ -29,11 +29,18 @@ def open_decoder(source: str | Path | BinaryIO, *, stream: int | None = None) ->
     """
     if not isinstance(source, (str, Path)):
         return _open_stream(source)
+    if source == "":
+        raise AudioError("the path of the song is empty: name a file")
     path = Path(source)
     if _is_regular(path):
         return _open_file(path, str(path), stream)
     pipe = path.open("rb")
     return _closing(lambda: _open_stream(pipe), pipe.close)
+
+
+def comes_once(path: Path) -> bool:
+    """Say whether a path names a pipe or a device, whose sound can be read only once."""
+    return path.exists() and not (path.is_file() or path.is_dir())
 
 
 def _open_file(path: Path, name: str, stream: int | None = None) -> Decoder:

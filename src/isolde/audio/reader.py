@@ -1,8 +1,9 @@
 """Reading audio in blocks, all of it or a time range, to the sample; never changes rate or level.
 
-Only NaN and infinity are changed: they become 0 and are counted. Of a damaged or cut file, all that
-can be decoded is read, with silence where something was lost in between, and a note tells what and
-where; a strict reader raises an error there instead.
+Only NaN, infinity and what is louder than any sound (`core.stage.LOUDEST`) is changed: it becomes 0
+and is counted. Of a damaged or cut file, all that can be decoded is read, with silence where
+something was lost in between, and a note tells what and where; a strict reader raises an error
+there instead.
 """
 
 import math
@@ -17,7 +18,7 @@ from isolde.audio.formats import AudioInfo
 from isolde.audio.opening import open_decoder
 from isolde.core.closing import Closable
 from isolde.core.errors import AudioError, InputError
-from isolde.core.stage import Float32
+from isolde.core.stage import LOUDEST, Float32, silence_faults
 
 
 def info(path: str | Path) -> AudioInfo:
@@ -44,7 +45,7 @@ class AudioReader(Closable):
 
     Attributes:
         info: What the file says of itself.
-        n_nonfinite: NaN and infinite samples replaced by 0 so far.
+        n_nonfinite: NaN, infinite and impossibly loud samples replaced by 0 so far.
     """
 
     def __init__(
@@ -146,10 +147,7 @@ class AudioReader(Closable):
         self._check_losses()
         if block.shape[1] < want:
             self._ended()
-        if block.size and not (np.isfinite(block.max()) and np.isfinite(block.min())):
-            bad = ~np.isfinite(block)
-            self.n_nonfinite += int(bad.sum())
-            block[bad] = 0.0
+        self.n_nonfinite += silence_faults(block)
         return block
 
     def notes(self) -> list[str]:
@@ -159,8 +157,8 @@ class AudioReader(Closable):
             lines.append(f"{self.info.path}: {note}")
         if self.n_nonfinite:
             lines.append(
-                f"{self.info.path}: {self.n_nonfinite} samples are NaN or infinite; "
-                "they were replaced by 0"
+                f"{self.info.path}: {self.n_nonfinite} samples are NaN or infinite, or "
+                f"beyond {LOUDEST:g}; they were replaced by 0"
             )
         return lines
 

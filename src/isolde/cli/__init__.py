@@ -82,8 +82,10 @@ def _options(
 def main() -> None:
     """Run the command line; every error is one line on standard error."""
     terminal.prepare()
-    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, parallel.terminate)
+    for name in ("SIGTERM", "SIGHUP"):  # the latter where a terminal can be closed
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, parallel.terminate)
     try:
         command = command_of(app)
         arguments = translate(sys.argv[1:], verbs=command.commands)
@@ -113,10 +115,12 @@ def _usage(error: Any) -> str:
         sys.exit(2)  # it has been printed
     verb = context.command_path if context else "isolde"
     message = error.format_message().replace("Value error, ", "").rstrip(".")
+    if (told := getattr(error.__cause__, "errors", None)) is not None:  # of pydantic: "Input ..."
+        message = message.replace(": Input ", f": '{told()[0]['input']}' ", 1)
     return f"{message}: see {verb} --help"
 
 
 def _stop(code: int, line: str) -> NoReturn:
     """End with a line on standard error."""
-    terminal.say(f"isolde: {' '.join(line.split())}")
+    terminal.say(f"isolde: {line}")
     sys.exit(code)

@@ -92,7 +92,7 @@ def activity(
     """Find where somebody sings: segments, every frame's probability, words, or the melody."""
     from isolde.activity import SegmentRule
     from isolde.activity.files import format_of, targets_of
-    from isolde.core.atomic import write_bytes
+    from isolde.core.atomic import refuse_inputs, write_bytes
     from isolde.karaoke import FORMATS, find_singing
     from isolde.karaoke.formats import SUFFIXES, read_words_for
     from isolde.separation import SeparationSettings
@@ -104,6 +104,10 @@ def activity(
     targets = targets_of(
         [song.track for song in found], output, kind, overwrite=overwrite, suffixes=SUFFIXES
     )
+    read_here = [song.path for song in found] + ([] if words is None else [words])
+    for target in targets:
+        if target is not None:
+            refuse_inputs(target, *read_here)
     if FORMATS[kind].is_binary and output is None and sys.stdout.isatty():
         raise InputError(f"{kind} is nothing for a terminal: name a file with -o")
     lines = None if words is None else read_words_for(kind, words, n_songs=len(found))
@@ -132,7 +136,7 @@ def activity(
             finally:
                 bars.remove_task(task)
             if target is not None:
-                print(target)
+                terminal.show_path(target)
                 continue
             if kind == "csv" and n_printed:
                 data = data.partition(b"\n")[2]  # one line of names for the whole table

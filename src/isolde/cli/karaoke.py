@@ -133,6 +133,6 @@ def karaoke(
                 for warning in done.warnings:
                     terminal.say(f"isolde: warning: {warning}")
                 for path in done.files:
-                    print(path, flush=True)
+                    terminal.show_path(path)
     if n_failed:
         raise typer.Exit(2)

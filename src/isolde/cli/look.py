@@ -93,4 +93,4 @@ def look(
     for note in drawn.notes:
         terminal.say(f"isolde: {note}")
     for path in drawn.paths:
-        print(path)
+        terminal.show_path(path)

@@ -11,7 +11,7 @@ from isolde.cli.shared import quality as quality_option
 from isolde.cli.shared.batch import show_batch, show_missing
 from isolde.cli.shared.clock import seconds
 from isolde.cli.shared.help import examples
-from isolde.cli.shared.stdin import separate_stdin
+from isolde.cli.shared.pipe import separate_pipe
 
 
 class Clip(StrEnum):
@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
 
 
 def separate(
+    context: typer.Context,
     songs: Annotated[
         list[str],
         typer.Argument(
@@ -46,7 +47,10 @@ def separate(
     output: Annotated[
         str | None,
         typer.Option(
-            "-o", "--output", help="Folder of the stems, or its URL (s3://); else the current one."
+            "-o",
+            "--output",
+            help="Folder of the stems, or its URL (s3://), or '-' for one stem on standard output; "
+            "else the current one.",
         ),
     ] = None,
     stem: Annotated[
@@ -241,7 +245,9 @@ def separate(
     )
 
     word, kept = quality_option.read_qualities(quality or [])
-    named = word or model
+    named = quality_option.named_model(context, model, word)
+    to_stdout = output == str(STDIN)
+    output = None if to_stdout else output
     if (model := chosen_model(named)) != named and not quiet:
         terminal.say(f"isolde: quality {named}: model '{model}'")
     settings = FileSettings(
@@ -270,10 +276,9 @@ def separate(
             terminal.say(f"isolde: {notice}")
     found = songs_in(songs, settings)
     check_batch(found, settings)
-    if str(STDIN) in songs:
-        needs_files = resume or skip_existing or check or shard or scheduler is not None
-        alone = len(songs) == 1 and not needs_files
-        separate_stdin(found[0], settings, alone=alone, quiet=quiet, as_json=as_json)
+    if to_stdout or str(STDIN) in songs:
+        many = any((resume, skip_existing, check, shard, scheduler))
+        separate_pipe(found, settings, needs_files=many, quiet=quiet, as_json=as_json)
         return
     part = None if shard is None else parse_shard(shard)
     if check:

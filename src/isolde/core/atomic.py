@@ -17,7 +17,7 @@ import zlib
 from pathlib import Path
 from types import TracebackType
 
-from isolde.core.errors import AudioError
+from isolde.core.errors import AudioError, InputError
 
 _REMEDIES = {
     errno.ENOSPC: "the disk is full: make room, or choose another folder",
@@ -53,15 +53,35 @@ def explain(
     return f"{name}: {failure} ({what}): {remedy}"
 
 
-def exists_already(name: str) -> str:
-    """Say that a target exists and may not be replaced."""
-    return f"{name}: exists already: choose another name, or replace it with --overwrite"
+def exists_already(name: str, *, remedy: str = "--overwrite") -> str:
+    """Say that a target exists and may not be replaced.
+
+    Args:
+        name: Name of the target, as the user gave it.
+        remedy: What would let it be replaced, as whoever reads this writes it.
+    """
+    return f"{name}: exists already: choose another name, or replace it with {remedy}"
 
 
 _HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 _HIDDEN = re.compile(r"\.isolde-(?:([0-9a-f]{8})-(\d+)-)?[0-9a-f]{12}\.part")
 _DAY = 86_400.0
 _made: set[Path] = set()  # folders that drafts of this process made
+
+
+def refuse_inputs(target: Path, *inputs: Path) -> None:
+    """Refuse to replace a file with what is made of it.
+
+    Args:
+        target: Path that would be written.
+        inputs: Paths that are read.
+
+    Raises:
+        InputError: They are one file.
+    """
+    for path in inputs:
+        if target.exists() and path.exists() and target.samefile(path):
+            raise InputError(f"{target}: is read here and would be lost: choose another name")
 
 
 def hidden_name() -> str:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from isolde.core.errors import InputError
+from isolde.core.atomic import explain
+from isolde.core.errors import AudioError, InputError
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -52,6 +53,9 @@ def append_line(path: str | Path, entry: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         The object as `read_lines` will give it: tuples are lists.
+
+    Raises:
+        AudioError: The file cannot be written.
     """
     line = json.dumps(entry, allow_nan=False)
     _append(Path(path), line + "\n")
@@ -60,8 +64,18 @@ def append_line(path: str | Path, entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _append(path: Path, text: str) -> None:
-    """Add whole lines to a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Add whole lines to a file; a new one goes again when that fails."""
+    is_new = not path.exists()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, text)
+    except OSError as error:
+        if is_new:
+            path.unlink(missing_ok=True)
+        raise AudioError(explain(str(path), error)) from error
+
+
+def _write(path: Path, text: str) -> None:
     with path.open("ab+") as file:
         if file.tell() > 0:
             file.seek(-1, os.SEEK_END)

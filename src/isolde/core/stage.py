@@ -5,6 +5,7 @@ A stage gives fewer samples than it got until its latency is filled, and `flush`
 """
 
 from collections.abc import Iterator
+from numbers import Integral
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -46,6 +47,9 @@ BLOCK = 1 << 16
 MAX_CHANNELS = 64
 """More rows than any recording has channels: the axes of such an array are the wrong way round."""
 
+LOUDEST = 1e15
+"""Magnitude of a sample up to which float32 holds powers of its spectrum; beyond it is no sound."""
+
 
 def channels_of(samples: Float32) -> Float32:
     """Give samples the shape (n_channels, n_samples).
@@ -56,16 +60,7 @@ def channels_of(samples: Float32) -> Float32:
     Raises:
         InputError: It is no array of audio, or its axes are the wrong way round.
     """
-    if not isinstance(samples, np.ndarray):
-        raise InputError(
-            f"samples of type {type(samples).__name__}: give a NumPy array of floats "
-            "(n_channels, n_samples)"
-        )
-    if samples.ndim not in (1, 2) or not np.issubdtype(samples.dtype, np.floating):
-        raise InputError(
-            f"an array of shape {samples.shape} and type {samples.dtype} is no audio: "
-            "give float samples (n_channels, n_samples)"
-        )
+    _check_floats(samples, n_axes=(1, 2))
     audio = np.atleast_2d(samples)
     if audio.shape[0] > MAX_CHANNELS:
         raise InputError(
@@ -81,19 +76,75 @@ def blocks_of(audio: Float32) -> Iterator[Float32]:
 
 
 def check_block(block: Float32, *, n_channels: int, finite: str = "") -> None:
-    """Refuse a block that is not (n_channels, n_samples).
+    """Refuse a block that is not (n_channels, n_samples) of floats.
 
     Args:
-        block: Any array.
+        block: Anything.
         n_channels: What the stage was made for.
-        finite: What the block is, for the message, where NaN and infinity are refused too.
+        finite: What the block is, for the message, where NaN, infinity and what is beyond `LOUDEST`
+            are refused too.
 
     Raises:
         InputError: When the block does not fit.
     """
+    _check_floats(block)
     if block.ndim != 2 or block.shape[0] != n_channels:
         raise InputError(
             f"a block of shape {block.shape} does not fit: give ({n_channels}, n_samples)"
         )
-    if finite and not np.isfinite(block).all():
-        raise InputError(f"the {finite} holds NaN or infinity: replace those samples first")
+    if finite and not _is_sound(block):
+        raise InputError(
+            f"the {finite} holds NaN, infinity or values beyond {LOUDEST:g}: "
+            "replace those samples first"
+        )
+
+
+def silence_faults(block: Float32) -> int:
+    """Replace NaN, infinity and what is beyond `LOUDEST` by 0, in place; count what was replaced.
+
+    Args:
+        block: Samples of any shape, from a file or a device, which cannot be refused.
+    """
+    if _is_sound(block):
+        return 0
+    faults = ~(np.abs(block) <= LOUDEST)
+    block[faults] = 0.0
+    return int(faults.sum())
+
+
+def checked_form(sample_rate: object, n_channels: object) -> tuple[int, int]:
+    """Give a sample rate in Hz and a number of channels as whole numbers that sound can have.
+
+    Raises:
+        InputError: One of them is no whole number, or too small.
+    """
+    if isinstance(sample_rate, bool) or not isinstance(sample_rate, Integral):
+        raise InputError(f"sample_rate is {sample_rate!r}: give it as a whole number of Hz")
+    if isinstance(n_channels, bool) or not isinstance(n_channels, Integral):
+        raise InputError(f"n_channels is {n_channels!r}: give it as a whole number, like 2")
+    if sample_rate < 1000:
+        raise InputError(f"a sample rate of {sample_rate} Hz is too low: give 1000 Hz or more")
+    if n_channels < 1:
+        raise InputError(f"{n_channels} channels hold no music: give at least 1")
+    return int(sample_rate), int(n_channels)
+
+
+def _is_sound(block: Float32) -> bool:
+    """Whether all samples are numbers up to `LOUDEST`; two reductions, for many small blocks."""
+    if not block.size:
+        return True
+    return bool(float(block.max()) <= LOUDEST and float(block.min()) >= -LOUDEST)
+
+
+def _check_floats(samples: object, *, n_axes: tuple[int, ...] = ()) -> None:
+    """Refuse what is no array of floats, or has another number of axes than one of these."""
+    if not isinstance(samples, np.ndarray):
+        raise InputError(
+            f"samples of type {type(samples).__name__}: give a NumPy array of floats "
+            "(n_channels, n_samples)"
+        )
+    if samples.dtype.kind != "f" or (n_axes and samples.ndim not in n_axes):
+        raise InputError(
+            f"an array of shape {samples.shape} and type {samples.dtype} is no audio: "
+            "give float samples (n_channels, n_samples)"
+        )

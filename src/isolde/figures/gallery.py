@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isolde.audio import read
+from isolde.audio import comes_once, info, read
 from isolde.core.atomic import exists_already, write_bytes
 from isolde.core.errors import InputError, MissingExtraError, ModelError
 from isolde.figures.canvas import canvas_of
@@ -93,11 +93,15 @@ def draw_song(
         ModelError: When there is no such model.
     """
     song = Path(song)
+    if comes_once(song):
+        raise InputError(f"{song}: is a pipe, and a picture reads its song twice: give a file")
     wanted, targets = _targets(song, None if output is None else Path(output), figure)
     kind = next(iter(targets.values())).suffix.lower()
     for target in targets.values():
         if target.exists() and not overwrite:
             raise InputError(exists_already(str(target)))
+    if at is not None:
+        _check_moment(song, at)
     require_matplotlib()
     if kind == ".html":
         require_jinja()
@@ -152,6 +156,16 @@ def _targets(
             "one --figure"
         )
     return wanted, dict.fromkeys(wanted, output)
+
+
+def _check_moment(song: Path, at: float) -> None:
+    """Make sure that a moment lies in a song, as far as the song tells its length."""
+    about = info(song)
+    if about.n_samples is not None and at * about.sample_rate >= about.n_samples:
+        raise InputError(
+            f"{song}: lasts {about.n_samples / about.sample_rate:.3f} s, so the network sees "
+            f"nothing at {at:g} s: choose an earlier --at"
+        )
 
 
 def _figure(

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from isolde.activity import Segment
-from isolde.core.errors import InputError
 from isolde.core.signal.resample import Resampler
-from isolde.core.stage import Float32, check_block
+from isolde.core.stage import Float32, check_block, checked_form
 
 if TYPE_CHECKING:
     from swift_f0 import PitchResult
@@ -79,10 +78,7 @@ class PitchTracker:
         """
         from swift_f0 import SwiftF0
 
-        if sample_rate < 1000 or n_channels < 1:
-            raise InputError(
-                f"{n_channels} channels at {sample_rate} Hz: give 1 or more at 1000 Hz or more"
-            )
+        sample_rate, n_channels = checked_form(sample_rate, n_channels)
         self.sample_rate, self.n_channels = sample_rate, n_channels
         self._resampler = Resampler(sample_rate, PITCH_RATE, 1)
         self._network = SwiftF0(threads=1, spin=False)
@@ -105,7 +101,8 @@ class PitchTracker:
         """Take samples (n_channels, n) in [-1, 1]; give the rows (m, 3) that are ready.
 
         Raises:
-            InputError: The block has another number of channels, or holds NaN or infinity.
+            InputError: The block is no array of floats, has another number of channels, or holds
+                NaN, infinity or values beyond `LOUDEST`.
         """
         check_block(block, n_channels=self.n_channels, finite="voice")
         mono = block.mean(axis=0, keepdims=True, dtype=np.float32)

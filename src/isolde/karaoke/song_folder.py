@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from isolde.audio import AudioWriter, info, subtype_for
+from isolde.audio import AudioWriter, comes_once, info, subtype_for
 from isolde.audio.formats import container_named
 from isolde.core.atomic import Draft
 from isolde.core.errors import InputError
@@ -64,8 +64,8 @@ def write_song_folder(
         InputError: Nobody sings, the words do not fit, or an argument cannot be used.
         ModelError: There is no such model.
     """
-    if song.path == STDIN:
-        raise InputError("an UltraStar song holds its file: give the song's path, not '-'")
+    if song.path == STDIN or comes_once(song.path):
+        raise InputError(f"an UltraStar song holds its file: give a file's path, not '{song.path}'")
     separation = separation or SeparationSettings()
     about = info(song.path)
     tags = tags_of(song.path, about, separation.model)

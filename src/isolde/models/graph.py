@@ -6,8 +6,10 @@ i - look_ahead. A graph may also have `presence` (batch, n, 1), the probability 
 Everything else in the file is the graph's own affair, so a better network is just another file.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,15 @@ Shape = Sequence[Any]
 
 FRAMES_AT_ONCE = 8
 """Frames of one call at most: keeps the maps of a call within a processor's cache."""
+
+
+def _onnxruntime() -> ModuleType:
+    """Import ONNX Runtime, which since 1.29 tells its maker of every run unless it is forbidden."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read once, when it is first imported
+    import onnxruntime
+
+    module: ModuleType = onnxruntime
+    return module
 
 
 class Session:
@@ -35,15 +46,14 @@ class Session:
 
         Args:
             model: The file, or what it holds.
-            threads: Number of threads that one call may use.
+            threads: Number of threads that one call may use; no more than there are cores.
 
         Raises:
             ModelError: When it is no graph.
         """
-        import onnxruntime as ort
-
+        ort = _onnxruntime()
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = min(threads, os.cpu_count() or 1)
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -73,9 +83,7 @@ class Session:
         Raises:
             ModelError: When the graph refuses the arrays.
         """
-        import onnxruntime as ort
-
-        options = ort.RunOptions() if release else None
+        options = _onnxruntime().RunOptions() if release else None
         if options:
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         try:

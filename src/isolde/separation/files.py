@@ -6,12 +6,13 @@ A song that fails leaves nothing behind.
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from isolde.activity import Detector
-from isolde.audio import AudioInfo, AudioReader, AudioWriter, subtype_for
+from isolde.audio import AudioInfo, AudioReader, AudioWriter, comes_once, subtype_for
 from isolde.audio.loudness import Loudness, measure_loudness
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
@@ -53,14 +54,15 @@ def separate_file(
         ModelError: There is no such model.
     """
     began = time.perf_counter()
+    once = source is not None or comes_once(song.path)
     if settings.preview:
-        if source is not None:
-            raise InputError("a preview needs a file, which is read twice: not standard input")
+        if once:
+            raise InputError("a preview needs a file, which is read twice: not a pipe")
         settings = preview_of(song.path, settings)
     gain, loudness, warnings = 1.0, None, list[str]()
     if settings.loudness is not None:
-        if source is not None:
-            raise InputError("a loudness needs a file, which is read twice: not standard input")
+        if once:
+            raise InputError("a loudness needs a file, which is read twice: not a pipe")
         gain, loudness, warnings = _level(song, settings)
     with AudioReader(
         song.path if source is None else source,
@@ -77,7 +79,7 @@ def separate_file(
                 raise InputError(f"{path}: is the song itself: choose another folder with -o")
         with ExitStack() as open_files:
             tags = tags_of(
-                song.path if source is None else None,
+                None if once else song.path,
                 reader.info,
                 settings.separation.model,
                 loudness=loudness,
@@ -94,8 +96,6 @@ def separate_file(
                 settings=settings,
                 tags=tags,
             )
-            # not what comes through a pipe: nothing ends a thread that waits for it
-            whole_file = source is None and song.path.is_file()
             n_samples = _pump(
                 reader,
                 separator,
@@ -103,7 +103,8 @@ def separate_file(
                 progress,
                 sink,
                 gain=gain,
-                overlap=whole_file and settings.separation.n_threads > 1,
+                # nothing ends a thread that waits for a pipe
+                overlap=not once and settings.separation.n_threads > 1,
             )
             complete(outputs)
         warnings += [*reader.notes(), *separator.notes(), *_notes(outputs)]
@@ -112,11 +113,12 @@ def separate_file(
     return Separated(song, paths, seconds, time.perf_counter() - began, warnings, phrases)
 
 
-def separate_stream(source: BinaryIO, target: BinaryIO, settings: FileSettings) -> list[str]:
-    """Separate audio from a stream into a stream; only one stem fits.
+def separate_stream(source: BinaryIO | Path, target: BinaryIO, settings: FileSettings) -> list[str]:
+    """Separate audio into a stream; only one stem fits.
 
     Args:
-        source: Stream of wav of any length, or of another format, which is read whole first.
+        source: Path, or stream of wav of any length, or of another format, which is read whole
+            first.
         target: Stream that gets the stem in the settings' format.
         settings: How it is separated; `stems` names the one stem, the first of the model when it is
             None.
@@ -128,12 +130,13 @@ def separate_stream(source: BinaryIO, target: BinaryIO, settings: FileSettings) 
         AudioError: The source cannot be read, or the target not written.
         InputError: A setting cannot be used.
     """
-    if settings.preview:
-        raise InputError("a preview needs a file, which is read twice: not standard input")
     if settings.phrases:
         raise InputError("phrases are files, and do not fit into a stream: give a folder with -o")
-    if settings.in_one_file or settings.remux or settings.loudness is not None:
-        raise InputError("stem files, films and a loudness need files: give the song's path")
+    if settings.preview or settings.in_one_file or settings.remux or settings.loudness is not None:
+        raise InputError(
+            "previews, stem files, films and a loudness do not fit into a stream: give the song's "
+            "path, and a folder with -o"
+        )
     with AudioReader(
         source, start=settings.start, end=settings.end, strict=settings.strict
     ) as reader:
@@ -143,12 +146,13 @@ def separate_stream(source: BinaryIO, target: BinaryIO, settings: FileSettings) 
             stems = stems[:1]
         if len(stems) != 1:
             raise InputError(f"one stream holds one stem, not {', '.join(stems)}: give one --stem")
+        path = source if isinstance(source, Path) and not comes_once(source) else None
         with AudioWriter(
             target,
             sample_rate=reader.info.sample_rate,
             n_channels=reader.info.n_channels,
             subtype=subtype_for(settings.container, like=reader.info, bit_depth=settings.bit_depth),
-            tags=tags_of(None, reader.info, settings.separation.model),
+            tags=tags_of(path, reader.info, settings.separation.model),
             clip=settings.clip,
             container=settings.container,
             bitrate=settings.bitrate,

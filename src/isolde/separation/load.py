@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from isolde.activity import GatedMasker
 from isolde.audio import AudioReader
 from isolde.core.errors import AbortedError, InputError, IsoldeWarning, ModelError
 from isolde.core.signal.level import LEVEL_DB, RISE_SECONDS
 from isolde.core.signal.spectrum import TOP_RATE
-from isolde.core.stage import Float32, blocks_of, channels_of
+from isolde.core.stage import Float32, blocks_of, channels_of, checked_form
 from isolde.models import list_models
 from isolde.models.card import Card
 from isolde.models.catalogue import DEFAULT, Model, find, members_of, parts_of
@@ -92,6 +90,7 @@ def make_separator(settings: SeparationSettings, *, sample_rate: int, n_channels
         InputError: The sample rate is too low, there is no channel, or no vocals to gate.
         MissingExtraError: The model is "rules" and librosa is not installed.
     """
+    sample_rate, n_channels = checked_form(sample_rate, n_channels)
     estimator = make_estimator(settings, sample_rate=sample_rate, n_channels=n_channels)
     return Separator(estimator, sample_rate=sample_rate, n_channels=n_channels)
 
@@ -226,7 +225,7 @@ def separate(
 
     Args:
         source: Path of a file, or samples (n_channels, n_samples) or (n_samples,) in [-1, 1].
-        sample_rate: Sample rate of the samples in Hz; a file has its own.
+        sample_rate: Sample rate of the samples in Hz; None for a file, which has its own.
         model: Name or path of a model.
         threads: Number of threads that run the network; 0 for as many as help it.
         mask: Reading of the mask, "soft" or "binary".
@@ -259,6 +258,8 @@ def separate(
     """
     settings = SeparationSettings(str(model), mask, threshold, strength, gate, threads=threads)
     if isinstance(source, str | Path):
+        if sample_rate is not None:
+            raise InputError(f"sample_rate is {sample_rate}: a file has its own: leave it out")
         with AudioReader(source) as reader:
             info = reader.info
             separator = make_separator(
@@ -270,10 +271,8 @@ def separate(
             warnings.warn(note, IsoldeWarning, stacklevel=2)
         return Stems(samples, sample_rate=info.sample_rate, notes=notes, tags=info.tags)
     audio = channels_of(source)
-    if isinstance(sample_rate, bool) or not isinstance(sample_rate, int | np.integer):
-        raise InputError(f"sample_rate is {sample_rate!r}: give it as a whole number of Hz")
-    rate = int(sample_rate)
-    separator = make_separator(settings, sample_rate=rate, n_channels=audio.shape[0])
+    rate, n_channels = checked_form(sample_rate, audio.shape[0])
+    separator = make_separator(settings, sample_rate=rate, n_channels=n_channels)
     samples = separator.whole(_told(blocks_of(audio), audio.shape[1], progress))
     if source.ndim == 1:
         samples = {stem: values[0] for stem, values in samples.items()}

@@ -37,7 +37,13 @@ def is_url(text: str) -> bool:
 
 
 def local_path(text: str) -> Path | None:
-    """Give the path that a text or a file:// URL names; None for what is on another machine."""
+    """Give the path that a text or a file:// URL names; None for what is on another machine.
+
+    Raises:
+        InputError: The text is empty.
+    """
+    if not text:
+        raise InputError("a path is empty: name a file or a folder, like . for the current one")
     if not is_url(text):
         return Path(text)
     parts = urlsplit(text)

@@ -27,7 +27,7 @@ class SeparationSettings:
     Attributes:
         model: Name of a model in the catalogue, path of one, or "rules" for `isolde.rules`.
         mask: Reading of the mask: "soft" as it is, "binary" as 0 or 1.
-        threshold: Value from which the binary mask is 1, between 0 and 1.
+        threshold: Value from which the binary mask is 1, between 0 and 1; of that mask only.
         strength: Exponent of the soft mask: 1 is neutral, 2 removes more, 0.5 leaves more.
         gate: Whether the vocals are turned down where nobody sings (see `activity.gate`).
         synthesis: "long", "short" for half the latency of the windows, or None for the model's own.
@@ -37,7 +37,7 @@ class SeparationSettings:
             that goes frame by frame, else one per core, up to 4.
 
     Raises:
-        InputError: A setting is out of range.
+        InputError: A setting is out of range, or has no effect beside another one.
     """
 
     model: str = DEFAULT
@@ -58,6 +58,10 @@ class SeparationSettings:
         readout(
             np.zeros(1, np.float32), self.mask, threshold=self.threshold, strength=self.strength
         )
+        if self.mask == "soft" and self.threshold != SeparationSettings.threshold:
+            raise InputError(f"threshold {self.threshold:g} needs a binary mask: ask for that")
+        if self.mask == "binary" and self.strength != SeparationSettings.strength:
+            raise InputError(f"strength {self.strength:g} needs a soft mask, not a binary one")
         if self.synthesis is not None and self.synthesis not in SYNTHESES:
             raise InputError(
                 f"synthesis '{self.synthesis}' is unknown: take {' or '.join(SYNTHESES)}"

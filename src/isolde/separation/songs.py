@@ -80,15 +80,15 @@ def songs_in(sources: Iterable[Path | str], settings: FileSettings | None = None
 
 def _below(source: Path, settings: FileSettings) -> list[Song]:
     """List the songs below a folder, sorted."""
-    output = (settings.output or Path()).resolve()
-    top = source.resolve()
+    output = _real(settings.output or Path())
+    top = _real(source)
     inner = output if output != top and output.is_relative_to(top) else None
     found = [
         path
         for path in sorted(source.rglob("*"))
         if _may_be_song(path.relative_to(source))
         and path.is_file()
-        and not (inner is not None and path.resolve().is_relative_to(inner))
+        and not (inner is not None and _real(path).is_relative_to(inner))
     ]
     songs = [Song(p, _track(p.relative_to(source))) for p in found]
     if settings.remote is None:
@@ -149,7 +149,7 @@ def _told_apart(songs: Sequence[Song]) -> list[Song]:
     """Give songs of one name names that differ, also where capitals do not count."""
     first: dict[Path | str, Song] = {}
     for song in songs:
-        place = song.url or (song.path.resolve() if song.path != STDIN else STDIN)
+        place = song.url or (_real(song.path) if song.path != STDIN else STDIN)
         first.setdefault(place, song)
     groups: dict[str, list[Song]] = defaultdict(list)
     for song in first.values():
@@ -167,9 +167,14 @@ def _told_apart(songs: Sequence[Song]) -> list[Song]:
     return [replace(song, track=result[song]) for song in first.values()]
 
 
+def _real(path: Path) -> Path:
+    """Follow links; one that leads to itself stays as it is, for the reader to tell."""
+    return Path(os.path.realpath(path))
+
+
 def _longer(songs: Sequence[Song]) -> list[str]:
     """Add as little of the path as tells songs apart: the ending, then folders above."""
-    parts = [song.path.resolve().with_suffix("").parts[1:] for song in songs]
+    parts = [_real(song.path).with_suffix("").parts[1:] for song in songs]
     depths = [song.track.count("/") + 1 for song in songs]
     endings = [f" ({song.path.suffix.lower().lstrip('.')})" for song in songs]
     names = [song.track for song in songs]

@@ -13,6 +13,7 @@ from isolde.core.stage import Float32, blocks_of
 from isolde.models.card import Card
 from isolde.models.catalogue import every
 from isolde.models.loading import without_keeping
+from isolde.rules import RULES
 from isolde.separation import SeparationSettings
 from isolde.separation.load import load_separator
 from isolde.studio.memory import return_memory
@@ -53,6 +54,11 @@ def quality_of(card: Card) -> float | None:
     if isinstance(single, dict) and isinstance(single.get("median"), int | float):
         return float(single["median"])
     return None
+
+
+def separating() -> list[str]:
+    """Name the models that separate, those that people or packages added too."""
+    return [*(model.card.name for model in every() if model.card.stems), RULES]
 
 
 class Choices:

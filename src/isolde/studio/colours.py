@@ -13,6 +13,8 @@ from isolde.core.stage import Float32
 from isolde.studio.picture import HIGHEST_DB, LOWEST_DB
 
 LAYERS = ("mixture", "vocals", "mask", "both")
+COLOURS = "ffffff,161a22,2f5aa8,c8425a"
+"""Ground, brightest, band and voice, where nobody chooses: on paper."""
 
 _FLOOR, _CEILING = 0.1, 0.82  # shares of the levels: ground below, the brightest colour above
 _DARK = 20  # level below which a mask has no colour, as there is nothing that it could let through

@@ -18,7 +18,12 @@ SAMPLE_BYTES = 4
 
 
 class Spool:
-    """A growing file of bytes of which every reader sees only whole pieces."""
+    """A growing file of bytes of which every reader sees only whole pieces.
+
+    Attributes:
+        path: Path of the file.
+        n_bytes: Number of bytes that it has.
+    """
 
     def __init__(self, path: Path) -> None:
         """Make the file.
@@ -29,7 +34,7 @@ class Spool:
         Raises:
             AudioError: When it cannot be made.
         """
-        self._name = path.name
+        self.path = path
         try:
             self._file = path.open("x+b", buffering=0)
         except OSError as error:
@@ -49,8 +54,8 @@ class Spool:
                 left = left[self._file.write(left) :]
         except OSError as error:
             raise AudioError(
-                f"{self._name}: cannot be kept ({error.strerror or error}): make room on the disk, "
-                "or set TMPDIR to another folder"
+                f"{self.path.name}: cannot be kept ({error.strerror or error}): make room on the "
+                "disk, or set TMPDIR to another folder"
             ) from None
         self.n_bytes += len(data)
 

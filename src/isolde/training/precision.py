@@ -1,4 +1,4 @@
-"""In which numbers a device trains best: float32, or bfloat16 where it multiplies those faster.
+"""On which device a run trains, and in which numbers: float32, or bfloat16 where those are faster.
 
 PyTorch computes in bfloat16 on every processor, ten times slower than in float32 where that has no
 instructions for it. So nothing is believed that was not timed.
@@ -25,6 +25,40 @@ FRAMES, STREAMS, FEATURES = 48, 64, 96
 ROUNDS = 3
 
 
+def check_device(name: str) -> None:
+    """Make sure that PyTorch can compute on a device.
+
+    Args:
+        name: "cpu" or "cuda", or another name that PyTorch gives a device.
+
+    Raises:
+        InputError: There is no device of the name, or none on this machine.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"device '{name}' is unknown: take cpu or cuda") from None
+    try:
+        if device.type == "cuda":  # asked for without taking memory there, as every process would
+            there = 0 <= (device.index or 0) < torch.cuda.device_count()  # 999 becomes -25
+        else:
+            there = torch.zeros(1, device=device).tolist() == [0.0]
+    except (RuntimeError, AssertionError, ImportError):  # a PyTorch without it; NotImplementedError
+        there = False
+    if not there:
+        raise InputError(f"device '{name}': PyTorch sees no such device: take cpu")
+
+
+def check_precision(wish: str) -> None:
+    """Make sure that a precision is one of `PRECISIONS`.
+
+    Raises:
+        InputError: It is not.
+    """
+    if wish not in PRECISIONS:
+        raise InputError(f"precision '{wish}' is unknown: take {', '.join(PRECISIONS)}")
+
+
 def precision_for(device: torch.device, wish: str = "auto") -> str:
     """Choose what a run should train in.
 
@@ -35,8 +69,7 @@ def precision_for(device: torch.device, wish: str = "auto") -> str:
     Raises:
         InputError: When the wish is unknown.
     """
-    if wish not in PRECISIONS:
-        raise InputError(f"precision '{wish}' is unknown: take {', '.join(PRECISIONS)}")
+    check_precision(wish)
     if wish != "auto":
         return wish
     if device.type == "cuda":

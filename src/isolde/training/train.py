@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ from isolde.training.beginning import (
 from isolde.training.course import Courses, Options
 from isolde.training.drive import Progress, at_end, drive, drive_side_by_side
 from isolde.training.loop import RECIPE
+from isolde.training.precision import check_device, check_precision
 
 
 def train_songs(
@@ -71,9 +73,9 @@ def train_songs(
             raise InputError(f"{path}: no such folder or manifest: give where the songs are")
     if not data:
         raise InputError("no songs: say with --data which folders or manifest to learn from")
-    if options.device.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(f"device '{options.device}': PyTorch sees no such device: take cpu")
-    torch.set_num_threads(options.threads)
+    check_device(options.device)
+    check_precision(options.precision)
+    torch.set_num_threads(min(options.threads, os.cpu_count() or 1))
     torch.set_flush_denormal(True)
     torch.set_float32_matmul_precision("high")
     with distributed.team(options.device) as team:

@@ -88,7 +88,8 @@ def test_binary_read_out():
         ({"kind": "hard"}, "hard"),
         ({"threshold": 1.0}, "threshold"),
         ({"strength": 0.0}, "strength"),
-        ({"strength": float("nan")}, "strength"),
+        ({"strength": float("nan")}, "strength nan is not finite"),
+        ({"strength": float("inf")}, "strength inf is not finite"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings: dict, message: str):

@@ -104,6 +104,8 @@ class SoundFileDecoder:
                 self._go_on_with_other()
             else:
                 self._position += len(frames)
+                if len(frames) < n_samples:
+                    self._check_end()
                 return np.ascontiguousarray(frames.T)
         assert self._other is not None
         return self._other.read(n_samples)
@@ -113,6 +115,13 @@ class SoundFileDecoder:
         self._file.close()
         if self._other is not None:
             self._other.close()
+
+    def _check_end(self) -> None:
+        """Note an end before the one that the file had when it was opened."""
+        if self._position < self._file.frames and not any(loss.cut for loss in self.losses):
+            rate = self._file.samplerate
+            loss = Loss(self._position / rate, self._file.frames / rate, cut=True)
+            self.losses.append(loss)
 
     def _is_exact(self) -> bool:
         """Say whether libsndfile decodes this kind as everybody does.

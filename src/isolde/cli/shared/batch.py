@@ -91,7 +91,7 @@ def show_missing(
             about = {"source": song.source, "track": song.track, "state": found.state.value}
             print(terminal.json_line(about), flush=True)
             continue
-        print(song.source, flush=True)
+        terminal.show_path(song.source)
         if not quiet:
             terminal.say(f"isolde: {song.track}: {found.state.value}")
     if not quiet:
@@ -124,7 +124,7 @@ def tell(
         print(terminal.json_line(done.to_dict()), flush=True)
     elif not quiet:
         for path in done.files:
-            print(done.place(path), flush=True)
+            terminal.show_path(done.place(path))
 
 
 def _bars(quiet: bool) -> "Progress":

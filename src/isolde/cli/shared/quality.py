@@ -2,6 +2,8 @@
 
 import typer
 
+from isolde.core.errors import InputError
+
 HELP = (
     "Quality: fast, good or best, which chooses the model; or a number from 0 (smallest) to 10 "
     "(best) for lossy formats, else 8. May be given twice."
@@ -36,6 +38,24 @@ def read_qualities(texts: list[str]) -> tuple[str | None, float | None]:
             number = -1.0
         if not 0 <= number <= 10:
             raise typer.BadParameter(
-                f"'{text}' is no quality: give {', '.join(WORDS)}, or a number from 0 to 10"
+                f"'{text}' is no quality: give {', '.join(WORDS)}, or a number from 0 to 10",
+                param_hint="'--quality'",
             )
     return word, number
+
+
+def named_model(context: typer.Context, model: str, word: str | None) -> str:
+    """Give the name, or the quality, of the model that a command line asks for.
+
+    Args:
+        context: Context of the command, which tells whether `--model` was given.
+        model: Value of `--model`.
+        word: Quality that chooses a model; None where none was given.
+
+    Raises:
+        InputError: Both were given.
+    """
+    source = context.get_parameter_source("model")
+    if word and source is not None and source.name == "COMMANDLINE":
+        raise InputError(f"--model {model} and --quality {word} name a model: give one of them")
+    return word or model

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
 
+_BREAKS = re.compile(r"\s*[\n\r\t\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
 
 def prepare() -> None:
-    """Let names that are not UTF-8 through: as their bytes to a file, escaped to a person."""
+    """Let names that are not UTF-8 through: as their bytes to a file, escaped to a person.
+
+    What is closed becomes the null device, also for what opens files by their numbers.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, number)
+            if null != number:
+                os.close(null)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))
     for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=errors)
@@ -28,8 +42,13 @@ def abandon() -> None:
 
 
 def say(line: str) -> None:
-    """Print a line at once."""
-    print(line, file=sys.stderr, flush=True)
+    """Print a text at once, as one line, whatever names are in it."""
+    print(one_line(line), file=sys.stderr, flush=True)
+
+
+def show_path(path: object) -> None:
+    """Print a path at once: as it is to a file or a pipe, to a person as one line."""
+    print(one_line(str(path)) if sys.stdout.isatty() else path, flush=True)
 
 
 def write_out(data: bytes) -> None:
@@ -39,9 +58,20 @@ def write_out(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
+def one_line(text: str) -> str:
+    r"""Fold a text into one line, and write out the characters that a terminal would obey.
+
+    Examples:
+        >>> one_line("a\nname with \x1b[31mred")
+        'a name with \\x1b[31mred'
+    """
+    folded = _BREAKS.sub(" ", text.strip())
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", folded)
+
+
 def printable(text: str) -> str:
-    """Replace what no terminal shows: the bytes of a file name that are not UTF-8."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """Replace what no terminal shows, also the bytes of a file name that are not UTF-8."""
+    return one_line(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
 
 
 def json_line(values: Mapping[str, Any]) -> str:

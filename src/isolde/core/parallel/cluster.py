@@ -4,22 +4,24 @@ Only a window of the items is with the scheduler at any time. The scheduler itse
 worker's item to another one, up to its own limit (`distributed.scheduler.allowed-failures`).
 """
 
+import asyncio
 import logging
 import os
+import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from isolde import __version__
-from isolde.core.errors import AbortedError, IsoldeError, MissingExtraError
+from isolde.core.errors import AbortedError, InputError, IsoldeError, MissingExtraError
 from isolde.core.parallel.outcome import Advance, Job, Outcome, timed, too_long
 
-CONNECT_SECONDS = 10.0  # how long a Dask scheduler may take to answer
+CONNECT_SECONDS = 5.0  # how long a Dask scheduler may take to answer
 GRACE_SECONDS = 30.0  # that a job may go on after its time, before its worker is ended
 WINDOW = 2  # items with the scheduler for each thread of its workers
 LEAST = 4  # items with it while it has no workers yet
@@ -55,6 +57,7 @@ def run_on_dask(
 
     Raises:
         MissingExtraError: Dask is not installed.
+        InputError: The address is none.
         IsoldeError: The scheduler cannot be reached or has gone, or a worker is not fit.
     """
     try:
@@ -63,9 +66,15 @@ def run_on_dask(
         raise MissingExtraError(
             "distributed", extra="dask", purpose="more than one machine"
         ) from None
+    there = address.startswith("inproc://")  # in this process
+    if not there:
+        _check_address(address)
     try:
+        if not there:
+            with ThreadPoolExecutor(1) as thread:  # where no other event loop runs
+                thread.submit(asyncio.run, _greet(address)).result()
         client: Any = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, TimeoutError, ValueError, MemoryError) as error:
         raise IsoldeError(
             f"no Dask scheduler answers at {address} ({type(error).__name__}): "
             "start one with 'dask scheduler'"
@@ -119,6 +128,48 @@ def run_on_dask(
             future.release()
             yield replace(outcome, tries=max(1, tries.get(key, 1)))
             hand_over()
+
+
+def _check_address(address: str) -> None:
+    """Refuse an address that names no port of a machine."""
+    from distributed.comm.addressing import get_address_host_port
+
+    try:
+        host, port = get_address_host_port(address)
+    except ValueError:
+        host, port = "", 0
+    if not (host and 0 < port < 1 << 16):
+        raise InputError(f"scheduler '{address}': is no address: give one like tcp://HOST:8786")
+    try:
+        socket.getaddrinfo(host, port)
+    except (OSError, UnicodeError):
+        text = f"scheduler '{address}': no machine '{host}' is known: name another"
+        raise InputError(text) from None
+
+
+async def _greet(address: str) -> None:
+    """Ask who answers: a client that finds no scheduler hangs when it is thrown away.
+
+    Raises:
+        OSError: Nobody answers.
+        TimeoutError: Nobody answers in time.
+        ValueError: It is no scheduler.
+    """
+    from distributed import Security
+    from distributed.comm.core import connect
+    from distributed.core import send_recv
+
+    async def ask() -> Any:
+        options = Security().get_connection_args("client")  # type: ignore[no-untyped-call]
+        comm: Any = await connect(address, timeout=CONNECT_SECONDS, **options)  # type: ignore[no-untyped-call]
+        try:
+            return await send_recv(comm, op="identity")
+        finally:
+            comm.abort()
+
+    found = await asyncio.wait_for(ask(), CONNECT_SECONDS)
+    if not isinstance(found, dict) or found.get("type") != "Scheduler":
+        raise ValueError("another program")
 
 
 def _asked(address: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:

@@ -23,10 +23,10 @@ _TELL_SECONDS = 0.2  # between two reports of a job's progress
 _stopping = Event()
 
 
-def terminate(*_: object) -> None:
-    """Handle SIGTERM: leave by an exception, so that what is half written is removed."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise SystemExit(128 + signal.SIGTERM)
+def terminate(number: int = signal.SIGTERM, *_: object) -> None:
+    """Handle a signal that ends: leave by an exception, so that what is half written is removed."""
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + number)
 
 
 def run_in_pool(

@@ -3,7 +3,7 @@
 A mask says for each bin and frame which share of the mixture is voice, in [0, 1].
 """
 
-from math import ceil
+from math import ceil, isfinite
 
 import numpy as np
 
@@ -81,7 +81,9 @@ def readout(
         raise InputError(f"mask '{kind}' is unknown: take 'soft' or 'binary'")
     if not 0 < threshold < 1:
         raise InputError(f"threshold {threshold} is not between 0 and 1")
-    if not 0 < strength < float("inf"):
+    if not isfinite(strength):
+        raise InputError(f"strength {strength} is not finite: 1 is neutral, 2 takes more away")
+    if not strength > 0:
         raise InputError(f"strength {strength} is not above 0: 1 is neutral, 2 takes more away")
     if kind == "binary":
         return (mask >= threshold).astype(np.float32)

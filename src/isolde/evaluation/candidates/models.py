@@ -9,6 +9,7 @@
 import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -62,17 +63,14 @@ def model(text: str) -> Candidate:
         MissingExtraError: The rules are asked for and librosa is not installed.
     """
     name, _, options = text.partition(":")
-    settings = SeparationSettings(name)
+    asked: dict[str, Any] = {}  # together: a threshold is nothing without its mask
     for option in filter(None, options.split(",")):
         key, equals, value = option.partition("=")
         if not equals and key in ("soft", "binary"):
-            settings = replace(settings, mask=key)
+            asked["mask"] = key
             continue
-        if option == "gate":
-            settings = replace(settings, gate=True)
-            continue
-        if option == "live":
-            settings = replace(settings, live=True)
+        if option in ("gate", "live"):
+            asked[option] = True
             continue
         try:
             number = float(value)
@@ -83,11 +81,8 @@ def model(text: str) -> Candidate:
                 f"model '{text}': '{option}' is no option: "
                 "take soft, binary, gate, live, threshold=NUMBER or strength=NUMBER"
             )
-        settings = (
-            replace(settings, threshold=number)
-            if key == "threshold"
-            else replace(settings, strength=number)
-        )
+        asked[key] = number
+    settings = SeparationSettings(name, **asked)
     if name == RULES:
         weights, n_bytes = "", None
     else:

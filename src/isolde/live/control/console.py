@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isolde.audio import info
+from isolde.core.errors import InputError
 from isolde.core.signal.spectrum import TOP_RATE
 from isolde.live.control import keys
 from isolde.live.control.controls import Controls
@@ -23,11 +24,19 @@ from isolde.separation.settings import SeparationSettings
 
 _SHOWN = 0.2
 """Seconds between two views of the meters."""
+_LONGEST_LATENCY = 10.0
+"""Seconds of a device's buffer."""
+_FRAME = 512
+"""Samples that are read from a pipe of wav for one of its blocks: a frame at 44,100 Hz."""
 
 
 @dataclass(frozen=True)
 class LiveSettings:
-    """What the command line asks for; see `isolde live --help`."""
+    """What the command line asks for; see `isolde live --help`.
+
+    Raises:
+        InputError: A number is out of range, whatever it would be used for.
+    """
 
     source: str
     input_name: str | None
@@ -48,6 +57,23 @@ class LiveSettings:
     control: int | None
     osc: int | None
     quiet: bool
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no session has."""
+        for name, number in (("block", self.block), ("channels", self.channels)):
+            if number is not None and number < 1:
+                raise InputError(f"--{name} {number}: give 1 or more, or leave it out")
+        if self.rate is not None and self.rate < 1000:
+            raise InputError(f"--rate {self.rate}: give 1000 Hz or more, or leave it out")
+        if self.device_latency is not None and not 0 < self.device_latency <= _LONGEST_LATENCY:
+            raise InputError(
+                f"--device-latency {self.device_latency:g}: give seconds above 0, up to "
+                f"{_LONGEST_LATENCY:g}, or leave it out"
+            )
+        if self.start and not (self.source and self.start > 0):
+            raise InputError(
+                f"--start {self.start:g}: give 0 or more, and only with a song or a pipe"
+            )
 
 
 def usual_model(*, low_latency: bool) -> str:
@@ -111,9 +137,11 @@ def run_pipe(settings: LiveSettings) -> None:
     try:
         if settings.raw:
             made = make(settings.rate or 44100, settings.channels or 2)
-            pipe_raw(made, source, target, settings.raw, block=made.plan.block)
+            block = made.plan.block
+            pipe_raw(made, source, target, settings.raw, block=block, start=settings.start)
         else:
-            pipe_wav(make, source, target, block=settings.block or 512)
+            block = _FRAME * (settings.block or 1)
+            pipe_wav(make, source, target, block=block, start=settings.start)
     finally:
         for server in servers:
             server.close()

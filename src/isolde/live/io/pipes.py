@@ -13,7 +13,7 @@ import numpy as np
 
 from isolde.audio import AudioReader, AudioWriter, subtype_for
 from isolde.core.errors import AudioError, InputError
-from isolde.core.stage import Float32
+from isolde.core.stage import Float32, silence_faults
 from isolde.live.control.controls import Controls
 from isolde.live.plan import Plan
 from isolde.live.stream.meters import Counts, Level, Status, Times
@@ -35,15 +35,26 @@ def raw_type(name: str) -> tuple[str, float]:
     return RAW[name]
 
 
-def read_raw(stream: BinaryIO, name: str, *, n_channels: int, block: int) -> Iterator[Float32]:
-    """Blocks (n_channels, n) of raw PCM, n at most `block`.
+def read_raw(
+    stream: BinaryIO, name: str, *, n_channels: int, block: int, skip: int = 0
+) -> Iterator[Float32]:
+    """Blocks (n_channels, n) of raw PCM, n at most `block`, after the samples to skip.
 
     Raises:
         AudioError: When the stream ends within a sample.
-        InputError: When the format is unknown.
+        InputError: When the format is unknown, or the stream ends before what is skipped does.
     """
     kind, scale = raw_type(name)
     width = np.dtype(kind).itemsize * n_channels
+    left = width * skip
+    while left:
+        data = stream.read(min(left, width * block))
+        if not data:
+            raise InputError(
+                f"the raw stream ends after {skip - left // width} samples, before the start at "
+                f"{skip}: choose an earlier start"
+            )
+        left -= len(data)
     while data := stream.read(width * block):
         if len(data) % width:
             raise AudioError(
@@ -53,7 +64,8 @@ def read_raw(stream: BinaryIO, name: str, *, n_channels: int, block: int) -> Ite
         samples = np.ascontiguousarray(flat.T).astype(np.float32)
         if scale != 1:
             samples *= np.float32(1 / scale)
-        yield np.nan_to_num(samples, copy=False)
+        silence_faults(samples)
+        yield samples
 
 
 def write_raw(stream: BinaryIO, name: str, block: Float32) -> None:
@@ -179,7 +191,12 @@ class Filter:
 
 
 def pipe_wav(
-    filter_for: Callable[[int, int], Filter], source: BinaryIO, target: BinaryIO, *, block: int
+    filter_for: Callable[[int, int], Filter],
+    source: BinaryIO,
+    target: BinaryIO,
+    *,
+    block: int,
+    start: float = 0.0,
 ) -> Filter:
     """Wav in, wav of the same rate, channels and sample type out; gives the filter that did it.
 
@@ -188,11 +205,13 @@ def pipe_wav(
         source: A stream that need not seek.
         target: Likewise.
         block: Block in samples.
+        start: Seconds of the input that are left out.
 
     Raises:
         AudioError: When the input is no wav, or ends too early.
+        InputError: When it ends before the start.
     """
-    with AudioReader(source, block_samples=block) as reader:
+    with AudioReader(source, start=start, block_samples=block) as reader:
         made = filter_for(reader.info.sample_rate, reader.info.n_channels)
         try:
             with AudioWriter(
@@ -211,14 +230,24 @@ def pipe_wav(
     return made
 
 
-def pipe_raw(made: Filter, source: BinaryIO, target: BinaryIO, name: str, *, block: int) -> None:
-    """Raw PCM in, raw PCM of the same format out.
+def pipe_raw(
+    made: Filter,
+    source: BinaryIO,
+    target: BinaryIO,
+    name: str,
+    *,
+    block: int,
+    start: float = 0.0,
+) -> None:
+    """Raw PCM in, raw PCM of the same format out, from `start` seconds on.
 
     Raises:
         AudioError: When the input ends within a sample.
-        InputError: When the format is unknown.
+        InputError: When the format is unknown, or the input ends before the start.
     """
-    blocks = read_raw(source, name, n_channels=made.plan.n_channels, block=block)
+    plan = made.plan
+    skip = round(start * plan.sample_rate)
+    blocks = read_raw(source, name, n_channels=plan.n_channels, block=block, skip=skip)
     try:
         for heard in made.run(blocks):
             write_raw(target, name, heard)

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 
+from isolde.core.stage import silence_faults
 from isolde.live.io.devices import Ports
 from isolde.live.plan import Plan
 from isolde.live.stream.pipeline import Pipeline
@@ -122,7 +123,8 @@ class Loop:
             for _ in range(1 + grown):
                 block, lost = ports.read()
                 pipeline.counts.overruns += lost
-                pipeline.push(np.nan_to_num(block, copy=False))
+                silence_faults(block)
+                pipeline.push(block)
         heard = pipeline.pull(plan.block, patience=self._patience(ports))
         if self._backlog.is_due():
             self._backlog.look(sum(ports.queued))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from isolde.core import parallel
-from isolde.core.errors import AudioError
+from isolde.core.errors import AudioError, InputError
 from isolde.core.stems import VOCALS
 from isolde.separation.batch.fitness import Fitness
 from isolde.separation.batch.journals import open_journal
@@ -80,12 +80,14 @@ def separate_songs(
         For each song of the share what was written, or None where it failed.
 
     Raises:
-        InputError: The number of jobs is negative, the time is not above 0, or the journal is not
-            one.
+        InputError: The number of jobs is negative, the time is not above 0, the journal is not
+            one, or existing files are to be both replaced and skipped.
         MissingExtraError: A scheduler is given and Dask is not installed.
         IsoldeError: The scheduler cannot be reached or has gone, or a worker of it has another
             version or other weights.
     """
+    if settings.overwrite and skip_existing:
+        raise InputError("--overwrite replaces what --skip-existing leaves: give one of them")
     tell = report or (lambda song, done, error: None)
     if scheduler is not None:  # other machines have other current folders
         if settings.remote is None:
@@ -98,7 +100,8 @@ def separate_songs(
 
     def take(song: Song, done: Separated | None, error: str | None) -> None:
         results[song.track] = done
-        tell(song, done, error)
+        named = error is None or " ".join(song.source.split()) in " ".join(error.split())
+        tell(song, done, error if named else f"{song.source}: {error}")
 
     items: dict[str, _Item] = {}
     stamps: dict[str, str] = {}
@@ -154,10 +157,12 @@ def separate_songs(
             # each process a core: more threads only cost more (docs/lab/batch.md)
             settings = replace(settings, separation=replace(settings.separation, threads=1))
         fit = Fitness.here(settings.separation.model) if scheduler else None
-        # what exists was looked at above: a song whose worker was killed may find its own stem
+        # what exists was looked at above; a song that is begun again may find a stem of its own
+        again = journal is not None or scheduler is not None or jobs != 1
+        allowed = replace(settings, overwrite=settings.overwrite or again)
         run = partial(
             parallel.run,
-            partial(_job, settings=replace(settings, overwrite=True), fit=fit),
+            partial(_job, settings=allowed, fit=fit),
             workers=jobs,
             scheduler=scheduler,
             timeout=timeout,

@@ -11,7 +11,7 @@ import numpy as np
 
 from isolde.audio import Resampler
 from isolde.core.errors import InputError
-from isolde.core.stage import Float32, check_block
+from isolde.core.stage import Float32, check_block, checked_form
 from isolde.models.masker import Masker
 from isolde.separation.settings import SeparationSettings
 from isolde.separation.stages.estimator import Estimator, MaskEstimator
@@ -40,10 +40,9 @@ class Separator:
             n_channels: Number of channels of the mixture.
 
         Raises:
-            InputError: The sample rate is too low.
+            InputError: The sample rate is too low, or there is no channel.
         """
-        if sample_rate < 1000:
-            raise InputError(f"a sample rate of {sample_rate} Hz is too low: give 1000 Hz or more")
+        sample_rate, n_channels = checked_form(sample_rate, n_channels)
         self.estimator, self.sample_rate, self.n_channels = estimator, sample_rate, n_channels
         self.stems = (*estimator.stems, estimator.residual)
         self._inward = Resampler(sample_rate, estimator.sample_rate, n_channels)
@@ -71,8 +70,9 @@ class Separator:
                 which model and gate the masker has is the caller's affair.
 
         Raises:
-            InputError: The sample rate is too low.
+            InputError: The sample rate is too low, or there is no channel.
         """
+        sample_rate, n_channels = checked_form(sample_rate, n_channels)
         estimator = MaskEstimator(
             masker, sample_rate=sample_rate, n_channels=n_channels, settings=settings
         )
@@ -102,8 +102,8 @@ class Separator:
         """Take samples (n_channels, n) in [-1, 1]; give what is ready of each stem.
 
         Raises:
-            InputError: The block has another number of channels, or holds NaN or infinity; or the
-                stream has ended.
+            InputError: The block is no array of floats, has another number of channels, or holds
+                NaN, infinity or values beyond `LOUDEST`; or the stream has ended.
         """
         self._check_open()
         check_block(block, n_channels=self.n_channels, finite="mixture")

@@ -5,7 +5,6 @@ Each route is also one that a script can use (docs/guide/studio.md).
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -24,8 +23,8 @@ from isolde.core.errors import InputError, IsoldeError
 from isolde.core.signal.log_frequency import HIGHEST_HZ, LOWEST_HZ
 from isolde.separation import SeparationSettings
 from isolde.studio.choices import Choices
-from isolde.studio.colours import paint
-from isolde.studio.exports import file_of, gains_of
+from isolde.studio.colours import COLOURS, paint
+from isolde.studio.exports import check_ready, file_of, gains_of
 from isolde.studio.library import Library, NoSuchSongError
 from isolde.studio.picture import (
     HIGHEST_DB,
@@ -35,9 +34,11 @@ from isolde.studio.picture import (
     SCALES,
     TILE_COLUMNS,
 )
+from isolde.studio.separation import LAYERS
 from isolde.studio.song import Song
 from isolde.studio.spool import SAMPLE_BYTES
 from isolde.studio.web.answers import attachment, explain
+from isolde.studio.web.asked import SHOWN, check_query, settings_of
 from isolde.studio.web.news import news
 from isolde.studio.web.upload import receive
 
@@ -144,7 +145,9 @@ class Studio:
 
     async def add_song(self, request: Request) -> Response:
         """Add a song: the request's body; with `demo`, the one that the package ships."""
-        session, settings = _session(request), _settings(request, self._settings)
+        check_query(request, "name", "demo", "model", "strength")
+        session = _session(request)
+        settings = settings_of(request, self._settings, own=self._settings)
         add: Callable[[], Song]
         if "demo" in request.query_params:
             add = partial(self._library.add_demo, session=session, settings=settings)
@@ -156,8 +159,9 @@ class Studio:
 
     async def add_again(self, request: Request) -> Response:
         """Add the same song with another model or strength, as a new song."""
+        check_query(request, "model", "strength")
         song = self._song(request)
-        settings = _settings(request, song.settings)
+        settings = settings_of(request, song.settings, own=self._settings)
         add = partial(self._library.add_again, song, session=_session(request), settings=settings)
         return JSONResponse((await run_in_threadpool(add)).to_dict(), status_code=201)
 
@@ -176,10 +180,11 @@ class Studio:
         return Response(status_code=204)
 
     async def stem(self, request: Request) -> Response:
-        """Send a range of a stem as far as ready: float32 little-endian, channels side by side.
+        """Send a stem once it is whole: float32 little-endian, channels side by side.
 
-        With a Range of bytes the answer is 206, or 416 while nothing of it is there yet.
+        With a Range of bytes the answer is 206 with what is ready of it, or 416 while nothing is.
         """
+        check_query(request)
         song = self._song(request)
         stem = request.path_params["stem"]
         if stem not in song.stems:
@@ -188,9 +193,13 @@ class Studio:
         step = SAMPLE_BYTES * song.info.n_channels
         ready = song.n_ready * step
         total = "*" if song.n_samples is None else str(song.n_samples * step)
-        asked = re.fullmatch(
-            r"bytes=(\d{1,18})-(\d{0,18})", request.headers.get("range", "bytes=0-")
-        )
+        range_ = request.headers.get("range")
+        if range_ is None:
+            check_ready(song)
+            headers = {"X-Ready-Bytes": str(ready)}
+            kind = "application/octet-stream"
+            return FileResponse(song.spools[stem].path, headers=headers, media_type=kind)
+        asked = re.fullmatch(r"bytes=(\d{1,18})-(\d{0,18})", range_)
         if asked is None:
             return JSONResponse({"error": "give one range of bytes"}, status_code=400)
         start = int(asked[1])
@@ -208,25 +217,31 @@ class Studio:
 
     async def tile(self, request: Request) -> Response:
         """Send a piece of a spectrogram: columns of bytes, as far as they are there."""
+        check_query(request)
         song, at = self._song(request), request.path_params
+        if at["layer"] not in LAYERS:
+            raise InputError(
+                f"layer '{at['layer'][:SHOWN]}': give {' or '.join(LAYERS)}, of others the .png"
+            )
         columns = song.levels.get(at["layer"])
         data = await run_in_threadpool(columns.tile, at["scale"], at["index"]) if columns else b""
         return Response(data, media_type="application/octet-stream")
 
     async def picture(self, request: Request) -> Response:
         """Send the same in colours: a layer of both spectrograms, as wide as both are there."""
+        check_query(request, "colours", "ready")
         song, at = self._song(request), request.path_params
-        colours = request.query_params.get("colours", "")
+        colours = request.query_params.get("colours", COLOURS)
 
         def painted() -> bytes:
-            tiles = (columns.tile(at["scale"], at["index"]) for columns in song.levels.values())
-            return paint(at["layer"], *tiles, rows=ROWS, colours=colours)
+            tiles = [columns.tile(at["scale"], at["index"]) for columns in song.levels.values()]
+            return paint(at["layer"], *(tiles or [b"", b""]), rows=ROWS, colours=colours)
 
-        data = await run_in_threadpool(painted) if song.levels else b""
-        return Response(data, media_type="image/png")
+        return Response(await run_in_threadpool(painted), media_type="image/png")
 
     async def peaks(self, request: Request) -> Response:
         """Send the peaks of mixture and vocals from a column on, as far as they are there."""
+        check_query(request, "from")
         song, start = self._song(request), request.query_params.get("from", "0")
         if not re.fullmatch("[0-9]{1,12}", start):
             raise InputError(f"from={start[:40]}: give the number of a column, 0 for all")
@@ -235,6 +250,7 @@ class Studio:
 
     async def activity(self, request: Request) -> Response:
         """Say where somebody sings: segments so far; with `format`, a file of labels."""
+        check_query(request, "format")
         song = self._song(request)
         format_ = request.query_params.get("format")
         if format_ is None:
@@ -250,6 +266,7 @@ class Studio:
         what, _, container = request.path_params["name"].rpartition(".")
         if what == "stems.stem":
             what, container = "stems", f"stem.{container}"
+        check_query(request, *(song.stems if what == "mix" else ()))
         gains = gains_of(song, request.query_params)
         path, name = await run_in_threadpool(file_of, song, what, container, gains)
         return FileResponse(path, media_type="application/octet-stream", headers=attachment(name))
@@ -268,17 +285,3 @@ class Studio:
 
 def _session(request: Request) -> str:
     return str(request.scope["session"])
-
-
-def _settings(request: Request, default: SeparationSettings) -> SeparationSettings:
-    """The settings that a request asks for, the others as they are."""
-    query = request.query_params
-    strength = _number(query, "strength", default.strength)
-    return replace(default, model=query.get("model", default.model), strength=strength)
-
-
-def _number(query: Any, name: str, default: float) -> float:
-    try:
-        return float(query.get(name, default))
-    except ValueError:
-        raise InputError(f"{name}={query.get(name)}: give a number") from None

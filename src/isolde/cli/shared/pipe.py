@@ -1,6 +1,7 @@
-"""What `isolde separate -` does with one song from a pipe; it knows no batch."""
+"""What `isolde separate` does with one song from a pipe, or into one; it knows no batch."""
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from isolde.cli.shared import terminal
@@ -11,40 +12,50 @@ if TYPE_CHECKING:
     from isolde.separation import FileSettings, Song
 
 
-def separate_stdin(
-    song: "Song", settings: "FileSettings", *, alone: bool, quiet: bool, as_json: bool
+def separate_pipe(
+    songs: Sequence["Song"],
+    settings: "FileSettings",
+    *,
+    needs_files: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
-    """Separate standard input: to standard output, or to files where a folder is given.
+    """Separate a song to standard output, or standard input to files where a folder is given.
 
     Args:
-        song: The song that standard input is.
+        songs: Songs, of which there may be only one.
         settings: How it is separated.
-        alone: Whether nothing is asked that needs files: other songs, journals, other machines.
+        needs_files: Whether something is asked that needs files: journals, other machines.
         quiet: Whether only errors are shown.
         as_json: Whether a line of JSON tells what was written.
 
     Raises:
         InputError: It is not alone, or there is no place that the sound can go to.
     """
-    from isolde.separation import check_output, separate_file, separate_stream
+    from isolde.separation import STDIN, check_output, separate_file, separate_stream
 
+    piped = any(song.path == STDIN for song in songs)
     if settings.remote is not None:
         raise InputError("standard input goes to files of this machine: give another -o")
-    if not alone:
+    if len(songs) != 1 or needs_files:
+        one = "input is one song: give '-'" if piped else "output is one stem: give one song"
         raise InputError(
-            "standard input is one song: give '-' alone, without --resume, --skip-existing, "
-            "--shard, --check and --scheduler"
+            f"standard {one} alone, without --resume, --skip-existing, --shard, --check and "
+            "--scheduler"
         )
-    source = sys.stdin.buffer
+    (song,) = songs
+    if song.url:
+        raise InputError(f"{song.source}: is fetched and separated to files: give a folder with -o")
     if settings.output is not None:
         check_output(settings)
-        done = separate_file(song, settings, source=source)
+        done = separate_file(song, settings, source=sys.stdin.buffer)
         tell(song, done, None, quiet=quiet, as_json=as_json)
         return
     if as_json:
         raise InputError("--json and the sound both go to standard output: give a folder with -o")
     if sys.stdout.isatty():
         raise InputError("standard output is a terminal: send it to a file or a pipe, or give -o")
+    source = sys.stdin.buffer if piped else song.path
     for warning in separate_stream(source, sys.stdout.buffer, settings):
         if not quiet:
             terminal.say(f"isolde: warning: {warning}")

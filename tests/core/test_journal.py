@@ -1,0 +1,31 @@
+"""The journal on a disk that is full; what it holds is in the tests of what resumes."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from isolde.core.errors import AudioError
+from isolde.core.journal import Journal, append_line, read_lines
+
+
+def test_a_full_disk_is_the_journals_own_and_leaves_no_new_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "run.jsonl"
+
+    def full(_number: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(AudioError, match=r"run\.jsonl: the disk is full"):
+            Journal(path).begin({"song": "stamp"})
+    assert not path.exists()
+    append_line(path, {"key": "song", "stamp": "stamp", "value": 1})
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(AudioError, match="the disk is full"):
+            append_line(path, {"key": "other", "stamp": "stamp", "value": 2})
+    assert next(read_lines(path))[1]["value"] == 1  # what it held is there
