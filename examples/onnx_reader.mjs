@@ -7,7 +7,9 @@
 // In a page take onnxruntime-web, which has the same calls.
 import { readFileSync } from "node:fs";
 import FFT from "fft.js";
-import * as ort from "onnxruntime-node";
+
+process.env.ORT_DISABLE_TELEMETRY = "1"; // ONNX Runtime tells its maker of every run else
+const ort = await import("onnxruntime-node");
 
 const { PI, sin, cos, ceil, sqrt, log } = Math;
 const array = (n, value) => Float64Array.from({ length: n }, (_, i) => value(i));

@@ -98,6 +98,6 @@ def test_a_song_in_its_own_folder_is_not_copied(song, sing, tmp_path: Path):
 
 
 def test_standard_input_has_no_file_to_copy(sing, tmp_path: Path):
-    with pytest.raises(InputError, match="give the song's path"):
+    with pytest.raises(InputError, match="give a file's path"):
         write_song_folder(Song(STDIN, "stdin"), tmp_path / "games", container="wav")
     assert os.listdir(tmp_path) == []

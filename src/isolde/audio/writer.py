@@ -162,12 +162,14 @@ class AudioWriter(Completable):
         Nothing can be written afterwards.
 
         Raises:
-            AudioError: The disk is full, or nothing was written and the container (flac, opus, mp3)
-                cannot hold no samples. Nothing is left behind then.
+            AudioError: The disk is full, the name was taken meanwhile, or nothing was written and
+                the container (flac, opus, mp3) cannot hold no samples. Nothing is left behind then.
         """
         if self._state != "open" or self._encoder is None:
             return
         with self._whole_or_not():
+            if self._draft is not None:
+                self._draft.check()
             if not self.n_samples and self._kind.name in _NEVER_EMPTY:
                 raise AudioError(
                     f"{self.name}: no sample was written, and {self._kind.name} cannot hold that: "

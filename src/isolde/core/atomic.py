@@ -154,8 +154,7 @@ class Draft:
         """
         self._name, self._overwrite = str(target), overwrite
         self.target = Path(os.path.realpath(target))
-        if not self._may_take():
-            raise AudioError(exists_already(self._name))
+        self.check()
         folder = self.target.parent
         missing = [up for up in (folder, *folder.parents) if not up.exists()]
         try:
@@ -176,8 +175,7 @@ class Draft:
                 then, and what was there stays.
         """
         try:
-            if not self._may_take():
-                raise AudioError(exists_already(self._name))
+            self.check()
             if self.path.is_dir() and self.target.is_dir():
                 self._replace_folder()
             else:
@@ -205,11 +203,16 @@ class Draft:
                 break
             _made.discard(folder)
 
-    def _may_take(self) -> bool:
-        """Whether the name is free, or may be taken from what has it."""
+    def check(self) -> None:
+        """Refuse a name that something has, also since the draft was begun.
+
+        Raises:
+            AudioError: It may not be taken from that.
+        """
         if self._overwrite or not self.target.exists():
-            return True
-        return self.target.is_dir() and not any(self.target.iterdir())
+            return
+        if not (self.target.is_dir() and not any(self.target.iterdir())):
+            raise AudioError(exists_already(self._name))
 
     def _replace_folder(self) -> None:
         """Put the old folder aside, take its name, remove it; put it back on failure."""
