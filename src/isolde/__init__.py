@@ -1,5 +1,6 @@
 """isolde isolates the voice, and every other stem, from stereo music."""
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,9 @@ if TYPE_CHECKING:
     from isolde.separation.load import load_separator, separate
     from isolde.separation.stages.separator import Separator
     from isolde.separation.stems import Stems
+
+# ONNX Runtime tells its maker of every run, since 1.29, unless this is there when it is imported
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __version__ = "0.1.0"
 __all__ = [

@@ -75,6 +75,7 @@ def test_an_empty_path_is_no_folder(isolde: Shell, song: Path):
 # --- a stem on standard output -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_stem_of_a_file_goes_to_standard_output(song: Path):
     words = [sys.executable, "-m", "isolde", "song.wav", "--model", "article", "--stem", "vocals"]
     piped = subprocess.run([*words, "-o", "-"], cwd=song.parent, capture_output=True, check=True)

@@ -30,6 +30,7 @@ def test_a_text_is_one_line_without_controls(text: str, line: str):
     assert "\x1b" not in json_line({"track": text}) and "\x9b" not in json_line({"track": text})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["separate", "karaoke", "activity", "look"])
 def test_an_error_names_a_song_in_one_line(isolde: Shell, verb: str, tmp_path: Path):
     try:

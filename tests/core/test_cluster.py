@@ -169,7 +169,11 @@ def test_a_scheduler_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPat
 def test_an_address_that_is_none_is_refused_unasked(
     monkeypatch: pytest.MonkeyPatch, address: str, message: str
 ):
+    def unknown(*_: object) -> None:
+        raise socket.gaierror("no such name")
+
     monkeypatch.setattr(cluster, "_greet", None)
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(InputError, match=f"scheduler '{address}': {message}"):
         parallel.run(square, {"a": 1}, scheduler=address)
 

@@ -29,3 +29,9 @@ def test_a_full_disk_is_the_journals_own_and_leaves_no_new_file(
         with pytest.raises(AudioError, match="the disk is full"):
             append_line(path, {"key": "other", "stamp": "stamp", "value": 2})
     assert next(read_lines(path))[1]["value"] == 1  # what it held is there
+
+
+def test_a_folder_that_is_a_file_is_said(tmp_path: Path):
+    (tmp_path / "out").write_text("no folder")
+    with pytest.raises(AudioError, match=r"run\.jsonl: "):
+        append_line(tmp_path / "out" / "run.jsonl", {"key": "song", "stamp": "s", "value": 1})

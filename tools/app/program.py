@@ -14,7 +14,7 @@ def main() -> None:
         module, sys.argv = sys.argv[2], [sys.argv[2], *sys.argv[3:]]
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     else:
-        from isolde.cli import main as command
+        from isolde.__main__ import main as command
 
         command()
 

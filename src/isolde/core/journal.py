@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +66,17 @@ def append_line(path: str | Path, entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _append(path: Path, text: str) -> None:
     """Add whole lines to a file; a new one goes again when that fails."""
-    is_new = not path.exists()
+    is_new = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            path.touch(exist_ok=False)
+            is_new = True
         _write(path, text)
     except OSError as error:
         if is_new:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
         raise AudioError(explain(str(path), error)) from error
 
 

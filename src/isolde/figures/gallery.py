@@ -100,7 +100,7 @@ def draw_song(
     for target in targets.values():
         if target.exists() and not overwrite:
             raise InputError(exists_already(str(target)))
-    if at is not None:
+    if at is not None and "network" in wanted:
         _check_moment(song, at)
     require_matplotlib()
     if kind == ".html":

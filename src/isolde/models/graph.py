@@ -8,6 +8,7 @@ Everything else in the file is the graph's own affair, so a better network is ju
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,11 +25,12 @@ FRAMES_AT_ONCE = 8
 """Frames of one call at most: keeps the maps of a call within a processor's cache."""
 
 
+@cache
 def _onnxruntime() -> ModuleType:
-    """Import ONNX Runtime, which since 1.29 tells its maker of every run unless it is forbidden."""
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read once, when it is first imported
+    """Import ONNX Runtime, and let it tell its maker nothing, also where it was imported before."""
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()
     module: ModuleType = onnxruntime
     return module
 

@@ -14,6 +14,7 @@ import numpy as np
 from isolde.activity import Detector
 from isolde.audio import AudioInfo, AudioReader, AudioWriter, comes_once, subtype_for
 from isolde.audio.loudness import Loudness, measure_loudness
+from isolde.core.atomic import refuse_inputs
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 from isolde.core.stems import VOCALS
@@ -59,6 +60,8 @@ def separate_file(
         if once:
             raise InputError("a preview needs a file, which is read twice: not a pipe")
         settings = preview_of(song.path, settings)
+    if settings.remux and once:
+        raise InputError("a film needs a file, which is read twice: not a pipe")
     gain, loudness, warnings = 1.0, None, list[str]()
     if settings.loudness is not None:
         if once:
@@ -75,8 +78,8 @@ def separate_file(
         stems = settings.chosen(separator.stems)
         paths = paths_of(song, settings, stems)
         for path in paths.values():
-            if source is None and path.exists() and path.samefile(song.path):
-                raise InputError(f"{path}: is the song itself: choose another folder with -o")
+            if source is None:
+                refuse_inputs(path, song.path)
         with ExitStack() as open_files:
             tags = tags_of(
                 None if once else song.path,

@@ -40,7 +40,8 @@ def check_device(name: str) -> None:
         raise InputError(f"device '{name}' is unknown: take cpu or cuda") from None
     try:
         if device.type == "cuda":  # asked for without taking memory there, as every process would
-            there = 0 <= (device.index or 0) < torch.cuda.device_count()  # 999 becomes -25
+            whole = str(device) == name  # of a number beyond 127 PyTorch keeps eight bits
+            there = whole and 0 <= (device.index or 0) < torch.cuda.device_count()
         else:
             there = torch.zeros(1, device=device).tolist() == [0.0]
     except (RuntimeError, AssertionError, ImportError):  # a PyTorch without it; NotImplementedError

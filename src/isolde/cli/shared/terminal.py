@@ -27,6 +27,7 @@ def prepare() -> None:
             os.dup2(null, number)
             if null != number:
                 os.close(null)
+            os.set_inheritable(number, True)  # child processes open no file in its place
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))
     for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):

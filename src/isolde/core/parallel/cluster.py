@@ -74,7 +74,7 @@ def run_on_dask(
             with ThreadPoolExecutor(1) as thread:  # where no other event loop runs
                 thread.submit(asyncio.run, _greet(address)).result()
         client: Any = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
-    except (OSError, TimeoutError, ValueError, MemoryError) as error:
+    except (OSError, TimeoutError, ValueError, TypeError, MemoryError) as error:
         raise IsoldeError(
             f"no Dask scheduler answers at {address} ({type(error).__name__}): "
             "start one with 'dask scheduler'"

@@ -203,6 +203,8 @@ def _prepare() -> None:
     """The pool is the parallelism: libraries shall not multiply it. Ctrl-C waits for a job."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    if hasattr(signal, "SIGHUP"):  # of a terminal that is closed: the parent ends all then
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, lambda *_: _stopping.set())
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

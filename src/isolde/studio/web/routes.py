@@ -119,6 +119,7 @@ class Studio:
 
     async def about(self, request: Request) -> Response:
         """Say what the page has to know: models, formats, the pictures' axes."""
+        check_query(request)
         return JSONResponse(
             {
                 "version": __version__,
@@ -141,6 +142,7 @@ class Studio:
 
     async def list_songs(self, request: Request) -> Response:
         """List the songs of the session."""
+        check_query(request)
         return JSONResponse([song.to_dict() for song in self._library.songs(_session(request))])
 
     async def add_song(self, request: Request) -> Response:
@@ -167,15 +169,18 @@ class Studio:
 
     async def show_song(self, request: Request) -> Response:
         """Say how far a song is."""
+        check_query(request)
         return JSONResponse(self._song(request).to_dict())
 
     async def remove_song(self, request: Request) -> Response:
         """Delete a song and all that is kept of it."""
+        check_query(request)
         await run_in_threadpool(self._library.remove, self._song(request))
         return Response(status_code=204)
 
     async def prefer_song(self, request: Request) -> Response:
         """Separate this song before all others."""
+        check_query(request)
         self._library.engine.prefer(self._song(request))
         return Response(status_code=204)
 
