@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -120,8 +121,9 @@ def test_a_closed_terminal_leaves_nothing_behind(tmp_path: Path, jobs: str):
     music(tmp_path / "music", 2, n_samples=120 * RATE)
     command = [sys.executable, "-m", "isolde", "separate", "music", "-o", "out", "--jobs", jobs]
     running = subprocess.Popen(
-        command, cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+        command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True, preexec_fn=partial(signal.signal, signal.SIGHUP, signal.SIG_DFL),
+    )  # fmt: skip
     while running.poll() is None and not list(tmp_path.glob("out/*/.*.part")):
         time.sleep(0.02)
     os.killpg(running.pid, signal.SIGHUP)

@@ -1,8 +1,10 @@
 """What reaches a terminal: one line an error, no character that it would obey, and no traceback."""
 
 import os
+import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -67,5 +69,6 @@ def test_ctrl_c_while_the_command_is_loaded_says_nothing(tmp_path: Path, start: 
         capture_output=True,
         text=True,
         timeout=60,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # else it may be ignored
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
