@@ -105,9 +105,7 @@ def activity(
         [song.track for song in found], output, kind, overwrite=overwrite, suffixes=SUFFIXES
     )
     read_here = [song.path for song in found] + ([] if words is None else [words])
-    for target in targets:
-        if target is not None:
-            refuse_inputs(target, *read_here)
+    refuse_inputs([target for target in targets if target is not None], read_here)
     if FORMATS[kind].is_binary and output is None and sys.stdout.isatty():
         raise InputError(f"{kind} is nothing for a terminal: name a file with -o")
     lines = None if words is None else read_words_for(kind, words, n_songs=len(found))

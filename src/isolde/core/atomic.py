@@ -14,6 +14,7 @@ import secrets
 import shutil
 import time
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
@@ -63,25 +64,33 @@ def exists_already(name: str, *, remedy: str = "--overwrite") -> str:
     return f"{name}: exists already: choose another name, or replace it with {remedy}"
 
 
+def refuse_inputs(targets: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse to replace files with what is made of them.
+
+    Args:
+        targets: Paths that would be written.
+        inputs: Paths that are read.
+
+    Raises:
+        InputError: One file is among both.
+    """
+    there = [target for target in targets if target.exists()]
+    read = {_identity(path) for path in inputs if path.exists()} if there else set()
+    for target in there:
+        if _identity(target) in read:
+            raise InputError(f"{target}: is read here and would be lost: choose another name")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """What a file has in common with itself by another name."""
+    about = path.stat()
+    return about.st_dev, about.st_ino
+
+
 _HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 _HIDDEN = re.compile(r"\.isolde-(?:([0-9a-f]{8})-(\d+)-)?[0-9a-f]{12}\.part")
 _DAY = 86_400.0
 _made: set[Path] = set()  # folders that drafts of this process made
-
-
-def refuse_inputs(target: Path, *inputs: Path) -> None:
-    """Refuse to replace a file with what is made of it.
-
-    Args:
-        target: Path that would be written.
-        inputs: Paths that are read.
-
-    Raises:
-        InputError: They are one file.
-    """
-    for path in inputs:
-        if target.exists() and path.exists() and target.samefile(path):
-            raise InputError(f"{target}: is read here and would be lost: choose another name")
 
 
 def hidden_name() -> str:

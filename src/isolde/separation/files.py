@@ -77,9 +77,8 @@ def separate_file(
         separator, detector = _stages(reader.info, settings)
         stems = settings.chosen(separator.stems)
         paths = paths_of(song, settings, stems)
-        for path in paths.values():
-            if source is None:
-                refuse_inputs(path, song.path)
+        if source is None:
+            refuse_inputs(paths.values(), [song.path])
         with ExitStack() as open_files:
             tags = tags_of(
                 None if once else song.path,
