@@ -2,14 +2,14 @@
 
 import json
 import shutil
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from tests.audio.test_audio_writing import lag, picture
 
+from helpers.films import make_film, packets, picture, sound_of
+from helpers.sounds import lag
 from isolde.audio import AudioReader, Cover, SongTags, read_tags
 from isolde.audio.encoding import mp4
 from isolde.audio.encoding.base import Sound
@@ -98,47 +98,6 @@ def test_stem_files_hold_four_stereo_stems_or_nothing(tmp_path):
     path.touch()
     with pytest.raises(AudioError, match="exists already"):
         StemFileWriter(path, stems=STEMS, sound=sound)
-
-
-def make_film(path: Path, *, codec: str, sound: np.ndarray, rate: int, late: float = 0.0) -> None:
-    """A film of 2 s with a click in its sound, and subtitles."""
-    with av.open(str(path), "w") as film:
-        video = film.add_stream(codec, rate=25)
-        video.width = video.height = 64
-        video.pix_fmt = "yuv420p"
-        track = film.add_stream("libopus" if path.suffix == ".webm" else "aac", rate=rate)
-        track.codec_context.layout = "stereo"
-        track.metadata["language"] = "deu"
-        film.metadata["title"] = "Film"
-        rng = np.random.default_rng(0)
-        for i in range(50):
-            image = av.VideoFrame.from_ndarray(rng.integers(0, 255, (64, 64, 3), np.uint8))
-            image.pts, image.time_base = i, Fraction(1, 25)
-            film.mux(video.encode(image))
-        film.mux(video.encode(None))
-        frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(sound.T.reshape(1, -1)), format="flt", layout="stereo"
-        )
-        frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
-        frame.pts = round(late * rate)
-        film.mux(track.encode(frame))
-        film.mux(track.encode(None))
-
-
-def packets(path: Path, kind: str) -> list[tuple[bytes, float]]:
-    with av.open(str(path)) as film:
-        stream = next(s for s in film.streams if s.type == kind)
-        return [(bytes(p), float(p.pts * p.time_base)) for p in film.demux(stream) if p.size]
-
-
-def sound_of(path: Path, stream: int = 0) -> tuple[np.ndarray, float]:
-    """Samples of an audio stream, and the time of the first."""
-    with av.open(str(path)) as film:
-        track = film.streams.audio[stream]
-        frames = list(film.decode(track))
-    resampler = av.AudioResampler(format="fltp", layout="stereo")
-    audio = [f.to_ndarray() for frame in frames for f in resampler.resample(frame)]
-    return np.concatenate(audio, axis=1), float(frames[0].pts * frames[0].time_base)
 
 
 @pytest.mark.slow

@@ -1,12 +1,12 @@
 """What others read of our files: ffmpeg finds every format's samples, channels, tags and cover."""
 
-import io
 import shutil
 import subprocess
 
 import numpy as np
 import pytest
 
+from helpers.films import picture
 from helpers.sounds import lag, noise
 from isolde.audio import AudioWriter, Cover, SongTags, info, read, read_tags, write
 from isolde.core.errors import InputError
@@ -41,15 +41,6 @@ def decoded_by_ffmpeg(path, channels: int) -> np.ndarray:
     done = subprocess.run(command, capture_output=True, check=True)
     assert done.stderr == b""
     return np.frombuffer(done.stdout, "<f4").reshape(-1, channels).T
-
-
-def picture(kind: str = "PNG", size: int = 64) -> bytes:
-    from PIL import Image
-
-    pixels = np.random.default_rng(1).integers(0, 255, (size, 48, 3), np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, kind)
-    return file.getvalue()
 
 
 def suffix(kind: str) -> str:

@@ -66,10 +66,15 @@ def test_a_quality_of_the_format_goes_with_a_model(isolde: Shell, song: Path):
     assert isolde("separate", song, *words, "--stem", "vocals")[:2] == (0, ["out/song/vocals.mp3"])
 
 
-def test_an_empty_path_is_no_folder(isolde: Shell, song: Path):
-    for words in (("separate", ""), ("separate", song, "-o", "")):
-        code, out, err = isolde(*words)
-        assert (code, out, len(err)) == (2, [], 1) and "a path is empty" in err[0]
+@pytest.mark.parametrize("verb", ["separate", "karaoke", "activity", "look", "pairs", "data scan"])
+def test_an_empty_argument_is_no_folder(isolde: Shell, song: Path, verb: str):
+    for words, told in (
+        ([""], "a path is empty"),
+        ([song, "-o", ""], "what follows -o is empty"),
+        ([song, "--output="], "--output is empty"),
+    ):
+        code, out, err = isolde(*verb.split(), *words)
+        assert (code, out, len(err)) == (2, [], 1) and told in err[0]
 
 
 # --- a stem on standard output -----------------------------------------------------------------

@@ -44,6 +44,19 @@ def test_an_error_names_a_song_in_one_line(isolde: Shell, verb: str, tmp_path: P
     assert err[0].startswith(f"isolde: {SHOWN}: not audio") and "\x1b" not in err[0]
 
 
+def test_a_result_names_songs_in_one_line(isolde: Shell, tmp_path: Path):
+    song, sound = NAME.removesuffix(".wav"), noise(1, 3000)
+    try:
+        for stem in ("vocals", "accompaniment"):
+            write(tmp_path / f"songs/{song}/{stem}.wav", sound, 22050)
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    shown = SHOWN.removesuffix(".wav")
+    assert isolde("data", "scan", "songs", "-o", f"{song}.csv")[1][0].startswith(f"{shown}.csv: 1")
+    told = isolde("data", "check", f"{song}.csv")[1]
+    assert told[:-1] and all(shown in line and "\x1b" not in line for line in told[:-1])
+
+
 def test_a_path_is_itself_in_a_pipe_and_one_line_on_a_terminal(
     isolde: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -19,6 +19,7 @@ from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError, ModelError
 from isolde.core.signal.spectrum import GRID_22
 from isolde.live.control import console
+from isolde.live.control.settings import LiveSettings
 from isolde.live.io.pipes import Filter
 from isolde.live.stream.loop import Backlog, Loop
 from isolde.live.worker.process import load
@@ -213,14 +214,14 @@ def test_a_filter_is_the_offline_stem_too(model):
     assert null_depth(stems_of(separator, audio, [999])["vocals"], heard) < -120
 
 
-def settings_for(**asked) -> console.LiveSettings:
+def settings_for(**asked) -> LiveSettings:
     """What the command line gives when nothing is asked for, but for `asked`."""
-    nothing = dict.fromkeys(console.LiveSettings.__dataclass_fields__)
+    nothing = dict.fromkeys(LiveSettings.__dataclass_fields__)
     usual = {"source": "", "low_latency": False}
     low = asked.get("low_latency", False)
     model = asked.pop("model", None) or console.usual_model(low_latency=low)
     usual["separation"] = SeparationSettings(model, synthesis=asked.pop("synthesis", None))
-    return console.LiveSettings(**{**nothing, **usual, **asked})
+    return LiveSettings(**{**nothing, **usual, **asked})
 
 
 @pytest.mark.parametrize(
@@ -228,6 +229,14 @@ def settings_for(**asked) -> console.LiveSettings:
     [
         ({"block": 0}, "--block 0: give 1 or more"),
         ({"rate": 0}, "--rate 0: give 1000 Hz or more"),
+        ({"rate": 48000}, "--rate has no meaning here, a wav names its own"),
+        ({"channels": 1}, "--channels has no meaning here, a wav names its own"),
+        ({"depth": 0}, "--depth has no meaning here, a pipe has no device"),
+        ({"device_latency": 0.1, "raw": "s16le"}, "--device-latency has no meaning here"),
+        ({"input_name": "3"}, "--input has no meaning here, the input is -"),
+        ({"input_name": "3", "source": "a.wav"}, "--input has no meaning here, the input is a.wav"),
+        ({"raw": "s16le", "source": "a.wav"}, "--raw has no meaning here, raw PCM goes from pipe"),
+        ({"raw": "s16le", "output_name": "3"}, "--raw has no meaning here, raw PCM goes from pipe"),
         ({"channels": 0}, "--channels 0: give 1 or more"),
         ({"channels": -1}, "--channels -1: give 1 or more"),
         ({"device_latency": float("nan")}, "--device-latency nan: give seconds above 0"),
@@ -236,7 +245,7 @@ def settings_for(**asked) -> console.LiveSettings:
         ({"start": 3.0, "source": ""}, "--start 3: .* only with a song or a pipe"),
     ],
 )
-def test_numbers_that_no_session_has_are_refused_with_a_pipe_too(asked, message: str):
+def test_what_no_session_has_is_refused_with_a_pipe_too(asked, message: str):
     with pytest.raises(InputError, match=message):
         settings_for(**{"source": "-", **asked})
 

@@ -3,9 +3,8 @@
 import av
 import numpy as np
 import pytest
-from tests.audio.test_audio_multitrack import make_film, packets, sound_of
-from tests.audio.test_audio_writing import picture
 
+from helpers.films import make_film, packets, picture, sound_of
 from isolde.audio import Cover, SongTags, read, read_tags, write
 from isolde.core.errors import InputError
 from isolde.models.catalogue import DEFAULT

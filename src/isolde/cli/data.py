@@ -143,7 +143,7 @@ def check(
             report=lambda checked: advance(checked.track),
         )
     for finding in report.findings:
-        print(f"{'fault' if finding.is_fault else 'note'}: {finding}")
+        terminal.show(f"{'fault' if finding.is_fault else 'note'}: {finding}")
     print(
         f"{report.n_songs} songs, {report.n_files} files, {report.seconds / 3600:.2f} h: "
         f"{len(report.faults)} faults in {len(report.bad_tracks)} songs"
@@ -187,7 +187,7 @@ def show(
     for note in drawn.notes:
         terminal.say(f"isolde: {note}")
     for made in drawn.paths:
-        print(made)
+        terminal.show_path(made)
     if drawn.notes:
         raise typer.Exit(1)
 
@@ -265,12 +265,12 @@ def label(
             if result.error:
                 terminal.say(f"isolde: {result.track}: {result.error}")
             else:
-                print(result.summary(), flush=True)
+                terminal.show(result.summary())
             advance(result.track)
 
         results = label_songs(songs, output, separator, container=format_, report=tell)
     n_failed = sum(bool(result.error) for result in results)
-    print(f"{len(results) - n_failed} of {len(results)} songs labelled, in {growing.path}")
+    terminal.show(f"{len(results) - n_failed} of {len(results)} songs labelled, in {growing.path}")
     if n_failed or problems:
         raise typer.Exit(2 if n_failed == len(results) else 1)
 
@@ -280,8 +280,8 @@ def _totals(output: Path, rows: "list[Row]") -> None:
 
     songs = by_track(rows)
     hours = sum(max(row.seconds for row in files) for files in songs.values()) / 3600
-    artists = len({row.artist for row in rows})
-    print(f"{output}: {len(songs)} songs by {artists} artists, {len(rows)} files, {hours:.2f} h")
+    found = f"{len(songs)} songs by {len({row.artist for row in rows})} artists, {len(rows)} files"
+    terminal.show(f"{output}: {found}, {hours:.2f} h")
 
 
 @contextmanager

@@ -119,12 +119,13 @@ def live(
     from standard input to standard output. While it runs: v a m x space , . - + [ ] q.
     """
     from isolde.live.control import console
+    from isolde.live.control.settings import LiveSettings
     from isolde.separation.settings import SeparationSettings
 
     if devices:
         console.print_devices()
         return
-    settings = console.LiveSettings(
+    settings = LiveSettings(
         source=source,
         input_name=input_name,
         output_name=output_name,
@@ -151,7 +152,7 @@ def live(
         osc=osc,
         quiet=quiet,
     )
-    if source == "-" and output_name is None:
+    if settings.piped:
         console.run_pipe(settings)
     else:
         console.run_devices(settings)

@@ -62,17 +62,17 @@ def pairs(
             workers=workers,
             scheduler=scheduler,
             draw=draw,
-            report=print,
+            report=terminal.show,
         )
         for name, problem in report.errors.items():
             terminal.say(f"isolde: {name}: {problem}")
-        print(f"{report.accepted} of {len(report.pairs)} pairs accepted, in {output}")
+        terminal.show(f"{report.accepted} of {len(report.pairs)} pairs accepted, in {output}")
         failed = bool(report.errors)
     else:
         if partner is None:
             raise typer.BadParameter("a mix needs its vocal or instrumental as second argument")
         single = build_pair(mix, partner, output, kind=kind, keep=keep, draw=draw)
-        print(single.summary())
+        terminal.show(single.summary())
         failed = not single.accepted
     if failed:
         raise typer.Exit(2)

@@ -54,14 +54,16 @@ def explain(
     return f"{name}: {failure} ({what}): {remedy}"
 
 
-def exists_already(name: str, *, remedy: str = "--overwrite") -> str:
+def exists_already(name: str) -> str:
     """Say that a target exists and may not be replaced.
 
     Args:
         name: Name of the target, as the user gave it.
-        remedy: What would let it be replaced, as whoever reads this writes it.
     """
-    return f"{name}: exists already: choose another name, or replace it with {remedy}"
+    return (
+        f"{name}: exists already: choose another name, or replace it with --overwrite "
+        "(in Python overwrite=True)"
+    )
 
 
 def refuse_inputs(targets: Iterable[Path], inputs: Iterable[Path]) -> None:

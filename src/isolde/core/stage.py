@@ -47,6 +47,9 @@ BLOCK = 1 << 16
 MAX_CHANNELS = 64
 """More rows than any recording has channels: the axes of such an array are the wrong way round."""
 
+LOWEST_RATE = 1000
+"""Sample rate in Hz below which nothing is taken for music."""
+
 LOUDEST = 1e15
 """Magnitude of a sample up to which float32 holds powers of its spectrum; beyond it is no sound."""
 
@@ -122,8 +125,10 @@ def checked_form(sample_rate: object, n_channels: object) -> tuple[int, int]:
         raise InputError(f"sample_rate is {sample_rate!r}: give it as a whole number of Hz")
     if isinstance(n_channels, bool) or not isinstance(n_channels, Integral):
         raise InputError(f"n_channels is {n_channels!r}: give it as a whole number, like 2")
-    if sample_rate < 1000:
-        raise InputError(f"a sample rate of {sample_rate} Hz is too low: give 1000 Hz or more")
+    if sample_rate < LOWEST_RATE:
+        raise InputError(
+            f"a sample rate of {sample_rate} Hz is too low: give {LOWEST_RATE} Hz or more"
+        )
     if n_channels < 1:
         raise InputError(f"{n_channels} channels hold no music: give at least 1")
     return int(sample_rate), int(n_channels)

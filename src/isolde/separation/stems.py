@@ -9,8 +9,7 @@ from types import MappingProxyType
 from isolde.audio import AudioWriter, subtype_for
 from isolde.audio.formats import container_named
 from isolde.audio.levels import ClipPolicy
-from isolde.core.atomic import exists_already
-from isolde.core.errors import AudioError, IsoldeWarning
+from isolde.core.errors import IsoldeWarning
 from isolde.core.stage import Float32
 
 
@@ -102,9 +101,6 @@ class Stems(Mapping[str, Float32]):
         subtype = subtype_for(container, bit_depth=None if integral else bit_depth)
         suffix = container_named(container).suffix
         paths = {stem: Path(folder) / f"{stem}{suffix}" for stem in self}
-        for path in paths.values():
-            if path.exists() and not overwrite:
-                raise AudioError(exists_already(str(path), remedy="overwrite=True"))
         with ExitStack() as open_files:
             writers = []
             for stem, path in paths.items():

@@ -1,6 +1,7 @@
 """What people type from habit: songs without a verb, and the options of other separators.
 
-It turns them into ours, or says in one line which of ours they are; it separates nothing.
+It turns them into ours, or says in one line which of ours they are, and refuses what a script left
+empty; it separates nothing.
 """
 
 from collections.abc import Collection, Sequence
@@ -62,12 +63,26 @@ def translate(arguments: Sequence[str], *, verbs: Collection[str]) -> list[str]:
         Arguments that begin with a verb, where they can have one.
 
     Raises:
-        InputError: An option of another separator has no meaning here; the line says why.
+        InputError: An option of another separator has no meaning here, the line says why; or an
+            argument is empty, which a path would take for the current folder.
     """
+    _refuse_empty(arguments)
     ours = list(arguments)
     if ours and ours[0] not in verbs and _looks_like_songs(ours[0]):
         ours.insert(0, SEPARATE)
     return _options(ours) if ours[:1] == [SEPARATE] else ours
+
+
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """Refuse an argument without a letter, of an option or of its own."""
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        option, equals, value = argument.partition("=")
+        if option.startswith("--") and equals and not value:
+            raise InputError(f"{option} is empty: give it a value, or leave it out")
+        if not argument and before.startswith("-") and before != "--":
+            raise InputError(f"what follows {before} is empty: give a value, or leave it out")
+        if not argument:
+            raise InputError("a path is empty: name a file or a folder, like . for the current one")
 
 
 def _looks_like_songs(first: str) -> bool:

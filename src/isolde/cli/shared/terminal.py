@@ -47,6 +47,11 @@ def say(line: str) -> None:
     print(one_line(line), file=sys.stderr, flush=True)
 
 
+def show(line: str) -> None:
+    """Print a result at once, as one line, whatever names are in it."""
+    print(one_line(line), flush=True)
+
+
 def show_path(path: object) -> None:
     """Print a path at once: as it is to a file or a pipe, to a person as one line."""
     print(one_line(str(path)) if sys.stdout.isatty() else path, flush=True)

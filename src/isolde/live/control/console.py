@@ -1,17 +1,16 @@
-"""A live session on a terminal: settings to plan, keys, meters, Ctrl-C; it computes no sound."""
+"""A live session on a terminal: plan, keys, meters, Ctrl-C; it computes no sound."""
 
 import os
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from isolde.audio import info
-from isolde.core.errors import InputError
 from isolde.core.signal.spectrum import TOP_RATE
 from isolde.live.control import keys
 from isolde.live.control.controls import Controls
 from isolde.live.control.osc import OscServer
+from isolde.live.control.settings import LiveSettings
 from isolde.live.control.socket import ControlSocket
 from isolde.live.io import devices
 from isolde.live.io.devices import Device
@@ -20,60 +19,11 @@ from isolde.live.plan import Plan, make_plan
 from isolde.live.session import Live
 from isolde.live.stream.meters import Status
 from isolde.models.catalogue import LIVE, LOW_LATENCY
-from isolde.separation.settings import SeparationSettings
 
 _SHOWN = 0.2
 """Seconds between two views of the meters."""
-_LONGEST_LATENCY = 10.0
-"""Seconds of a device's buffer."""
 _FRAME = 512
 """Samples that are read from a pipe of wav for one of its blocks: a frame at 44,100 Hz."""
-
-
-@dataclass(frozen=True)
-class LiveSettings:
-    """What the command line asks for; see `isolde live --help`.
-
-    Raises:
-        InputError: A number is out of range, whatever it would be used for.
-    """
-
-    source: str
-    input_name: str | None
-    output_name: str | None
-    separation: SeparationSettings
-    low_latency: bool
-    play: str
-    wet: float
-    rate: int | None
-    channels: int | None
-    block: int | None
-    depth: int | None
-    device_latency: float | None
-    start: float
-    stop_after: float | None
-    raw: str | None
-    record: Path | None
-    control: int | None
-    osc: int | None
-    quiet: bool
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that no session has."""
-        for name, number in (("block", self.block), ("channels", self.channels)):
-            if number is not None and number < 1:
-                raise InputError(f"--{name} {number}: give 1 or more, or leave it out")
-        if self.rate is not None and self.rate < 1000:
-            raise InputError(f"--rate {self.rate}: give 1000 Hz or more, or leave it out")
-        if self.device_latency is not None and not 0 < self.device_latency <= _LONGEST_LATENCY:
-            raise InputError(
-                f"--device-latency {self.device_latency:g}: give seconds above 0, up to "
-                f"{_LONGEST_LATENCY:g}, or leave it out"
-            )
-        if self.start and not (self.source and self.start > 0):
-            raise InputError(
-                f"--start {self.start:g}: give 0 or more, and only with a song or a pipe"
-            )
 
 
 def usual_model(*, low_latency: bool) -> str:
@@ -125,6 +75,7 @@ def run_pipe(settings: LiveSettings) -> None:
         InputError: When a setting does not fit.
     """
     source, target = sys.stdin.buffer, sys.stdout.buffer
+    start, end = settings.start, settings.end
     servers: list[ControlSocket | OscServer] = []
 
     def make(sample_rate: int, n_channels: int) -> Filter:
@@ -138,10 +89,10 @@ def run_pipe(settings: LiveSettings) -> None:
         if settings.raw:
             made = make(settings.rate or 44100, settings.channels or 2)
             block = made.plan.block
-            pipe_raw(made, source, target, settings.raw, block=block, start=settings.start)
+            pipe_raw(made, source, target, settings.raw, block=block, start=start, end=end)
         else:
             block = _FRAME * (settings.block or 1)
-            pipe_wav(make, source, target, block=block, start=settings.start)
+            pipe_wav(make, source, target, block=block, start=start, end=end)
     finally:
         for server in servers:
             server.close()

@@ -4,6 +4,7 @@ Nothing is late in a pipe: every sample in is a sample out at the same place, in
 and the filter gives a block as soon as its stems are there (`Separator.latency` behind).
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -36,9 +37,15 @@ def raw_type(name: str) -> tuple[str, float]:
 
 
 def read_raw(
-    stream: BinaryIO, name: str, *, n_channels: int, block: int, skip: int = 0
+    stream: BinaryIO,
+    name: str,
+    *,
+    n_channels: int,
+    block: int,
+    skip: int = 0,
+    most: int | None = None,
 ) -> Iterator[Float32]:
-    """Blocks (n_channels, n) of raw PCM, n at most `block`, after the samples to skip.
+    """Blocks (n_channels, n) of raw PCM, n at most `block`: `most` samples after `skip` of them.
 
     Raises:
         AudioError: When the stream ends within a sample.
@@ -55,7 +62,8 @@ def read_raw(
                 f"{skip}: choose an earlier start"
             )
         left -= len(data)
-    while data := stream.read(width * block):
+    taken = 0
+    while data := stream.read(width * min(block, sys.maxsize if most is None else most - taken)):
         if len(data) % width:
             raise AudioError(
                 f"the raw stream ends within a sample of {width} bytes: check --raw and --channels"
@@ -65,6 +73,7 @@ def read_raw(
         if scale != 1:
             samples *= np.float32(1 / scale)
         silence_faults(samples)
+        taken += samples.shape[1]
         yield samples
 
 
@@ -197,6 +206,7 @@ def pipe_wav(
     *,
     block: int,
     start: float = 0.0,
+    end: float | None = None,
 ) -> Filter:
     """Wav in, wav of the same rate, channels and sample type out; gives the filter that did it.
 
@@ -206,12 +216,13 @@ def pipe_wav(
         target: Likewise.
         block: Block in samples.
         start: Seconds of the input that are left out.
+        end: Seconds of the input after which it is read no further; None: to its end.
 
     Raises:
         AudioError: When the input is no wav, or ends too early.
         InputError: When it ends before the start.
     """
-    with AudioReader(source, start=start, block_samples=block) as reader:
+    with AudioReader(source, start=start, end=end, block_samples=block) as reader:
         made = filter_for(reader.info.sample_rate, reader.info.n_channels)
         try:
             with AudioWriter(
@@ -238,8 +249,9 @@ def pipe_raw(
     *,
     block: int,
     start: float = 0.0,
+    end: float | None = None,
 ) -> None:
-    """Raw PCM in, raw PCM of the same format out, from `start` seconds on.
+    """Raw PCM in, raw PCM of the same format out, from `start` seconds on and up to `end`.
 
     Raises:
         AudioError: When the input ends within a sample.
@@ -247,7 +259,8 @@ def pipe_raw(
     """
     plan = made.plan
     skip = round(start * plan.sample_rate)
-    blocks = read_raw(source, name, n_channels=plan.n_channels, block=block, skip=skip)
+    most = None if end is None else round(end * plan.sample_rate) - skip
+    blocks = read_raw(source, name, n_channels=plan.n_channels, block=block, skip=skip, most=most)
     try:
         for heard in made.run(blocks):
             write_raw(target, name, heard)
