@@ -283,7 +283,7 @@ def test_a_server_that_dies_ends_with_one_line(model):
     """
     done = in_a_child(model, code, plan="block=1024", live="patience=3.0", timeout=120)
     assert "closed" in done.stdout, done.stderr
-    assert "note: " in done.stdout and "has stopped" in done.stdout
+    assert "note: " in done.stdout and "have stopped" in done.stdout
 
 
 def test_devices_that_come_back_at_another_rate_are_played_on(model):
@@ -441,6 +441,32 @@ def test_devices_that_are_not_there_are_named(server):
     with pytest.raises(InputError, match="one of several output devices"):
         find("isolde", "output")
     assert find("isolde_out", "output").n_outputs >= 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--play", "drums"), "'drums'"),
+        (("--wet", "2"), "dry/wet 2.0"),
+        (("--osc", "-1"), "port -1"),
+    ],
+)
+def test_a_session_that_cannot_begin_is_one_line_and_leaves_nothing(
+    server, model, tmp_path, words: tuple[str, str], told: str
+):
+    write(tmp_path / "song.wav", noise(2, RATE), RATE)
+    before = set(Path("/dev/shm").glob("isolde-*"))
+    command = [sys.executable, "-m", "isolde", "live", str(tmp_path / "song.wav")]
+    done = subprocess.run(
+        [*command, "--model", model, "--output", "isolde_out", *words],
+        env={**server.environment, "PYTHONPATH": ENVIRONMENT["PYTHONPATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2 and line.startswith("isolde: ") and told in line
+    assert set(Path("/dev/shm").glob("isolde-*")) <= before
 
 
 def test_settings_a_device_refuses_are_one_line(server, model):

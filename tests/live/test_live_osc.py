@@ -42,6 +42,9 @@ def send(port: int, address: str, *arguments: object) -> str:
     ("address", "arguments", "line"),
     [
         ("/isolde/accompaniment", (), "accompaniment"),
+        ("/isolde/accompaniment", (1.0,), "accompaniment"),
+        ("/isolde/mix", (True,), "mix"),
+        ("/isolde/stop", ("now",), "stop now"),
         ("/isolde/gain", ("vocals", 0.5), "gain vocals 0.5"),
         ("/isolde/gain/vocals", (2,), "gain vocals 2"),
         ("/isolde/mute", (1,), "mute on"),
@@ -56,6 +59,13 @@ def test_a_message_is_a_command_and_is_answered(server, address, arguments, line
     made, told = server
     assert send(made.port, address, *arguments) == "ok"
     assert told.get(timeout=10) == line == command_of(address, arguments)
+
+
+def test_a_button_that_is_let_go_does_nothing(server):
+    made, told = server
+    for released in (0, 0.0, False):
+        assert send(made.port, "/isolde/drums", released) == "ok"
+    assert told.empty()
 
 
 def test_a_refused_command_is_answered_with_its_error(server):

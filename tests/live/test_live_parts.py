@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 
 from isolde.core.errors import AudioError, InputError
 from isolde.core.signal.spectrum import GRID_22
+from isolde.live.control import console
 from isolde.live.control.controls import Controls
-from isolde.live.control.keys import command_for
+from isolde.live.control.keys import command_for, help_for
 from isolde.live.control.socket import ControlSocket
 from isolde.live.io.feeder import adapt
 from isolde.live.io.pipes import read_raw, write_raw
@@ -261,6 +263,9 @@ def test_a_device_cannot_be_sought_in():
     d, _ = controls()
     with pytest.raises(InputError, match="does not come from a file"):
         d.do("seek 5")
+    d, _ = controls(seek=1, pause=1)
+    for line in ("seek", "seek 1 2", "pause on off"):
+        assert d.answer(line).startswith(f"error: '{line}' is no command")
 
 
 def test_keys_stand_for_commands_that_the_desk_knows():
@@ -268,7 +273,27 @@ def test_keys_stand_for_commands_that_the_desk_knows():
     for key in "vm12x ,.q[]+-":
         line = command_for(key, stems=d.mixer.stems, wet=1.0, strength=1.0)
         assert d.do(line) == "ok", key
-    assert command_for("z", stems=d.mixer.stems, wet=1.0, strength=1.0) is None
+    for key in "za":  # no key, and a stem that is not there
+        assert command_for(key, stems=d.mixer.stems, wet=1.0, strength=1.0) is None
+    assert help_for(d.mixer.stems).startswith("v vocals  1 vocals  2 drums  m mix  ")
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        ([], "vocals"),
+        (["mix"], "mix"),
+        (["gain vocals 0"], "nothing"),
+        (["gain drums 0.5", "wet 0.9"], "vocals + drums 0.50, wet 0.9"),
+    ],
+)
+def test_the_line_of_meters_names_what_is_heard(lines, shown: str):
+    d, _ = controls()
+    for line in lines:
+        d.do(line)
+    status = replace(d.status(), gains=d.mixer.gains, wet=d.mixer.wet)
+    assert console.heard(status) == shown
+    assert console.heard(replace(status, strength=1.25)) == f"{shown}, strength 1.25"
 
 
 def test_the_control_socket_answers_lines_and_hangs_up_on_strangers():
@@ -276,7 +301,12 @@ def test_the_control_socket_answers_lines_and_hangs_up_on_strangers():
     control = ControlSocket(d)
     with socket.create_connection(("127.0.0.1", control.port), 5) as caller:
         lines = caller.makefile("rw")
-        for sent, answer in (("drums", "ok\n"), ("nonsense", "error: "), ("seek 2", "ok\n")):
+        for sent, answer in (
+            ("drums", "ok\n"),
+            ("nonsense", "error: "),
+            ("nonsense " * 600, "error: "),  # one line, one answer
+            ("seek 2", "ok\n"),
+        ):
             lines.write(sent + "\n")
             lines.flush()
             assert lines.readline().startswith(answer)

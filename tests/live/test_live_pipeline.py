@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from helpers.live import ENVIRONMENT, LOOK_AHEAD, PATIENCE, RATE, plan_for, run, small_model
 from helpers.sounds import noise, null_depth
-from isolde.audio import read, write
+from isolde.audio import info, read, write
 from isolde.core.errors import AudioError, InputError, ModelError
+from isolde.live.io.feeder import Feeder
 from isolde.live.io.pipes import Filter, pipe_wav
 from isolde.live.io.recorder import Recorder
 from isolde.live.worker.engine import Engine
@@ -356,6 +358,24 @@ def test_a_wav_pipe_is_the_offline_stem_in_the_same_format(model, tmp_path):
     assert null_depth(offline["accompaniment"], recorded) < -120
 
 
+def test_a_pipe_and_a_song_tell_what_is_wrong_with_the_sound(model, started, tmp_path):
+    audio = noise(2, 5000)
+    audio[0, 100] = np.nan
+    soundfile.write(tmp_path / "x.wav", audio.T, RATE, subtype="FLOAT")
+    with (tmp_path / "x.wav").open("rb") as source:
+        made = pipe_wav(lambda *_: Filter(plan_for(model)), source, io.BytesIO(), block=512)
+    assert [note for note in made.notes if "1 samples are NaN" in note]
+    told: list[str] = []
+    pipeline = started(plan_for(model), follow=False)
+    feeder = Feeder(tmp_path / "x.wav", pipeline, start=0.0, note=told.append)
+    feeder.start()
+    deadline = time.monotonic() + 30
+    while not told and time.monotonic() < deadline:
+        time.sleep(0.02)
+    feeder.close()
+    assert len(told) == 1 and "1 samples are NaN" in told[0]
+
+
 def test_a_wav_pipe_begins_at_its_start(model):
     audio = noise(2, 2 * RATE)
     heard = []
@@ -446,6 +466,11 @@ def test_a_record_that_exists_is_refused_before_any_sound(model, tmp_path):
         Filter(plan_for(model), record=tmp_path)
     assert (tmp_path / "vocals.wav").read_bytes() == b"precious"
     assert not (tmp_path / "accompaniment.wav").exists()
+    made = Filter(plan_for(model), record=tmp_path, overwrite=True)
+    for _ in made.run(iter([noise(2, 1000)])):
+        pass
+    made.close()
+    assert info(tmp_path / "vocals.wav").n_samples == 1000
 
 
 def test_plans_out_of_range_say_what_to_give(model):

@@ -241,6 +241,7 @@ def settings_for(**asked) -> LiveSettings:
         ({"channels": -1}, "--channels -1: give 1 or more"),
         ({"device_latency": float("nan")}, "--device-latency nan: give seconds above 0"),
         ({"device_latency": 0.0}, "--device-latency 0: give seconds above 0"),
+        ({"stop_after": 0.0}, "--stop-after 0: give more than 0 s"),
         ({"start": -1.0}, "--start -1: give 0 or more"),
         ({"start": 3.0, "source": ""}, "--start 3: .* only with a song or a pipe"),
     ],

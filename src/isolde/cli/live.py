@@ -102,6 +102,9 @@ def live(
     record: Annotated[
         Path | None, typer.Option(help="Folder for the stems of what is played.")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace stems that --record finds there.")
+    ] = False,
     control: Annotated[
         int | None, typer.Option(help="Take commands on this TCP port of 127.0.0.1; 0: any.")
     ] = None,
@@ -148,6 +151,7 @@ def live(
         stop_after=stop_after,
         raw=raw,
         record=record,
+        overwrite=overwrite,
         control=control,
         osc=osc,
         quiet=quiet,

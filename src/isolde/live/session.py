@@ -45,6 +45,7 @@ class Live(Closable):
         target: Device,
         start: float = 0.0,
         record: str | Path | None = None,
+        overwrite: bool = False,
         wait_ready: bool | None = None,
         device_latency: float | str | None = None,
         patience: float = 30.0,
@@ -58,6 +59,7 @@ class Live(Closable):
             target: The device to play to.
             start: Start in seconds into a file.
             record: A folder for the stems of what is played.
+            overwrite: Whether stems that are in it may be replaced.
             wait_ready: Whether no sound may begin before the model is loaded; None: for devices.
             device_latency: Device latency in seconds in each device's buffer, or "low" or "high";
                 None: "low" when capturing, 0.1 for a file.
@@ -89,9 +91,11 @@ class Live(Closable):
         try:
             self.pipeline = Pipeline(plan, self._engine, follow=follow)
             if not isinstance(source, Device):
-                self._feeder = Feeder(source, self.pipeline, start=start)
+                self._feeder = Feeder(source, self.pipeline, start=start, note=self._note)
             if record is not None:
-                self._recorder = Recorder(record, self.pipeline, mixture=follow)
+                self._recorder = Recorder(
+                    record, self.pipeline, mixture=follow, overwrite=overwrite
+                )
         except BaseException:
             self._engine.close(0.0)
             raise

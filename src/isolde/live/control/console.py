@@ -80,7 +80,7 @@ def run_pipe(settings: LiveSettings) -> None:
 
     def make(sample_rate: int, n_channels: int) -> Filter:
         plan = _plan(settings, sample_rate=sample_rate, n_channels=n_channels, frames=1)
-        made = Filter(plan, record=settings.record)
+        made = Filter(plan, record=settings.record, overwrite=settings.overwrite)
         _set(made.controls, settings)
         servers.extend(_servers(made.controls, settings))
         return made
@@ -92,7 +92,9 @@ def run_pipe(settings: LiveSettings) -> None:
             pipe_raw(made, source, target, settings.raw, block=block, start=start, end=end)
         else:
             block = _FRAME * (settings.block or 1)
-            pipe_wav(make, source, target, block=block, start=start, end=end)
+            made = pipe_wav(make, source, target, block=block, start=start, end=end)
+        for note in made.notes:
+            _say(f"isolde: {note}")
     finally:
         for server in servers:
             server.close()
@@ -131,14 +133,17 @@ def run_devices(settings: LiveSettings) -> None:
         start=settings.start,
         record=settings.record,
         device_latency=settings.device_latency,
-        on_note=lambda text: print(f"\nisolde: {text}", file=sys.stderr),
+        on_note=lambda text: _say(f"\nisolde: {text}"),
+        overwrite=settings.overwrite,
     )
-    _set(session.controls, settings)
     terminal = keys.Keys(lambda key: _press(session.controls, key))
     servers: list[ControlSocket | OscServer] = []
+    started = False
     try:
+        _set(session.controls, settings)
         servers += _servers(session.controls, settings)
         session.start()
+        started = True
         if not settings.quiet:
             _announce(session, terminal.active)
         _watch(session, settings)
@@ -147,12 +152,11 @@ def run_devices(settings: LiveSettings) -> None:
         for server in servers:
             server.close()
         session.close()
-        if not settings.quiet:
-            print(f"\n{summary(session.status())}", file=sys.stderr)
+        if started and not settings.quiet:
+            _say(f"\n{summary(session.status())}")
         if session.stuck:
             # The driver holds a thread that cannot be ended, and would hold up our own end.
-            print("isolde: a sound device does not answer; left it", file=sys.stderr)
-            sys.stderr.flush()
+            _say("isolde: a sound device does not answer; left it")
             os._exit(2)
 
 
@@ -180,23 +184,22 @@ def _press(controls: Controls, key: str) -> None:
     if line is not None:
         answer = controls.answer(line)
         if answer != "ok":
-            print(f"\n{answer}", file=sys.stderr)
+            _say(f"\n{answer}")
 
 
 def _announce(session: Live, has_keys: bool) -> None:
     plan = session.plan
     ms = 1000 / plan.sample_rate
     if session.follows:
-        print(
+        _say(
             f"latency {1000 * session.latency:.0f} ms: separator {plan.lag * ms:.1f} "
             f"({plan.settings.model}, {plan.settings.synthesis} synthesis), "
             f"cross-fade {plan.reserve * ms:.1f}, "
             f"capturing {plan.block * ms:.1f}, computing {plan.depth * plan.block * ms:.1f}, "
-            f"devices {1000 * session.latency - (plan.delay + plan.block) * ms:.1f}",
-            file=sys.stderr,
+            f"devices {1000 * session.latency - (plan.delay + plan.block) * ms:.1f}"
         )
     if has_keys:
-        print(keys.HELP, file=sys.stderr)
+        _say(keys.help_for(session.controls.mixer.stems))
 
 
 def _watch(session: Live, settings: LiveSettings) -> None:
@@ -214,6 +217,7 @@ def meters(status: Status) -> str:
     bar = "#" * max(0, min(12, round((status.rms_db + 60) / 5)))
     parts = [
         f"{status.position:7.1f} s",
+        heard(status),
         f"{bar:12s} {status.peak_db:6.1f} dB",
         f"voice {100 * status.activity:3.0f} %",
         f"{status.latency_ms:.0f} ms",
@@ -224,6 +228,17 @@ def meters(status: Status) -> str:
         status.state if status.state != "playing" else "",
     ]
     return "  ".join(p for p in parts if p)
+
+
+def heard(status: Status) -> str:
+    """Name what is heard: stems with their gains, how dry, and the strength of the mask."""
+    gains = [(stem, gain) for stem, gain in status.gains.items() if gain]
+    names = [stem if gain == 1 else f"{stem} {gain:.2f}" for stem, gain in gains]
+    whole = len(gains) == len(status.gains) and all(gain == 1 for _, gain in gains)
+    words = ["mix" if whole else " + ".join(names) or "nothing"]
+    words += [f"wet {status.wet:.1f}"] if status.wet < 1 else []
+    words += [f"strength {status.strength:.2f}"] if status.strength != 1 else []
+    return ", ".join(words)
 
 
 def summary(status: Status) -> str:

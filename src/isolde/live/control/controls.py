@@ -72,7 +72,7 @@ class Controls:
             case "seek", [value] if self.seek:
                 relative = value[0] in "+-"
                 self.seek(_number(value) + (self.status().position if relative else 0.0))
-            case (("pause" | "seek"), _):
+            case (("pause" | "seek"), _) if not getattr(self, word):
                 raise InputError(f"'{line}' is not possible: this sound does not come from a file")
             case _, [] if word in ("mix", *self.mixer.stems):
                 self.mixer.solo(word)

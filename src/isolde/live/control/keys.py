@@ -9,10 +9,8 @@ import threading
 import time
 from collections.abc import Callable
 
-HELP = (
-    "v vocals  a accompaniment  m mix  1-9 stem  -/+ dry/wet  [/] strength  x mute  "
-    "space pause  ,/. seek 5 s  q quit"
-)
+REST = "m mix  -/+ dry/wet  [/] strength  x mute  space pause  ,/. seek 5 s  q quit"
+"""What the keys do that name no stem."""
 
 PLAIN = {
     "v": "vocals",
@@ -26,6 +24,17 @@ PLAIN = {
 }
 
 
+def help_for(stems: tuple[str, ...]) -> str:
+    """Write the line that names the keys.
+
+    Examples:
+        >>> help_for(("vocals", "drums"))[:23]
+        'v vocals  1 vocals  2 dr'
+    """
+    letters = [f"{key} {word}" for key, word in PLAIN.items() if key in "va" and word in stems]
+    return "  ".join([*letters, *(f"{i} {stem}" for i, stem in enumerate(stems, 1)), REST])
+
+
 def command_for(key: str, *, stems: tuple[str, ...], wet: float, strength: float) -> str | None:
     """Return the command that a key stands for, given the present settings; None for no command.
 
@@ -34,7 +43,7 @@ def command_for(key: str, *, stems: tuple[str, ...], wet: float, strength: float
         'mix'
     """
     if key in PLAIN:
-        return PLAIN[key]
+        return None if key in "va" and PLAIN[key] not in stems else PLAIN[key]
     if key.isdecimal() and 1 <= int(key) <= len(stems):
         return stems[int(key) - 1]
     if key in "+=-":

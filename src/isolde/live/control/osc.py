@@ -2,7 +2,8 @@
 
 The address is the command, its arguments are the message's: /isolde/gain vocals 0.5, or
 /isolde/gain/vocals 0.5; /isolde/wet 0.7; /isolde/mute 1; /isolde/accompaniment; /isolde/stop. Each
-message is answered at /isolde/answer, with the line that the control socket would give.
+message is answered at /isolde/answer, with the line that the control socket would give. A button,
+which says 1 when it is pressed and 0 when it is let go, does what its address says when pressed.
 """
 
 import threading
@@ -13,6 +14,7 @@ from isolde.core.errors import InputError, MissingExtraError
 
 ROOT = "/isolde"
 SWITCHES = ("mute", "pause")  # their argument is a number, 0 or not; as a command, on or off
+VALUES = ("gain", "wet", "strength", "seek")  # their last argument is a value; others have none
 
 
 class OscServer:
@@ -40,7 +42,8 @@ class OscServer:
             raise MissingExtraError("python-osc", extra="osc", purpose="OSC control") from None
 
         def handle(_: Any, address: str, *arguments: Any) -> tuple[str, str]:
-            return f"{ROOT}/answer", answer(command_of(address, arguments))
+            line = command_of(address, arguments)
+            return f"{ROOT}/answer", "ok" if line is None else answer(line)
 
         dispatcher = Dispatcher()
         dispatcher.set_default_handler(handle, needs_reply_address=True)
@@ -58,7 +61,7 @@ class OscServer:
         self._server.server_close()
 
 
-def command_of(address: str, arguments: tuple[Any, ...]) -> str:
+def command_of(address: str, arguments: tuple[Any, ...]) -> str | None:
     """Write an OSC message as a command line.
 
     Args:
@@ -67,13 +70,15 @@ def command_of(address: str, arguments: tuple[Any, ...]) -> str:
 
     Returns:
         The line, as "gain vocals 0.5"; the whole address where it is not below /isolde, which no
-        command is.
+        command is; None where a button is let go.
 
     Examples:
         >>> command_of("/isolde/gain/vocals", (0.5,))
         'gain vocals 0.5'
         >>> command_of("/isolde/mute", (1,))
         'mute on'
+        >>> command_of("/isolde/vocals", (1.0,))
+        'vocals'
     """
     if not address.startswith(f"{ROOT}/"):
         return address
@@ -81,4 +86,8 @@ def command_of(address: str, arguments: tuple[Any, ...]) -> str:
     values = [str(value) for value in arguments]
     if words[0] in SWITCHES:
         values = ["on" if value else "off" for value in arguments]
+    elif words[0] not in VALUES and len(arguments) == 1 and isinstance(arguments[0], int | float):
+        if not arguments[0]:
+            return None
+        values = []
     return " ".join([*words, *values])

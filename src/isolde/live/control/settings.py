@@ -35,6 +35,7 @@ class LiveSettings:
     stop_after: float | None
     raw: str | None
     record: Path | None
+    overwrite: bool
     control: int | None
     osc: int | None
     quiet: bool
@@ -50,6 +51,10 @@ class LiveSettings:
             raise InputError(
                 f"--device-latency {self.device_latency:g}: give seconds above 0, up to "
                 f"{_LONGEST_LATENCY:g}, or leave it out"
+            )
+        if self.stop_after is not None and not self.stop_after > 0:
+            raise InputError(
+                f"--stop-after {self.stop_after:g}: give more than 0 s, or leave it out"
             )
         if self.start and not (self.source and self.start > 0):
             raise InputError(

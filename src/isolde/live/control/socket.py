@@ -7,6 +7,7 @@ from isolde.core.errors import InputError
 from isolde.live.control.controls import Controls
 
 _LONGEST = 1000
+"""Bytes of a line that are read as a command."""
 
 
 class ControlSocket:
@@ -56,10 +57,12 @@ class ControlSocket:
         with caller, caller.makefile("rwb") as lines:
             try:
                 while not self._end.is_set():
-                    line = lines.readline(_LONGEST)
+                    line = whole = lines.readline(_LONGEST)
                     if not line:
                         return
-                    answer = self._controls.answer(line.decode("utf-8", "replace").strip())
+                    while line and not line.endswith(b"\n"):  # the rest of it is no other command
+                        line = lines.readline(_LONGEST)
+                    answer = self._controls.answer(whole.decode("utf-8", "replace").strip())
                     lines.write(answer.encode() + b"\n")
                     lines.flush()
                     if first and answer.startswith("error"):

@@ -274,7 +274,8 @@ class Ports:
         return not thread.is_alive()
 
     def _gone(self, error: Exception) -> AudioError:
-        return AudioError(f"{self._names} has stopped ({_plain(error)}): connect it again")
+        have = "have" if " and " in self._names else "has"
+        return AudioError(f"{self._names} {have} stopped ({_plain(error)}): connect it again")
 
 
 def _plain(error: Exception) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -48,14 +49,27 @@ class Feeder:
         error: What ended it, if that was an error.
     """
 
-    def __init__(self, source: str | Path | BinaryIO, pipeline: Pipeline, *, start: float) -> None:
+    def __init__(
+        self,
+        source: str | Path | BinaryIO,
+        pipeline: Pipeline,
+        *,
+        start: float,
+        note: Callable[[str], None] = lambda _: None,
+    ) -> None:
         """Open the source and begin at `start` seconds.
+
+        Args:
+            source: A file, or a stream of wav.
+            pipeline: What plays it.
+            start: Seconds.
+            note: Function called with what a user should know of the source, one line each.
 
         Raises:
             AudioError: When the source cannot be read.
             InputError: When it is shorter than `start`, or its channels do not fit.
         """
-        self._source, self._pipeline = source, pipeline
+        self._source, self._pipeline, self._note = source, pipeline, note
         self.offset = 0
         self.error: IsoldeError | None = None
         self._seek: float | None = None
@@ -145,4 +159,6 @@ class Feeder:
                     self._more.wait(0.02)
         self._pipeline.push(self._resampler.flush())
         self._pipeline.finish()
+        for line in self._reader.notes():
+            self._note(line)
         return True

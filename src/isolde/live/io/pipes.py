@@ -95,20 +95,31 @@ def write_raw(stream: BinaryIO, name: str, block: Float32) -> None:
 
 
 class Filter:
-    """Mixture blocks in, what is to be heard out, aligned and of the same length."""
+    """Mixture blocks in, what is to be heard out, aligned and of the same length.
 
-    def __init__(self, plan: Plan, *, record: str | Path | None = None) -> None:
+    Attributes:
+        plan: The numbers.
+        mixer: Gains of the stems.
+        controls: Commands by name.
+        notes: What a user should know of the input, one line each.
+    """
+
+    def __init__(
+        self, plan: Plan, *, record: str | Path | None = None, overwrite: bool = False
+    ) -> None:
         """Load the model.
 
         Args:
             plan: The numbers; its delay does not matter here.
             record: A folder for the stems.
+            overwrite: Whether stems that are in it may be replaced.
 
         Raises:
             AudioError: When a record exists already.
             ModelError: When the model cannot be loaded.
         """
         self.plan = plan
+        self.notes: list[str] = []
         self._separator, self._masker = load(plan)
         self.mixer = LiveMixer(plan.stems, plan.n_channels, ramp=int(plan.ramp * plan.sample_rate))
         self.mixer.begin()
@@ -124,6 +135,7 @@ class Filter:
                         sample_rate=plan.sample_rate,
                         n_channels=plan.n_channels,
                         subtype="FLOAT",
+                        overwrite=overwrite,
                     )
                 )
                 for stem in plan.stems
@@ -234,6 +246,7 @@ def pipe_wav(
                 for heard in made.run(iter(reader)):
                     writer.write(heard)
                     target.flush()
+            made.notes += reader.notes()
         except BaseException:
             made.close(complete=False)
             raise

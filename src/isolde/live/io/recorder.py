@@ -23,8 +23,21 @@ class Recorder:
             holds.
     """
 
-    def __init__(self, folder: str | Path, pipeline: Pipeline, *, mixture: bool) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        pipeline: Pipeline,
+        *,
+        mixture: bool,
+        overwrite: bool = False,
+    ) -> None:
         """Open the files `{stem}.wav`, and `mixture.wav` if asked, and begin.
+
+        Args:
+            folder: Folder of the files, which is made.
+            pipeline: What plays.
+            mixture: Whether the mixture is written too.
+            overwrite: Whether existing files may be replaced.
 
         Raises:
             AudioError: When a file exists already or cannot be made.
@@ -45,6 +58,7 @@ class Recorder:
                         sample_rate=plan.sample_rate,
                         n_channels=plan.n_channels,
                         subtype="FLOAT",
+                        overwrite=overwrite,
                     )
                 )
         except BaseException:

@@ -206,9 +206,13 @@ def main() -> None:
     """Return the child process: address, key, plan and urgency come on standard input."""
     told = json.load(sys.stdin)
     plan = build(Plan, told["plan"], where="the plan")
-    memory = SharedMemory(memory_size(plan), Path(told["memory"]))
-    with Client(told["address"], authkey=bytes.fromhex(told["key"])) as connection:
+    try:
+        memory = SharedMemory(memory_size(plan), Path(told["memory"]))
+        connection = Client(told["address"], authkey=bytes.fromhex(told["key"]))
         connection.send_bytes(NEWS.pack(0, 0, 0, 0.0, 0.0))  # mapped: the name can go
+    except (OSError, EOFError):  # the session has ended meanwhile
+        return
+    with connection:
         try:
             worker = Worker(plan, connection, *lay_tapes(memory, plan))
         except IsoldeError as error:
