@@ -115,6 +115,10 @@ async function separate(mixture, rate, card, session) {
 }
 
 const [, , path] = process.argv;
+if (!path) {
+  console.error("usage: node onnx_reader.mjs CARD.json < MIXTURE.f32 > STEMS.f32");
+  process.exit(1);
+}
 const session = await ort.InferenceSession.create(path.replace(".json", ".onnx"));
 const mixture = new Float32Array(new Uint8Array(readFileSync(0)).buffer);
 const stems = await separate(mixture, 44100, JSON.parse(readFileSync(path, "utf8")), session);

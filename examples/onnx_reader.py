@@ -97,6 +97,8 @@ def separate(audio: np.ndarray, rate: int, card: dict, session: onnxruntime.Infe
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python onnx_reader.py CARD.json < MIXTURE.f32 > STEMS.f32")
     with open(sys.argv[1], encoding="utf-8") as file:
         card = json.load(file)
     session = onnxruntime.InferenceSession(sys.argv[1].replace(".json", ".onnx"))

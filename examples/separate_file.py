@@ -17,4 +17,6 @@ def main(song: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python examples/separate_file.py SONG FOLDER")
     main(*sys.argv[1:])

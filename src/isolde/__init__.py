@@ -46,3 +46,8 @@ def __getattr__(name: str) -> Any:
     if name == "models":
         return import_module("isolde.models")
     raise AttributeError(f"module 'isolde' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    """List what is public also before it is loaded."""
+    return sorted({*globals(), *__all__})

@@ -151,6 +151,33 @@ def test_bad_input_is_refused():
         find_activity("song.wav", sample_rate=8000)
 
 
+@pytest.mark.parametrize(
+    ("source", "options", "message"),
+    [
+        (None, {}, "a source of type NoneType: give a path"),
+        ([0.0, 0.1], {"sample_rate": RATE}, "a source of type list"),
+        (np.zeros((2, 9), np.int16), {"sample_rate": RATE}, "type int16 is no audio"),
+        (np.zeros((2, 9), np.float32), {"sample_rate": RATE, "threads": -1}, "-1 threads"),
+        (np.zeros((2, 9), np.float32), {"sample_rate": RATE, "threads": "a"}, "threads is 'a'"),
+        ("song.wav", {"threads": 1.5}, "threads is 1.5: give a whole number"),
+        ("song.wav", {"progress": 1}, "progress is 1: give a function"),
+    ],
+)
+def test_what_separate_would_refuse_is_refused(source, options, message: str):
+    with pytest.raises(InputError, match=message):
+        find_activity(source, **options)
+
+
+def test_a_stream_that_has_ended_says_so_until_it_is_reset():
+    detector = ActivityDetector(sample_rate=RATE, n_channels=2)
+    first = run(detector, excerpt(), 9999)
+    for call in (detector.flush, lambda: detector.feed(excerpt())):
+        with pytest.raises(InputError, match="begin another with reset"):
+            call()
+    detector.reset()
+    assert np.array_equal(run(detector, excerpt(), 9999), first)
+
+
 def test_a_model_without_masks_of_vocals_is_refused(tmp_path):
     found = catalogue.find("article")
     drums = replace(found.card, name="drums", stems=("drums",))

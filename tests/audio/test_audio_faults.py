@@ -252,11 +252,46 @@ def test_target_in_a_folder_without_permission(tmp_path):
 def test_blocks_of_another_shape_are_refused(tmp_path):
     with AudioWriter(tmp_path / "x.wav", sample_rate=44100, n_channels=2) as writer:
         for shape in [(1, 5), (5, 2), (10,)]:
-            with pytest.raises(InputError, match=r"opened for \(2, n\)"):
+            with pytest.raises(InputError, match=r"does not fit: give \(2, n_samples\)"):
                 writer.write(np.zeros(shape, np.float32))
         writer.write(np.zeros((2, 0), np.float32))
         writer.write(noise(2, 5))
     assert read(tmp_path / "x.wav")[0].shape == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("audio", "message"),
+    [
+        (np.zeros((441_000, 2), np.float32), "what soundfile reads is turned by x.T"),
+        (np.full((2, 10), 3000, np.int16), "type int16 is no audio"),
+        (np.ones((2, 10), bool), "type bool is no audio"),
+        (np.ones((2, 10), np.complex64), "type complex64 is no audio"),
+        (np.zeros((1, 2, 10), np.float32), r"shape \(1, 2, 10\) and type float32 is no audio"),
+        ([[0.0, 0.1]], "samples of type list"),
+        (None, "samples of type NoneType"),
+    ],
+)
+def test_what_is_no_audio_is_not_written(tmp_path, audio, message):
+    with pytest.raises(InputError, match=message):
+        write(tmp_path / "x.wav", audio, 44100)
+    with (
+        pytest.raises(InputError),
+        AudioWriter(tmp_path / "x.wav", sample_rate=44100, n_channels=1) as writer,
+    ):
+        writer.write(audio)
+    assert not (tmp_path / "x.wav").exists()
+
+
+@pytest.mark.parametrize("rate", [44100.0, True, "44100", 0, 2**63])
+def test_a_rate_that_cannot_be_is_refused_by_read(tmp_path, rate):
+    write(tmp_path / "x.wav", noise(2, 10), 44100)
+    with pytest.raises(InputError, match=r"sample[_ ]rate"):
+        read(tmp_path / "x.wav", sample_rate=rate)
+
+
+def test_a_rate_above_those_of_music_is_read_and_written(tmp_path):
+    write(tmp_path / "x.wav", noise(2, 1000), np.int64(768_000))
+    assert read(tmp_path / "x.wav", sample_rate=np.int32(96_000))[0].shape == (2, 125)
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def test_a_value_that_cannot_be_is_named_with_its_option(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--strength inf", "strength inf is not finite"),
+        ("--strength inf", "strength inf is out of range"),
         ("--threshold 0.3", "threshold 0.3 needs a binary mask"),
         ("--mask binary --strength 2", "strength 2 needs a soft mask"),
         ("--overwrite --skip-existing", "--overwrite replaces what --skip-existing leaves"),

@@ -54,6 +54,29 @@ def test_errors_stay_with_their_item_and_the_dashboard_is_named(loopback: Any):
     assert len(told) == 1 and "http://127.0.0.1:" in told[0]
 
 
+def test_that_there_are_no_workers_yet_is_said_once():
+    told: list[str] = []
+    with distributed.LocalCluster(
+        n_workers=0, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, memory_limit=0
+    ) as empty:
+
+        def notify(line: str) -> None:
+            told.append(line)
+            if "no workers" in line:
+                empty.scale(1)
+
+        address = empty.scheduler_address
+        outcomes = parallel.run(square, {"a": 3, "b": 4}, scheduler=address, notify=notify)
+    assert [o.value for o in outcomes] == [9, 16]
+    line = f"no workers at {address} yet: start some with 'dask worker {address}'"
+    assert [said for said in told if "no workers" in said] == [line]
+
+
+def test_a_scheduler_that_goes_says_how_to_go_on():
+    said = str(cluster._gone("tcp://here:1"))
+    assert "start it again, and the same command, which goes on" in said
+
+
 def test_only_a_window_of_the_items_is_with_the_scheduler(tmp_path: Path, loopback: Any):
     items = {str(k): k for k in range(30)}
     journal = Journal(tmp_path / "j")

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from isolde.core.errors import InputError
-from isolde.core.stage import LOUDEST, Stage, check_block, checked_form, silence_faults
+from isolde.core.stage import (
+    LOUDEST,
+    Stage,
+    check_block,
+    check_work,
+    checked_form,
+    silence_faults,
+)
 
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "isolde"
 PROMISED = {name for name in vars(Stage) if not name.startswith("_")}
@@ -129,9 +136,32 @@ def test_a_form_is_whole_numbers_that_sound_can_have():
         (44100, 2.5, "n_channels is 2.5: give it as a whole number"),
         (44100, None, "n_channels is None"),
         (999, 2, "a sample rate of 999 Hz is too low"),
+        (2**63, 2, "a sample rate of 9223372036854775808 Hz is too high: give 10000000 Hz"),
         (44100, 0, "0 channels hold no music"),
     ],
 )
 def test_another_form_is_refused(rate: object, n_channels: object, message: str):
     with pytest.raises(InputError, match=message):
         checked_form(rate, n_channels)
+
+
+def test_where_sound_is_only_stored_the_lowest_rate_is_another():
+    assert checked_form(8, 1, lowest=1) == (8, 1)
+    with pytest.raises(InputError, match="0 Hz is too low: give 1 Hz or more"):
+        checked_form(0, 1, lowest=1)
+
+
+@pytest.mark.parametrize(
+    ("threads", "progress", "message"),
+    [
+        (1.5, None, "threads is 1.5: give a whole number"),
+        ("a", None, "threads is 'a': give a whole number"),
+        (True, None, "threads is True"),
+        (-1, None, "-1 threads: give 1 or more"),
+        (1, 5, "progress is 5: give a function"),
+    ],
+)
+def test_work_that_cannot_be_is_refused(threads: object, progress: object, message: str):
+    check_work(np.int64(0), print)
+    with pytest.raises(InputError, match=message):
+        check_work(threads, progress)

@@ -404,7 +404,8 @@ def test_exit_codes(tmp_path: Path, song):
     assert run("scan", tmp_path / "in", "-o", out, "--loose", "mixture", "--add")[0] == 0
     assert [row.stem for row in read_manifest(out)] == ["vocals", "mixture"]
     (tmp_path / "empty").mkdir()
-    assert run("scan", tmp_path / "empty", "-o", tmp_path / "n.csv")[0] == 2
+    code, text = run("scan", tmp_path / "empty", "-o", tmp_path / "n.csv")
+    assert code == -1 and "n.csv is not written" in text and "0 songs" not in text
     assert not (tmp_path / "n.csv").exists()
     assert run("check", tmp_path / "none.csv")[0] == -1
 

@@ -203,6 +203,13 @@ def test_an_interrupted_teacher_leaves_nothing(world, monkeypatch):
     assert list(world["out"].iterdir()) == []
 
 
+def test_where_nothing_is_labelled_no_manifest_is_named(world):
+    command = f"{sys.executable} -c 'raise SystemExit(1)' {{input}} {{output}}"
+    code, text = run(world["todo"], "-o", world["out"], "--teacher", command)
+    assert code == 2 and "0 of 3 songs labelled, nothing was written" in text
+    assert not (world["out"] / "manifest.csv").exists()
+
+
 def test_a_teacher_of_two_stems_and_one_of_vocals_alone(world):
     """Demucs' no_vocals is the accompaniment; where only vocals come, the rest is the rest."""
     keep_two = (

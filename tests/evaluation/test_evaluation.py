@@ -2,6 +2,8 @@
 
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +20,7 @@ from isolde.datasets.mixing.library import Library
 from isolde.evaluation import exports, tables
 from isolde.evaluation.candidates import baselines
 from isolde.evaluation.candidates.candidate import Candidate
-from isolde.evaluation.runner import evaluate, read_results
+from isolde.evaluation.runner import evaluate, measure_song, read_results
 from isolde.evaluation.scoring import Result
 from isolde.evaluation.songs import Stems, find_songs
 from isolde.evaluation.summaries import paired
@@ -89,7 +91,7 @@ def test_the_manifest_that_a_scan_writes_names_the_same_songs(data, tmp_path, is
         a, b = one.load(), other.load()
         assert np.array_equal(a.vocals, b.vocals) and np.array_equal(a.mixture, b.mixture)
         assert a.parts.keys() == b.parts.keys() == {"drums", "other"}
-    code, out, _ = isolde("evaluate", "--data", "songs.csv", "--models", "", "--limit", 1)
+    code, out, _ = isolde("evaluate", "--data", "songs.csv", "--models", ",", "--limit", 1)
     assert code == 0 and any("mixture" in line for line in out)
 
 
@@ -201,6 +203,44 @@ def test_a_run_resumes_and_measures_only_what_is_missing_failed_or_changed(data,
     path.write_text("nonsense\n" + text)
     with pytest.raises(InputError, match="line 1"):
         read_results(path)
+
+
+def test_results_of_other_audio_are_not_taken_for_these(data, tmp_path):
+    seen = []
+    again = partial(
+        evaluate,
+        candidates=[Candidate("leaky", partial(leaky, gain=0.5))],
+        results=tmp_path / "r.jsonl",
+        progress=lambda done, todo, result: seen.append(result.track),
+    )
+    before = again(find_songs(data))
+    again([song.absolute() for song in find_songs(data)])
+    assert len(seen) == 3  # the same songs, by whatever paths
+    path = data / "test" / "Ben - Song 1" / "vocals.wav"
+    audio, rate = soundfile.read(path)
+    soundfile.write(path, 0.5 * audio, rate, subtype="FLOAT")
+    after = again(find_songs(data))
+    assert seen[3:] == ["Ben - Song 1"] and after[:2] == before[:2]
+    assert after[2].metrics != before[2].metrics
+    other = three_songs(tmp_path / "other", RATE)
+    again(find_songs(other))
+    assert len(seen) == 7
+
+
+def slow(mixture, sample_rate, *, barrier):
+    barrier.wait(5)
+    return {"vocals": mixture}
+
+
+def test_threads_that_measure_at_once_tell_no_cpu_time(data):
+    """The clock of the process counts them all."""
+    songs = find_songs(data)[:2]
+    candidate = Candidate("slow", partial(slow, barrier=threading.Barrier(2)))
+    with ThreadPoolExecutor(2) as threads:
+        both = list(threads.map(measure_song, [(song, [candidate]) for song in songs]))
+    assert [result["cpu_seconds"] for (result,) in both] == [None, None]
+    (alone,) = measure_song((songs[0], [Candidate("leaky", partial(leaky, gain=0.5))]))
+    assert alone["cpu_seconds"] >= 0
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

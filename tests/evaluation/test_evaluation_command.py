@@ -2,8 +2,10 @@
 
 import importlib.util
 import json
+import os
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,6 +129,55 @@ def test_dask_does_the_work_too(data, tmp_path):
     assert plain(here) == plain(there)
 
 
+def test_every_thread_has_a_separator_of_its_own():
+    """One that two threads feed in turns mixes up their songs."""
+    rng = np.random.default_rng(0)
+    songs = [rng.uniform(-0.5, 0.5, (2, RATE * 2)).astype(np.float32) for _ in range(2)]
+    separate = models.model("vocals").separate
+    alone = [separate(song, RATE)["vocals"] for song in songs]
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(3):
+            both = threads.map(lambda song: separate(song, RATE)["vocals"], songs)
+            for one, expected in zip(both, alone, strict=True):
+                np.testing.assert_allclose(one, expected, atol=1e-6)
+
+
+def test_a_model_and_songs_by_relative_paths_hold_elsewhere(data, tmp_path, monkeypatch):
+    found = catalogue.find("vocals")
+    catalogue.save(tmp_path / "mine", found.card, found.path.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    name = next(Path("mine").glob("*.onnx"))
+    settings = models.model(str(name)).separate.settings
+    assert settings.model == str(tmp_path / name)
+
+
+@pytest.mark.slow
+def test_a_worker_with_threads_and_another_folder_measures_the_same(data, tmp_path, monkeypatch):
+    """Songs at once in one process, and paths that are relative to where the command was typed."""
+    distributed = pytest.importorskip("distributed")
+    shutil.copytree(data, tmp_path / "songs")
+    monkeypatch.chdir(tmp_path)
+    songs, candidates = find_songs("songs"), [models.model("vocals")]
+    here = evaluate(songs, candidates, results=tmp_path / "1.jsonl")
+    (tmp_path / "elsewhere").mkdir()
+    told: list[str] = []
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=2, host="127.0.0.1", dashboard_address=None
+    ) as cluster:
+        with distributed.Client(cluster) as client:
+            client.run(os.chdir, str(tmp_path / "elsewhere"))
+        there = evaluate(
+            songs,
+            candidates,
+            results=tmp_path / "2.jsonl",
+            scheduler=cluster.scheduler_address,
+            notify=told.append,
+        )
+    assert not any(result.error for result in there)
+    assert plain(here) == plain(there)
+    assert "dashboard" in told[0]
+
+
 def test_the_rules_are_a_model_like_any_other(monkeypatch):
     pytest.importorskip("librosa")
     rules = models.model("rules")
@@ -208,6 +259,7 @@ def test_the_fingerprint_lists_every_module_that_a_separation_runs_through(name)
         "isolde.models.card_files",
         "isolde.models.sources",
         "isolde.core.config",
+        "isolde.core.stems",
     }
     assert {
         m for m in called if m.startswith(("isolde.core.signal.resample", "isolde.separation.load"))
@@ -227,6 +279,10 @@ def test_results_are_rekeyed_only_where_the_numbers_are_the_same(data, tmp_path)
         return Candidate("centre", baselines.centre, identity=identity)
 
     before = evaluate(songs, [centre("old")], results=path)
+    path.write_text(path.read_text().replace(songs[0].stamp, "").replace(songs[1].stamp, "other"))
+    (done,) = rekey(path, songs, [centre("new")], check=2)
+    assert (done.n_results, {r.identity for r in read_results(path)}) == (1, {"old", "new"})
+    path.write_text(path.read_text().replace('"other"', '""').replace('"new"', '"old"'))
     (done,) = rekey(path, songs, [centre("new")], check=2)
     assert (done.n_results, len(done.checked), done.worst) == (len(songs), min(2, len(songs)), 0.0)
     seen = []

@@ -1,7 +1,12 @@
 """Foreign separators: any command line, adapters that stay, and how they fail."""
 
+import os
 import pickle
+import re
+import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +52,15 @@ def test_a_peer_is_any_command(tmp_path, data):
     assert results[0].kind == "peer" and results[0].identity
 
 
+def test_a_script_that_was_edited_is_another_peer(tmp_path):
+    script = tmp_path / "peer.py"
+    identities = []
+    for text in (PEER, PEER, PEER.replace("0.25", "0.5")):
+        script.write_text(text)
+        identities.append(peer(f"x={sys.executable} {script} {{input}} {{output}}").identity)
+    assert identities[0] == identities[1] != identities[2]
+
+
 SERVER = """
 import json, sys, pathlib, shutil
 for count, line in enumerate(sys.stdin, start=1):
@@ -77,7 +91,7 @@ def test_an_adapter_stays_and_is_started_again_when_it_breaks_off(tmp_path):
         assert adapter.measured == {"cpu_seconds": count}
     with pytest.raises(ExternalError, match="out of memory"):
         adapter(mixture, RATE)
-    with pytest.raises(ExternalError, match="broke off"):
+    with pytest.raises(ExternalError, match="broke off: it ended with exit code 1"):
         adapter(mixture, RATE)
     assert np.array_equal(adapter(mixture, RATE)["vocals"], mixture)
     assert adapter.measured == {"cpu_seconds": 1}
@@ -103,6 +117,93 @@ def test_peers_fail_loudly(tmp_path):
         peer(f"x={sys.executable} {{input}}")
     with pytest.raises(InputError, match=r"no folder with a separate\.py: give the path of one"):
         peer("nobody")
+
+
+TALKER = """
+import json, sys, time
+for line in sys.stdin:
+    json.loads(line)
+    print(sys.argv[1], flush=True)
+"""
+
+
+@pytest.mark.parametrize("said", ["loading weights", "[]", "3"])
+def test_only_an_object_is_an_answer(tmp_path, said):
+    script = tmp_path / "talker.py"
+    script.write_text(TALKER)
+    talker = ExternalSeparator((sys.executable, str(script), said, "--serve"), "it")
+    line = rf"it answered '{re.escape(said)}' and no JSON object: let it print logs to standard er"
+    with pytest.raises(ExternalError, match=line):
+        talker(np.zeros((1, 100), np.float32), RATE)
+
+
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+open(sys.argv[1], "w").write(str(child.pid))
+time.sleep(60)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="groups of processes")
+@pytest.mark.parametrize("marks", [("--serve",), ("{input}", "{output}")])
+def test_a_program_that_hangs_is_ended_with_its_children(tmp_path, marks):
+    script, told = tmp_path / "parent.py", tmp_path / "pid"
+    script.write_text(PARENT)
+    command = (sys.executable, str(script), str(told), *marks)
+    hanging = ExternalSeparator(command, "it", timeout=1.0)
+    with pytest.raises(ExternalError, match="it took more than 1 s and was ended"):
+        hanging(np.zeros((1, 100), np.float32), RATE)
+    assert wait_for(lambda: has_ended(told.read_text()))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_nothing_of_a_peer_goes_on_when_isolde_is_ended(tmp_path, data, jobs):
+    script, told = tmp_path / "parent.py", tmp_path / "pid"
+    script.write_text(PARENT)
+    words = ["--peers", f"x={sys.executable} {script} {told} {{input}} {{output}}", "--jobs", jobs]
+    command = [sys.executable, "-m", "isolde", "evaluate", "--data", str(data), "--models", ","]
+    running = subprocess.Popen([*command, "-o", str(tmp_path / "out"), *words])
+    assert wait_for(lambda: told.exists() and told.read_text())
+    running.terminate()
+    assert running.wait(30) == 143
+    assert wait_for(lambda: has_ended(told.read_text()))
+
+
+def has_ended(pid):
+    try:
+        os.kill(int(pid), 0)
+        stat = Path("/proc", pid, "stat")  # its new parent may not have looked
+        return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
+    except (OSError, ValueError):
+        return True
+
+
+def wait_for(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_threads_take_turns_with_a_program_that_stays(tmp_path):
+    script = tmp_path / "echo.py"
+    script.write_text(SERVER.replace("count == 3", "False").replace("count == 4", "False"))
+    echo = pickle.dumps(ExternalSeparator((sys.executable, str(script), "--serve"), "it"))
+    songs = [np.full((1, 2000), k / 8, np.float32) for k in range(8)]
+
+    def separate(song):
+        return pickle.loads(echo)(song, RATE)["vocals"]
+
+    with ThreadPoolExecutor(4) as threads:
+        for song, vocals in zip(songs, threads.map(separate, songs), strict=True):
+            assert np.array_equal(vocals, song)
+    pickle.loads(echo).close()
 
 
 def test_a_stem_has_one_file_and_other_is_a_sum_of_instruments(tmp_path):

@@ -74,6 +74,8 @@ def test_cost_is_measured_in_a_fresh_process(data, tmp_path):
     assert len((tmp_path / "costs.jsonl").read_text().splitlines()) == 1
     other = [Candidate("mixture", baselines.mixture, identity="new")]
     (again,) = measure_costs(other, song, known=tmp_path / "costs.jsonl")
+    (third,) = measure_costs(other, find_songs(data)[1], known=tmp_path / "costs.jsonl")
+    assert third.stamp != again.stamp  # nor is what another song cost this one's
     assert again.identity == "new" and Cost("x").sizes() == ("-", "-", "-")
 
 

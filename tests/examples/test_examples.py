@@ -2,6 +2,7 @@
 
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -46,7 +47,23 @@ def test_an_array_becomes_stems_that_sum_to_it():
 def test_a_stream_is_separated_second_by_second(song: Path):
     printed = run(sys.executable, EXAMPLES / "separate_stream.py", song).splitlines()
     assert printed[0].startswith("latency ")
-    assert [line.split()[0] for line in printed[1:]] == ["0", "1", "2"]
+    assert [line.split()[0] for line in printed[1:]] == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("separate_file.py", []),
+        ("separate_file.py", ["song.wav"]),
+        ("separate_stream.py", []),
+        ("onnx_reader.py", []),
+    ],
+)
+def test_an_example_without_what_it_needs_says_what_that_is(name: str, words: list[str]):
+    command = [sys.executable, str(EXAMPLES / name), *words]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr.startswith("usage: python ") and done.stderr.count("\n") == 1
 
 
 def test_the_notebook_writes_a_karaoke_version_and_labels(song: Path, tmp_path: Path):

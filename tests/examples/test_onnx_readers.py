@@ -79,6 +79,18 @@ def test_the_reader_of_javascript_gives_what_isolde_gives(
     compare(read([NODE, tmp_path / "onnx_reader.mjs"], model, song), model, song)
 
 
+@pytest.mark.skipif(NODE is None, reason="node is not installed: apt-get install nodejs")
+def test_the_reader_of_javascript_says_what_it_needs(tmp_path: Path):
+    for name in ("fft.js", "onnxruntime-node"):  # it does not come to use them
+        (tmp_path / "node_modules" / name).mkdir(parents=True)
+        (tmp_path / "node_modules" / name / "index.js").write_text("module.exports = {};\n")
+    shutil.copy(EXAMPLES / "onnx_reader.mjs", tmp_path)
+    words = [str(NODE), str(tmp_path / "onnx_reader.mjs")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr.startswith("usage: node onnx_reader.mjs") and done.stderr.count("\n") == 1
+
+
 def test_the_page_has_the_shapes_of_the_graphs_and_the_frames_of_the_cards():
     page = (ROOT / "docs" / "design" / "onnx.md").read_text("utf-8")
     rows = re.findall(

@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+import isolde
+import isolde.activity
+import isolde.audio
+import isolde.karaoke
+
 pytest.importorskip("mkdocs", reason="mkdocs is not installed: pip install 'isolde[docs]'")
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,8 +43,10 @@ def test_the_pages_build_and_hold_the_reference(project: Path):
     done = build(project)
     assert done.returncode == 0, done.stderr
     reference = (project / "build/site/reference/index.html").read_text("utf-8")
-    assert 'id="isolde.load_separator"' in reference
-    assert 'id="isolde.audio.AudioReader"' in reference
+    for package in (isolde, isolde.activity, isolde.audio, isolde.karaoke):
+        for name in set(package.__all__) - {"__version__"}:
+            places = (package.__name__, "isolde.core.errors")
+            assert any(f'id="{place}.{name}"' in reference for place in places), name
     contract = html.unescape((project / "build/site/design/onnx.html").read_text("utf-8"))
     for name in ("onnx_reader.py", "onnx_reader.mjs"):  # the files themselves are shown
         lines = (ROOT / "examples" / name).read_text("utf-8").splitlines()

@@ -112,3 +112,19 @@ def test_a_model_without_vocals_has_no_melody(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("isolde.karaoke.singing.VOCALS", "choir")
     with pytest.raises(InputError, match="separates vocals, accompaniment, no vocals"):
         find_singing(tmp_path / "song.wav", separation=SeparationSettings())
+
+
+def test_a_stream_that_has_ended_says_so_until_it_is_reset():
+    tracker, audio = PitchTracker(sample_rate=RATE, n_channels=1), tones(RATE, cents=0)[:, :RATE]
+    first = np.concatenate([tracker.feed(audio), tracker.flush()])
+    for call in (tracker.flush, lambda: tracker.feed(audio)):
+        with pytest.raises(InputError, match="begin another with reset"):
+            call()
+    tracker.reset()
+    assert np.array_equal(np.concatenate([tracker.feed(audio), tracker.flush()]), first)
+
+
+@pytest.mark.parametrize("pitches", [np.zeros(5), np.zeros((5, 2)), [[1.0, 2.0, 3.0]], None])
+def test_notes_of_something_else_than_pitches_are_refused(pitches: object):
+    with pytest.raises(InputError, match="give the rows"):
+        find_notes(pitches)

@@ -142,7 +142,9 @@ def test_nothing_is_overwritten_unasked_and_nothing_half_written(
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
     write("quiet.wav", noise(2, 44_100, peak=1e-4), 44_100)
     code, out, err = isolde("karaoke", "quiet.wav", "--ultrastar", "-o", "new")
-    assert code != 0 and err == ["isolde: nobody is heard singing: there are no notes to write"]
+    assert code != 0 and err == [
+        "isolde: quiet.wav: nobody is heard singing: there are no notes to write"
+    ]
     assert not Path("new").exists()
 
 

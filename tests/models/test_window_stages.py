@@ -250,3 +250,14 @@ def test_a_network_that_gives_nan_is_refused(tmp_path: Path):
     )
     with pytest.raises(ModelError, match="NaN"):
         check_window(Model(card_for(path), path).session(), card_for(path))
+
+
+def test_a_network_that_begins_to_give_nan_says_so(tmp_path: Path):
+    """The root of what is negative: it hears nothing negative before the second block."""
+    path = windows.write_graph(
+        tmp_path / "vocals.onnx", {"a": [1, 2, 4096]}, {"b": [1, 2, 4096]}, [("Sqrt", ["a"], "b")]
+    )
+    stage = estimator(Model(card_for(path), path))
+    stage.feed(np.abs(noise(2, 4096)))
+    with pytest.raises(ModelError, match="'vocals' gives NaN or infinity"):
+        run(stage, noise(2, 8192), [4096])

@@ -71,6 +71,19 @@ def model(tmp_path_factory) -> Model:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "message"), [("tiny", "exists already"), ("../up", "cannot be one")]
+)
+def test_a_file_is_no_model_beside_its_folder_or_over_another(
+    model: Model, name: str, message: str
+):
+    path = model.path.parent.parent / "tiny.safetensors"
+    before = model.path.read_bytes()
+    with pytest.raises(InputError, match=message):
+        publish(path, model.path.parent, name=name, summary="", licence="CC0")
+    assert model.path.read_bytes() == before and not (path.parent / "up.onnx").exists()
+
+
 def network_in(model: Model) -> DualPathNetwork:
     return read_network(model.path.parent.parent / "tiny.safetensors").network
 

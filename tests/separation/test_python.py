@@ -1,5 +1,9 @@
 """The Python interface: what it refuses before any work, what it tells, and what comes back."""
 
+import copy
+import pickle
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -24,8 +28,11 @@ RATE = 22050
         (lambda: isolde.separate(noise(2, 9)), "sample_rate is None"),
         (lambda: isolde.separate(noise(2, 9), sample_rate="44100"), "sample_rate is '44100'"),
         (lambda: isolde.separate(noise(2, 9), sample_rate=RATE, threshold="1"), "threshold is '1'"),
-        (lambda: isolde.separate(noise(2, 9), sample_rate=RATE, threads=1.5), "threads is 1.5"),
+        (lambda: isolde.separate(noise(2, 9), sample_rate=RATE, threads=1.5), "1.5: give a whole"),
         (lambda: isolde.separate(noise(2, 9), sample_rate=RATE, threads=-1), "-1 threads"),
+        (lambda: isolde.separate(noise(2, 9), sample_rate=2**63), "Hz is too high"),
+        (lambda: isolde.separate(noise(2, 9), sample_rate=RATE, gate="no"), "gate is 'no': give"),
+        (lambda: isolde.separate(noise(2, 9), sample_rate=RATE, progress=1), "progress is 1: give"),
         (lambda: isolde.separate("x.wav", sample_rate=8000), "sample_rate is 8000: a file has its"),
     ],
 )
@@ -33,6 +40,16 @@ def test_what_cannot_be_used_is_refused_before_any_work(call, message: str, monk
     monkeypatch.setattr("isolde.separation.load.make_separator", None)
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_live_is_true_or_false():
+    with pytest.raises(InputError, match="live is 'yes': give True or False"):
+        isolde.load_separator(sample_rate=RATE, n_channels=2, live="yes")
+
+
+def test_an_empty_name_of_a_model_is_said_to_be_empty():
+    with pytest.raises(isolde.IsoldeError, match="the name of the model is empty"):
+        isolde.separate(noise(2, 9), sample_rate=RATE, model="")
 
 
 def test_an_empty_path_is_said_to_be_empty():
@@ -59,6 +76,50 @@ def test_stems_are_a_mapping_that_knows_its_rate_and_writes_itself(tmp_path: Pat
     mono = isolde.separate(mixture[0], sample_rate=RATE)
     assert mono["vocals"].shape == (5000,)
     assert info(mono.write(tmp_path / "mono")["vocals"]).n_channels == 1
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "message"),
+    [
+        ({"../up": noise(1, 9)}, RATE, "'../up' cannot be the name of a stem"),
+        ({"vocals": noise(1, 9).astype(np.int16)}, RATE, "type int16 is no audio"),
+        ({"vocals": np.zeros((441_000, 2), np.float32)}, RATE, "x.T"),
+        ({"vocals": None}, RATE, "type NoneType"),
+        ({"vocals": noise(1, 9)}, 0, "0 Hz is too low"),
+        ({"vocals": noise(1, 9)}, 44100.0, "sample_rate is 44100.0"),
+    ],
+)
+def test_stems_that_could_not_be_written_are_refused(samples, rate, message: str):
+    with pytest.raises(InputError, match=message):
+        isolde.Stems(samples, sample_rate=rate)
+
+
+def test_stems_without_a_format_are_not_written(tmp_path: Path):
+    with pytest.raises(InputError, match="the format is None: give its name"):
+        isolde.Stems({"vocals": noise(1, 9)}, sample_rate=RATE).write(tmp_path, container=None)
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_stems_are_copied_whole_and_are_equal_to_themselves_alone(again):
+    stems = isolde.Stems({"vocals": noise(1, 9)}, sample_rate=RATE, tags={"title": "Liebestod"})
+    other = again(stems)
+    assert np.array_equal(other["vocals"], stems["vocals"]) and dict(other.tags) == dict(stems.tags)
+    assert (other.sample_rate, other.notes) == (RATE, ())
+    assert stems == stems and stems != other and len({stems, other}) == 2
+    with pytest.raises(TypeError):
+        stems.tags["title"] = "Mild und leise"
+
+
+def test_what_is_public_is_listed_before_it_is_loaded():
+    listed = "import isolde; print(*dir(isolde))"
+    done = subprocess.run([sys.executable, "-c", listed], capture_output=True, text=True)
+    assert set(isolde.__all__) <= set(done.stdout.split())
+
+
+def test_a_separator_says_what_it_is():
+    separator = Separator.with_masks(Shelf(), sample_rate=RATE, n_channels=2)
+    told = f"2 channels, 22050 Hz, {separator.latency} samples late"
+    assert repr(separator) == f"<Separator vocals, accompaniment: {told}>"
 
 
 def test_writing_beyond_full_scale_warns(tmp_path: Path):

@@ -1,5 +1,8 @@
 """The separator: stems that sum to the mixture, whatever the rate, the channels and the blocks."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +13,7 @@ from helpers.blocks import stems_of
 from helpers.maskers import Shelf
 from helpers.sounds import noise, null_depth
 from isolde.core.errors import InputError, ModelError
+from isolde.core.stage import Float32
 from isolde.models import catalogue
 from isolde.separation.load import load_separator, separate
 from isolde.separation.stages.separator import Separator
@@ -43,6 +47,32 @@ def test_a_tone_goes_where_the_mask_says(shelf: Shelf, rate: int):
     inner = slice(rate // 10, -rate // 10)  # tones that begin at once have wide spectra there
     assert null_depth(low[:, inner], stems["vocals"][:, inner]) < -50
     assert null_depth(high[:, inner], stems["accompaniment"][:, inner]) < -50
+
+
+@dataclass
+class Broken(Shelf):
+    """A masker whose masks are of another shape, or hold something else than numbers."""
+
+    change: Callable[[Float32], Float32] = np.copy
+
+    def _masks(self, n: int) -> Float32:
+        return self.change(super()._masks(n))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda masks: masks * np.float32(np.nan), "masks of vocals hold NaN or infinity"),
+        (lambda masks: masks + np.float32(np.inf), "masks of vocals hold NaN or infinity"),
+        (lambda masks: masks[..., :300], r"masks of shape \(1, 1, \d+, 300\): the masker must"),
+        (lambda masks: masks.repeat(3, axis=1), r"masks of shape \(1, 3, \d+, 513\)"),
+        (lambda masks: masks.repeat(2, axis=0), r"masks of shape \(2, 1, \d+, 513\)"),
+    ],
+)
+def test_masks_that_cannot_be_used_are_refused(change, message: str):
+    broken = Separator.with_masks(Broken(change=change), sample_rate=22050, n_channels=2)
+    with pytest.raises(ModelError, match=message):
+        broken.whole([noise(2, 3000)])
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 100, 1023, 2048, 5000])

@@ -103,6 +103,62 @@ def test_songs_are_found_again_from_another_folder(tmp_path, monkeypatch):
     assert recall_songs(tmp_path) == ([Path("/a")], None)
 
 
+@pytest.mark.parametrize("validation", [None, "new"])
+def test_a_run_that_goes_on_with_other_songs_keeps_what_it_is_measured_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, validation: str | None
+):
+    for name in ("old", "new", "dev"):
+        (tmp_path / name).mkdir()
+    out, recipe = tmp_path / "run", write_toml(tmp_path / "x.toml")
+    begin(out, recipe)
+    remember_songs(out, [tmp_path / "old"], tmp_path / "dev")
+    seen: list[Options] = []
+
+    def stopped(_: object, options: Options, **__: object) -> None:
+        seen.append(options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("isolde.training.train.Courses", stopped)
+    asked = Options(cache=out / "cache", validation=validation and tmp_path / validation)
+    with pytest.raises(KeyboardInterrupt):
+        train_songs(None, [tmp_path / "new"], out=out, options=asked, resume=True)
+    wanted = tmp_path / (validation or "dev")
+    assert seen[0].validation == wanted
+    assert recall_songs(out) == ([tmp_path / "new"], wanted)
+
+
+@pytest.mark.parametrize("decoded", [False, True])
+def test_a_start_that_is_refused_leaves_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoded: bool
+):
+    """But for songs that are decoded, which it says; a folder that was there stays."""
+    (tmp_path / "songs").mkdir()
+    recipes = [write_toml(tmp_path / f"{name}.toml") for name in ("x", "y")]
+    out = tmp_path / "run"
+
+    def refused(_: object, options: Options, **__: object) -> None:
+        options.cache.mkdir(parents=True, exist_ok=True)
+        (out / "x").mkdir(exist_ok=True)
+        (out / "x" / "log.csv").touch()
+        if decoded:
+            (options.cache / "song.npy").touch()
+        raise InputError("no")
+
+    monkeypatch.setattr("isolde.training.train.Courses", refused)
+    options, said = Options(cache=out / "cache"), list[str]()
+    with pytest.raises(InputError, match="no"):
+        train_songs(recipes, [tmp_path / "songs"], out=out, options=options, say=said.append)
+    if decoded:
+        assert [path.name for path in out.rglob("*")] == ["cache", "song.npy"]
+        assert len(said) == 1 and "the decoded songs in it stay" in said[0]
+    else:
+        assert not out.exists() and not said
+        out.mkdir()
+        with pytest.raises(InputError, match="no"):
+            train_songs(recipes, [tmp_path / "songs"], out=out, options=options)
+        assert out.exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -261,3 +261,14 @@ def test_packed_songs_are_what_they_were(tmp_path):
     np.testing.assert_array_equal(songs.samples[1, :, second.start : second.end], parts[1])
     assert songs.samples[0, :, third.start : third.end].abs().max() == 0
     assert len(Timeline(entries, stems=QUARTET).songs) == 1
+
+
+def test_what_the_songs_lack_is_named():
+    song = entry(1, stems=QUARTET)
+    mute = replace(song, vocals=None)
+    with pytest.raises(InputError, match="no song has vocals that sound: add some"):
+        Timeline([mute], stems=PAIR)
+    with pytest.raises(InputError, match="no song has vocals that sound: add some"):
+        Timeline([replace(song, activity=np.zeros_like(song.activity))], stems=QUARTET)
+    with pytest.raises(InputError, match="no song has all of vocals, drums, bass, other: add"):
+        Timeline([mute], stems=QUARTET)

@@ -1,6 +1,7 @@
 """Training: examples repeat, loss falls, runs resume to the bit, and models load."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,9 +21,9 @@ from isolde.training.course import Options  # noqa: E402
 from isolde.training.export import publish  # noqa: E402
 from isolde.training.loop import Run  # noqa: E402
 from isolde.training.recipe import Recipe  # noqa: E402
-from isolde.training.sources import examples_of  # noqa: E402
+from isolde.training.sources import examples_of, open_songs  # noqa: E402
 from isolde.training.tasks.windows import WindowTask  # noqa: E402
-from isolde.training.train import train_songs  # noqa: E402
+from isolde.training.train import arithmetic, train_songs  # noqa: E402
 
 TINY = WindowShape(channels=(2, 2, 2, 2), hidden=4, outputs=513)
 SMALL = Recipe(task=WindowTask(shape=TINY), segments=2, frames=8, steps=6, warm_up=2, seed=5)
@@ -85,6 +86,13 @@ def test_an_empty_folder_is_refused(tmp_path: Path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no songs found"):
         Library([tmp_path / "empty"], tmp_path / "cache")
+
+
+def test_a_folder_to_measure_on_without_whole_songs_is_refused(folder: Path, tmp_path: Path):
+    (tmp_path / "dev").mkdir()
+    shutil.copy(folder / "alone_1.wav", tmp_path / "dev")
+    with pytest.raises(InputError, match=r"dev: no song to measure on has vocals and an accomp"):
+        open_songs([folder], SMALL, cache=tmp_path / "cache", validation=tmp_path / "dev")
 
 
 @pytest.mark.slow
@@ -243,11 +251,26 @@ def test_from_a_folder_to_a_model_that_separates(folder: Path, tmp_path: Path):
     assert any(
         line.startswith("step 2, 0.00 h heard: vocals uSDR in dB: median ") for line in lines
     )
-    assert lines[-1].startswith("step 2, 100% of the recipe")
+    assert lines[-1].startswith("step 2, 100% of the recipe, loss ")
+    train_songs(None, [], out=tmp_path / "run", options=options, resume=True, say=lines.append)
+    assert lines[-1] == "step 2, 100% of the recipe"
     model = publish(tmp_path / "run", tmp_path / "model", name="mine", summary="", licence="mine")
+    again = {"name": "mine", "summary": "", "licence": "mine"}
+    with pytest.raises(InputError, match="exists already"):
+        publish(tmp_path / "run", tmp_path / "model", **again)
+    with pytest.raises(InputError, match="cannot be one"):
+        publish(tmp_path / "run", tmp_path / "model", **{**again, "name": "../up"})
     assert (model.card.look_ahead, model.card.past) == (4, 20)
     assert model.card.grid.synthesis == "short"
     audio = sum(songs.make_song(1, seconds=3.0, sample_rate=22050).values())
     stems = separate(audio, sample_rate=22050, model=model.path)
     assert np.abs(stems["vocals"] + stems["accompaniment"] - audio).max() < 1e-6
     assert np.sum(stems["vocals"] ** 2) > 0
+
+
+def test_a_training_leaves_the_process_computing_as_before():
+    before, smallest = torch.get_num_threads(), torch.tensor(1e-40)
+    with pytest.raises(InputError), arithmetic(1):
+        assert torch.get_num_threads() == 1 and smallest * 1 == 0
+        raise InputError("no songs")
+    assert torch.get_num_threads() == before and smallest * 1 != 0

@@ -17,7 +17,14 @@ from isolde.activity.masks import MaskDetector
 from isolde.audio import Resampler
 from isolde.core.errors import ModelError
 from isolde.core.signal.spectrum import Analysis, Grid
-from isolde.core.stage import Complex64, Float32, check_block, checked_form
+from isolde.core.stage import (
+    Complex64,
+    Float32,
+    check_block,
+    check_open,
+    check_work,
+    checked_form,
+)
 from isolde.core.stems import VOCALS
 from isolde.models import catalogue
 from isolde.models.card import Card
@@ -211,10 +218,11 @@ class ActivityDetector:
             threads: Threads for the network.
 
         Raises:
-            InputError: When rate or channels cannot be.
+            InputError: When rate, channels or threads cannot be.
             ModelError: When there is no such model.
         """
         sample_rate, n_channels = checked_form(sample_rate, n_channels)
+        check_work(threads)
         self.sample_rate, self.n_channels = sample_rate, n_channels
         found = catalogue.find(model)
         self._frames = _frame_detector(found, n_channels=n_channels, threads=threads)
@@ -224,6 +232,7 @@ class ActivityDetector:
         self._resampler = Resampler(sample_rate, grid.sample_rate, n_channels)
         self._analysis = Analysis(grid, n_channels)
         self.frame_seconds = grid.frame_seconds
+        self._ended = False
 
     @property
     def latency(self) -> int:
@@ -238,19 +247,27 @@ class ActivityDetector:
         """Begin a song."""
         for stage in (self._resampler, self._analysis, self._conditioner, self._frames):
             stage.reset()
+        self._ended = False
 
     def feed(self, block: Float32, /) -> Float32:
         """Take samples (n_channels, n) in [-1, 1]; give the probabilities that are ready.
 
         Raises:
             InputError: When the block is no array of floats, has another number of channels, or
-                holds NaN, infinity or values beyond `LOUDEST`.
+                holds NaN, infinity or values beyond `LOUDEST`; or the stream has ended.
         """
+        check_open(ended=self._ended)
         check_block(block, n_channels=self.n_channels, finite="music")
         return self._on_grid(self._resampler.feed(block))
 
     def flush(self) -> Float32:
-        """Give the probabilities still owed."""
+        """End the stream: give the probabilities still owed.
+
+        Raises:
+            InputError: The stream has ended already.
+        """
+        check_open(ended=self._ended)
+        self._ended = True
         parts = [self._on_grid(self._resampler.flush())]
         parts.append(self._hear(self._analysis.flush()))
         parts.append(self._frames.flush())

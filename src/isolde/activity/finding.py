@@ -11,7 +11,7 @@ from isolde.activity.detector import MODEL, ActivityDetector
 from isolde.activity.segments import Segment, SegmentRule, find_segments
 from isolde.audio import AudioReader
 from isolde.core.errors import InputError
-from isolde.core.stage import Float32, blocks_of, channels_of
+from isolde.core.stage import Float32, blocks_of, channels_of, check_work
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Activity:
 
     Attributes:
         probabilities: Probabilities (n_frames,) in [0, 1]; frame t is centred on t * frame_seconds.
-        frame_seconds: Frame from one frame to the next, 11.6 ms.
+        frame_seconds: Time in seconds from one frame to the next, 0.0232 s with the default model.
         segments: Stretches of singing, in order, without overlap.
         seconds: Length of the song.
     """
@@ -63,6 +63,12 @@ def find_activity(
         InputError: When an argument cannot be used.
         ModelError: When there is no such model.
     """
+    check_work(threads, progress)
+    if not isinstance(source, str | Path | np.ndarray) and not hasattr(source, "read"):
+        raise InputError(
+            f"a source of type {type(source).__name__}: give a path, a binary stream, or a NumPy "
+            "array of floats (n_channels, n_samples)"
+        )
     if not isinstance(source, np.ndarray):
         if sample_rate is not None:
             raise InputError(f"sample_rate is {sample_rate}: a file has its own: leave it out")
@@ -74,9 +80,9 @@ def find_activity(
                 threads=threads,
             )
             return _run(detector, reader, rule, progress, reader.about_samples)
+    audio = channels_of(source)
     if sample_rate is None:
         raise InputError("samples without a rate hold no times: give sample_rate in Hz")
-    audio = channels_of(source)
     detector = ActivityDetector(
         sample_rate=sample_rate, n_channels=audio.shape[0], model=model, threads=threads
     )

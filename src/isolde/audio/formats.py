@@ -165,6 +165,8 @@ CONTAINERS = {
         Container("alac", ".m4a", ALAC, 8, max_rate=384000, muxer="ipod"),
     )
 }
+"""The formats that isolde writes itself, by name."""
+
 _ALIASES = {"wave": "wav", "rf64": "wav", "wavex": "wav", "oga": "ogg", "aac": "m4a"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -206,6 +208,8 @@ def container_named(name: str) -> Container:
     Raises:
         InputError: Neither isolde nor an installed package writes that container.
     """
+    if not isinstance(name, str):
+        raise InputError(f"the format is {name!r}: give its name, like 'wav'")
     key = name.lower().lstrip(".")
     kind = CONTAINERS.get(_ALIASES.get(key, key))
     if kind is not None:

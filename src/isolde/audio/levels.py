@@ -8,6 +8,7 @@ from isolde.core.errors import AudioError, InputError
 from isolde.core.stage import Float32
 
 ClipPolicy = Literal["warn", "clip", "error"]
+"""What happens to samples beyond full scale where a format cannot hold them, see `AudioWriter`."""
 
 
 def clipped_text(n_clipped: int, peak: float) -> str:

@@ -6,6 +6,7 @@ Channels and rates beyond the limits fail at the last moment with an unclear mes
 
 from isolde.audio.formats import BIT_DEPTHS, LOSSLESS, AudioInfo, Container, container_named
 from isolde.core.errors import InputError
+from isolde.core.stage import checked_form
 
 
 def subtype_for(
@@ -68,20 +69,18 @@ def check_target(kind: Container, *, sample_rate: int, n_channels: int, subtype:
     Raises:
         InputError: It cannot; the message lists what it can hold.
     """
-    if sample_rate < 1 or n_channels < 1:
-        raise InputError(
-            f"{sample_rate} Hz and {n_channels} channels: both must be 1 or more to be written"
-        )
+    checked_form(sample_rate, n_channels, lowest=1)
+    advice = "give less" if kind.name == "wav" else "write wav"
     if subtype not in kind.subtypes:
         known = ", ".join(kind.subtypes)
         raise InputError(f"{kind.name} cannot hold samples as {subtype}: choose {known}")
     if sample_rate > kind.max_rate:
         raise InputError(
-            f"{kind.name} cannot hold {sample_rate} Hz, at most {kind.max_rate}: write wav"
+            f"{kind.name} cannot hold {sample_rate} Hz, at most {kind.max_rate}: {advice}"
         )
     if n_channels > kind.max_channels:
         raise InputError(
-            f"{kind.name} cannot hold {n_channels} channels, at most {kind.max_channels}: write wav"
+            f"{kind.name} cannot hold {n_channels} channels, at most {kind.max_channels}: {advice}"
         )
 
 

@@ -119,7 +119,8 @@ class AudioReader(Closable):
     def __iter__(self) -> Iterator[Float32]:
         """Give the blocks: float32 (n_channels, n), nominally in [-1, 1]; float files may exceed.
 
-        A second iteration goes on where the first one stopped.
+        A second iteration goes on where the first one stopped, and gives nothing after the end:
+        open another reader to begin again.
 
         Raises:
             AudioError: The file cannot be read any further, or, for a strict reader, is damaged.

@@ -13,9 +13,8 @@ from isolde.audio.levels import ClipPolicy
 from isolde.audio.reader import AudioReader
 from isolde.audio.tags import SongTags
 from isolde.audio.writer import AudioWriter
-from isolde.core.errors import InputError
 from isolde.core.signal.resample import Resampler
-from isolde.core.stage import Float32
+from isolde.core.stage import Float32, channels_of, checked_form
 
 
 def read(
@@ -38,8 +37,10 @@ def read(
 
     Raises:
         AudioError: It cannot be read.
-        InputError: The range is empty, or begins beyond the end.
+        InputError: The range is empty, or begins beyond the end, or the sample rate cannot be.
     """
+    if sample_rate is not None:
+        sample_rate, _ = checked_form(sample_rate, 1, lowest=1)
     with AudioReader(path, start=start, end=end) as reader:
         rate = reader.info.sample_rate
         target = rate if sample_rate is None else sample_rate
@@ -81,11 +82,9 @@ def write(
 
     Raises:
         AudioError: The file exists or cannot be written.
-        InputError: The format cannot hold such audio, or the array has another shape.
+        InputError: The format cannot hold such audio, or it is no array of floats of that shape.
     """
-    audio = np.atleast_2d(audio)
-    if audio.ndim != 2:
-        raise InputError(f"audio of shape {audio.shape}: it must be (n_channels, n_samples)")
+    audio = channels_of(audio)
     with AudioWriter(
         path,
         sample_rate=sample_rate,

@@ -28,7 +28,7 @@ from isolde.core.atomic import Draft, explain
 from isolde.core.closing import Completable
 from isolde.core.errors import AudioError, InputError
 from isolde.core.signal.resample import Resampler
-from isolde.core.stage import Float32
+from isolde.core.stage import Float32, check_block, checked_form
 
 _NEVER_EMPTY = ("flac", "opus", "mp3", "m4a", "alac")
 """Containers that their encoders cannot write, or not read again, with no samples in them."""
@@ -95,6 +95,7 @@ class AudioWriter(Completable):
         if self.subtype.startswith("ALAC") and self.subtype in kind.subtypes:
             kind = container_named("alac")
         self._kind = kind
+        sample_rate, n_channels = checked_form(sample_rate, n_channels, lowest=1)
         rate = kind.rate_for(sample_rate)
         check_target(kind, sample_rate=rate, n_channels=n_channels, subtype=self.subtype)
         check_quality(kind, self.subtype, bitrate=bitrate, quality=quality)
@@ -106,9 +107,7 @@ class AudioWriter(Completable):
             bitrate=bitrate,
             quality=8.0 if quality is None else quality,
         )
-        self.sample_rate = sample_rate
-        self.n_channels = n_channels
-        self.n_samples = 0
+        self.sample_rate, self.n_channels, self.n_samples = sample_rate, n_channels, 0
         self._resampler = Resampler(sample_rate, rate, n_channels) if rate != sample_rate else None
         self.name = str(target) if is_path else stream_name(cast(BinaryIO, target))
         self._limiter = Limiter(self.name, self.subtype, clip)
@@ -135,15 +134,11 @@ class AudioWriter(Completable):
         Raises:
             AudioError: The disk is full or another problem of the target, or, with clip="error",
                 the format cannot hold the samples. Nothing is left behind then.
-            InputError: The block has another shape, or the writer is closed.
+            InputError: The block is no array of floats, has another shape, or the writer is closed.
         """
         if self._state != "open" or self._encoder is None:
             raise InputError(f"{self.name}: cannot write to it any more: it was {self._state}")
-        if block.ndim != 2 or block.shape[0] != self.n_channels:
-            raise InputError(
-                f"{self.name}: a block of shape {block.shape}, but the file was opened for "
-                f"({self.n_channels}, n)"
-            )
+        check_block(block, n_channels=self.n_channels)
         if not block.shape[1]:
             return
         try:

@@ -9,6 +9,7 @@ import typer
 
 from isolde.cli.shared import completion, terminal
 from isolde.cli.shared.help import examples
+from isolde.cli.shared.urls import refuse_urls
 from isolde.core.errors import InputError, IsoldeError
 
 
@@ -98,6 +99,7 @@ def activity(
     from isolde.separation import SeparationSettings
     from isolde.separation.songs import STDIN, songs_in
 
+    refuse_urls(*songs)
     rule = SegmentRule(onset, offset, min_duration_on, min_duration_off, pad_onset, pad_offset)
     kind = format_of(format_, output, suffixes=SUFFIXES, usual="csv" if words is None else "lrc")
     found = songs_in(songs)
@@ -129,7 +131,8 @@ def activity(
                     write_bytes(target, data, overwrite=overwrite)
             except IsoldeError as error:
                 n_failed += 1
-                terminal.say(f"isolde: {error}")
+                named = song.source in str(error)
+                terminal.say(f"isolde: {error}" if named else f"isolde: {song.source}: {error}")
                 continue
             finally:
                 bars.remove_task(task)

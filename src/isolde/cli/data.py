@@ -3,16 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from isolde.cli.shared import completion, terminal
 from isolde.cli.shared.help import examples
+from isolde.cli.shared.urls import refuse_urls
 from isolde.core.errors import InputError
-
-if TYPE_CHECKING:
-    from isolde.datasets.manifest import Row
 
 _HELP = "Songs to learn from: find them, check them, look at them, label them."
 
@@ -89,6 +87,7 @@ def scan(
     """
     from isolde.datasets import Hints, manifest, scan
 
+    refuse_urls(*folders)
     manifest.check_target(output)
     if output.exists() and not (add or overwrite):
         raise InputError(
@@ -107,17 +106,21 @@ def scan(
     for problem in found.problems:
         terminal.say(f"isolde: {problem}")
     rows = manifest.merge(old, found.rows)
-    if rows:
-        manifest.write_manifest(rows, output)
-    _totals(output, rows)
-    if rows and validation > 0 and all(row.split != "validation" for row in rows):
+    if not rows:
+        raise InputError(f"no song was found: {output} is not written: give other folders")
+    manifest.write_manifest(rows, output)
+    songs = manifest.by_track(rows)
+    hours = sum(max(row.seconds for row in files) for files in songs.values()) / 3600
+    told = f"{len(songs)} songs by {len({row.artist for row in rows})} artists, {len(rows)} files"
+    terminal.show(f"{output}: {told}, {hours:.2f} h")
+    if validation > 0 and all(row.split != "validation" for row in rows):
         terminal.say(
             "isolde: no song is kept for validation: names choose "
             f"{validation:.0%} of the artists, and none of these {len({r.artist for r in rows})}: "
             "give a larger --validation, or write 'validation' into the column 'split' of one"
         )
-    if found.problems or not rows:
-        raise typer.Exit(1 if rows else 2)
+    if found.problems:
+        raise typer.Exit(1)
 
 
 def check(
@@ -233,8 +236,8 @@ def label(
         str,
         typer.Option(
             "--format",
-            help="Format of the stems: wav, flac, ogg, opus or mp3.",
-            autocompletion=completion.one_of("wav", "flac", "ogg", "opus", "mp3"),
+            help="Format of the stems: wav, flac, ogg, opus, mp3 or m4a.",
+            autocompletion=completion.one_of("wav", "flac", "ogg", "opus", "mp3", "m4a"),
         ),
     ] = "flac",
 ) -> None:
@@ -248,6 +251,7 @@ def label(
     from isolde.datasets.layouts import Hints
     from isolde.separation.external import ExternalSeparator
 
+    refuse_urls(folder)
     if (teacher is None) == (model is None):
         raise InputError("give --teacher, the command of a separator, or --model, and not both")
     separator = (
@@ -270,18 +274,10 @@ def label(
 
         results = label_songs(songs, output, separator, container=format_, report=tell)
     n_failed = sum(bool(result.error) for result in results)
-    terminal.show(f"{len(results) - n_failed} of {len(results)} songs labelled, in {growing.path}")
+    place = f"in {growing.path}" if n_failed < len(results) else "nothing was written"
+    terminal.show(f"{len(results) - n_failed} of {len(results)} songs labelled, {place}")
     if n_failed or problems:
         raise typer.Exit(2 if n_failed == len(results) else 1)
-
-
-def _totals(output: Path, rows: "list[Row]") -> None:
-    from isolde.datasets.manifest import by_track
-
-    songs = by_track(rows)
-    hours = sum(max(row.seconds for row in files) for files in songs.values()) / 3600
-    found = f"{len(songs)} songs by {len({row.artist for row in rows})} artists, {len(rows)} files"
-    terminal.show(f"{output}: {found}, {hours:.2f} h")
 
 
 @contextmanager

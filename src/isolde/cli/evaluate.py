@@ -7,6 +7,7 @@ import typer
 
 from isolde.cli.shared import terminal
 from isolde.cli.shared.help import examples
+from isolde.cli.shared.urls import refuse_urls
 
 if TYPE_CHECKING:
     from isolde.evaluation import Evaluation
@@ -32,7 +33,7 @@ def evaluate(
         str,
         typer.Option(
             help="Names or paths, by commas, or rules; NAME:binary reads the mask hard, NAME:gate "
-            "turns pauses down."
+            "turns pauses down; a comma alone for none."
         ),
     ] = "vocals",
     peers: Annotated[
@@ -70,6 +71,7 @@ def evaluate(
 
     if robustness and (classical or bsseval or parquet):
         raise typer.BadParameter("--robustness has a table of its own: no other columns or files")
+    refuse_urls(data)
     with terminal.bars(quiet=quiet) as bar:
         task = bar.add_task("songs x candidates")
         work = partial(
@@ -83,6 +85,7 @@ def evaluate(
             limit=limit,
             progress=lambda n, total, _: bar.update(task, completed=n, total=total),
             report=None if quiet else lambda line: terminal.say(f"isolde: left out: {line}"),
+            notify=None if quiet else lambda line: terminal.say(f"isolde: {line}"),
         )
         if not robustness:
             work = partial(

@@ -9,6 +9,7 @@ import typer
 
 from isolde.cli.shared import completion, terminal
 from isolde.cli.shared.help import examples
+from isolde.cli.shared.urls import refuse_urls
 from isolde.core.errors import InputError, IsoldeError
 
 NAME = "{track} (karaoke).{ext}"
@@ -84,6 +85,7 @@ def karaoke(
         songs_in,
     )
 
+    refuse_urls(*songs)
     usual = FileSettings(
         output=output,
         stems=(ACCOMPANIMENT,),
@@ -125,7 +127,8 @@ def karaoke(
                 )
             except IsoldeError as error:
                 n_failed += 1
-                terminal.say(f"isolde: {error}")
+                named = song.source in str(error)
+                terminal.say(f"isolde: {error}" if named else f"isolde: {song.source}: {error}")
                 continue
             finally:
                 bars.remove_task(task)

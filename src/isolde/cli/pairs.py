@@ -7,6 +7,8 @@ import typer
 
 from isolde.cli.shared import terminal
 from isolde.cli.shared.help import examples
+from isolde.cli.shared.urls import refuse_urls
+from isolde.core.errors import InputError
 
 
 def register(app: typer.Typer) -> None:
@@ -35,18 +37,29 @@ def pairs(
     keep: Annotated[
         str, typer.Option(help="accepted spans only, or all of an accepted song.")
     ] = "accepted",
-    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 for none but this.")] = 0,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes for folders; 0: one per core.")
+    ] = 0,
     scheduler: Annotated[
         str | None, typer.Option(help="tcp://... of a Dask scheduler, for many machines.")
     ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Existing files are replaced, whatever made them."),
+    ] = False,
     pictures: Annotated[bool, typer.Option(help="Draw a page of each pair.")] = True,
 ) -> None:
     """Align, normalise and score mix <-> vocal pairs; write those that can be trusted.
 
+    What an earlier run wrote is replaced; other files are left alone without --overwrite.
     Exit code 2 when a file cannot be used or a single pair is rejected.
     """
     from isolde.pairs import build_folder, build_pair
 
+    refuse_urls(mix, partner)
+    if partner is not None and mix.exists() and partner.exists():
+        if mix.is_dir() != partner.is_dir():
+            raise InputError(f"{mix} and {partner}: give two files, or two folders")
     draw = None
     if pictures:
         from isolde.figures.pairs import draw_page
@@ -61,17 +74,21 @@ def pairs(
             keep=keep,
             workers=workers,
             scheduler=scheduler,
+            overwrite=overwrite,
             draw=draw,
             report=terminal.show,
+            notify=lambda line: terminal.say(f"isolde: {line}"),
         )
-        for name, problem in report.errors.items():
-            terminal.say(f"isolde: {name}: {problem}")
         terminal.show(f"{report.accepted} of {len(report.pairs)} pairs accepted, in {output}")
         failed = bool(report.errors)
     else:
         if partner is None:
             raise typer.BadParameter("a mix needs its vocal or instrumental as second argument")
-        single = build_pair(mix, partner, output, kind=kind, keep=keep, draw=draw)
+        if scheduler is not None or workers > 1:
+            raise InputError("--workers and --scheduler are for folders: a pair is built here")
+        single = build_pair(
+            mix, partner, output, kind=kind, keep=keep, overwrite=overwrite, draw=draw
+        )
         terminal.show(single.summary())
         failed = not single.accepted
     if failed:

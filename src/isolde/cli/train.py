@@ -31,9 +31,9 @@ def train(
     recipe: Annotated[
         list[str] | None,
         typer.Argument(
-            help="vocals, vocals-live, open, open-live, stems, dual-path, mask, vad, article-mask, "
-            "article-regression, article-vad, or a .toml file; with --resume the run's own may be "
-            "left out. Several are trained side by side, each in a folder of its own in --out.",
+            help=f"{', '.join(completion.recipes(''))}, or a .toml file; with --resume the run's "
+            "own may be left out. Several are trained side by side, each in a folder of its own in "
+            "--out.",
             show_default=False,
             autocompletion=completion.recipes,
         ),
@@ -113,12 +113,16 @@ def export(
     ] = 32,
 ) -> None:
     """Turn a run into a model: `isolde separate --model FOLDER/NAME.onnx`."""
-    from isolde.core.atomic import exists_already
-    from isolde.core.errors import InputError
     from isolde.training.export import publish
 
-    for target in (output / f"{name}.onnx", output / f"{name}.json"):
-        if target.exists() and not overwrite:
-            raise InputError(exists_already(str(target)))
-    model = publish(run, output, name=name, summary=summary, licence=licence, best=best, bits=bits)
+    model = publish(
+        run,
+        output,
+        name=name,
+        summary=summary,
+        licence=licence,
+        best=best,
+        bits=bits,
+        overwrite=overwrite,
+    )
     typer.echo(model.path)

@@ -50,6 +50,9 @@ MAX_CHANNELS = 64
 LOWEST_RATE = 1000
 """Sample rate in Hz below which nothing is taken for music."""
 
+HIGHEST_RATE = 10_000_000
+"""Sample rate in Hz above which nothing is taken for sound."""
+
 LOUDEST = 1e15
 """Magnitude of a sample up to which float32 holds powers of its spectrum; beyond it is no sound."""
 
@@ -115,23 +118,62 @@ def silence_faults(block: Float32) -> int:
     return int(faults.sum())
 
 
-def checked_form(sample_rate: object, n_channels: object) -> tuple[int, int]:
-    """Give a sample rate in Hz and a number of channels as whole numbers that sound can have.
+def check_open(*, ended: bool) -> None:
+    """Refuse to go on with a stream that has ended.
+
+    Args:
+        ended: Whether `flush` has been called since the last `reset`.
 
     Raises:
-        InputError: One of them is no whole number, or too small.
+        InputError: It has ended.
+    """
+    if ended:
+        raise InputError("the stream has ended with flush(): begin another with reset()")
+
+
+def check_work(threads: object, progress: object = None) -> None:
+    """Refuse a number of threads, or a function that is told of progress, that is none.
+
+    Args:
+        threads: Whole number, 0 or more.
+        progress: Function, or None.
+
+    Raises:
+        InputError: One of them is something else.
+    """
+    if isinstance(threads, bool) or not isinstance(threads, Integral):
+        raise InputError(f"threads is {threads!r}: give a whole number")
+    if int(threads) < 0:
+        raise InputError(f"{threads} threads: give 1 or more, or 0 for one per core")
+    if progress is not None and not callable(progress):
+        raise InputError(f"progress is {progress!r}: give a function that takes a share, or None")
+
+
+def checked_form(
+    sample_rate: object, n_channels: object, *, lowest: int = LOWEST_RATE
+) -> tuple[int, int]:
+    """Give a sample rate in Hz and a number of channels as whole numbers that sound can have.
+
+    Args:
+        sample_rate: Sample rate in Hz, `lowest` to `HIGHEST_RATE`.
+        n_channels: Number of channels, 1 or more.
+        lowest: Lowest sample rate in Hz; 1 where sound is stored and nothing is heard in it.
+
+    Raises:
+        InputError: One of them is no whole number, or out of range.
     """
     if isinstance(sample_rate, bool) or not isinstance(sample_rate, Integral):
         raise InputError(f"sample_rate is {sample_rate!r}: give it as a whole number of Hz")
     if isinstance(n_channels, bool) or not isinstance(n_channels, Integral):
         raise InputError(f"n_channels is {n_channels!r}: give it as a whole number, like 2")
-    if sample_rate < LOWEST_RATE:
-        raise InputError(
-            f"a sample rate of {sample_rate} Hz is too low: give {LOWEST_RATE} Hz or more"
-        )
-    if n_channels < 1:
-        raise InputError(f"{n_channels} channels hold no music: give at least 1")
-    return int(sample_rate), int(n_channels)
+    rate, channels = int(sample_rate), int(n_channels)
+    if rate < lowest:
+        raise InputError(f"a sample rate of {rate} Hz is too low: give {lowest} Hz or more")
+    if rate > HIGHEST_RATE:
+        raise InputError(f"a sample rate of {rate} Hz is too high: give {HIGHEST_RATE} Hz or less")
+    if channels < 1:
+        raise InputError(f"{channels} channels hold no music: give at least 1")
+    return rate, channels
 
 
 def _is_sound(block: Float32) -> bool:

@@ -79,6 +79,7 @@ def run(
     seed: int = statistics.SEED,
     progress: Progress | None = None,
     report: Callable[[str], None] | None = None,
+    notify: Callable[[str], None] | None = None,
     command: str | None = None,
 ) -> Evaluation:
     """Measure models, peers, floors and oracles on songs with known stems, and write the tables.
@@ -104,6 +105,7 @@ def run(
         seed: Seed of the bootstrap.
         progress: Function called after every result.
         report: Function called with a line for each song that is left out.
+        notify: Function called with lines that a user should see at once.
         command: The command line to print beside the table; default that of this process.
 
     Raises:
@@ -135,6 +137,7 @@ def run(
         scheduler=scheduler,
         with_bsseval=with_bsseval,
         progress=progress,
+        notify=notify,
     )
     costly = [candidate for candidate in chosen if candidate.kind in ("model", "peer")]
     costs = measure_costs(costly, songs[0], known=folder / "costs.jsonl") if with_costs else []
@@ -170,6 +173,7 @@ def run_robustness(
     seed: int = statistics.SEED,
     progress: Progress | None = None,
     report: Callable[[str], None] | None = None,
+    notify: Callable[[str], None] | None = None,
     command: str | None = None,
 ) -> Evaluation:
     """Measure the same songs clean and changed: `robustness.measure_robustness` with names.
@@ -187,6 +191,7 @@ def run_robustness(
         seed: See `run`.
         progress: See `run`.
         report: See `run`.
+        notify: See `run`.
         command: See `run`.
 
     Returns:
@@ -207,6 +212,7 @@ def run_robustness(
         seed=seed,
         progress=progress,
         report=report,
+        notify=notify,
         command=command,
     )
     return Evaluation(results, text, Path(output))

@@ -7,16 +7,18 @@ SECONDS: a first separation that pays for imports and weights, then the one that
 import math
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 
+from isolde.core import parallel
 from isolde.core.config import build, plain
 from isolde.core.journal import append_line, read_lines
 from isolde.evaluation.candidates.candidate import Candidate
@@ -40,6 +42,7 @@ class Cost:
         latency_seconds: Latency of the streaming form.
         error: One line when it failed.
         identity: The candidate's when it was measured.
+        stamp: That of the song, see `Song.stamp`.
     """
 
     candidate: str
@@ -51,6 +54,7 @@ class Cost:
     latency_seconds: float = math.nan
     error: str | None = None
     identity: str = ""
+    stamp: str = ""
 
     @property
     def speed(self) -> float:
@@ -77,14 +81,15 @@ def measure_costs(
         candidates: Picklable.
         song: What they separate, repeated to SECONDS.
         known: File of JSON lines with costs measured before; what is in it under the same identity
-            is not measured again, and new costs are added.
+            and with the same song is not measured again, and new costs are added.
     """
-    before = {(cost.candidate, cost.identity): cost for cost in _read(known)}
+    stamp = song.stamp
+    before = {(cost.candidate, cost.identity, cost.stamp): cost for cost in _read(known)}
     out = []
     for candidate in candidates:
-        cost = before.get((candidate.name, candidate.identity))
+        cost = before.get((candidate.name, candidate.identity, stamp))
         if cost is None:
-            cost = _measured(candidate, song)
+            cost = replace(_measured(candidate, song), stamp=stamp)
             if known is not None and cost.error is None:
                 append_line(known, plain(cost))
         out.append(cost)
@@ -120,6 +125,9 @@ def _measured(candidate: Candidate, song: Song) -> Cost:
         cost: Cost = mine.recv()
     except EOFError:
         cost = Cost(candidate.name, error="the process died")
+    except BaseException:  # Ctrl-C: a peer does not go on without us
+        process.terminate()
+        raise
     process.join()
     return cost
 
@@ -142,6 +150,7 @@ def peak_megabytes() -> float:
 
 
 def _work(candidate: Candidate, song: Song, pipe: Connection) -> None:
+    signal.signal(signal.SIGTERM, parallel.terminate)
     try:
         stems = repeated(song.load())
         times = []

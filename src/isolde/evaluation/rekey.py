@@ -2,7 +2,8 @@
 
 A change of the code that separates changes every identity, and all would be measured anew. Here a
 few songs are, and where they score what is stored, the stored results get the new identity. Nothing
-is re-keyed unseen: a single number that differs leaves the candidate as it is.
+is re-keyed unseen: a single number that differs leaves the candidate as it is. Results from before
+songs had stamps get those of today; those of files that changed since are left alone.
 """
 
 import json
@@ -63,9 +64,10 @@ def rekey(
             result
             for result in stored
             if result.candidate == candidate.name
-            and result.identity != candidate.identity
             and result.error is None
             and result.track in by_track
+            and result.stamp in ("", by_track[result.track].stamp)
+            and not (result.stamp and result.identity == candidate.identity)
         ]
         n = min(check, len(old))
         if not n:
@@ -73,7 +75,12 @@ def rekey(
         sample = [old[i * len(old) // n] for i in range(n)]
         worst = max(_difference(result, candidate, by_track[result.track]) for result in sample)
         same = {id(result) for result in old} if worst <= TOLERANCE else set()
-        stored = [replace(r, identity=candidate.identity) if id(r) in same else r for r in stored]
+        stored = [
+            replace(r, identity=candidate.identity, stamp=by_track[r.track].stamp)
+            if id(r) in same
+            else r
+            for r in stored
+        ]
         checked = tuple(result.track for result in sample)
         done.append(Rekeyed(candidate.name, len(same), checked, worst))
     lines = (json.dumps(result.to_json(), allow_nan=False) + "\n" for result in stored)

@@ -42,6 +42,7 @@ def measure_robustness(
     seed: int = statistics.SEED,
     progress: Progress | None = None,
     report: Callable[[str], None] | None = None,
+    notify: Callable[[str], None] | None = None,
     command: str | None = None,
 ) -> tuple[list[Result], str]:
     """Measure the same songs clean and changed, and write what each change costs in dB.
@@ -59,6 +60,7 @@ def measure_robustness(
         seed: Seed of the bootstrap.
         progress: See `runner.evaluate`.
         report: Function called with a line for each song that is left out.
+        notify: See `runner.evaluate`.
         command: The command line to print below the table; default that of this process.
 
     Returns:
@@ -81,6 +83,7 @@ def measure_robustness(
         scheduler=scheduler,
         brief=True,
         progress=progress,
+        notify=notify,
     )
     losses = losses_of(results, seed=seed)
     text = "\n".join(

@@ -1,11 +1,12 @@
 """Every candidate on every song: parallel, resumable, one bad song never stops the rest.
 
 Results go to a file of JSON lines as they come. What is in it is not measured again, unless it
-failed, the candidate's identity changed or the metrics did. The work is spread by `parallel`, and a
-result does not depend on who did it. Prints nothing; progress is a callback.
+failed, or the song's files, the candidate's identity or the metrics changed. The work is spread by
+`parallel`, and a result does not depend on who did it. Prints nothing; progress is a callback.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,14 @@ from isolde.core import parallel
 from isolde.core.errors import InputError, IsoldeError
 from isolde.core.journal import append_line, read_lines
 from isolde.evaluation.candidates.candidate import Candidate
-from isolde.evaluation.scoring import SCORING, Result, failure, references_of, run_candidate
+from isolde.evaluation.scoring import (
+    SCORING,
+    Result,
+    failure,
+    measuring,
+    references_of,
+    run_candidate,
+)
 from isolde.evaluation.songs import Song
 
 _Task = tuple[Song, list[Candidate]]
@@ -51,6 +59,7 @@ def evaluate(
     with_bsseval: bool = False,
     brief: bool = False,
     progress: Progress | None = None,
+    notify: Callable[[str], None] | None = None,
 ) -> list[Result]:
     """Measure every candidate on every song.
 
@@ -64,6 +73,7 @@ def evaluate(
         with_bsseval: Whether to add BSSEval v4; results without it are measured anew.
         brief: Only the ratios of each stem; for a file of results of its own.
         progress: Function called after every new result.
+        notify: See `parallel.run`.
 
     Returns:
         All results of these songs and candidates, in the order of candidates, then songs; failed
@@ -80,11 +90,16 @@ def evaluate(
     path.parent.mkdir(parents=True, exist_ok=True)
     known = {(result.track, result.candidate): result for result in read_results(path)}
     tasks: dict[str, _Task] = {}
+    stamps = {song.track: song.stamp for song in songs}
+    if scheduler is not None:  # other machines have other current folders
+        songs = [song.absolute() for song in songs]
     for song in songs:
         missing = [
             candidate
             for candidate in candidates
-            if not _reusable(known.get((song.track, candidate.name)), candidate, with_bsseval)
+            if (result := known.get((song.track, candidate.name))) is None
+            or result.stamp != stamps[song.track]
+            or not _reusable(result, candidate, with_bsseval)
         ]
         if missing:
             tasks[song.track] = (song, missing)
@@ -92,7 +107,8 @@ def evaluate(
 
     def take(outcome: parallel.Outcome) -> None:
         nonlocal n_done
-        for result in _results(outcome, *tasks[outcome.key]):
+        for measured in _results(outcome, *tasks[outcome.key]):
+            result = replace(measured, stamp=stamps[outcome.key])
             append_line(path, result.to_json())
             known[result.track, result.candidate] = result
             n_done += 1
@@ -100,7 +116,7 @@ def evaluate(
                 progress(n_done, n_todo, result)
 
     job = partial(measure_song, with_bsseval=with_bsseval, brief=brief)
-    parallel.run(job, tasks, workers=jobs, scheduler=scheduler, report=take)
+    parallel.run(job, tasks, workers=jobs, scheduler=scheduler, report=take, notify=notify)
     return [known[song.track, candidate.name] for candidate in candidates for song in songs]
 
 
@@ -118,11 +134,12 @@ def measure_song(
         A `Result.to_json` for each candidate.
     """
     song, candidates = task
-    stems = song.load()
-    references = references_of(stems) if with_bsseval else None
-    results = (
-        run_candidate(c, song, stems, references=references, brief=brief) for c in candidates
-    )
+    with measuring():
+        stems = song.load()
+        references = references_of(stems) if with_bsseval else None
+        results = [
+            run_candidate(c, song, stems, references=references, brief=brief) for c in candidates
+        ]
     return [result.to_json() for result in results]
 
 
@@ -135,8 +152,8 @@ def _results(
     return [failure(song, candidate, IsoldeError(outcome.error)) for candidate in candidates]
 
 
-def _reusable(result: Result | None, candidate: Candidate, with_bsseval: bool) -> bool:
-    if result is None or result.error is not None or result.identity != candidate.identity:
+def _reusable(result: Result, candidate: Candidate, with_bsseval: bool) -> bool:
+    if result.error is not None or result.identity != candidate.identity:
         return False
     return result.scoring == SCORING and (not with_bsseval or "vocals_sdr_v4" in result.metrics)
 

@@ -1,8 +1,10 @@
 """One song, one candidate, one result: separates, times and scores; writes nothing."""
 
 import os
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,10 +41,12 @@ class Result:
         sample_rate: Sample rate of the song.
         metrics: Name -> value; nan where it has no meaning for this song.
         frames: Name -> one value per second; the two of `voicing` have one per block.
-        cpu_seconds: CPU time of the separation over all threads; nan when not known.
+        cpu_seconds: CPU time of the separation over all threads; nan when not known, as where the
+            process measured another song meanwhile.
         wall_seconds: Elapsed time of the same.
         error: One line when the song failed, and then there are no metrics.
         scoring: The `SCORING` that it was measured with.
+        stamp: The song's, see `Song.stamp`, when it was measured.
     """
 
     track: str
@@ -58,6 +62,7 @@ class Result:
     wall_seconds: float = float("nan")
     error: str | None = None
     scoring: int = SCORING
+    stamp: str = ""
 
     @property
     def speed(self) -> float:
@@ -170,13 +175,15 @@ def run_candidate(
     """Separate and score one song; whatever goes wrong becomes the result's `error`, one line.
 
     The CPU time is that of this process and of the children it waited for, unless the candidate
-    says better: a callable with an attribute `measured` (see `peers`) is believed.
+    says better: a callable with an attribute `measured` (see `peers`) is believed. It is not known
+    where another thread is `measuring` meanwhile.
     """
     about = (song.track, song.artist, candidate.name, candidate.kind, candidate.identity)
     try:
-        cpu, wall = _cpu_seconds(), time.perf_counter()
+        n_begun, cpu, wall = _n_begun, _cpu_seconds(), time.perf_counter()
         estimates = candidate(stems)
         cpu, wall = _cpu_seconds() - cpu, time.perf_counter() - wall
+        cpu = cpu if _n_begun == n_begun else float("nan")
         own = getattr(candidate.separate, "measured", {}).get("cpu_seconds")
         values, frames = score(stems, estimates, references=references, brief=brief)
     except Exception as error:  # a bad song must not cost the others; it is reported, not hidden
@@ -205,6 +212,26 @@ def _truth(stems: Stems) -> dict[str, Float32]:
     return {VOCALS: stems.vocals, ACCOMPANIMENT: stems.accompaniment}
 
 
+_lock = threading.Lock()
+_n_begun = _n_inside = 0  # songs whose measurement has begun, and those that are being measured
+
+
+@contextmanager
+def measuring() -> Iterator[None]:
+    """Mark the time in which this thread loads, separates and scores a song."""
+    global _n_begun, _n_inside
+    with _lock:
+        _n_begun, _n_inside = _n_begun + 1, _n_inside + 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _n_inside -= 1
+
+
 def _cpu_seconds() -> float:
+    """CPU time of this process; nan where several of its threads measure."""
+    if _n_inside > 1:
+        return float("nan")
     spent = os.times()  # that of child processes is 0 on Windows
     return time.process_time() + spent.children_user + spent.children_system

@@ -5,11 +5,13 @@ resamples, never changes a level.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
+from isolde.core import parallel
 from isolde.core.errors import AudioError, InputError
 from isolde.core.stage import Float32
 from isolde.core.stems import ACCOMPANIMENT, MIXTURE, PARTS, VOCALS
@@ -54,6 +56,17 @@ class Song:
     track: str
     artist: str
     rows: tuple[Row, ...]
+
+    @property
+    def stamp(self) -> str:
+        """Text that changes when a file of the song does, or what the files are."""
+        files = [row.file.absolute() for row in self.rows]
+        return parallel.stamp(*files, settings=[(row.stem, row.stream) for row in self.rows])
+
+    def absolute(self) -> Self:
+        """Return the song with paths that hold in any current folder."""
+        rows = (replace(row, path=row.path.absolute()) for row in self.rows)
+        return replace(self, rows=tuple(rows))
 
     def load(self) -> Stems:
         """Read the stems.

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from isolde.activity import Segment
+from isolde.core.errors import InputError
 from isolde.core.signal.resample import Resampler
-from isolde.core.stage import Float32, check_block, checked_form
+from isolde.core.stage import Float32, check_block, check_open, checked_form
 
 if TYPE_CHECKING:
     from swift_f0 import PitchResult
@@ -83,6 +84,7 @@ class PitchTracker:
         self._resampler = Resampler(sample_rate, PITCH_RATE, 1)
         self._network = SwiftF0(threads=1, spin=False)
         self._stream = self._network.stream()
+        self._ended = False
 
     @property
     def latency(self) -> int:
@@ -96,20 +98,28 @@ class PitchTracker:
         """Begin another voice."""
         self._resampler.reset()
         self._stream = self._network.stream()
+        self._ended = False
 
     def feed(self, block: Float32, /) -> Float32:
         """Take samples (n_channels, n) in [-1, 1]; give the rows (m, 3) that are ready.
 
         Raises:
             InputError: The block is no array of floats, has another number of channels, or holds
-                NaN, infinity or values beyond `LOUDEST`.
+                NaN, infinity or values beyond `LOUDEST`; or the stream has ended.
         """
+        check_open(ended=self._ended)
         check_block(block, n_channels=self.n_channels, finite="voice")
         mono = block.mean(axis=0, keepdims=True, dtype=np.float32)
         return _rows(self._stream.push(self._resampler.feed(mono)[0], PITCH_RATE))
 
     def flush(self) -> Float32:
-        """Give the rows still owed."""
+        """End the stream: give the rows still owed.
+
+        Raises:
+            InputError: The stream has ended already.
+        """
+        check_open(ended=self._ended)
+        self._ended = True
         last = _rows(self._stream.push(self._resampler.flush()[0], PITCH_RATE))
         return np.concatenate([last, _rows(self._stream.flush())])
 
@@ -135,9 +145,15 @@ def find_notes(
 
     Returns:
         Notes in order, without overlap, none shorter than 60 ms.
+
+    Raises:
+        InputError: The pitches are no such rows.
     """
     from swift_f0 import PitchResult, segment_notes
 
+    shape = getattr(pitches, "shape", None)
+    if not isinstance(pitches, np.ndarray) or pitches.ndim != 2 or pitches.shape[1] != 3:
+        raise InputError(f"pitches of shape {shape}: give the rows (n, 3) of a PitchTracker")
     if not len(pitches):
         return ()
     frame = PitchTracker.frame_seconds

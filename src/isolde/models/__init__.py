@@ -1,6 +1,6 @@
 """The pretrained networks: catalogue, graph, masker; it never downloads.
 
-`isolde.models()` lists them: the package itself can be called.
+`isolde.list_models()` lists them.
 """
 
 import sys

@@ -1,7 +1,6 @@
 """The user's own folder of models: what is copied into it, checked and removed; never downloads."""
 
 import hashlib
-import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +12,6 @@ from isolde.models.card_files import card_for
 from isolde.models.catalogue import Model, find, parts_of
 from isolde.models.window.recognition import Hints
 from isolde.models.window.stages import check_window
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def add_model(path: Path, *, name: str | None = None, hints: Hints | None = None) -> Model:
@@ -44,8 +41,7 @@ def add_model(path: Path, *, name: str | None = None, hints: Hints | None = None
         raise InputError(f"{path}: has a card beside it: change that, or give no options")
     model = find(path) if own else Model(card_for(path, hints), path)
     name = name or model.card.name
-    if not _NAME.fullmatch(name):
-        raise InputError(f"the name '{name}' cannot be one: take letters, digits, '.', '_' and '-'")
+    sources.check_name(name)
     if name in {**sources.shipped(), **sources.added()}:
         raise InputError(f"the name '{name}' is taken: give another one with --name")
     check_model(model)

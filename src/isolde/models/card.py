@@ -9,10 +9,12 @@ from isolde.core.errors import InputError, ModelError
 from isolde.core.signal.features import Features
 from isolde.core.signal.level import LEVEL_DB, RISE_SECONDS
 from isolde.core.signal.spectrum import GRID_22, Grid
-from isolde.core.stems import VOCALS
+from isolde.core.stems import VOCALS, check_stems
 from isolde.models.window.form import Window
 
 KINDS = ("stream", "window", "ensemble")
+MOST_FRAMES = 10_000
+"""Frames that a graph can look ahead, hear before a song or take at once: some two minutes."""
 
 
 @dataclass(frozen=True)
@@ -103,18 +105,30 @@ class Card:
 
         Raises:
             ModelError: When the kind is unknown or lacks what belongs to it, the window has another
-                grid, a stem is not among the outputs, a number of frames is out of range, or it
-                follows a model and does not hear magnitudes or give vocals.
+                grid, a stem is not among the outputs, the stems' names could not be those of files,
+                a number is out of range, or it follows a model and does not hear magnitudes or give
+                vocals.
         """
+        if self.stems or self.residual:  # neither: it only tells where somebody sings
+            try:
+                check_stems((*self.stems, self.residual))
+            except InputError as error:
+                raise ModelError(f"the card of '{self.name}': {error}") from None
+        if not 0 <= self.lowest_hz < self.grid.sample_rate / 2 or not -100 <= self.level_db <= 20:
+            raise ModelError(
+                f"the card of '{self.name}' has lowest_hz {self.lowest_hz} and level_db "
+                f"{self.level_db}: give 0 to half the grid's rate, and -100 to 20"
+            )
         if not 0 < self.level_seconds < 60:
             raise ModelError(
                 f"the card of '{self.name}' has level_seconds {self.level_seconds}: give a time "
                 "above 0 and below a minute"
             )
-        if min(self.look_ahead, self.past) < 0 or self.step < 1:
+        frames = (self.look_ahead, self.past, self.step)
+        if min(frames) < 0 or max(frames) > MOST_FRAMES or self.step < 1:
             raise ModelError(
                 f"the card of '{self.name}' has look_ahead {self.look_ahead}, past {self.past} and "
-                f"step {self.step}: give frames, 0 or more, and a step of 1 or more"
+                f"step {self.step}: give frames, 0 to {MOST_FRAMES}, and a step of 1 or more"
             )
         if self.kind not in KINDS:
             raise ModelError(

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from isolde.core.config import build
-from isolde.core.errors import InputError, ModelError
+from isolde.core.errors import IsoldeError, ModelError
 from isolde.core.signal.spectrum import GRID_22
 from isolde.models.card import Card
 from isolde.models.window.recognition import Hints, recognise, roles
@@ -19,11 +19,12 @@ def read_card(path: Path) -> Card:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        if "synthesis" in values:  # a card from before grids had a name, all of them the article's
+        # a card from before grids had a name: all of them the article's
+        if isinstance(values, dict) and "synthesis" in values:
             values["grid"] = replace(GRID_22, synthesis=values.pop("synthesis"))
         return build(Card, values, where="the card")
     except (OSError, ValueError) as error:
-        said = str(error) if isinstance(error, InputError) else f"it cannot be read ({error})"
+        said = str(error) if isinstance(error, IsoldeError) else f"it cannot be read ({error})"
         raise ModelError(f"{path}: {said}: correct it, or install a newer version") from None
 
 

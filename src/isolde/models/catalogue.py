@@ -29,7 +29,6 @@ ARTICLE = "article"
 LOW_LATENCY = "vocals-live"
 """The shipped model with the least delay between a sound and its stems."""
 
-
 QUALITIES: dict[str, tuple[str, ...]] = {
     "fast": (LIVE, "open"),
     "good": (LIVE, "open"),
@@ -113,6 +112,8 @@ def find(name: str | Path) -> Model:
     Raises:
         ModelError: When there is none, or its card cannot be read.
     """
+    if not str(name):
+        raise ModelError("the name of the model is empty: give a name or a path")
     name = chosen_model(str(name))
     known = {**sources.added(), **sources.shipped()}
     if str(name) in known:
@@ -224,7 +225,7 @@ def _from_package(values: Mapping[str, Any], graph: Path | None) -> Model:
 
 
 def save(folder: Path, card: Card, graph: bytes) -> Model:
-    """Write a model's two files, the card with the graph's checksum.
+    """Write a model's two files, the card with the graph's checksum; what is there is replaced.
 
     Args:
         folder: Folder; it is made when missing.
@@ -233,7 +234,11 @@ def save(folder: Path, card: Card, graph: bytes) -> Model:
 
     Returns:
         the model as written.
+
+    Raises:
+        InputError: The card's name could not be that of files.
     """
+    sources.check_name(card.name)
     path = folder / f"{card.name}.onnx"
     signed = replace(card, sha256=hashlib.sha256(graph).hexdigest())
     write_bytes(path, graph)

@@ -102,6 +102,7 @@ class Graph:
     Attributes:
         width: Numbers of a frame.
         step: Frames that it takes at once: a call's number of frames is a multiple.
+        n_outputs: Numbers of a frame's answer.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class Graph:
                 f"it needs 'frames' in and '{answer}' out"
             )
         self.width, self.step = int(inputs.pop("frames")[2]), step
-        self._n_outputs = int(self._session.outputs[answer][2])
+        self.n_outputs = int(self._session.outputs[answer][2])
         self._states = inputs
         self._outputs = [answer, *(f"next_{name}" for name in inputs)]
 
@@ -148,7 +149,7 @@ class Graph:
         Returns:
             the answer (batch, n, outputs) and the state for the next call.
         """
-        answers = [np.zeros((frames.shape[0], 0, self._n_outputs), np.float32)]
+        answers = [np.zeros((frames.shape[0], 0, self.n_outputs), np.float32)]
         at_once = max(FRAMES_AT_ONCE - FRAMES_AT_ONCE % self.step, self.step)
         for start in range(0, frames.shape[1], at_once):
             part = np.ascontiguousarray(frames[:, start : start + at_once], np.float32)

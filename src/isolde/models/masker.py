@@ -5,7 +5,8 @@ A masker knows spectra and masks; it never sees samples, files or the stems' sou
 
 from typing import Protocol
 
-from isolde.core.errors import InputError
+from isolde.core.errors import InputError, ModelError
+from isolde.core.signal.features import PAIRED
 from isolde.core.signal.spectrum import Grid
 from isolde.core.stage import Complex64, Float32
 from isolde.models.card import Card
@@ -68,12 +69,19 @@ class GraphMasker:
 
         Raises:
             InputError: When there is no channel.
+            ModelError: When the graph gives more or fewer masks than the card has stems.
         """
         if n_channels < 1:
             raise InputError(f"{n_channels} channels cannot be separated: give at least 1")
         self.stems, self.residual = card.stems, card.residual
         self.grid, self.n_bins = card.grid, card.grid.n_bins
-        self._features, self._n_channels = card.features, n_channels
+        sides = 2 if card.features.signal in PAIRED else 1  # channels that a stream answers for
+        if graph.n_outputs != len(self.stems) * sides * self.n_bins:
+            raise ModelError(
+                f"the graph of '{card.name}' gives {graph.n_outputs} numbers a frame, and its card "
+                f"has {len(self.stems)} stems of {sides} x {self.n_bins}: correct the card"
+            )
+        self._features, self._n_channels, self._sides = card.features, n_channels, sides
         self._stream = GraphStream(
             graph,
             streams=card.features.streams(n_channels),
@@ -99,11 +107,10 @@ class GraphMasker:
         return self._masks(self._stream.flush())
 
     def _masks(self, answers: Float32) -> Float32:
-        streams, n, outputs = answers.shape
-        sides = outputs // (len(self.stems) * self.n_bins)  # channels that a stream answers for
-        stacked = answers.reshape(streams, n, len(self.stems), sides, self.n_bins)
+        streams, n, _ = answers.shape
+        stacked = answers.reshape(streams, n, len(self.stems), self._sides, self.n_bins)
         masks = stacked.transpose(2, 0, 3, 1, 4)
-        masks = masks.reshape(len(self.stems), streams * sides, n, self.n_bins)
+        masks = masks.reshape(len(self.stems), streams * self._sides, n, self.n_bins)
         return self._features.on_bins(masks[:, : self._n_channels])
 
 

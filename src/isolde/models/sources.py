@@ -6,16 +6,21 @@ graph (None for an ensemble, which has none). docs/guide/models.md has an exampl
 """
 
 import os
+import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from isolde.core.atomic import exists_already
+from isolde.core.errors import InputError
 from isolde.core.packages import given_by_packages
 
 GROUP = "isolde.models"
 FOLDER = "ISOLDE_MODELS"
 """Environment variable with the user's folder of models."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 Package = tuple[Mapping[str, Any], Path | None]
 """A card and the path of its graph."""
@@ -66,3 +71,30 @@ def _named(pair: Package) -> tuple[str, Mapping[str, Any], Path | None]:
     """The name, the card and the graph of what a package gives."""
     card, graph = pair
     return str(card["name"]), card, None if graph is None else Path(graph)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that could not be that of a model's files.
+
+    Raises:
+        InputError: It is empty, or has other characters than letters, digits, '.', '_' and '-'.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(f"the name '{name}' cannot be one: take letters, digits, '.', '_' and '-'")
+
+
+def check_target(folder: Path, name: str, *, overwrite: bool) -> None:
+    """Refuse to write a model whose name cannot be one, or, unless it may be replaced, is there.
+
+    Args:
+        folder: Folder for its two files.
+        name: Name of the model.
+        overwrite: Whether a model of that name is replaced.
+
+    Raises:
+        InputError: The name cannot be one, or the files exist.
+    """
+    check_name(name)
+    for path in (folder / f"{name}.onnx", folder / f"{name}.json"):
+        if path.exists() and not overwrite:
+            raise InputError(exists_already(str(path)))

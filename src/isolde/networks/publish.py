@@ -8,6 +8,7 @@ from typing import Any
 from isolde.core.signal.features import Features
 from isolde.models.card import Card
 from isolde.models.catalogue import Model, save
+from isolde.models.sources import check_target
 from isolde.networks.onnx.dual_path import SETTLING, dual_path_graph
 from isolde.networks.onnx.packing import packed
 from isolde.networks.weights import read_network
@@ -30,6 +31,7 @@ def publish_network(
     metrics: Mapping[str, Any] | None = None,
     limits: str = "",
     bits: int = 16,
+    overwrite: bool = False,
 ) -> Model:
     """Write the model of a network's file.
 
@@ -43,10 +45,13 @@ def publish_network(
         metrics: What was measured.
         limits: What it is known not to do.
         bits: Bits of the stored weights, see `packing`; the graph computes in float32.
+        overwrite: Whether a model of that name is replaced.
 
     Raises:
-        InputError: The file holds no network of this kind.
+        InputError: The name cannot be one, or a model has it already; or the file holds
+            no network of this kind.
     """
+    check_target(folder, name, overwrite=overwrite)
     file = read_network(path)
     shape = file.network.shape
     stems, residual = STEMS[shape.masks]

@@ -42,6 +42,16 @@ class PairArrays:
     partner: Float32
 
 
+def check_kind(kind: str) -> None:
+    """Refuse a word that is no kind of partner.
+
+    Raises:
+        InputError: It is none.
+    """
+    if kind not in ("auto", "vocal", "instrumental"):
+        raise InputError(f"kind is '{kind}': use auto, vocal or instrumental")
+
+
 def pair_arrays(
     mix: Float32,
     partner: Float32,
@@ -67,8 +77,7 @@ def pair_arrays(
     Raises:
         InputError: Arrays of another shape, NaN, impossible rates, an unknown kind.
     """
-    if kind not in ("auto", "vocal", "instrumental"):
-        raise InputError(f"kind is '{kind}': use auto, vocal or instrumental")
+    check_kind(kind)
     began = time.process_time()
     found = align(mix, partner, mix_rate=mix_rate, partner_rate=partner_rate)
     report = PairReport(

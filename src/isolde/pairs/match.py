@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from isolde.audio.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from isolde.core import parallel
-from isolde.core.errors import InputError
+from isolde.core.errors import InputError, IsoldeError, MissingExtraError
+from isolde.pairs.report import REPORT, is_report_of
 from isolde.pairs.timing.align import Prepared, prepare
 from isolde.pairs.timing.drift import warp
 from isolde.pairs.timing.edits import shifted
@@ -42,27 +44,48 @@ class Match:
     windows: int
 
 
-def audio_files(folder: str | Path) -> list[Path]:
-    """Audio files in a folder and below, by name; hidden ones are left out."""
+def audio_files(folder: str | Path, *, output: str | Path | None = None) -> list[Path]:
+    """List the audio files in a folder and below, by name.
+
+    Args:
+        folder: Folder of songs.
+        output: Folder of results, which are left out where it lies below the other; hidden files
+            and songs that were made of pairs always are.
+
+    Raises:
+        InputError: It is no folder.
+    """
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"{root} is not a folder: give a folder of songs")
+    top, made = root.resolve(), None if output is None else Path(output).resolve()
+    inner = made if made is not None and made != top and made.is_relative_to(top) else None
     suffixes = {*AUDIO_SUFFIXES, *VIDEO_SUFFIXES}
-    found = (p for p in root.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
-    return sorted(p for p in found if not any(s.startswith(".") for s in p.relative_to(root).parts))
+    return sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in suffixes
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(root).parts)
+        and not (inner is not None and path.resolve().is_relative_to(inner))
+        and not is_report_of(path.parent / REPORT, path.parent.name)
+    )
 
 
-def two_sides(folder: str | Path) -> tuple[list[Path], list[Path]]:
+def two_sides(
+    folder: str | Path, *, output: str | Path | None = None
+) -> tuple[list[Path], list[Path]]:
     """Split a folder: its two subfolders against each other, or all files against all.
 
     Args:
         folder: Folder with two subfolders that hold audio (mixes and partners, in any order), or
             else any files.
+        output: See `audio_files`.
 
     Returns:
         (one side, other side); the same list twice when there are not just two subfolders.
     """
-    files = audio_files(folder)
+    files = audio_files(folder, output=output)
     parts = sorted({p.relative_to(folder).parts[0] for p in files if p.parent != Path(folder)})
     if len(parts) == 2 and all(p.parent != Path(folder) for p in files):
         sides = [[p for p in files if p.relative_to(folder).parts[0] == part] for part in parts]
@@ -123,10 +146,19 @@ def holds_more(a: Prepared, b: Prepared, line: Line) -> bool:
 
 @lru_cache(maxsize=256)
 def _prepared(path: str, _stamp: str) -> Prepared:
-    """Read and whiten once per process."""
+    """Read and whiten once per process.
+
+    Raises:
+        AudioError: The file cannot be read.
+        InputError: It holds too little.
+    """
     from isolde import audio
 
-    return prepare(*audio.read(path))
+    sound, sample_rate = audio.read(path)
+    try:
+        return prepare(sound, sample_rate)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 @lru_cache(maxsize=256)
@@ -135,7 +167,7 @@ def _haystack(path: str, mark: str) -> Haystack:
     return Haystack(_prepared(path, mark).white, COARSE_RATE)
 
 
-def find_mix(partner: str, *, candidates: Sequence[str]) -> dict[str, object] | None:
+def find_mix(partner: str, *, candidates: Sequence[str]) -> dict[str, Any]:
     """Find the file among candidates that a partner belongs to.
 
     Args:
@@ -143,10 +175,12 @@ def find_mix(partner: str, *, candidates: Sequence[str]) -> dict[str, object] | 
         candidates: Paths; the partner's own path is skipped.
 
     Returns:
-        {"mix", "partner", "z", "windows"}, with the roles by content; None if there is none.
+        "match": what `Match` holds, with the roles by content, or None; "faults": candidate ->
+        why it cannot be used.
 
     Raises:
-        AudioError: A file cannot be read.
+        AudioError: The partner cannot be read.
+        InputError: It is silent or shorter than a second.
     """
     mark = parallel.stamp
     mine = _prepared(partner, mark(partner))
@@ -157,9 +191,19 @@ def find_mix(partner: str, *, candidates: Sequence[str]) -> dict[str, object] | 
 
     order = sorted((c for c in candidates if c != partner), key=lambda c: (-likeness(c), c))
     best: tuple[float, str, Line] | None = None
+    faults: dict[str, str] = {}
     for bank in (BANK[:1], BANK):  # most pairs have next to no drift: that is nine times quicker
         for path in order:
-            line = line_of(_haystack(path, mark(path)), mine, bank=bank)
+            if path in faults:
+                continue
+            try:
+                hay = _haystack(path, mark(path))
+            except MissingExtraError:
+                raise
+            except IsoldeError as error:  # it costs no other
+                faults[path] = str(error)
+                continue
+            line = line_of(hay, mine, bank=bank)
             if line is not None and (best is None or line.z > best[0]):
                 best = (line.z, path, line)
                 if line.z > SURE:
@@ -167,11 +211,12 @@ def find_mix(partner: str, *, candidates: Sequence[str]) -> dict[str, object] | 
         if best is not None:
             break
     if best is None:
-        return None
+        return {"match": None, "faults": faults}
     z, path, line = best
     other = _prepared(path, mark(path))
     roles = (path, partner) if holds_more(other, mine, line) else (partner, path)
-    return {"mix": roles[0], "partner": roles[1], "z": z, "windows": line.windows}
+    match = {"mix": roles[0], "partner": roles[1], "z": z, "windows": line.windows}
+    return {"match": match, "faults": faults}
 
 
 def match_files(
@@ -182,6 +227,7 @@ def match_files(
     scheduler: str | None = None,
     journal: str | Path | None = None,
     report: Callable[[parallel.Outcome], None] | None = None,
+    notify: Callable[[str], None] | None = None,
 ) -> tuple[list[Match], list[Path], dict[str, str]]:
     """Find all pairs between two lists of files (or within one, given twice).
 
@@ -194,9 +240,10 @@ def match_files(
         scheduler: See `parallel.run`.
         journal: See `parallel.run`.
         report: See `parallel.run`.
+        notify: See `parallel.run`.
 
     Returns:
-        (matches, files of no match, file -> error for those that could not be read).
+        (matches, files of no match, file -> error for those that could not be used).
     """
     candidates = [str(p) for p in one]
     items = {str(p): str(p) for p in other}
@@ -204,16 +251,19 @@ def match_files(
         partial(find_mix, candidates=candidates),
         items,
         journal=journal,
-        stamps={k: parallel.stamp(k, *candidates, settings="match 1") for k in items},
+        stamps={k: parallel.stamp(k, *candidates, settings="match 2") for k in items},
         workers=workers,
         scheduler=scheduler,
         report=report,
+        notify=notify,
     )
     found: dict[tuple[str, str], Match] = {}
     errors = {o.key: o.error for o in outcomes if o.error}
     for outcome in outcomes:
         if outcome.value:
-            match = Match(**outcome.value)
+            errors = {**outcome.value["faults"], **errors}
+        if outcome.value and outcome.value["match"]:
+            match = Match(**outcome.value["match"])
             key = (match.mix, match.partner)
             if key not in found or match.z > found[key].z:
                 found[key] = match

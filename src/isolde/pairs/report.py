@@ -17,6 +17,7 @@ from isolde.pairs.score import Scores, Span
 from isolde.pairs.timing.edits import Piece
 from isolde.pairs.whiten import Float64
 
+REPORT = "report.json"  # in the folder of a song
 ACTIVITY_HOP = 0.02  # seconds per line of activity.txt
 
 
@@ -142,6 +143,15 @@ def write_json(report: PairReport, path: Path) -> None:
         path: Path of the file; its folder is made.
     """
     write_text(path, json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n")
+
+
+def is_report_of(path: Path, track: str) -> bool:
+    """Tell whether a file is the report of a pair of this name, which says that we made it."""
+    try:
+        values = json.loads(path.read_text("utf-8"))
+        return bool(values["track"] == track) and {"mix", "partner", "accepted"} <= values.keys()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def write_csv(reports: Sequence[PairReport], path: Path) -> None:

@@ -5,7 +5,7 @@ vocals + accompaniment = mixture to rounding), activity.txt (0 or 1 per 20 ms) a
 accepted spans are written, joined end to end, unless `keep="all"`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,15 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isolde.activity.loudness import loud_frames
-from isolde.core.atomic import Draft, write_text
+from isolde.core.atomic import Draft, exists_already, hidden_name, write_text
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 from isolde.datasets.naming import kind_by_name
-from isolde.pairs.build import pair_arrays
-from isolde.pairs.report import ACTIVITY_HOP, PairReport, write_json
+from isolde.pairs.build import check_kind, pair_arrays
+from isolde.pairs.report import ACTIVITY_HOP, REPORT, PairReport, is_report_of, write_json
 from isolde.pairs.score import Span
 
 VOICE_DB = -40.0  # activity: relative to the loud moments of the vocal
+FILES = ("mixture.wav", "vocals.wav", "accompaniment.wav", "activity.txt", "page.png", REPORT)
+"""What is written into a song's folder, the report last."""
 
 
 def activity(vocals: Float32, sample_rate: int) -> NDArray[np.int8]:
@@ -83,13 +85,15 @@ def build_pair(
     kind: str = "auto",
     track: str | None = None,
     keep: str = "accepted",
+    overwrite: bool = False,
     draw: Callable[[PairReport, Path], None] | None = None,
 ) -> PairReport:
     """Make a song folder of a mix and its a cappella or instrumental.
 
     An accepted pair becomes {output}/{track}/ with mixture.wav, vocals.wav, accompaniment.wav,
     activity.txt, report.json (and page.png). A rejected one leaves {output}/{track}.rejected.json
-    (and .png) only, so that whoever trains on the output finds nothing but songs.
+    (and .png) only, so that whoever trains on the output finds nothing but songs. What an earlier
+    run wrote for the track is replaced; other files are left alone.
 
     Args:
         mix_path: An audio file.
@@ -98,6 +102,7 @@ def build_pair(
         kind: "vocal", "instrumental" or "auto" (by the files' names, else by the sound).
         track: Name of the song's folder; None: the mix's file name without its ending.
         keep: "accepted" writes accepted spans only, joined; "all" writes the whole song.
+        overwrite: Whether files are replaced in a folder that no earlier run made.
         draw: Draws the page, for example `isolde.figures.pairs.draw_page`.
 
     Returns:
@@ -105,33 +110,35 @@ def build_pair(
 
     Raises:
         AudioError: A file cannot be read or written.
-        InputError: An unknown kind or keep.
+        InputError: An unknown kind or keep, or something else has the song's name in the output.
     """
     from isolde import audio
 
-    if keep not in ("accepted", "all"):
-        raise InputError(f"keep is '{keep}': use accepted or all")
+    check_choices(kind, keep)
     if kind == "auto":
         kind = kind_by_name(partner_path)
     name = track or Path(mix_path).stem
     root = Path(output)
+    folder, rejected = root / name, root / f"{name}.rejected.json"
+    _check_free(folder, rejected, name, overwrite=overwrite)
     mix, mix_rate = audio.read(mix_path)
     partner, partner_rate = audio.read(partner_path)
     report, arrays = pair_arrays(
         mix, partner, mix_rate=mix_rate, partner_rate=partner_rate, kind=kind, track=name
     )
     report = replace(report, mix=str(mix_path), partner=str(partner_path))
-    folder = root / name
     if arrays is None:
-        _remove_old(root, name)
-        write_json(report, root / f"{name}.rejected.json")
+        _remove_old(folder, rejected, name)
+        write_json(report, rejected)
         if draw is not None:
-            draw(report, root / f"{name}.rejected.png")
+            draw(report, rejected.with_suffix(".png"))
         return report
     parts = report.spans if keep == "accepted" else (Span(0.0, report.duration, True, ""),)
     vocals = cut_out(arrays.vocals, parts, mix_rate)
     report = replace(report, folder=str(folder))
-    with Draft(folder) as draft:
+    is_new = not folder.exists()
+    new = folder if is_new else folder / hidden_name()
+    with Draft(new, overwrite=False) as draft:
         for stem in ("mixture", "vocals", "accompaniment"):
             signal = vocals if stem == "vocals" else cut_out(getattr(arrays, stem), parts, mix_rate)
             audio.write(draft.path / f"{stem}.wav", signal, mix_rate, subtype="FLOAT")
@@ -139,26 +146,48 @@ def build_pair(
         write_text(draft.path / "activity.txt", lines + "\n")
         if draw is not None:
             draw(report, draft.path / "page.png")
-        write_json(report, draft.path / "report.json")
-        _remove_old(root, name)
-        if folder.is_dir():
-            for other in folder.iterdir():
-                other.rename(draft.path / other.name)
+        write_json(report, draft.path / REPORT)
+    _remove_old(folder, rejected, name, keep=FILES if draw else {*FILES} - {"page.png"})
+    if not is_new:  # other files in it stay where they are
+        for file in FILES:
+            if (new / file).exists():
+                (new / file).replace(folder / file)
+        new.rmdir()
     return report
 
 
-def _remove_old(root: Path, name: str) -> None:
+def check_choices(kind: str, keep: str) -> None:
+    """Refuse words that say nothing of a pair.
+
+    Raises:
+        InputError: An unknown kind or keep.
+    """
+    check_kind(kind)
+    if keep not in ("accepted", "all"):
+        raise InputError(f"keep is '{keep}': use accepted or all")
+
+
+def _check_free(folder: Path, rejected: Path, name: str, *, overwrite: bool) -> None:
+    """Refuse to write where something is that no run wrote for this track."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file: choose another folder with -o")
+    if overwrite:
+        return
+    if folder.is_dir() and any(folder.iterdir()) and not is_report_of(folder / REPORT, name):
+        raise InputError(exists_already(str(folder)))
+    for file in (rejected, rejected.with_suffix(".png")):
+        if file.exists() and not is_report_of(rejected, name):
+            raise InputError(exists_already(str(file)))
+
+
+def _remove_old(folder: Path, rejected: Path, name: str, *, keep: Collection[str] = ()) -> None:
     """Take away what an earlier run wrote for this track, and nothing else."""
-    for stale in (
-        "mixture.wav",
-        "vocals.wav",
-        "accompaniment.wav",
-        "activity.txt",
-        "report.json",
-        "page.png",
-    ):
-        (root / name / stale).unlink(missing_ok=True)
-    for stale in (f"{name}.rejected.json", f"{name}.rejected.png"):
-        (root / stale).unlink(missing_ok=True)
-    if (root / name).is_dir() and not any((root / name).iterdir()):
-        (root / name).rmdir()
+    if is_report_of(rejected, name):
+        rejected.unlink()
+        rejected.with_suffix(".png").unlink(missing_ok=True)
+    if is_report_of(folder / REPORT, name):
+        for file in FILES:
+            if file not in keep:
+                (folder / file).unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()

@@ -37,6 +37,13 @@ def check_audio(audio: Float32, sample_rate: float, name: str) -> None:
         raise InputError(f"the {name} holds NaN or infinite samples: repair the file first")
 
 
+def too_little(audio: Float32, sample_rate: float) -> str:
+    """Say why audio (n_channels, n_samples) holds too little to be found again, or nothing."""
+    if audio.shape[1] < sample_rate:
+        return "is shorter than one second"
+    return "is silent" if float(np.abs(audio).max()) < 1e-4 else ""
+
+
 def to_mono(audio: Float32, sample_rate: float, rate: float) -> Float32:
     """Mix down to one channel at another rate.
 

@@ -4,7 +4,7 @@ A command gets the path of a mixture and of an empty folder, {input} and {output
 named by their stems anywhere below the folder: `vocals.wav`, maybe `accompaniment.flac` or
 `no_vocals.wav`, or drums, bass and other. With --serve in place of the two it is started once, and
 given one song after another: a line {"input": file, "output": folder} on its standard input, which
-it answers with {} or {"error": text} when the stems are written.
+it answers with {} or {"error": text} when the stems are written; logs go to its standard error.
 
 If it also leaves `measured.json` with "cpu_seconds", that is taken as the cost of the separation
 itself, without starting it and loading weights; "load_cpu_seconds", "peak_megabytes" and
@@ -18,13 +18,18 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from isolde.audio import AudioReader, Resampler, write
 from isolde.audio.formats import AUDIO_SUFFIXES
+from isolde.core import programs
 from isolde.core.errors import InputError, IsoldeError
 from isolde.core.stage import Float32
 from isolde.core.stems import MIXTURE, STEM_BY_NAME, STEM_NAMES, VOCALS
@@ -33,12 +38,15 @@ LENGTH_SLACK = 0.1
 """Seconds by which a stem may be longer or shorter than the mixture."""
 
 TIMEOUT = 3600.0
-"""Seconds after which a command counts as failed."""
+"""Seconds after which a command, or a song of one that is started once, counts as failed."""
 
 MARKS = ("{input}", "{output}")
 
 _running: dict[tuple[str, ...], subprocess.Popen[str]] = {}
 """Programs of this process that were started once, by command: copies of a separator share one."""
+
+_turns: dict[tuple[str, ...], threading.Lock] = {}
+"""Turns of the threads of this process to ask such a program, which answers in order."""
 
 
 class ExternalError(IsoldeError, RuntimeError):
@@ -52,7 +60,8 @@ class ExternalSeparator:
     Attributes:
         command: Words with {input} and {output} in them, or with --serve; no shell is involved.
         name: What messages and manifests call it.
-        timeout: Seconds after which a run counts as failed; not for one that is started once.
+        timeout: Seconds after which a run, or the answer of one that is started once, counts as
+            failed.
         measured: What the last run said of itself in `measured.json`; empty if nothing.
 
     Raises:
@@ -120,25 +129,16 @@ class ExternalSeparator:
             return
         marks = dict(zip(MARKS, (str(song), str(folder)), strict=True))
         words = [re.sub(r"\{(?:input|output)\}", lambda m: marks[m[0]], w) for w in self.command]
+        program = self._started(words)
         try:
-            done = subprocess.run(
-                words,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
-                timeout=self.timeout,
-            )
-        except OSError as error:
-            raise ExternalError(
-                f"{self.name} cannot be started ({error.strerror}): check '{words[0]}'"
-            ) from None
-        except subprocess.TimeoutExpired:
-            raise ExternalError(f"{self.name} took more than {self.timeout:g} s") from None
-        if done.returncode:
-            said = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
-            how = f"signal {-done.returncode}" if done.returncode < 0 else str(done.returncode)
+            out, err = program.communicate(timeout=self.timeout)
+        except BaseException as error:  # also Ctrl-C: nothing of it goes on without us
+            programs.kill(program)
+            raise self._late(error) from None
+        if program.returncode:
+            said = (err or out).strip().splitlines()
             last = said[-1] if said else "it said nothing"
-            raise ExternalError(f"{self.name} failed ({how}): {last}")
+            raise ExternalError(f"{self.name} failed ({programs.code_of(program)}): {last}")
 
     def __call__(self, mixture: Float32, sample_rate: int, /) -> dict[str, Float32]:
         """Separate an array.
@@ -166,34 +166,61 @@ class ExternalSeparator:
         """End a persistent program; the next song starts it again."""
         _close(self.command)
 
+    def _started(self, words: Sequence[str], *, is_asked: bool = False) -> subprocess.Popen[str]:
+        try:
+            return programs.start(words, is_asked=is_asked)
+        except OSError as error:
+            raise ExternalError(
+                f"{self.name} cannot be started ({error.strerror}): check '{words[0]}'"
+            ) from None
+
+    def _late(self, error: BaseException) -> BaseException:
+        """What broke the work off, in our words where it was the time."""
+        if isinstance(error, subprocess.TimeoutExpired):
+            return ExternalError(f"{self.name} took more than {self.timeout:g} s and was ended")
+        return error
+
     def _ask(self, song: Path, folder: Path) -> None:
         """Give a persistent program a song, and wait for its answer."""
-        try:
+        with _turns.setdefault(self.command, threading.Lock()):
             if self.command not in _running:
-                _running[self.command] = subprocess.Popen(
-                    self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-                )
+                _running[self.command] = self._started(self.command, is_asked=True)
                 atexit.register(_close, self.command)
-            process = _running[self.command]
-            assert process.stdin is not None and process.stdout is not None
-            process.stdin.write(json.dumps({"input": str(song), "output": str(folder)}))
-            process.stdin.write("\n")
-            process.stdin.flush()
-            answer = json.loads(process.stdout.readline())
-        except (OSError, ValueError) as error:  # it is gone, or said something else
-            if self.command in _running:
-                _running[self.command].kill()
-                self.close()
-            raise ExternalError(f"{self.name} broke off: {error}") from error
+            program = _running[self.command]
+            try:
+                task = json.dumps({"input": str(song), "output": str(folder)})
+                answer = self._understood(programs.ask(program, task, timeout=self.timeout))
+            except BaseException as error:  # its next answer would be that to another song
+                del _running[self.command]
+                programs.kill(program)
+                raise self._late(error) from None
         if "error" in answer:
             raise ExternalError(f"{self.name} failed: {answer['error']}")
+
+    def _understood(self, line: str) -> dict[str, Any]:
+        """The object in a line of a persistent program, or an ExternalError."""
+        if not line:
+            try:
+                how = f"it ended with exit code {programs.code_of(_running[self.command])}"
+            except subprocess.TimeoutExpired:
+                how = "it closed its standard output"
+            raise ExternalError(
+                f"{self.name} broke off: {how}, without an answer: see what it said"
+            )
+        with suppress(ValueError):
+            answer = json.loads(line)
+            if isinstance(answer, dict):
+                return answer
+        raise ExternalError(
+            f"{self.name} answered '{line.strip()[:80]}' and no JSON object: let it print logs to "
+            "standard error, and {} when the stems are written"
+        )
 
 
 def _close(command: tuple[str, ...]) -> None:
     """End a program that was started once, if it runs."""
-    process = _running.pop(command, None)
-    if process is not None:
-        process.communicate()  # closes its standard input, and waits
+    if program := _running.pop(command, None):
+        programs.close(program)
 
 
 def read_stems(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from isolde.core.errors import InputError
 from isolde.core.parallel import n_cores
 from isolde.core.signal.masks import readout
 from isolde.core.signal.spectrum import SYNTHESES
+from isolde.core.stage import check_work
 from isolde.core.stems import VOCALS
 from isolde.models.catalogue import DEFAULT
 from isolde.separation.names import USUAL
@@ -51,10 +52,14 @@ class SeparationSettings:
 
     def __post_init__(self) -> None:
         """Refuse settings that no separator takes."""
-        for name, kind in (("threshold", Real), ("strength", Real), ("threads", Integral)):
+        for name in ("threshold", "strength"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, kind):
+            if isinstance(value, bool) or not isinstance(value, Real):
                 raise InputError(f"{name} is {value!r}: give a number")
+        for name in ("gate", "live"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise InputError(f"{name} is {getattr(self, name)!r}: give True or False")
+        check_work(self.threads)
         readout(
             np.zeros(1, np.float32), self.mask, threshold=self.threshold, strength=self.strength
         )
@@ -66,8 +71,6 @@ class SeparationSettings:
             raise InputError(
                 f"synthesis '{self.synthesis}' is unknown: take {' or '.join(SYNTHESES)}"
             )
-        if self.threads < 0:
-            raise InputError(f"{self.threads} threads: give 1 or more, or 0 for one per core")
 
     @property
     def n_threads(self) -> int:

@@ -10,7 +10,8 @@ from isolde.audio import AudioWriter, subtype_for
 from isolde.audio.formats import container_named
 from isolde.audio.levels import ClipPolicy
 from isolde.core.errors import IsoldeWarning
-from isolde.core.stage import Float32
+from isolde.core.stage import Float32, channels_of, checked_form
+from isolde.core.stems import check_stems
 
 
 class Stems(Mapping[str, Float32]):
@@ -19,7 +20,6 @@ class Stems(Mapping[str, Float32]):
     Attributes:
         sample_rate: Sample rate in Hz.
         notes: Lines that say what was odd about the source: cut short, NaN, several rates.
-        tags: Title, artist... of the source.
 
     Examples:
         >>> import numpy as np
@@ -45,10 +45,28 @@ class Stems(Mapping[str, Float32]):
             sample_rate: Sample rate in Hz.
             notes: Lines that say what was odd about the source.
             tags: Title, artist... of the source.
+
+        Raises:
+            InputError: A name could not be a file's, samples are no such array, or the sample rate
+                cannot be.
         """
         self._samples = dict(samples)
-        self.sample_rate, self.notes = sample_rate, notes
-        self.tags = MappingProxyType(dict(tags or {}))
+        check_stems([*self._samples])
+        for values in self._samples.values():
+            channels_of(values)
+        self.sample_rate, _ = checked_form(sample_rate, 1, lowest=1)
+        self.notes, self._tags = notes, dict(tags or {})
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Title, artist... of the source."""
+        return MappingProxyType(self._tags)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by identity: of arrays there is no one answer."""
+        return self is other
+
+    __hash__ = object.__hash__
 
     def __getitem__(self, stem: str) -> Float32:
         """Samples of a stem, of the shape of the mixture."""
@@ -97,14 +115,14 @@ class Stems(Mapping[str, Float32]):
         Warns:
             IsoldeWarning: Samples beyond full scale were limited.
         """
+        suffix = container_named(container).suffix
         integral = bit_depth == "32f" and container.lower() != "wav"
         subtype = subtype_for(container, bit_depth=None if integral else bit_depth)
-        suffix = container_named(container).suffix
         paths = {stem: Path(folder) / f"{stem}{suffix}" for stem in self}
         with ExitStack() as open_files:
             writers = []
             for stem, path in paths.items():
-                samples = self[stem] if self[stem].ndim == 2 else self[stem][None]
+                samples = channels_of(self[stem])
                 writer = AudioWriter(
                     path,
                     sample_rate=self.sample_rate,

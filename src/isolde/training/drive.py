@@ -142,8 +142,9 @@ def drive(
             if board.writes:
                 board.song(run.step, recipe.task, run.averaged_network(), songs.validation[0])
     board.close()
+    loss = f", loss {shown:.4f}" if run.step > first else ""
     skipped = f", {run.skipped} steps without finite gradients left out" if run.skipped else ""
-    say(course.line(f"step {run.step}, {run.done:.0%} of the recipe, loss {shown:.4f}{skipped}"))
+    say(course.line(f"step {run.step}, {run.done:.0%} of the recipe{loss}{skipped}"))
 
 
 def at_end(run: Run, options: Options) -> bool:

@@ -10,6 +10,7 @@ from torch import nn
 from isolde.core.errors import InputError
 from isolde.models.card import Card
 from isolde.models.catalogue import Model, save
+from isolde.models.sources import check_target
 from isolde.networks.onnx.packing import packed
 from isolde.networks.publish import publish_network
 from isolde.training.checkpoint import Checkpoint
@@ -51,6 +52,7 @@ def publish(
     limits: str = "",
     best: bool = False,
     bits: int = 32,
+    overwrite: bool = False,
 ) -> Model:
     """Write the model of a run.
 
@@ -65,10 +67,13 @@ def publish(
         limits: Limits: what it is known not to do.
         best: Whether the checkpoint with the highest validation score is taken, not the last one.
         bits: Bits of the stored weights, see `onnx.packing`; the graph computes as before.
+        overwrite: Whether a model of that name is replaced.
 
     Raises:
-        InputError: The folder holds no run, or one of a kind that no separator can use.
+        InputError: The name cannot be one, or a model has it already; or the folder holds
+            no run, or one of a kind that no separator can use.
     """
+    check_target(folder, name, overwrite=overwrite)
     if run.is_file():
         return publish_network(
             run,
@@ -80,6 +85,7 @@ def publish(
             metrics=metrics,
             limits=limits,
             bits=bits,
+            overwrite=overwrite,
         )
     network, recipe, step = read_run(run, best=best)
     task = recipe.task

@@ -52,7 +52,8 @@ def open_songs(
         validation: Folder or manifest to measure on instead.
 
     Raises:
-        InputError: There is nothing to learn from, or nothing can be held out.
+        InputError: There is nothing to learn from, nothing can be held out, or none of `validation`
+            can be measured on.
     """
     parts, manifest = recipe.task.parts, manifest_in(data)
     packed = [folder for folder in data if is_packed(folder)]
@@ -85,6 +86,11 @@ def open_songs(
         held = [e for e in train if e.artist in out]
         train = [e for e in train if e.artist not in out]
     songs = [e for e in held if e.vocals is not None and e.accompaniment is not None]
+    if validation and not songs:
+        raise InputError(
+            f"{validation}: no song to measure on has vocals and an accompaniment: give others "
+            "with --validate"
+        )
     if recipe.labels == "heard":
         train, songs = labelled(train), labelled(songs)
     return Songs(train, songs, problems)

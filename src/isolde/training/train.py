@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -65,8 +66,9 @@ def train_songs(
     """
     runs = list_runs(recipe, out)
     chosen = [recipe_of(wanted, folder, resume=resume) for wanted, _, folder in runs]
-    if resume and not data:
-        data, validation = recall_songs(out)
+    if resume:
+        recalled, validation = recall_songs(out)
+        data = data or recalled
         options = replace(options, validation=options.validation or validation)
     for path in [*data, *([options.validation] if options.validation else [])]:
         if not path.exists():
@@ -75,12 +77,10 @@ def train_songs(
         raise InputError("no songs: say with --data which folders or manifest to learn from")
     check_device(options.device)
     check_precision(options.precision)
-    torch.set_num_threads(min(options.threads, os.cpu_count() or 1))
-    torch.set_flush_denormal(True)
-    torch.set_float32_matmul_precision("high")
-    with distributed.team(options.device) as team:
+    with arithmetic(options.threads), distributed.team(options.device) as team:
         device = f"cuda:{team.local}" if options.device == "cuda" else options.device
         tell = say if team.leads else _nothing
+        new = [path for path in (out, *(f for _, _, f in runs)) if team.leads and not path.exists()]
         begun = [out / SONGS, *(folder / RECIPE for _, _, folder in runs)]
         begun = [path for path in begun if team.leads and not path.exists()]
         if team.leads:  # before the songs are decoded, which may take long and be stopped
@@ -93,11 +93,18 @@ def train_songs(
             for (_, name, folder), one in zip(runs, chosen, strict=True):
                 begins = first_weights(start, name) if start else None
                 courses.append(shared.course(name, folder, one, begins))
-        except IsoldeError:  # no run has begun: nothing of it stays
+        except IsoldeError:  # no run has begun: nothing of it stays, but for the decoded songs
             for path in begun:
                 path.unlink(missing_ok=True)
-                with contextlib.suppress(OSError):
-                    path.parent.rmdir()
+            for folder in reversed(new):
+                if folder != out:
+                    shutil.rmtree(folder, ignore_errors=True)
+            for folder in (options.cache, out):
+                if out in new and out in (folder, *folder.parents):
+                    with contextlib.suppress(OSError):
+                        folder.rmdir()
+            if out in new and out.exists():
+                tell(f"{out}: no run has begun; the decoded songs in it stay for another try")
             raise
         with interruptions() as stopped:
             if device.startswith("cuda") and len(courses) > 1:
@@ -112,6 +119,26 @@ def train_songs(
 
 def _nothing(_: str) -> None:
     """What all but the lead say."""
+
+
+@contextmanager
+def arithmetic(threads: int) -> Iterator[None]:
+    """Compute fast meanwhile: denormals, which are slow, as zeros, and matrices roughly.
+
+    Args:
+        threads: Number of threads, if there are as many cores.
+    """
+    before = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    was_flushed = bool(torch.tensor(1e-40) * 1 == 0)  # there is no other way to ask
+    torch.set_num_threads(min(threads, os.cpu_count() or 1))
+    torch.set_flush_denormal(True)
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(was_flushed)
+        torch.set_num_threads(before[0])
+        torch.set_float32_matmul_precision(before[1])
 
 
 @contextmanager

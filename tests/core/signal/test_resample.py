@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.blocks import outputs_of
+from helpers.sounds import noise
 from isolde.audio import Resampler, resampled_length
 from isolde.core.errors import InputError
 
@@ -158,10 +159,35 @@ def test_reset_makes_it_new():
     assert np.array_equal(again, run(audio, 48000, 44100))
 
 
-@pytest.mark.parametrize("arguments", [(0, 44100, 1), (44100, -1, 1), (44100, 48000, 0)])
-def test_impossible_rates_are_refused(arguments):
-    with pytest.raises(InputError, match="must be 1 or more"):
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0, 44100, 1), "0 Hz is too low"),
+        ((44100, -1, 1), "-1 Hz is too low"),
+        ((44100, 48000, 0), "0 channels"),
+        (("1", 44100, 1), "sample_rate is '1'"),
+        ((44100, 22050.0, 1), "sample_rate is 22050.0"),
+        ((44100, 2**63, 1), "too high"),
+    ],
+)
+def test_impossible_rates_are_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
         Resampler(*arguments)
+    if arguments[2]:
+        with pytest.raises(InputError, match=message):
+            resampled_length(100, *arguments[:2])
+
+
+@pytest.mark.parametrize("rate", [44100, 48000])
+def test_a_stream_that_has_ended_says_so_until_it_is_reset(rate: int):
+    stage = Resampler(48000, rate, 1)
+    first = np.concatenate(outputs_of(stage, noise(1, 3000), [3000]), axis=1)
+    for call in (stage.flush, lambda: stage.feed(noise(1, 10))):
+        with pytest.raises(InputError, match="begin another with reset"):
+            call()
+    stage.reset()
+    again = np.concatenate(outputs_of(stage, noise(1, 3000), [3000]), axis=1)
+    assert np.array_equal(first, again)
 
 
 def test_blocks_of_another_shape_are_refused():

@@ -90,6 +90,8 @@ def run_on_dask(
     with _quiet("distributed.client", "distributed.core"), client:
         if link := client.dashboard_link:
             notify(f"dashboard of the workers: {link}")
+        if not client.nthreads():
+            notify(f"no workers at {address} yet: start some with 'dask worker {address}'")
         if ready is not None:
             _make_ready(client, ready)
         client.subscribe_topic(_TOPIC, hear)
@@ -197,7 +199,8 @@ def _quiet(*loggers: str) -> Iterator[None]:
 def _gone(address: str) -> IsoldeError:
     """Say that the scheduler has gone, and with it what it was doing."""
     return IsoldeError(
-        f"the Dask scheduler at {address} has gone: start it again, and this run with --resume"
+        f"the Dask scheduler at {address} has gone: start it again, and the same command, which "
+        "goes on (isolde separate with --resume)"
     )
 
 

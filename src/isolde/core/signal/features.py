@@ -41,8 +41,8 @@ class Features:
             raise InputError(f"signal '{self.signal}' is unknown: take one of {', '.join(SIGNALS)}")
         if self.mel and self.signal in PAIRED:
             raise InputError("features of pairs of channels have no Mel form: leave mel off")
-        if not self.scale > 0:
-            raise InputError(f"scale {self.scale} is not above 0")
+        if not 0 < self.scale < float("inf"):
+            raise InputError(f"scale {self.scale}: give a number above 0")
 
     def __call__(self, spectra: Complex64) -> Float32:
         """Features of some frames.

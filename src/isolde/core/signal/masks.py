@@ -3,7 +3,7 @@
 A mask says for each bin and frame which share of the mixture is voice, in [0, 1].
 """
 
-from math import ceil, isfinite
+from math import ceil
 
 import numpy as np
 
@@ -63,6 +63,23 @@ def phase_sensitive_mask(
     return clipped
 
 
+STRONGEST = 16.0
+"""Greatest strength of a soft mask."""
+
+
+def check_strength(strength: float) -> None:
+    """Refuse a strength that no soft mask is raised to.
+
+    Raises:
+        InputError: It is not above 0, or above `STRONGEST`.
+    """
+    if not 0 < strength <= STRONGEST:
+        raise InputError(
+            f"strength {strength:g} is out of range: give above 0 to {STRONGEST:g}; 1 is neutral, "
+            "2 takes more away"
+        )
+
+
 def readout(
     mask: Float32, kind: str = "soft", *, threshold: float = 0.5, strength: float = 1.0
 ) -> Float32:
@@ -72,7 +89,8 @@ def readout(
         mask: (..., n_bins) in [0, 1].
         kind: "soft" uses the mask as it is, "binary" asks whether it reaches `threshold`.
         threshold: Threshold in (0, 1), for "binary".
-        strength: Above 0; the soft mask is raised to it: 2 takes more away, 0.5 leaves more.
+        strength: Above 0, up to `STRONGEST`; the soft mask is raised to it: 2 takes more away, 0.5
+            leaves more.
 
     Raises:
         InputError: For another kind, or a threshold or strength out of range.
@@ -81,10 +99,7 @@ def readout(
         raise InputError(f"mask '{kind}' is unknown: take 'soft' or 'binary'")
     if not 0 < threshold < 1:
         raise InputError(f"threshold {threshold} is not between 0 and 1")
-    if not isfinite(strength):
-        raise InputError(f"strength {strength} is not finite: 1 is neutral, 2 takes more away")
-    if not strength > 0:
-        raise InputError(f"strength {strength} is not above 0: 1 is neutral, 2 takes more away")
+    check_strength(strength)
     if kind == "binary":
         return (mask >= threshold).astype(np.float32)
     return mask if strength == 1 else mask ** np.float32(strength)

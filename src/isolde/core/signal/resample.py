@@ -14,7 +14,7 @@ import numpy as np
 import soxr  # type: ignore[import-untyped]
 
 from isolde.core.errors import InputError
-from isolde.core.stage import Float32
+from isolde.core.stage import Float32, check_open, checked_form
 
 _QUALITY = "HQ"
 
@@ -26,7 +26,12 @@ def resampled_length(n_samples: int, rate_in: int, rate_out: int) -> int:
         n_samples: Samples per channel before.
         rate_in: Sample rate of the input in Hz.
         rate_out: Sample rate of the output in Hz.
+
+    Raises:
+        InputError: A rate is no whole number, or out of range.
     """
+    for rate in (rate_in, rate_out):
+        checked_form(rate, 1, lowest=1)
     return (2 * n_samples * rate_out + rate_in) // (2 * rate_in)
 
 
@@ -42,16 +47,10 @@ class Resampler:
             n_channels: Number of channels, 1 or more.
 
         Raises:
-            InputError: A rate or the number of channels is below 1.
+            InputError: A rate or the number of channels is no whole number, or out of range.
         """
-        if min(rate_in, rate_out, n_channels) < 1:
-            raise InputError(
-                f"cannot resample {n_channels} channels from {rate_in} to {rate_out} Hz: "
-                "all three must be 1 or more"
-            )
-        self.rate_in = rate_in
-        self.rate_out = rate_out
-        self.n_channels = n_channels
+        self.rate_in, self.n_channels = checked_form(rate_in, n_channels, lowest=1)
+        self.rate_out, _ = checked_form(rate_out, n_channels, lowest=1)
         self.reset()
 
     @property
@@ -63,6 +62,17 @@ class Resampler:
         samples come earlier. The number is measured once for each pair of rates, in some 10 ms.
         """
         return _worst_lag(self.rate_in, self.rate_out)
+
+    def reset(self) -> None:
+        """Forget the stream, so that the next block is the first one again."""
+        self._n_in = 0
+        self._n_out = 0
+        self._ended = False
+        self._stream: soxr.ResampleStream | None = None
+        if self.rate_in != self.rate_out:
+            self._stream = soxr.ResampleStream(
+                self.rate_in, self.rate_out, self.n_channels, dtype="float32", quality=_QUALITY
+            )
 
     def feed(self, block: Float32) -> Float32:
         """Take the next samples and give those that are ready.
@@ -76,8 +86,9 @@ class Resampler:
             float32 (n_channels, m) at `rate_out`; peaks may exceed those of the input.
 
         Raises:
-            InputError: The block has another shape.
+            InputError: The block has another shape, or the stream has ended.
         """
+        check_open(ended=self._ended)
         if block.ndim != 2 or block.shape[0] != self.n_channels:
             raise InputError(
                 f"a block of shape {block.shape}: the resampler was made for ({self.n_channels}, n)"
@@ -97,7 +108,12 @@ class Resampler:
 
         Returns:
             float32 (n_channels, m) at `rate_out`.
+
+        Raises:
+            InputError: The stream has ended already.
         """
+        check_open(ended=self._ended)
+        self._ended = True
         if self._stream is None:
             return np.zeros((self.n_channels, 0), np.float32)
         owed = resampled_length(self._n_in, self.rate_in, self.rate_out) - self._n_out
@@ -109,16 +125,6 @@ class Resampler:
         out = np.ascontiguousarray(self._stream.resample_chunk(silence, last=True).T[:, :owed])
         self._n_out += out.shape[1]
         return out
-
-    def reset(self) -> None:
-        """Forget the stream, so that the next block is the first one again."""
-        self._n_in = 0
-        self._n_out = 0
-        self._stream: soxr.ResampleStream | None = None
-        if self.rate_in != self.rate_out:
-            self._stream = soxr.ResampleStream(
-                self.rate_in, self.rate_out, self.n_channels, dtype="float32", quality=_QUALITY
-            )
 
 
 @lru_cache(maxsize=64)

@@ -34,10 +34,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from isolde.core.errors import InputError
-from isolde.core.stage import Complex64, Float32, check_block
+from isolde.core.stage import Complex64, Float32, check_block, checked_form
 
 TOP_RATE = 44_100
 """Sample rate in Hz above which nothing is analysed."""
+
+LARGEST_FFT = 1 << 20
+"""Samples of the longest window of a transform."""
 
 FRAMES_AT_ONCE = 1024
 """Frames transformed in one go: bounds the memory of a large block to some tens of megabytes."""
@@ -65,11 +68,18 @@ class Grid:
     synthesis: str = "long"
 
     def __post_init__(self) -> None:
-        """Refuse a grid whose overlapped windows would not line up."""
+        """Refuse a grid whose overlapped windows would not line up.
+
+        Raises:
+            InputError: They would not, or a number is out of range.
+        """
         if self.synthesis not in SYNTHESES:
             raise InputError(
                 f"synthesis '{self.synthesis}' is unknown: take {' or '.join(SYNTHESES)}"
             )
+        checked_form(self.sample_rate, 1)
+        if self.n_fft > LARGEST_FFT:
+            raise InputError(f"n_fft {self.n_fft}: give {LARGEST_FFT} samples or less")
         step = 2 if self.synthesis == "long" else 4
         if self.hop < 1 or self.n_fft % (step * self.hop) or self.n_fft < 4 * self.hop:
             raise InputError(

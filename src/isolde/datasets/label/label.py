@@ -80,7 +80,7 @@ def label_songs(
         songs: Rows of each, from `songs_to_label`.
         output: Folder, where each song gets its own.
         teacher: The separator.
-        container: Container of the stems' files: wav, flac, ogg, opus or mp3.
+        container: Container of the stems' files: wav, flac, ogg, opus, mp3 or m4a.
         report: Function called with each song as it is done.
 
     Returns:

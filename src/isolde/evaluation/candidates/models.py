@@ -9,6 +9,8 @@
 import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -46,7 +48,7 @@ class ModelSeparator:
             ModelError: The model cannot be loaded.
             InputError: The mixture cannot be separated.
         """
-        separator = _loaded(self.settings, sample_rate, mixture.shape[0])
+        separator = _loaded(self.settings, sample_rate, mixture.shape[0], get_ident())
         separator.reset()
         return separator.whole(blocks_of(mixture))
 
@@ -82,6 +84,9 @@ def model(text: str) -> Candidate:
                 "take soft, binary, gate, live, threshold=NUMBER or strength=NUMBER"
             )
         asked[key] = number
+    path = Path(name)
+    if (len(path.parts) > 1 or path.suffix) and path.exists():
+        name = str(path.absolute())  # workers have other current folders
     settings = SeparationSettings(name, **asked)
     if name == RULES:
         weights, n_bytes = "", None
@@ -89,7 +94,7 @@ def model(text: str) -> Candidate:
         found = catalogue.find(name)
         weights, n_bytes = _weights(found), found.n_bytes
     modules = separation_modules(rules=name == RULES, gate=settings.gate)
-    latency = _loaded(settings, LATENCY_RATE, 2).latency / LATENCY_RATE
+    latency = _loaded(settings, LATENCY_RATE, 2, get_ident()).latency / LATENCY_RATE
     return Candidate(
         text,
         ModelSeparator(settings),
@@ -114,7 +119,10 @@ def _weights(found: Model) -> str:
 
 
 @lru_cache(maxsize=8)
-def _loaded(settings: SeparationSettings, sample_rate: int, n_channels: int) -> Separator:
+def _loaded(
+    settings: SeparationSettings, sample_rate: int, n_channels: int, _thread: int
+) -> Separator:
+    """Make a separator once for each thread: it holds a song while it separates it."""
     return make_separator(settings, sample_rate=sample_rate, n_channels=n_channels)
 
 

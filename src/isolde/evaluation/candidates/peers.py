@@ -1,7 +1,9 @@
 """Other people's separators as candidates, by a command or by a folder with an adapter."""
 
 import hashlib
+import os
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 from isolde.core.errors import InputError
@@ -27,6 +29,9 @@ def peer(text: str) -> Candidate:
             raise InputError(f"peer '{text}': give 'NAME=COMMAND {{input}} {{output}}'")
         separator = ExternalSeparator.parse(command, name=name.strip())
         identity = shlex.join(separator.command)
+        files = [Path(word) for word in separator.command if os.access(word, os.R_OK)]
+        if files := [path for path in files if path.is_file()]:
+            identity += f" files {_digest(files)}"
         return Candidate(separator.name, separator, kind="peer", identity=identity)
     folder = Path(text)
     python, script = folder / ".venv" / "bin" / "python", folder / "separate.py"
@@ -40,7 +45,16 @@ def peer(text: str) -> Candidate:
     name = folder.resolve().name
     # not resolved: the link's own path is what makes it this environment's Python
     words = tuple(str(path.absolute()) for path in (python, script))
-    sources = [p.read_bytes() for p in (script, script.parents[1] / "common.py") if p.is_file()]
-    digest = hashlib.sha256(b"".join(sources)).hexdigest()[:8]
+    sources = [p for p in (script, script.parents[1] / "common.py") if p.is_file()]
     separator = ExternalSeparator((*words, "--serve"), name)
-    return Candidate(name, separator, kind="peer", identity=f"adapter {digest}")
+    return Candidate(name, separator, kind="peer", identity=f"adapter {_digest(sources)}")
+
+
+def _digest(files: Iterable[Path]) -> str:
+    """Eight hexadecimal digits that change when what is in the files does."""
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()[:8]

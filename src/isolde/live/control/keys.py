@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from isolde.core.signal.masks import STRONGEST
+
 REST = "m mix  -/+ dry/wet  [/] strength  x mute  space pause  ,/. seek 5 s  q quit"
 """What the keys do that name no stem."""
 
@@ -49,7 +51,7 @@ def command_for(key: str, *, stems: tuple[str, ...], wet: float, strength: float
     if key in "+=-":
         return f"wet {min(1.0, max(0.0, wet + (-0.1 if key == '-' else 0.1))):.2f}"
     if key in "[]":
-        return f"strength {min(16.0, max(0.1, strength * (1.25 if key == ']' else 0.8))):.3f}"
+        return f"strength {min(STRONGEST, max(0.1, strength * (1.25 if key == ']' else 0.8))):.3f}"
     return None
 
 

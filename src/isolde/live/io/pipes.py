@@ -194,7 +194,7 @@ class Filter:
 
     def _set_strength(self, value: float) -> None:
         if self.plan.settings.mask != "soft":
-            raise InputError(f"strength {value}: a binary mask has none")
+            raise InputError(f"strength {value:g}: a binary mask has none")
         self._masker.strength = value
 
     def _mix(self, stems: dict[str, Float32]) -> Float32:

@@ -16,6 +16,7 @@ from collections import deque
 import numpy as np
 
 from isolde.core.errors import InputError
+from isolde.core.signal.masks import check_strength
 from isolde.core.stage import Float32
 from isolde.live.plan import Plan
 from isolde.live.stream.meters import Counts, Level, Times
@@ -110,10 +111,11 @@ class Pipeline:
         """Change the strength of the soft mask.
 
         Raises:
-            InputError: When it is not above 0, or the mask is binary.
+            InputError: When it is out of range, or the mask is binary.
         """
-        if self.plan.settings.mask != "soft" or not 0 < value <= 16:
-            raise InputError(f"strength {value}: give up to 16, with a soft mask; 1 is neutral")
+        if self.plan.settings.mask != "soft":
+            raise InputError(f"strength {value:g}: a binary mask has none")
+        check_strength(value)
         self.strength = value
         self.engine.order(Order.STRENGTH, value)
 

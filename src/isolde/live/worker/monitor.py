@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from isolde.core.errors import InputError
+from isolde.core.signal.masks import check_strength
 from isolde.core.stage import Complex64, Float32
 from isolde.models.masker import Masker
 
@@ -33,8 +33,7 @@ class TunableMasker:
 
     @strength.setter
     def strength(self, value: float) -> None:
-        if not 0 < value < float("inf"):
-            raise InputError(f"strength {value} is not above 0: 1 is neutral, 2 takes more away")
+        check_strength(value)
         ramp = np.linspace(self._exponents[0], value, _RAMP_FRAMES + 1, dtype=np.float32)
         self._exponents = ramp[1:] if self._exponents[0] != value else ramp[-1:]
 

@@ -3,11 +3,15 @@
 from dataclasses import dataclass, replace
 
 from isolde.core.errors import InputError
-from isolde.core.signal.spectrum import Grid
+from isolde.core.signal.spectrum import LARGEST_FFT, Grid
+from isolde.core.stage import checked_form
 
 FORMS = ("magnitudes", "spectra", "hybrid", "waves")
 AXES = {"ncft": (0, 1, 2, 3), "nctf": (0, 1, 3, 2), "cnft": (1, 0, 2, 3), "cntf": (1, 0, 3, 2)}
 """Where batch n, channel c, bin f and frame t of a graph's magnitudes stand."""
+
+LONGEST_SECONDS = 300
+"""Length of the longest window, which is held in memory."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,17 @@ class Window:
             raise InputError(
                 f"windows of {self.size} in multiples of {self.multiple}: give a divisor, or 0"
             )
-        if self.size < 2 or min(self.sample_rate, self.n_fft, self.hop) < 1:
+        checked_form(self.sample_rate, 1)
+        if self.size < 2 or min(self.n_fft, self.hop) < 1 or self.n_fft > LARGEST_FFT:
             raise InputError(
-                f"windows of {self.size} at {self.sample_rate} Hz with n_fft {self.n_fft} and "
-                f"hop {self.hop}: all must be above 0"
+                f"windows of {self.size} with n_fft {self.n_fft} and hop {self.hop}: all must be "
+                f"above 0, and n_fft {LARGEST_FFT} or less"
+            )
+        heard = self.before + self.size + self.after
+        if heard * self.seconds / self.size > LONGEST_SECONDS:
+            raise InputError(
+                f"windows of {heard}, {self.before} before and {self.after} after included: give "
+                f"{LONGEST_SECONDS} s or less"
             )
         if self.form != "waves" and not 0 < self.n_bins <= self.n_fft // 2 + 1:
             raise InputError(

@@ -1,6 +1,7 @@
 """Window networks as stages: spectra to masks, or samples to estimates; they read no files."""
 
 from collections.abc import Callable
+from math import isfinite
 
 import numpy as np
 
@@ -109,6 +110,7 @@ class WindowEstimator:
         """
         window = _window_of(card, n_channels)
         self.stems, self.residual, self.sample_rate = card.stems, card.residual, window.sample_rate
+        self._name = card.name
         self._network = NETWORKS[window.form](session, window)
         self._n_channels = n_channels
         self._chosen = [window.outputs.index(stem) for stem in card.stems]
@@ -152,6 +154,8 @@ class WindowEstimator:
     def _estimates(self, samples: Array) -> Float32:
         """Estimates of one window."""
         estimates = self._network(pairs_of(samples))[self._chosen]
+        if not isfinite(estimates.sum()):  # NaN and infinity survive a sum
+            raise ModelError(f"the network of '{self._name}' gives NaN or infinity: damaged?")
         return channels_of_pairs(estimates, self._n_channels)
 
 

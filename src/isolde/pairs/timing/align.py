@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from isolde.core.errors import MissingExtraError
+from isolde.core.errors import InputError, MissingExtraError
 from isolde.core.stage import Float32
 from isolde.pairs.timing.drift import LIMIT_PPM, fit_lines, place, warp
 from isolde.pairs.timing.edits import Piece, tile, trace
@@ -25,7 +25,7 @@ from isolde.pairs.timing.offset import (
     consensus,
     local_delays,
 )
-from isolde.pairs.whiten import Float64, check_audio, to_mono, whiten
+from isolde.pairs.whiten import Float64, check_audio, to_mono, too_little, whiten
 
 FINE_RATE = 16_000.0  # Hz
 HEARD_Z = 6.0  # a fine window in which the partner is heard
@@ -91,8 +91,13 @@ def prepare(audio: Float32, sample_rate: float) -> Prepared:
         The signal for `align` and `match`.
 
     Raises:
+        InputError: The audio is silent or shorter than a second, has another shape, an impossible
+            rate, NaN or infinity.
         MissingExtraError: Scipy is not installed.
     """
+    check_audio(audio, sample_rate, "recording")
+    if reason := too_little(audio, sample_rate):
+        raise InputError(f"the recording {reason}: leave it out, or take another")
     try:
         import scipy  # noqa: F401
     except ImportError:
@@ -125,10 +130,8 @@ def align(
     check_audio(mix, mix_rate, "mix")
     check_audio(partner, partner_rate, "partner")
     for name, audio, rate in (("mix", mix, mix_rate), ("partner", partner, partner_rate)):
-        if audio.shape[1] < rate:
-            return Alignment(False, f"the {name} is shorter than one second")
-        if float(np.abs(audio).max()) < 1e-4:
-            return Alignment(False, f"the {name} is silent")
+        if reason := too_little(audio, rate):
+            return Alignment(False, f"the {name} {reason}")
     x, v = prepare(mix, mix_rate), prepare(partner, partner_rate)
     hits = tuple(coarse(Haystack(x.white, COARSE_RATE), v.mono, v.white))
     line = consensus(hits)

@@ -5,10 +5,12 @@ that answers with masks needs `MaskEstimator` and no more; one that answers with
 estimator itself. It never changes rates and never computes the residual.
 """
 
+from math import isfinite
 from typing import Protocol
 
 import numpy as np
 
+from isolde.core.errors import ModelError
 from isolde.core.signal.level import LEVEL_DB, RISE_SECONDS
 from isolde.core.signal.masks import extend_treble, readout
 from isolde.core.signal.spectrum import Analysis
@@ -128,7 +130,11 @@ class MaskEstimator:
         self._n_samples = 0
 
     def feed(self, block: Float32, /) -> Float32:
-        """Take samples (n_channels, n); give what is ready, (n_stems, n_channels, m)."""
+        """Take samples (n_channels, n); give what is ready, (n_stems, n_channels, m).
+
+        Raises:
+            ModelError: The masks have another shape, or hold NaN or infinity.
+        """
         self._n_samples += block.shape[1]
         return self._separate(self._analysis.feed(block))
 
@@ -152,6 +158,7 @@ class MaskEstimator:
         n = masks.shape[2]
         if not n:
             return np.zeros((len(self.stems), self._n_channels, 0), np.float32)
+        self._check(masks)
         like = np.zeros((self._n_channels, 0, self.grid.n_bins), np.complex64)
         spectra = self._spectra.take(n, like)
         samples = []
@@ -162,6 +169,23 @@ class MaskEstimator:
             masked = (spectra * whole).astype(np.complex64, copy=False)
             samples.append(synthesis.feed(masked))
         return np.stack(samples)
+
+    def _check(self, masks: Float32) -> None:
+        """Refuse masks that are not for these stems, channels and bins, or hold NaN or infinity."""
+        stems, channels, bins = masks.shape[0], masks.shape[1], masks.shape[3]
+        if (
+            stems != len(self.stems)
+            or channels not in (1, self._n_channels)
+            or bins not in (self.masker.n_bins, self.grid.n_bins)
+        ):
+            raise ModelError(
+                f"masks of shape {masks.shape}: the masker must give ({len(self.stems)}, 1 or "
+                f"{self._n_channels}, n, {self.masker.n_bins} or {self.grid.n_bins})"
+            )
+        if not isfinite(masks.sum()):  # NaN and infinity survive a sum
+            raise ModelError(
+                f"the masks of {', '.join(self.stems)} hold NaN or infinity: take another model"
+            )
 
     def _read(self, mask: Float32) -> Float32:
         asked = self._settings

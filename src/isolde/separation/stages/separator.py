@@ -10,8 +10,7 @@ from math import ceil
 import numpy as np
 
 from isolde.audio import Resampler
-from isolde.core.errors import InputError
-from isolde.core.stage import Float32, check_block, checked_form
+from isolde.core.stage import Float32, check_block, check_open, checked_form
 from isolde.models.masker import Masker
 from isolde.separation.settings import SeparationSettings
 from isolde.separation.stages.estimator import Estimator, MaskEstimator
@@ -105,7 +104,7 @@ class Separator:
             InputError: The block is no array of floats, has another number of channels, or holds
                 NaN, infinity or values beyond `LOUDEST`; or the stream has ended.
         """
-        self._check_open()
+        check_open(ended=self._ended)
         check_block(block, n_channels=self.n_channels, finite="mixture")
         self._mixture.put(block.astype(np.float32))
         self._put(self.estimator.feed(self._inward.feed(block)))
@@ -117,7 +116,7 @@ class Separator:
         Raises:
             InputError: The stream has ended already.
         """
-        self._check_open()
+        check_open(ended=self._ended)
         self._ended = True
         self._put(self.estimator.feed(self._inward.flush()))
         self._put(self.estimator.flush())
@@ -146,9 +145,12 @@ class Separator:
         parts = [*(self.feed(block) for block in blocks), self.flush()]
         return {stem: np.concatenate([p[stem] for p in parts], axis=1) for stem in self.stems}
 
-    def _check_open(self) -> None:
-        if self._ended:
-            raise InputError("the stream has ended with flush(): begin another with reset()")
+    def __repr__(self) -> str:
+        """Name the stems, the channels, the rate and the latency."""
+        return (
+            f"<Separator {', '.join(self.stems)}: {self.n_channels} channels, "
+            f"{self.sample_rate} Hz, {self.latency} samples late>"
+        )
 
     def _put(self, estimates: Float32) -> None:
         for samples, outward, ready in zip(estimates, self._outward, self._ready, strict=True):

@@ -98,8 +98,10 @@ class Timeline:
             song = Song(start, length, voice, backing, entry.top_hz, np.array(entry.activity))
             self.songs.append(song)
             start += length + MARGIN
+        if whole and not kept:
+            raise InputError(f"no song has all of {', '.join(stems)}: add some")
         if not any(s.voice and s.activity.any() for s in self.songs):
-            raise InputError(f"no song has {'all of ' * whole}{', '.join(stems)}: add some")
+            raise InputError(f"no song has {stems[0]} that sound: add some")
         if not any(s.backing for s in self.songs):
             raise InputError("a library needs voices and backings: add folders with both")
 
