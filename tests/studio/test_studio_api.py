@@ -236,10 +236,24 @@ def test_another_model_is_another_song_of_the_same_source(studio: Studio, ready:
     got = studio.ask(f"/songs/{ready['id']}/again?model=vocals-live&strength=2", "POST")
     again = studio.wait(got.json()["id"])
     assert (again["state"], again["model"], again["strength"]) == ("ready", "vocals-live", 2)
+    assert again["replaces"] == ready["id"]
     assert np.any(stem(studio, again["id"], "vocals") != stem(studio, ready["id"], "vocals"))
     assert studio.ask(f"/songs/{again['id']}", "DELETE").status == 204
     assert studio.ask(f"/songs/{again['id']}").status == 404
     assert studio.ask(f"/songs/{ready['id']}/stems/vocals").status == 200
+
+
+def test_another_model_takes_the_songs_place(studio: Studio):
+    first, last = (studio.ask("/songs?demo", "POST").json()["id"] for _ in range(2))
+    before = [song["id"] for song in studio.ask("/songs").json()]
+    assert studio.ask(f"/songs/{first}/take", "POST").status == 204
+    assert [song["id"] for song in studio.ask("/songs").json()] == before
+    again = studio.ask(f"/songs/{first}/again?strength=2", "POST").json()["id"]
+    assert studio.ask(f"/songs/{first}/take", "POST").status == 204
+    after = [song["id"] for song in studio.ask("/songs").json()]
+    assert after == [again if song == first else song for song in before]
+    for song in (again, last):
+        assert studio.ask(f"/songs/{song}", "DELETE").status == 204
 
 
 def test_kept_stems_stay_as_the_command_writes_them(command: Path, song: Path, tmp_path: Path):
@@ -254,6 +268,34 @@ def test_kept_stems_stay_as_the_command_writes_them(command: Path, song: Path, t
         for file in command.iterdir():
             assert (folder / track / file.name).read_bytes() == file.read_bytes()
     assert len(list(folder.rglob("*.wav"))) == 4
+
+
+def test_a_song_that_cannot_be_kept_is_ready_and_says_so(tmp_path: Path):
+    folder = tmp_path / "kept"
+    running = start(tmp_path, "--keep", str(folder))
+    folder.rmdir()
+    folder.write_text("no folder")
+    song = running.ask("/songs?demo", "POST").json()["id"]
+    assert running.wait(song)["state"] == "ready"
+    until = time.monotonic() + 60
+    while not (warnings := running.ask(f"/songs/{song}").json()["warnings"]):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert warnings[0].startswith("its stems are not kept: ")
+    assert running.ask(f"/songs/{song}/files/vocals.wav").status == 200
+    assert running.end() == 0
+
+
+def test_karaoke_of_four_stems_is_the_song_without_the_voice(
+    studio: Studio, four: dict[str, object]
+):
+    got = studio.ask(f"/songs/{four['id']}/files/mix.wav?vocals=off")
+    assert got.headers["content-disposition"].endswith("''Lied%20-%20karaoke.wav")
+    band, _ = soundfile.read(io.BytesIO(got.body), dtype="float32")
+    parts = [stem(studio, four["id"], name) for name in ("drums", "bass", "other")]
+    assert np.max(np.abs(band - sum(parts))) <= 1.01 / 32768
+    got = studio.ask(f"/songs/{four['id']}/files/mix.wav?vocals=off&drums=-3")
+    assert got.headers["content-disposition"].endswith("''Lied%20-%20mix.wav")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")

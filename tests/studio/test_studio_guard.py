@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -88,13 +89,33 @@ def test_ctrl_c_before_the_server_runs_ends_it_too():
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+def test_an_address_of_ipv6_can_be_opened():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this computer has no IPv6")
+    told = []
+
+    def opened(address: str) -> None:
+        told.append(address)
+        signal.raise_signal(signal.SIGINT)
+
+    serve(StudioSettings(SeparationSettings("rules"), host="::1"), [], opened=opened)
+    assert re.fullmatch(r"http://\[::1\]:[0-9]+/\?token=[\w-]+", told[0])
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--port", "{port}"], "127.0.0.1:{port}: cannot listen there"),
         (["--host", "192.0.2.1"], "192.0.2.1: cannot listen there"),
         (["--model", "none"], "model 'none' is not known"),
+        (["--host", "no such name"], "no such name: cannot listen there"),
         (["--max-upload", "0"], "uploads of 0 bytes: give 1 or more"),
+        (["--max-upload", "nan"], "uploads of nan GB: give a finite number"),
+        (["--max-upload", "inf"], "uploads of inf GB: give a finite number"),
+        (["--keep", __file__], "test_studio_guard.py: cannot keep stems there (File exists)"),
+        (["--keep", f"{__file__}/stems"], "stems: cannot keep stems there (Not a directory)"),
         (["missing.wav"], "missing.wav: "),
     ],
 )
@@ -104,8 +125,7 @@ def test_what_cannot_be_served_is_one_line(
     given = [option.format(port=studio.port) for option in options]
     code, out, err = isolde("studio", "--no-browser", *given)
     assert (code != 0, out) == (True, [])
-    assert words.format(port=studio.port) in err[-1]
-    assert len(err) == 1 + ("--host" in options)  # of which one is warned first
+    assert [words.format(port=studio.port) in line for line in err] == [True]
 
 
 def test_the_token_gives_a_cookie_that_scripts_and_sites_cannot_use(studio: Studio):
@@ -114,6 +134,33 @@ def test_the_token_gives_a_cookie_that_scripts_and_sites_cannot_use(studio: Stud
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
     assert studio.token not in got.headers["location"]
+
+
+def test_a_browser_that_comes_again_keeps_its_session(studio: Studio):
+    cookie = studio.cookie()
+    again = studio.ask(f"/?token={studio.token}", bare=True, Cookie=cookie)
+    assert (again.status, again.headers["location"]) == (303, "/")
+    assert "set-cookie" not in again.headers
+    old = studio.ask(f"/?token={studio.token}", bare=True, Cookie=f"isolde-{studio.port}=old")
+    assert "set-cookie" in old.headers
+    assert studio.ask("/?token=wrong", bare=True, Cookie=cookie).status == 403
+
+
+def test_people_are_refused_in_words_and_scripts_in_json(studio: Studio):
+    got = studio.ask("/", bare=True, Accept="text/html,application/xhtml+xml,*/*;q=0.8")
+    assert got.headers["content-type"].startswith("text/plain")
+    assert (
+        got.body == b"isolde studio: this page has no session: open the address in the terminal\n"
+    )
+    assert "this page has no session" in studio.ask("/songs", bare=True).json()["error"]
+
+
+def test_routes_and_methods_that_are_not_there_are_told_like_other_errors(studio: Studio):
+    got = studio.ask("/nothing")
+    assert (got.status, got.json()) == (404, {"error": "Not Found"})
+    got = studio.ask("/songs/x/again")
+    assert (got.status, got.json()) == (405, {"error": "Method Not Allowed"})
+    assert got.headers["allow"] == "POST"
 
 
 @pytest.mark.parametrize(
@@ -176,7 +223,7 @@ def test_a_song_is_its_sessions_alone(studio: Studio):
     assert studio.ask(f"/songs/{song}", bare=True, Cookie=mine).status == 200
     for path in INSIDE:
         assert studio.ask(f"/songs/{song}{path}", bare=True, Cookie=other).status == 404, path
-    for method, path in (("DELETE", ""), ("POST", "/again"), ("POST", "/first")):
+    for method, path in (("DELETE", ""), ("POST", "/again"), ("POST", "/take"), ("POST", "/first")):
         assert studio.ask(f"/songs/{song}{path}", method, bare=True, Cookie=other).status == 404
     assert studio.ask("/songs", bare=True, Cookie=other).json() == []
     assert studio.ask(f"/songs/{song}", "DELETE", bare=True, Cookie=mine).status == 204

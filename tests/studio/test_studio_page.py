@@ -4,7 +4,6 @@ Skipped where there is no Chromium (Debian: apt install chromium) or no playwrig
 """
 
 import base64
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,25 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from studio_browser import NEEDS, ask, drop, launched, probe, until, until_probed
 from studio_server import Studio, serving, start
 
 from helpers.sounds import decibel, noise
 from isolde.separation import FileSettings, SeparationSettings, Song, separate_file
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
-]
+pytestmark = NEEDS
 
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required"
-).split()
 RATE = 44_100
 SECONDS = 6.0
-PROBES = Path(__file__).with_name("probes.js").read_text("utf-8")
 TONE_HZ = 330.0
 
 
@@ -42,10 +32,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        yield opened
-        opened.close()
+    yield from launched()
 
 
 @pytest.fixture(scope="module")
@@ -82,39 +69,6 @@ def dropped(page: Any, song: Path) -> Any:
     until(page, "player.song && player.playing && player.position > 0.1")
     until(page, "player.song.state === 'ready'")
     return page
-
-
-def drop(page: Any, name: str, data: bytes) -> None:
-    probe(page, "drop", [name, base64.b64encode(data).decode()])
-
-
-def probe(page: Any, name: str, value: Any = None) -> Any:
-    """What a function of probes.js returns inside the page."""
-    return page.evaluate(f"(value) => {{ {PROBES} return {name}(value); }}", value)
-
-
-def ask(page: Any, expression: str) -> Any:
-    """A value of the page's own modules: `player`, `mixer`, `song`."""
-    return page.evaluate(
-        f'async () => {{ const {{ player, mixer, song }} = await import("/page/main.js"); '
-        f"return ({expression}); }}"
-    )
-
-
-def until(page: Any, condition: str, seconds: float = 30) -> None:
-    for _ in range(round(seconds / 0.05)):
-        if ask(page, f"Boolean({condition})"):
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(f"never: {condition}; {ask(page, 'song()')}")
-
-
-def until_probed(page: Any, name: str, value: Any, wanted: Any, seconds: float = 10) -> None:
-    for _ in range(round(seconds / 0.05)):
-        if probe(page, name, value) == wanted:
-            return
-        page.wait_for_timeout(50)
-    assert probe(page, name, value) == wanted
 
 
 def rendered(page: Any, gains: list[float], *, tempo: float = 1, key: int = 0) -> np.ndarray:
@@ -215,6 +169,8 @@ def test_tempo_changes_the_clock_and_still_sounds(dropped: Any, presses: str, te
         dropped.keyboard.press(key)
     until(dropped, "player.tempo !== 1 && !player.starved && player.level(1) > 0.01")
     assert ask(dropped, "player.tempo") == tempo
+    note = dropped.locator("#downloads a:has-text('This mix') small")
+    assert note.inner_text() == "faded, at the song's own tempo and key"
     first = ask(dropped, "[player.position, performance.now()]")
     dropped.wait_for_timeout(900)
     second = ask(dropped, "[player.position, performance.now()]")
@@ -222,6 +178,7 @@ def test_tempo_changes_the_clock_and_still_sounds(dropped: Any, presses: str, te
     assert speed == pytest.approx(tempo, rel=0.1)
     dropped.keyboard.press("0")
     until(dropped, "player.tempo === 1 && player.level(1) > 0.01")
+    assert note.inner_text() == "as faded"
     ask(dropped, "player.pause()")
 
 
@@ -320,6 +277,9 @@ def test_the_model_menu_says_what_it_costs_and_four_stems_have_four_faders(dropp
     assert dropped.locator(".fader b").all_inner_texts() == ["Vocals", "Drums", "Bass", "Other"]
     assert dropped.inner_text("#model-name") == "stems"
     with dropped.expect_download() as waiting:
+        dropped.click("#downloads a:has-text('Karaoke')")
+    assert waiting.value.suggested_filename == "song - karaoke.wav"
+    with dropped.expect_download() as waiting:
         dropped.click("#downloads a:has-text('Stem file')")
     assert waiting.value.suggested_filename == "song.stem.mp4"
     assert Path(waiting.value.path()).read_bytes()[4:8] == b"ftyp"
@@ -370,7 +330,7 @@ def test_a_song_of_another_rate_and_width_sounds_and_the_first_one_again(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 500, 1100, 1440, 1920])
+@pytest.mark.parametrize("width", [320, 375, 500, 1100, 1440, 1920])
 def test_it_is_readable_at_every_width(dropped: Any, width: int, scheme: str):
     dropped.emulate_media(color_scheme=scheme)
     dropped.set_viewport_size({"width": width, "height": 900})

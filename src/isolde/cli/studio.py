@@ -1,5 +1,6 @@
 """`isolde studio`: a page that plays songs while they are separated."""
 
+from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
@@ -61,9 +62,12 @@ def studio(
 
     Nothing leaves this computer. Ctrl-C ends it and deletes what it kept.
     """
+    from isolde.core.errors import InputError
     from isolde.separation import SeparationSettings
     from isolde.studio.web.server import LOOPBACK, StudioSettings, serve
 
+    if not isfinite(max_upload):
+        raise InputError(f"uploads of {max_upload} GB: give a finite number, like 4")
     settings = StudioSettings(
         separation=SeparationSettings(model, strength=strength, threads=threads),
         host=host,
@@ -71,13 +75,13 @@ def studio(
         keep=keep,
         max_upload=round(max_upload * 1e9),
     )
-    if host not in LOOPBACK:
-        terminal.say(
-            f"isolde: warning: {host} can be reached from other computers, unencrypted: whoever "
-            "reads the address below can hear the songs"
-        )
 
     def opened(address: str) -> None:
+        if host not in LOOPBACK:
+            terminal.say(
+                f"isolde: warning: {host} can be reached from other computers, unencrypted: "
+                "whoever reads the address below can hear the songs"
+            )
         print(address, flush=True)
         terminal.say("Ctrl-C ends it and deletes what it kept")
         if browser:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from isolde.rules import RULES
 from isolde.separation import SeparationSettings
 from isolde.separation.load import load_separator
 from isolde.studio.memory import return_memory
+from isolde.studio.words import speed
 
 _RATE, _SECONDS = 44_100, 2
 
@@ -44,8 +45,10 @@ class Choice:
     speed: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the values as JSON types."""
-        return asdict(self) | {"stems": list(self.stems)}
+        """Give the values as JSON types, and `line`, a text of what it costs and gives."""
+        quality = "" if self.quality is None else f"{self.quality:.1f} dB"
+        texts = [quality, speed(self.speed) if self.speed else "", self.licence]
+        return asdict(self) | {"stems": list(self.stems), "line": " · ".join(filter(None, texts))}
 
 
 def quality_of(card: Card) -> float | None:
@@ -93,8 +96,14 @@ class Choices:
         if self._thread.ident is None:
             self._thread.start()
         return [
-            choice.to_dict() | {"speed": self._speeds.get(choice.name)} for choice in self._choices
+            replace(choice, speed=self._speeds.get(choice.name)).to_dict()
+            for choice in self._choices
         ]
+
+    @property
+    def n_measured(self) -> int:
+        """Number of models whose speed is known."""
+        return len(self._speeds)
 
     def close(self) -> None:
         """Stop measuring."""

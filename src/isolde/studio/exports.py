@@ -64,7 +64,8 @@ def file_of(song: Song, what: str, container: str, gains: Mapping[str, float]) -
     elif what in ("stems", "phrases"):
         suffix, name = ".zip", f"{song.track} - {what}"
     else:
-        suffix, name = CONTAINERS[container].suffix, f"{song.track} - {what}"
+        named = "karaoke" if what == "mix" and _is_karaoke(song, gains) else what
+        suffix, name = CONTAINERS[container].suffix, f"{song.track} - {named}"
     faded = sorted(gains.items()) if what == "mix" else ()
     key = f"{what}.{container}.{faded}"
     with song.lock:
@@ -122,6 +123,12 @@ def keep_stems(song: Song, folder: Path) -> None:
         target, number = folder / f"{song.track} {number}", number + 1
     for stem in song.stems:
         _write(song, target / f"{stem}.wav", "wav", {stem: 1.0})
+
+
+def _is_karaoke(song: Song, gains: Mapping[str, float]) -> bool:
+    """Whether a mix is the song without its voice."""
+    voice = voice_of(song.stems)
+    return all(gains[stem] == (stem != voice) for stem in song.stems)
 
 
 def _silence(song: Song, n: int) -> Float32:

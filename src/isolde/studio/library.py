@@ -4,6 +4,7 @@ The folder is a temporary one of this process. It goes when the library closes; 
 that was killed goes when the next one starts.
 """
 
+import itertools
 import shutil
 import tempfile
 import threading
@@ -20,7 +21,7 @@ from isolde.separation.load import stems_of
 from isolde.separation.settings import SeparationSettings
 from isolde.studio.engine import Engine
 from isolde.studio.exports import keep_stems
-from isolde.studio.song import FAILED, Song, display_name
+from isolde.studio.song import Song, display_name
 from isolde.studio.spool import SAMPLE_BYTES
 
 PREFIX = "isolde-studio-"
@@ -52,13 +53,16 @@ class Library:
         self._held = _held(self.folder / "lock")
         self._keep = keep
         self._songs: dict[str, Song] = {}
+        self._places = itertools.count()
         self._lock = threading.Lock()
+        self._wishes = threading.Lock()  # so that one song at most is coming for another
         self.engine = Engine(settings, done=self._finished)
 
     def songs(self, session: str) -> list[Song]:
-        """Give the songs that a session may read, in the order in which they came."""
+        """Give the songs that a session may read, in the order of their places."""
         with self._lock:
-            return [song for song in self._songs.values() if song.session in ("", session)]
+            songs = [song for song in self._songs.values() if song.session in ("", session)]
+        return sorted(songs, key=lambda song: song.place)
 
     def song(self, session: str, song_id: str) -> Song:
         """Give one of them.
@@ -78,7 +82,15 @@ class Library:
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         return folder / f"source{suffix}"
 
-    def add(self, source: Path, *, name: str, session: str, settings: SeparationSettings) -> Song:
+    def add(
+        self,
+        source: Path,
+        *,
+        name: str,
+        session: str,
+        settings: SeparationSettings,
+        replaces: Song | None = None,
+    ) -> Song:
         """Open a song and let it wait for the engine.
 
         Args:
@@ -86,10 +98,12 @@ class Library:
             name: To be shown.
             session: That brought it.
             settings: How it is separated.
+            replaces: Song whose place it is to take.
 
         Raises:
             InputError: When the file is no audio, there is no such model, too many songs are open,
                 the disk has no room, or a setting is bad.
+            NoSuchSongError: When the song that it replaces is not there any more.
         """
         name = display_name(name)
         own = source.parent if source.is_relative_to(self.folder) else None
@@ -107,8 +121,15 @@ class Library:
         song = Song(session, name, source, folder, info, settings, stems)
         song.n_samples = info.n_samples
         with self._lock:
+            if replaces is None:
+                song.place = next(self._places)
+            elif replaces.id in self._songs:
+                song.place, song.replaces = replaces.place, replaces.id
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise NoSuchSongError("the song was removed meanwhile")
             self._songs[song.id] = song
-        self.engine.put(song)
+            self.engine.put(song)
         return song
 
     def add_demo(self, *, session: str, settings: SeparationSettings) -> Song:
@@ -128,23 +149,61 @@ class Library:
         return self.add(path, name=DEMO_NAME, session=session, settings=settings)
 
     def add_again(self, song: Song, *, session: str, settings: SeparationSettings) -> Song:
-        """Add the same song once more, with other settings, as a new one.
+        """Add the same song with other settings, as a new one that is to take its place.
+
+        What the session wished for that song before is removed; where the settings are the song's
+        own that is all.
+
+        Args:
+            song: Song to be separated anew.
+            session: Session that wishes it.
+            settings: How it is separated.
+
+        Returns:
+            The new song, or the song itself.
 
         Raises:
             InputError: See `add`.
         """
-        source = song.source
-        if source.is_relative_to(self.folder):
-            path = self.upload_path(source.name)
-            path.hardlink_to(source)
-            source = path
-        return self.add(source, name=song.name, session=session, settings=settings)
+        with self._wishes:
+            coming = self._coming(song, session)
+            if coming is not None:
+                self.remove(coming)
+            if settings == song.settings:
+                return song
+            source = song.source
+            if source.is_relative_to(self.folder):
+                path = self.upload_path(source.name)
+                path.hardlink_to(source)
+                source = path
+            return self.add(
+                source, name=song.name, session=session, settings=settings, replaces=song
+            )
+
+    def take(self, song: Song, *, session: str) -> None:
+        """Let what is coming for a song take its place; nothing happens where nothing is.
+
+        Args:
+            song: Song that goes.
+            session: Session that wished for another one.
+        """
+        with self._wishes:
+            coming = self._coming(song, session)
+            if coming is None:
+                return
+            with self._lock:
+                coming.replaces, song.next = song.replaces, coming
+                coming.version += 1
+            self.remove(song)
 
     def remove(self, song: Song) -> None:
-        """Forget a song and delete what is kept of it."""
+        """Forget a song and what is coming for it, and delete what is kept of them."""
         with self._lock:
             self._songs.pop(song.id, None)
+            coming = [other for other in self._songs.values() if other.replaces == song.id]
         self.engine.drop(song)
+        for other in coming:
+            self.remove(other)
 
     def close(self) -> None:
         """Stop the engine and delete everything that was kept."""
@@ -163,6 +222,11 @@ class Library:
         """
         self._check_room(1.0, n_bytes // SAMPLE_BYTES)
 
+    def _coming(self, song: Song, session: str) -> Song | None:
+        """The song of a session that is to take another one's place."""
+        songs = self.songs(session)
+        return next((other for other in songs if other.replaces == song.id), None)
+
     def _check_room(self, seconds: float, samples_per_second: int) -> None:
         need = int(seconds * samples_per_second * SAMPLE_BYTES)
         free = shutil.disk_usage(self.folder).free
@@ -173,13 +237,13 @@ class Library:
             )
 
     def _finished(self, song: Song) -> None:
-        """Keep the stems of a song where that was asked for."""
+        """Keep the stems of a song where that was asked for; where that fails it is ready too."""
         if self._keep is None:
             return
         try:
             keep_stems(song, self._keep)
-        except IsoldeError as error:
-            song.state, song.error = FAILED, str(error)
+        except (IsoldeError, OSError) as error:
+            song.warnings = [f"its stems are not kept: {error}", *song.warnings]
             song.version += 1
 
 

@@ -55,6 +55,9 @@ class Song:
         elapsed: Seconds of work so far.
         warnings: One line each.
         version: Number that grows with every change.
+        place: Place in the list of songs, which one that takes another's place has of it.
+        replaces: Id of the song whose place it is to take; None: of no other.
+        next: The song that took its place.
     """
 
     session: str
@@ -71,6 +74,9 @@ class Song:
     elapsed: float = 0.0
     warnings: list[str] = field(default_factory=list)
     version: int = 0
+    place: int = 0
+    replaces: str | None = None
+    next: "Song | None" = None
     spools: dict[str, StemSpool] = field(default_factory=dict)
     levels: dict[str, LevelColumns] = field(default_factory=dict)
     peaks: PeakColumns | None = None
@@ -101,6 +107,25 @@ class Song:
     def real_time_factor(self) -> float:
         """Seconds of audio for each second of work."""
         return self.n_ready / self.info.sample_rate / self.elapsed if self.elapsed else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds of work that are left; None while nobody can say."""
+        seconds, factor = self.seconds, self.real_time_factor
+        if not seconds or not factor:
+            return None
+        return max(0.0, (seconds - self.n_ready / self.info.sample_rate) / factor)
+
+    @property
+    def share(self) -> float:
+        """Share that is separated, 0 to 1."""
+        ready = self.n_ready / self.info.sample_rate
+        return min(1.0, ready / self.seconds) if self.seconds else 0.0
+
+    @property
+    def spans(self) -> list[list[float]]:
+        """Start and end of each phrase so far, in seconds, and how surely it is sung."""
+        return [[s.start, s.end, round(s.probability, 3)] for s in list(self.segments)]
 
     @property
     def formats(self) -> list[str]:
@@ -148,11 +173,11 @@ class Song:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the values as JSON types."""
-        rate, seconds, factor = self.info.sample_rate, self.seconds, self.real_time_factor
-        ready = self.n_ready / rate
-        left = (seconds - ready) / factor if seconds and factor else None
+        rate, left = self.info.sample_rate, self.seconds_left
         return {
             "id": self.id,
+            "place": self.place,
+            "replaces": self.replaces,
             "name": self.name,
             "title": self.info.tags.get("title") or self.track,
             "artist": self.info.tags.get("artist", ""),
@@ -167,12 +192,14 @@ class Song:
             "container": self.info.container,
             "n_samples": self.n_samples,
             "n_ready": self.n_ready,
-            "seconds": seconds,
-            "ready_seconds": round(ready, 3),
+            "seconds": self.seconds,
+            "ready_seconds": round(self.n_ready / rate, 3),
+            "share": round(self.share, 4),
             "elapsed": round(self.elapsed, 3),
-            "real_time_factor": round(factor, 2),
-            "seconds_left": None if left is None else round(max(0.0, left), 1),
+            "real_time_factor": round(self.real_time_factor, 2),
+            "seconds_left": None if left is None else round(left, 1),
             "n_segments": len(self.segments),
+            "segments": self.spans,
             "formats": self.formats,
             "stem_file": self.fits_stem_file,
             "warnings": self.warnings,

@@ -4,29 +4,29 @@ export const CHUNK = 32768; // samples per channel that are fetched together
 
 export class Refused extends Error {}
 
-async function ask(path, options = {}) {
+async function ask(path, options = {}, read = (answer) => answer) {
   let answer;
   try {
     answer = await fetch(path, options);
+    if (answer.ok) return await read(answer);
   } catch {
     throw new Refused("the server does not answer: start `isolde studio` again and open its new address");
   }
-  if (answer.ok) return answer;
   const told = await answer.json().catch(() => null);
   throw new Refused(told?.error ?? `the server answers ${answer.status}`);
 }
 
-const json = async (path, options) => (await ask(path, options)).json();
+const json = (path, options) => ask(path, options, (answer) => answer.json());
 const query = (values) => new URLSearchParams(values);
-const bytes = async (path) => new Uint8Array(await (await ask(path)).arrayBuffer());
+const bytes = (path) => ask(path, {}, async (answer) => new Uint8Array(await answer.arrayBuffer()));
 
 export const about = () => json("/about");
 export const remove = (id) => ask(`/songs/${id}`, { method: "DELETE" });
 export const prefer = (id) => ask(`/songs/${id}/first`, { method: "POST" });
-export const activity = (id) => json(`/songs/${id}/activity`);
 export const peaks = (id, start) => bytes(`/songs/${id}/peaks?from=${start}`);
-export const upload = (file, choice) => json(`/songs?${query({ name: file.name, ...choice })}`, { method: "POST", body: file });
+export const upload = (file, choice, signal) => json(`/songs?${query({ name: file.name, ...choice })}`, { method: "POST", body: file, signal });
 export const demo = (choice) => json(`/songs?${query({ demo: "", ...choice })}`, { method: "POST" });
+export const take = (id) => ask(`/songs/${id}/take`, { method: "POST" });
 export const again = (id, choice) => json(`/songs/${id}/again?${query(choice)}`, { method: "POST" });
 
 /** A chunk of every stem, the channels of a sample side by side. */
@@ -44,11 +44,10 @@ export const file = (song, what, container, gains = {}) => `/songs/${song.id}/fi
 export const tile = (song, key, colours) => `/songs/${song.id}/tiles/${key}.png?${query({ colours, ready: song.state + song.n_ready })}`;
 export const labels = (song, format) => `/songs/${song.id}/activity?format=${format}`;
 
-/** Everything that changes, as it changes. */
-export function listen(heard, gone, connected) {
+/** Everything that changes, as it changes: what to do of each kind of news, and with words while there are none. */
+export function listen(acts, ended) {
   const source = new EventSource("/events");
-  source.addEventListener("song", (event) => heard(JSON.parse(event.data)));
-  source.addEventListener("gone", (event) => gone(JSON.parse(event.data).id));
-  source.onopen = () => connected(true);
-  source.onerror = () => connected(false);
+  for (const kind in acts) source.addEventListener(kind, (event) => acts[kind](JSON.parse(event.data)));
+  source.onopen = () => ended("");
+  source.onerror = () => ended("the server has ended: start `isolde studio` again and open its new address");
 }

@@ -1,9 +1,8 @@
 // Faders, mute, solo and the crossfade: from what is set to a gain for each stem.
 
-import { $, copy, decibels, named } from "./text.js";
+import { $, copy, decibels } from "./text.js";
 
 const UNITY = 80; // where on a fader's 0 to 100 the song's own level is
-const COLOURS = { vocals: "--voice", accompaniment: "--band", drums: "--band", bass: "--fourth", other: "--third" };
 
 const gainAt = (place) => (place / UNITY) ** 2;
 const placeOf = (gain) => Math.min(100, Math.sqrt(gain) * UNITY);
@@ -12,11 +11,10 @@ export class Mixer {
   stems = [];
   faders = [];
   cross = 0;
-  #changed;
   #slider = $("cross");
 
   constructor(changed) {
-    this.#changed = changed;
+    this.changed = changed;
     this.#slider.oninput = () => this.#set(this, { cross: Number(this.#slider.value) });
     this.#slider.ondblclick = () => this.#set(this, { cross: 0 });
   }
@@ -70,20 +68,19 @@ export class Mixer {
   meters(level) {
     this.faders.forEach((fader, i) => {
       const db = 20 * Math.log10(Math.max(1e-4, level(i)));
-      const now = Math.min(1, Math.max(0, 1 + db / 54));
-      fader.shown = Math.max(now, fader.shown - 0.02);
+      fader.shown = Math.max(0, Math.min(1, 1 + db / 54), fader.shown - 0.02);
       fader.bar.style.transform = `scaleX(${fader.shown.toFixed(3)})`;
     });
   }
 
   #fader(stem, i) {
-    const name = named(stem);
+    const name = stem.charAt(0).toUpperCase() + stem.slice(1);
     const row = copy("fader-row");
     const fader = { row, gain: 1, mute: false, solo: false, shown: 0, bar: row.querySelector(".meter div") };
     const [muteButton, soloButton] = row.querySelectorAll("button");
     const slider = row.querySelector("input");
     row.querySelector("span").textContent = name;
-    row.style.setProperty("--colour", `var(${COLOURS[stem] ?? "--band"})`);
+    row.dataset.stem = stem; // of which it has the colour
     slider.setAttribute("aria-label", `Level of ${name}`);
     slider.oninput = () => this.#set(fader, { gain: gainAt(Number(slider.value)) });
     slider.ondblclick = () => this.#set(fader, { gain: 1 });
@@ -114,6 +111,6 @@ export class Mixer {
       fader.row.classList.toggle("silent", gains[i] === 0);
       fader.told.textContent = decibels(gains[i]);
     });
-    this.#changed(gains);
+    this.changed(gains);
   }
 }

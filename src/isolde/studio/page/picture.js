@@ -15,59 +15,51 @@ const css = (name) => getComputedStyle(document.documentElement).getPropertyValu
 const calm = matchMedia("(prefers-reduced-motion: reduce)"); // then it turns pages instead of scrolling
 
 export class Picture {
-  #about;
-  #player;
   #song = null;
   #peaks = null;
-  #media; // what the library takes for a media element
-  #wave;
-  #whole;
-  #spectrogram;
-  #axis;
   #drawn = null; // { start, span, width, time } when all was drawn, null where that is wrong now
   #stale = false; // there is more to draw, which may wait
   #paint = {};
-  #segments = []; // [start, end] of each phrase
   #loop = null;
 
   constructor(about, player, { seek, jump, loop }) {
-    this.#about = about.picture;
-    this.#player = player;
-    this.#media = Object.defineProperties(new EventTarget(), {
+    Object.assign(this, { about: about.picture, player });
+    // What the library takes for a media element.
+    this.media = Object.defineProperties(new EventTarget(), {
       currentTime: { get: () => player.position, set: seek },
       duration: { get: () => this.#seconds },
       paused: { get: () => !player.playing },
     });
-    const options = { media: this.#media, cursorWidth: 2, cursorColor: "var(--ink)" };
-    this.#wave = new Waveform($("waveform"), 96, { ...options, autoCenter: !calm.matches });
-    this.#whole = new Waveform($("overview"), 34, options);
-    this.#spectrogram = new Spectrogram(this.#about, this.#wave.add("spectrogram", "prepend"), this.#more);
-    this.#axis = this.#wave.add("axis");
+    const options = { media: this.media, cursorWidth: 2, cursorColor: "var(--ink)" };
+    this.wave = new Waveform($("waveform"), 96, { ...options, autoCenter: !calm.matches });
+    this.whole = new Waveform($("overview"), 34, options);
+    this.spectrogram = new Spectrogram(this.about, this.wave.add("spectrogram", "prepend"), this.#more);
+    this.axis = this.wave.add("axis");
     this.#listen(jump, loop);
     this.theme();
   }
 
   /** Turn to a song; `again` if it is the same one as before, separated anew. */
   open(song, again) {
-    this.set({ song, segments: [], loop: null });
+    this.set({ song, loop: null });
     this.#peaks = new Peaks();
     this.#drawn = null;
     this.follow();
-    const { surfer } = this.#wave;
+    const { surfer } = this.wave;
     if (!again) surfer.options.minPxPerSec = this.#seconds < 45 ? 0 : surfer.getWidth() / 24;
-    const [low, high] = this.#about.hertz;
+    const [low, high] = this.about.hertz;
     $("marks").style.setProperty("--low", low);
     $("marks").style.setProperty("--top", Math.min(high, song.sample_rate / 2));
   }
 
-  /** News of the song, its phrases or the loop. */
-  set({ song = this.#song, segments = this.#segments, loop = this.#loop }) {
-    [this.#song, this.#segments, this.#loop] = [song, segments, loop];
+  /** News of the song or the loop. */
+  set({ song = this.#song, loop = this.#loop }) {
+    [this.#song, this.#loop] = [song, loop];
     this.#stale = true;
   }
 
   choose(layer) {
-    this.#spectrogram.layer = layer;
+    this.spectrogram.layer = layer;
     this.#drawn = null;
   }
 
@@ -76,8 +68,8 @@ export class Picture {
     this.#drawn = null;
   }
 
-  zoom(factor, at = this.#player.position) {
-    const { surfer } = this.#wave;
+  zoom(factor, at = this.player.position) {
+    const { surfer } = this.wave;
     const seconds = this.#seconds;
     const { start, span } = this.#shown;
     const next = within(Math.min(CLOSEST, seconds), span * factor, seconds);
@@ -86,7 +78,7 @@ export class Picture {
   }
 
   follow() {
-    this.#wave.surfer.options.autoScroll = true;
+    this.wave.surfer.options.autoScroll = true;
   }
 
   #more = () => (this.#stale = true);
@@ -97,13 +89,13 @@ export class Picture {
 
   /** What part of the song is seen: its start and length in seconds, and its width. */
   get #shown() {
-    const { surfer } = this.#wave;
+    const { surfer } = this.wave;
     const pixel = this.#seconds / surfer.getWrapper().clientWidth;
     return { start: surfer.getScroll() * pixel, span: surfer.getWidth() * pixel, width: surfer.getWidth() };
   }
 
   #listen(jump, loop) {
-    const { surfer, regions } = this.#wave;
+    const { surfer, regions } = this.wave;
     regions.enableDragSelection({ id: "drawn", color: "var(--loop)" }, 6);
     regions.on("region-created", (region) => {
       if (region.id !== "drawn") return;
@@ -120,11 +112,9 @@ export class Picture {
     const place = (event) => event.clientX - view.getBoundingClientRect().left;
     const time = (event) => this.#shown.start + (place(event) / view.clientWidth) * this.#shown.span;
     view.addEventListener("pointermove", (event) => {
-      hover.hidden = event.pointerType === "touch";
       hover.textContent = clock(time(event), 1);
       hover.style.left = `${within(26, place(event), view.clientWidth - 26)}px`;
     });
-    view.addEventListener("pointerleave", () => (hover.hidden = true));
     view.addEventListener("touchmove", () => (surfer.options.autoScroll = false), { passive: true });
     view.addEventListener("wheel", (event) => {
       if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) surfer.options.autoScroll = false;
@@ -134,12 +124,10 @@ export class Picture {
     }, { passive: false });
   }
 
-  // --- drawing ---------------------------------------------------------------------------------
-
   /** Called for every frame of the screen; moves what moves, and draws only what changed. */
   draw() {
     if (!this.#song) return;
-    this.#media.dispatchEvent(new Event("timeupdate"));
+    this.media.dispatchEvent(new Event("timeupdate"));
     const { start, span, width } = this.#shown;
     const drawn = this.#drawn;
     const away = drawn?.span !== span || drawn.width !== width || Math.abs(start - drawn.start) > (span * MARGIN) / 2;
@@ -151,24 +139,23 @@ export class Picture {
   #drawAll({ start, span, width }) {
     this.#stale = false;
     this.#drawn = { start, span, width, time: performance.now() };
-    const [song, seconds, { pixels }, paint] = [this.#song, this.#seconds, this.#wave, this.#paint];
+    const [song, seconds, { pixels }, paint] = [this.#song, this.#seconds, this.wave, this.#paint];
     const [from, to] = [start - MARGIN * span, start + (1 + MARGIN) * span];
     this.#peaks.grow(song, seconds, this.#more);
-    for (const wave of [this.#wave, this.#whole]) {
+    for (const wave of [this.wave, this.whole]) {
       wave.draw(song, this.#peaks, seconds, paint);
-      wave.mark("phrase", this.#segments, { color: "var(--voice)" });
+      wave.mark("phrase", song.segments, { color: "var(--voice)" });
     }
-    this.#wave.mark("loop", this.#loop ? [this.#loop] : [], { color: "var(--loop)", drag: true, resize: true });
+    this.wave.mark("loop", this.#loop ? [this.#loop] : [], { color: "var(--loop)", drag: true, resize: true });
     const colours = ["picture", "ink", "band", "voice"].map((name) => paint[name].slice(1)).join();
-    this.#spectrogram.draw(song, from, to, { seconds, pixels, colours });
+    this.spectrogram.draw(song, from, to, { seconds, pixels, colours });
     this.#drawTimes(from, to);
     $("window").hidden = span >= seconds - 0.01;
-    $("window").parentElement.classList.toggle("whole", $("window").hidden);
   }
 
   #drawTimes(from, to) {
     const seconds = this.#seconds;
-    const second = this.#wave.pixels / seconds;
+    const second = this.wave.pixels / seconds;
     const step = TICKS.find((tick) => tick * second > 74) ?? TICKS.at(-1);
     const times = [];
     for (let t = Math.max(0, Math.ceil(from / step) * step); t <= Math.min(to, seconds); t += step) {
@@ -177,6 +164,6 @@ export class Picture {
       time.style.left = `${(100 * t) / seconds}%`;
       times.push(time);
     }
-    this.#axis.replaceChildren(...times);
+    this.axis.replaceChildren(...times);
   }
 }

@@ -42,10 +42,10 @@ export class Player {
   #busy = false;
   #turn = 0; // grows whenever what is on its way is for nothing
   #scratch = new Float32Array(1024);
-  #changed; // called when it starts, stops, jumps or has to wait
 
+  /** `changed` is called when it starts, stops, jumps or has to wait. */
   constructor(changed) {
-    this.#changed = changed;
+    this.changed = changed;
     setInterval(() => this.#feed(), 120);
     this.#connect(USUAL); // most songs find it ready
   }
@@ -74,8 +74,7 @@ export class Player {
 
   /** Take another song, or the same one separated anew, which goes on where it is. */
   open(song, how = {}) {
-    this.#opening = this.#open(song, how);
-    return this.#opening;
+    return (this.#opening = this.#open(song, how));
   }
 
   async #open(song, { at = 0, play = false }) {
@@ -110,7 +109,6 @@ export class Player {
 
   /** News of the song that plays. */
   update(song) {
-    if (this.song?.id !== song.id) return;
     this.song = song;
     if (this.complete) this.#post({ do: "set", values: { end: song.n_samples } });
     this.#feed();
@@ -136,7 +134,7 @@ export class Player {
     if (!this.playing) this.#time = this.#context.currentTime;
     this.playing = true;
     this.#post({ do: "play" });
-    this.#changed();
+    this.changed();
     return true;
   }
 
@@ -146,7 +144,7 @@ export class Player {
     this.playing = false;
     this.starved = false;
     this.#post({ do: "pause" });
-    this.#changed();
+    this.changed();
   }
 
   seek(seconds) {
@@ -155,13 +153,13 @@ export class Player {
     this.#time = this.#context.currentTime;
     this.#jump();
     this.#feed();
-    this.#changed();
+    this.changed();
   }
 
   setLoop(loop) {
     this.loop = loop;
     this.#post({ do: "set", values: { loop: loop?.map((s) => Math.round(s * this.rate)) ?? null } });
-    this.#changed();
+    this.changed();
   }
 
   /** Tempo 0.5 to 1.5, key in semitones. */
@@ -214,7 +212,7 @@ export class Player {
     const hungry = starved && this.playing;
     if (ended || hungry !== this.starved) {
       this.starved = hungry;
-      this.#changed();
+      this.changed();
     }
     this.#feed();
   }

@@ -2,17 +2,11 @@
 
 import { $, clock, copy, write } from "./text.js";
 
-function line(song, on, playing) {
-  const length = song.seconds ? clock(song.seconds) : "";
-  if (song.state === "failed") return song.error;
-  if (song.state === "sending") return "is being read";
-  if (song.state === "waiting") return [length, "waits"].filter(Boolean).join(" · ");
-  if (song.state === "ready") return `${length} · ready${on && playing ? " · playing" : ""}`;
-  const left = song.seconds_left === null ? "" : `, ${clock(song.seconds_left + 0.5)} left`;
-  return `${Math.round(100 * share(song))} % separated${left}`;
+/** What a song is doing, and how it is made where another one has the same title. */
+function line({ model, strength, progress, state }, on, playing, twin) {
+  const made = twin ? `${model} ${strength === 1 ? "" : strength}`.trim() : "";
+  return [made, progress, on && playing && state === "ready" ? "playing" : ""].filter(Boolean).join(" · ");
 }
-
-const share = (song) => (song.seconds ? Math.min(1, song.ready_seconds / song.seconds) : 0);
 
 export class Songs {
   #list = $("list");
@@ -25,18 +19,24 @@ export class Songs {
   /** Show these songs, in this order. */
   show(songs, current, playing) {
     const ids = new Set(songs.map((song) => song.id));
+    const held = [...this.#list.children].findIndex((row) => row.contains(document.activeElement));
+    const button = document.activeElement?.className;
     for (const [id, row] of this.#rows) if (!ids.has(id)) row.remove(), this.#rows.delete(id);
     songs.forEach((song, i) => {
       const row = this.#rows.get(song.id) ?? this.#add(song.id);
       const on = song.id === current;
       row.className = `song${on ? " on" : ""}${song.state === "failed" ? " bad" : ""}`;
-      row.querySelector(".pick").toggleAttribute("aria-current", on);
+      row.querySelector(".pick").ariaCurrent = on ? "true" : null;
       if (write(row.querySelector("b"), song.title)) row.querySelector("b").title = song.title;
-      write(row.querySelector("small"), line(song, on, playing));
+      const twin = song.model && songs.some((other) => other !== song && other.title === song.title);
+      write(row.querySelector("small"), line(song, on, playing, twin));
       row.querySelector(".away").setAttribute("aria-label", `Remove ${song.title}`);
-      row.querySelector(".part").style.strokeDasharray = `${share(song)} 1`;
+      row.querySelector(".part").style.strokeDasharray = `${song.share ?? 0} 1`;
       if (this.#list.children[i] !== row) this.#list.insertBefore(row, this.#list.children[i] ?? null);
     });
+    if (held < 0 || this.#list.contains(document.activeElement)) return;
+    const next = this.#list.children[Math.min(held, songs.length - 1)];
+    (next?.querySelector(`.${button}`) ?? $("file")).focus();
   }
 
   #add(id) {

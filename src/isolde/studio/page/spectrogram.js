@@ -5,21 +5,16 @@ import { make } from "./text.js";
 
 export class Spectrogram {
   layer = "both";
-  #about;
-  #box;
-  #grown;
   #tiles = new Map(); // address -> tile, of those that were drawn last
 
   /** `grown` is called when there is more to see. */
   constructor(about, box, grown) {
-    this.#about = about;
-    this.#box = box;
-    this.#grown = grown;
+    Object.assign(this, { about, box, grown });
   }
 
   /** Show what there is of a song between two times; all its seconds have so many pixels. */
   draw(song, start, end, { seconds, pixels, colours }) {
-    const { columns, scale_step: step, scales } = this.#about;
+    const { columns, scale_step: step, scales } = this.about;
     const finest = song.column_samples / song.sample_rate; // seconds of a column
     const coarser = Math.log(seconds / finest / (0.7 * pixels * Math.min(2, devicePixelRatio))) / Math.log(step);
     const scale = Math.max(0, Math.min(Math.floor(coarser), scales - 1));
@@ -36,7 +31,7 @@ export class Spectrogram {
       tiles.set(key, tile);
     }
     this.#tiles = tiles;
-    this.#box.replaceChildren(...[...tiles.values()].map(({ picture }) => picture));
+    this.box.replaceChildren(...[...tiles.values()].map(({ picture }) => picture));
   }
 
   /** Have a tile painted where it could have more columns or is to have other colours. */
@@ -48,7 +43,7 @@ export class Spectrogram {
       const picture = make("img", { src: api.tile(song, `${this.layer}/${place}`, colours), alt: "", part: "tile" });
       await picture.decode(); // until then the one before is seen
       Object.assign(tile, { picture, look, n: song.state === "ready" ? Infinity : picture.naturalWidth });
-      this.#grown();
+      this.grown();
     } catch { /* it is asked for again */ } finally {
       tile.busy = false;
     }

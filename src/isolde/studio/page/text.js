@@ -16,10 +16,6 @@ export function decibels(gain) {
   return `${db > 0.05 ? "+" : db < -0.05 ? "−" : ""}${Math.abs(db).toFixed(1)} dB`;
 }
 
-export const times = (factor) => `${factor >= 10 ? Math.round(factor) : factor.toFixed(1)} × real time`;
-
-export const named = (stem) => stem.charAt(0).toUpperCase() + stem.slice(1);
-
 /** An element with properties and children. */
 export function make(tag, values = {}, ...children) {
   const element = Object.assign(document.createElement(tag), values);

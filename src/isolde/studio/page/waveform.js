@@ -23,13 +23,8 @@ export class Peaks {
     try {
       const data = await api.peaks(song.id, this.n);
       const length = Math.max(Math.ceil(seconds / column), this.n + data.length / 2);
-      if (length !== this.sounds[0].length) {
-        this.sounds = this.sounds.map((old) => {
-          const sound = new Float32Array(length);
-          sound.set(old.subarray(0, this.n));
-          return sound;
-        });
-      }
+      const resize = (old) => Float32Array.from({ length }, (_, i) => old[i] ?? 0);
+      if (length !== this.sounds[0].length) this.sounds = this.sounds.map(resize);
       data.forEach((level, i) => (this.sounds[i % 2][this.n + (i >> 1)] = level / 255));
       this.n += data.length / 2;
       grown();
@@ -41,17 +36,14 @@ export class Peaks {
 
 export class Waveform {
   regions = Regions.create();
-  surfer;
-  #height;
-  #unready;
   #shown = ""; // what is drawn
   #marked = {}; // kind of region -> those that are there
 
   constructor(container, height, options) {
-    this.#height = height;
+    this.height = height;
     // With no height the library's own style is always the same text, which the server's policy allows.
     this.surfer = WaveSurfer.create({ container, height: 0, hideScrollbar: true, normalize: true, plugins: [this.regions], ...options });
-    this.#unready = this.add("unready");
+    this.unready = this.add("unready");
   }
 
   /** Width of the whole song. */
@@ -67,13 +59,13 @@ export class Waveform {
   }
 
   draw(song, peaks, seconds, paint) {
-    this.#unready.style.left = song.state === "ready" ? "100%" : `${(100 * peaks.n * song.column_samples) / song.sample_rate / seconds}%`;
+    this.unready.style.left = song.state === "ready" ? "100%" : `${(100 * peaks.n * song.column_samples) / song.sample_rate / seconds}%`;
     const shown = [song.id, peaks.n, seconds, paint.band, paint.voice].join();
     if (shown === this.#shown) return;
     this.#shown = shown;
     const splitChannels = Object.entries(SHADES).map(([name, shade]) => ({ overlay: true, waveColor: paint[name] + shade }));
     const maxPeak = 1.12 * peaks.sounds[0].reduce((a, b) => Math.max(a, b), QUIET);
-    Object.assign(this.surfer.options, { height: this.#height, maxPeak, splitChannels });
+    Object.assign(this.surfer.options, { height: this.height, maxPeak, splitChannels });
     this.surfer.load("", peaks.sounds, seconds);
   }
 

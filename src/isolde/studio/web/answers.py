@@ -1,11 +1,22 @@
 """Names of downloads and errors in the words of the command, as answers; it finds no data."""
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from isolde.core.errors import IsoldeError
 from isolde.studio.library import NoSuchSongError
 from isolde.studio.web.upload import TooLargeError
+
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
+"""Types of the page's files."""
 
 
 def attachment(name: str) -> dict[str, str]:
@@ -18,6 +29,8 @@ def attachment(name: str) -> dict[str, str]:
 async def explain(request: Request, error: Exception) -> Response:
     """Answer an error in the words of the command."""
     status = 422
+    if isinstance(error, HTTPException):  # a route or a method that is not there
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
     if isinstance(error, NoSuchSongError):
         status = 404
     elif isinstance(error, TooLargeError):

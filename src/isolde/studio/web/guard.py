@@ -13,7 +13,7 @@ from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -82,39 +82,46 @@ class Guard:
             await send(message)
 
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
-        answer = self._refusal(headers) or self._entry(scope)
+        answer = self._refusal(headers) or self._entry(scope, headers)
         if answer is None:
             session = self._session(headers)
             if session is not None:
                 scope["session"] = session
                 await self._app(scope, receive, send_guarded)
                 return
-            answer = _refuse(401, "this page has no session: open the address in the terminal")
+            why = "this page has no session: open the address in the terminal"
+            answer = _refuse(401, why, headers)
         await answer(scope, receive, send_guarded)
 
     def _refusal(self, headers: dict[str, str]) -> Response | None:
         host = headers.get("host", "").lower()
         if host not in self._hosts:
-            return _refuse(421, f"'{host[:80]}' is not a name of this server")
+            return _refuse(421, f"'{host[:80]}' is not a name of this server", headers)
         origin = headers.get("origin")
         if origin is not None and origin.lower() != f"http://{host}":
-            return _refuse(403, "other sites may not ask")
+            return _refuse(403, "other sites may not ask", headers)
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            return _refuse(403, "other sites may not ask")
+            return _refuse(403, "other sites may not ask", headers)
         return None
 
-    def _entry(self, scope: Scope) -> Response | None:
-        """The way in: the address with the token, which gives a cookie and goes from the bar."""
+    def _entry(self, scope: Scope, headers: dict[str, str]) -> Response | None:
+        """The way in: the address with the token, which gives a cookie and goes from the bar.
+
+        A browser that has a session keeps it, and with it the songs of its other windows.
+        """
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token")
         if scope["path"] != "/" or scope["method"] != "GET" or given is None:
             return None
         if not self._is_token(given[0]):
-            return _refuse(403, "the token is another server's: open the address in the terminal")
+            why = "the token is another server's: open the address in the terminal"
+            return _refuse(403, why, headers)
+        answer = RedirectResponse("/", status_code=303)
+        if self._visitor(headers) is not None:
+            return answer
         session = secrets.token_urlsafe(24)
         while len(self._sessions) >= MAX_SESSIONS:
             self._sessions.pop(next(iter(self._sessions)))
         self._sessions[session] = None
-        answer = RedirectResponse("/", status_code=303)
         answer.set_cookie(self._cookie, session, httponly=True, samesite="strict", path="/")
         return answer
 
@@ -122,6 +129,10 @@ class Guard:
         given = headers.get("authorization", "")
         if given.startswith("Bearer ") and self._is_token(given.removeprefix("Bearer ")):
             return SCRIPTS
+        return self._visitor(headers)
+
+    def _visitor(self, headers: dict[str, str]) -> str | None:
+        """The session of a browser's cookie."""
         cookie = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
         return cookie.value if cookie is not None and cookie.value in self._sessions else None
 
@@ -129,5 +140,8 @@ class Guard:
         return hmac.compare_digest(given.encode(), self._token.encode())
 
 
-def _refuse(status: int, why: str) -> Response:
+def _refuse(status: int, why: str, headers: dict[str, str]) -> Response:
+    """The reason: a line for people, JSON for scripts."""
+    if "text/html" in headers.get("accept", ""):
+        return PlainTextResponse(f"isolde studio: {why}\n", status_code=status)
     return JSONResponse({"error": why}, status_code=status)

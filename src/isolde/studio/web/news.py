@@ -5,40 +5,65 @@ import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from isolde.studio.choices import Choices
 from isolde.studio.library import Library
+from isolde.studio.song import Song
+from isolde.studio.words import tell
 
 POLL_SECONDS, BEAT_SECONDS = 0.05, 15.0
 
 
 async def news(
-    library: Library, session: str, *, stopping: Callable[[], bool]
+    library: Library, choices: Choices, session: str, *, stopping: Callable[[], bool]
 ) -> AsyncIterator[str]:
-    """Tell of each song whenever it changes, and of those that go, until the server ends.
+    """Tell of songs that change, of those that go, and of models, until the server ends.
+
+    Songs are told of before those whose place they take go, and go before those.
 
     Args:
         library: Songs.
+        choices: Models, which are told of whenever the speed of one is known.
         session: Session whose songs are told of.
         stopping: Whether the server is about to end.
     """
-    seen: dict[str, int] = {}
+    seen: dict[Song, int] = {}
+    n_measured = -1
     quiet = 0.0
     yield "retry: 1000\n\n"
     while not stopping():
         songs = library.songs(session)
-        changed = [song for song in songs if seen.get(song.id) != song.version]
-        gone = seen.keys() - {song.id for song in songs}
+        gone = [song for song in reversed(seen) if song not in songs]
+        fresh = [song for song in songs if song not in seen]
+        changed = [song for song in songs if song in seen and seen[song] != song.version]
+        if choices.n_measured != n_measured:
+            n_measured = choices.n_measured
+            yield _event("models", choices.listed())
+        for song in fresh:
+            yield _told(song, seen)
+        for song in gone:
+            del seen[song]
+            yield _event("gone", {"id": song.id, "next": _successor(song, songs)})
         for song in changed:
-            seen[song.id] = song.version
-            yield _event("song", song.to_dict())
-        for song_id in gone:
-            del seen[song_id]
-            yield _event("gone", {"id": song_id})
-        quiet = 0.0 if changed or gone else quiet + POLL_SECONDS
+            yield _told(song, seen)
+        quiet = 0.0 if fresh or gone or changed else quiet + POLL_SECONDS
         if quiet >= BEAT_SECONDS:
             quiet = 0.0
             yield ": still here\n\n"
         await asyncio.sleep(POLL_SECONDS)
 
 
-def _event(kind: str, values: dict[str, Any]) -> str:
+def _told(song: Song, seen: dict[Song, int]) -> str:
+    seen[song] = song.version
+    return _event("song", tell(song))
+
+
+def _successor(song: Song, songs: list[Song]) -> str | None:
+    """Id of the one of these songs that has its place by now."""
+    following = song.next
+    while following is not None and following not in songs:
+        following = following.next
+    return None if following is None else following.id
+
+
+def _event(kind: str, values: Any) -> str:
     return f"event: {kind}\ndata: {json.dumps(values)}\n\n"

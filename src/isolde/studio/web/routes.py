@@ -12,6 +12,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -37,22 +38,14 @@ from isolde.studio.picture import (
 from isolde.studio.separation import LAYERS
 from isolde.studio.song import Song
 from isolde.studio.spool import SAMPLE_BYTES
-from isolde.studio.web.answers import attachment, explain
+from isolde.studio.web.answers import TYPES, attachment, explain
 from isolde.studio.web.asked import SHOWN, check_query, settings_of
 from isolde.studio.web.news import news
 from isolde.studio.web.upload import receive
+from isolde.studio.words import tell
 
 MAX_RANGE = 1 << 23
 """Bytes of samples in one answer."""
-
-_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".txt": "text/plain; charset=utf-8",
-}
 
 
 class Studio:
@@ -83,7 +76,7 @@ class Studio:
         self._page = {
             path.relative_to(root).as_posix(): path
             for path in root.rglob("*")
-            if path.suffix in _TYPES
+            if path.suffix in TYPES
         }
 
     def app(self) -> Starlette:
@@ -99,6 +92,7 @@ class Studio:
             Route(song, self.show_song, methods=["GET"]),
             Route(song, self.remove_song, methods=["DELETE"]),
             Route(f"{song}/again", self.add_again, methods=["POST"]),
+            Route(f"{song}/take", self.take_place, methods=["POST"]),
             Route(f"{song}/first", self.prefer_song, methods=["POST"]),
             Route(f"{song}/stems/{{stem}}", self.stem),
             Route(f"{song}/tiles/{{layer}}/{{scale:int}}/{{index:int}}", self.tile),
@@ -107,7 +101,7 @@ class Studio:
             Route(f"{song}/activity", self.activity),
             Route(f"{song}/files/{{name}}", self.file),
         ]
-        handlers: dict[Any, Any] = {IsoldeError: explain, OSError: explain}
+        handlers: dict[Any, Any] = dict.fromkeys((IsoldeError, OSError, HTTPException), explain)
         return Starlette(routes=routes, exception_handlers=handlers)
 
     async def page(self, request: Request) -> Response:
@@ -115,7 +109,7 @@ class Studio:
         path = self._page.get(request.path_params.get("name", "index.html"))
         if path is None:
             return JSONResponse({"error": "there is no such page"}, status_code=404)
-        return FileResponse(path, media_type=_TYPES[path.suffix])
+        return FileResponse(path, media_type=TYPES[path.suffix])
 
     async def about(self, request: Request) -> Response:
         """Say what the page has to know: models, formats, the pictures' axes."""
@@ -143,7 +137,7 @@ class Studio:
     async def list_songs(self, request: Request) -> Response:
         """List the songs of the session."""
         check_query(request)
-        return JSONResponse([song.to_dict() for song in self._library.songs(_session(request))])
+        return JSONResponse([tell(song) for song in self._library.songs(_session(request))])
 
     async def add_song(self, request: Request) -> Response:
         """Add a song: the request's body; with `demo`, the one that the package ships."""
@@ -157,20 +151,30 @@ class Studio:
             name = request.query_params.get("name", "song")
             path = await receive(request, name, library=self._library, most=self._max_upload)
             add = partial(self._library.add, path, name=name, session=session, settings=settings)
-        return JSONResponse((await run_in_threadpool(add)).to_dict(), status_code=201)
+        song = await run_in_threadpool(add)
+        if await request.is_disconnected():  # whoever sent it took it back, and knows no id of it
+            await run_in_threadpool(self._library.remove, song)
+        return JSONResponse(tell(song), status_code=201)
 
     async def add_again(self, request: Request) -> Response:
-        """Add the same song with another model or strength, as a new song."""
+        """Add the same song with another model or strength, to take its place."""
         check_query(request, "model", "strength")
         song = self._song(request)
         settings = settings_of(request, song.settings, own=self._settings)
         add = partial(self._library.add_again, song, session=_session(request), settings=settings)
-        return JSONResponse((await run_in_threadpool(add)).to_dict(), status_code=201)
+        return JSONResponse(tell(await run_in_threadpool(add)), status_code=201)
+
+    async def take_place(self, request: Request) -> Response:
+        """Let what is coming for a song take its place."""
+        check_query(request)
+        take = partial(self._library.take, self._song(request), session=_session(request))
+        await run_in_threadpool(take)
+        return Response(status_code=204)
 
     async def show_song(self, request: Request) -> Response:
         """Say how far a song is."""
         check_query(request)
-        return JSONResponse(self._song(request).to_dict())
+        return JSONResponse(tell(self._song(request)))
 
     async def remove_song(self, request: Request) -> Response:
         """Delete a song and all that is kept of it."""
@@ -259,8 +263,7 @@ class Studio:
         song = self._song(request)
         format_ = request.query_params.get("format")
         if format_ is None:
-            found = [[s.start, s.end, round(s.probability, 3)] for s in list(song.segments)]
-            return JSONResponse({"segments": found, "complete": song.state == "ready"})
+            return JSONResponse({"segments": song.spans, "complete": song.state == "ready"})
         text = await run_in_threadpool(lambda: render(song.activity(), format_, track=song.track))
         name = f"{song.track}{FORMATS[format_][0]}"
         return Response(text, media_type="text/plain", headers=attachment(name))
@@ -279,7 +282,7 @@ class Studio:
     async def events(self, request: Request) -> Response:
         """Server-sent events: each song whenever it changes, and the ids of those that went."""
         return StreamingResponse(
-            news(self._library, _session(request), stopping=self._stopping),
+            news(self._library, self._choices, _session(request), stopping=self._stopping),
             headers={"Connection": "close"},  # so that the server can end when the news do
             media_type="text/event-stream",
         )

@@ -4,6 +4,7 @@ import secrets
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +52,7 @@ def serve(
         opened: Called with the address, token and all, once it can be opened.
 
     Raises:
-        AudioError: When the port is taken or a song cannot be read.
+        AudioError: When the port is taken, a song cannot be read or stems cannot be kept.
         InputError: When a setting cannot be used.
         MissingExtraError: When the extra "studio" is not installed.
         ModelError: When there is no such model.
@@ -72,6 +73,8 @@ def serve(
     stems_of(settings.separation.model)
     if settings.max_upload < 1:
         raise InputError(f"uploads of {settings.max_upload} bytes: give 1 or more")
+    if settings.keep is not None:
+        _check_keep(settings.keep)
     listener = _listen(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
     token = secrets.token_urlsafe(24)
@@ -102,6 +105,7 @@ def serve(
         )
         server = uvicorn.Server(config)
         shown = "localhost" if host in ("0.0.0.0", "::") else settings.host
+        shown = f"[{shown}]" if ":" in shown else shown
 
         def end_soon(number: int, frame: FrameType | None) -> None:
             """Let the server end: an exception could be lost where Python imports or destroys."""
@@ -128,6 +132,21 @@ def serve(
 def _end(number: int, frame: FrameType | None) -> None:
     """End by an exception, so that what was kept is deleted."""
     sys.exit(128 + number)
+
+
+def _check_keep(folder: Path) -> None:
+    """Make the folder for stems where it is not there, and write in it for a try.
+
+    Raises:
+        AudioError: When nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise AudioError(
+            f"{folder}: cannot keep stems there ({error.strerror or error}): give another --keep"
+        ) from None
 
 
 def _listen(host: str, port: int) -> socket.socket:
