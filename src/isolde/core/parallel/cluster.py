@@ -87,10 +87,10 @@ def run_on_dask(
         if tries[key] > 1:
             notify(f"{key}: its worker died: tried again on {worker}")
 
-    with _quiet("distributed.client", "distributed.core"), client:
+    with _quiet("distributed.client", "distributed.core", "distributed.batched"), client:
         if link := client.dashboard_link:
             notify(f"dashboard of the workers: {link}")
-        if not client.nthreads():
+        if not _asked(address, client.nthreads):
             notify(f"no workers at {address} yet: start some with 'dask worker {address}'")
         if ready is not None:
             _make_ready(client, ready)

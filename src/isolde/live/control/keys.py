@@ -31,7 +31,7 @@ def help_for(stems: tuple[str, ...]) -> str:
 
     Examples:
         >>> help_for(("vocals", "drums"))[:23]
-        'v vocals  1 vocals  2 dr'
+        'v vocals  1 vocals  2 d'
     """
     letters = [f"{key} {word}" for key, word in PLAIN.items() if key in "va" and word in stems]
     return "  ".join([*letters, *(f"{i} {stem}" for i, stem in enumerate(stems, 1)), REST])
