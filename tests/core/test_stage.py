@@ -12,7 +12,8 @@ from isolde.core.stage import (
     LOUDEST,
     Stage,
     check_block,
-    check_work,
+    check_progress,
+    check_threads,
     checked_form,
     silence_faults,
 )
@@ -162,6 +163,8 @@ def test_where_sound_is_only_stored_the_lowest_rate_is_another():
     ],
 )
 def test_work_that_cannot_be_is_refused(threads: object, progress: object, message: str):
-    check_work(np.int64(0), print)
+    check_threads(np.int64(0))
+    check_progress(print)
     with pytest.raises(InputError, match=message):
-        check_work(threads, progress)
+        check_threads(threads)
+        check_progress(progress)

@@ -7,13 +7,12 @@ import socket
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from studio_server import Studio, kept_in, serving, start
+from studio_server import Studio, kept_in, start
 
 from helpers.sounds import noise
 from isolde.activity import find_activity, render
@@ -25,11 +24,6 @@ pytestmark = pytest.mark.slow
 
 RATE = 44_100
 SECONDS = 4.0
-
-
-@pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    yield from serving(tmp_path_factory.mktemp("studio"))
 
 
 @pytest.fixture(scope="module")

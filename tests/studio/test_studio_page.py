@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from studio_browser import NEEDS, ask, drop, launched, probe, until, until_probed
-from studio_server import Studio, serving, start
+from studio_browser import NEEDS, ask, drop, probe, until, until_probed
+from studio_server import Studio, start
 
 from helpers.sounds import decibel, noise
 from isolde.separation import FileSettings, SeparationSettings, Song, separate_file
@@ -23,16 +23,6 @@ pytestmark = NEEDS
 RATE = 44_100
 SECONDS = 6.0
 TONE_HZ = 330.0
-
-
-@pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    yield from serving(tmp_path_factory.mktemp("studio"))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    yield from launched()
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import soundfile
-from studio_browser import NEEDS, ask, drop, launched, until
-from studio_server import Studio, serving
+from studio_browser import NEEDS, ask, drop, until
+from studio_server import Studio
 
 from helpers.sounds import noise
 
@@ -21,16 +21,6 @@ RATE = 44_100
 AGAIN = "**/songs/*/again?*"
 MORE = "[aria-label='Take more away']"
 LESS = "[aria-label='Leave more']"
-
-
-@pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    yield from serving(tmp_path_factory.mktemp("studio"))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    yield from launched()
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from isolde.core.stage import (
     Float32,
     check_block,
     check_open,
-    check_work,
+    check_threads,
     checked_form,
 )
 from isolde.core.stems import VOCALS
@@ -222,7 +222,7 @@ class ActivityDetector:
             ModelError: When there is no such model.
         """
         sample_rate, n_channels = checked_form(sample_rate, n_channels)
-        check_work(threads)
+        check_threads(threads)
         self.sample_rate, self.n_channels = sample_rate, n_channels
         found = catalogue.find(model)
         self._frames = _frame_detector(found, n_channels=n_channels, threads=threads)

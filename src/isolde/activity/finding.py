@@ -11,7 +11,7 @@ from isolde.activity.detector import MODEL, ActivityDetector
 from isolde.activity.segments import Segment, SegmentRule, find_segments
 from isolde.audio import AudioReader
 from isolde.core.errors import InputError
-from isolde.core.stage import Float32, blocks_of, channels_of, check_work
+from isolde.core.stage import Float32, blocks_of, channels_of, check_progress, check_threads
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ def find_activity(
         InputError: When an argument cannot be used.
         ModelError: When there is no such model.
     """
-    check_work(threads, progress)
+    check_threads(threads)  # before a file is opened
+    check_progress(progress)
     if not isinstance(source, str | Path | np.ndarray) and not hasattr(source, "read"):
         raise InputError(
             f"a source of type {type(source).__name__}: give a path, a binary stream, or a NumPy "

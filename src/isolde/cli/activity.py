@@ -131,8 +131,7 @@ def activity(
                     write_bytes(target, data, overwrite=overwrite)
             except IsoldeError as error:
                 n_failed += 1
-                named = song.source in str(error)
-                terminal.say(f"isolde: {error}" if named else f"isolde: {song.source}: {error}")
+                terminal.say(f"isolde: {song.blame(error)}")
                 continue
             finally:
                 bars.remove_task(task)

@@ -131,20 +131,24 @@ def check_open(*, ended: bool) -> None:
         raise InputError("the stream has ended with flush(): begin another with reset()")
 
 
-def check_work(threads: object, progress: object = None) -> None:
-    """Refuse a number of threads, or a function that is told of progress, that is none.
-
-    Args:
-        threads: Whole number, 0 or more.
-        progress: Function, or None.
+def check_threads(threads: object) -> None:
+    """Refuse what is no number of threads: a whole number, 0 or more.
 
     Raises:
-        InputError: One of them is something else.
+        InputError: It is something else.
     """
     if isinstance(threads, bool) or not isinstance(threads, Integral):
         raise InputError(f"threads is {threads!r}: give a whole number")
     if int(threads) < 0:
         raise InputError(f"{threads} threads: give 1 or more, or 0 for one per core")
+
+
+def check_progress(progress: object) -> None:
+    """Refuse what cannot be told of progress: it is a function, or None.
+
+    Raises:
+        InputError: It is something else.
+    """
     if progress is not None and not callable(progress):
         raise InputError(f"progress is {progress!r}: give a function that takes a share, or None")
 

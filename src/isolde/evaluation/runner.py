@@ -97,9 +97,12 @@ def evaluate(
         missing = [
             candidate
             for candidate in candidates
-            if (result := known.get((song.track, candidate.name))) is None
-            or result.stamp != stamps[song.track]
-            or not _reusable(result, candidate, with_bsseval)
+            if not _reusable(
+                known.get((song.track, candidate.name)),
+                candidate,
+                stamps[song.track],
+                with_bsseval,
+            )
         ]
         if missing:
             tasks[song.track] = (song, missing)
@@ -152,8 +155,10 @@ def _results(
     return [failure(song, candidate, IsoldeError(outcome.error)) for candidate in candidates]
 
 
-def _reusable(result: Result, candidate: Candidate, with_bsseval: bool) -> bool:
-    if result.error is not None or result.identity != candidate.identity:
+def _reusable(result: Result | None, candidate: Candidate, stamp: str, with_bsseval: bool) -> bool:
+    if result is None or result.error is not None:
+        return False
+    if (result.identity, result.stamp) != (candidate.identity, stamp):
         return False
     return result.scoring == SCORING and (not with_bsseval or "vocals_sdr_v4" in result.metrics)
 

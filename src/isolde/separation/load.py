@@ -13,7 +13,7 @@ from isolde.audio import AudioReader
 from isolde.core.errors import AbortedError, InputError, IsoldeWarning, ModelError
 from isolde.core.signal.level import LEVEL_DB, RISE_SECONDS
 from isolde.core.signal.spectrum import TOP_RATE
-from isolde.core.stage import Float32, blocks_of, channels_of, check_work, checked_form
+from isolde.core.stage import Float32, blocks_of, channels_of, check_progress, checked_form
 from isolde.models import list_models
 from isolde.models.card import Card
 from isolde.models.catalogue import DEFAULT, Model, find, members_of, parts_of
@@ -256,7 +256,7 @@ def separate(
         >>> sorted(stems), stems["vocals"].shape
         (['accompaniment', 'vocals'], (2, 44100))
     """
-    check_work(threads, progress)
+    check_progress(progress)
     settings = SeparationSettings(str(model), mask, threshold, strength, gate, threads=threads)
     if isinstance(source, str | Path):
         if sample_rate is not None:

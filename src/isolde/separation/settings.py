@@ -15,7 +15,7 @@ from isolde.core.errors import InputError
 from isolde.core.parallel import n_cores
 from isolde.core.signal.masks import readout
 from isolde.core.signal.spectrum import SYNTHESES
-from isolde.core.stage import check_work
+from isolde.core.stage import check_threads
 from isolde.core.stems import VOCALS
 from isolde.models.catalogue import DEFAULT
 from isolde.separation.names import USUAL
@@ -59,7 +59,7 @@ class SeparationSettings:
         for name in ("gate", "live"):
             if not isinstance(getattr(self, name), bool | np.bool_):
                 raise InputError(f"{name} is {getattr(self, name)!r}: give True or False")
-        check_work(self.threads)
+        check_threads(self.threads)
         readout(
             np.zeros(1, np.float32), self.mask, threshold=self.threshold, strength=self.strength
         )

@@ -45,6 +45,11 @@ class Song:
         """Where the song is, for people: its path or URL."""
         return remote.shown(self.url) if self.url else str(self.path)
 
+    def blame(self, error: object) -> str:
+        """Say an error of this song, which names the song once, also where it is folded."""
+        named = " ".join(self.source.split()) in " ".join(str(error).split())
+        return str(error) if named else f"{self.source}: {error}"
+
 
 def songs_in(sources: Iterable[Path | str], settings: FileSettings | None = None) -> list[Song]:
     """List the songs to separate: files as they are, folders with all audio files below them.

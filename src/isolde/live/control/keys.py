@@ -14,9 +14,10 @@ from isolde.core.signal.masks import STRONGEST
 REST = "m mix  -/+ dry/wet  [/] strength  x mute  space pause  ,/. seek 5 s  q quit"
 """What the keys do that name no stem."""
 
+STEMS = {"v": "vocals", "a": "accompaniment"}
+"""Keys of stems, where a model has them."""
+
 PLAIN = {
-    "v": "vocals",
-    "a": "accompaniment",
     "m": "mix",
     "x": "mute",
     " ": "pause",
@@ -33,7 +34,7 @@ def help_for(stems: tuple[str, ...]) -> str:
         >>> help_for(("vocals", "drums"))[:23]
         'v vocals  1 vocals  2 d'
     """
-    letters = [f"{key} {word}" for key, word in PLAIN.items() if key in "va" and word in stems]
+    letters = [f"{key} {stem}" for key, stem in STEMS.items() if stem in stems]
     return "  ".join([*letters, *(f"{i} {stem}" for i, stem in enumerate(stems, 1)), REST])
 
 
@@ -45,7 +46,9 @@ def command_for(key: str, *, stems: tuple[str, ...], wet: float, strength: float
         'mix'
     """
     if key in PLAIN:
-        return None if key in "va" and PLAIN[key] not in stems else PLAIN[key]
+        return PLAIN[key]
+    if STEMS.get(key) in stems:
+        return STEMS[key]
     if key.isdecimal() and 1 <= int(key) <= len(stems):
         return stems[int(key) - 1]
     if key in "+=-":

@@ -100,8 +100,7 @@ def separate_songs(
 
     def take(song: Song, done: Separated | None, error: str | None) -> None:
         results[song.track] = done
-        named = error is None or " ".join(song.source.split()) in " ".join(error.split())
-        tell(song, done, error if named else f"{song.source}: {error}")
+        tell(song, done, None if error is None else song.blame(error))
 
     items: dict[str, _Item] = {}
     stamps: dict[str, str] = {}
