@@ -18,9 +18,6 @@ from isolde.training.mixing.timeline import TAPS, Song
 HARMONIES = (-12, -5, -4, -3, 3, 4, 5, 7)
 """Semitones between a voice and another that sings along."""
 
-PLAIN_BACKINGS = 0.18
-"""Greatest share of music without a voice among the backings that voices are laid on."""
-
 SILENT = -400.0
 """Gain in dB of a stem that is left out."""
 
@@ -108,7 +105,7 @@ class Planner:
         weights = lengths * backing
         plain = weights[~voice].sum()
         if plain and weights[voice].sum():
-            share = PLAIN_BACKINGS / (1 - PLAIN_BACKINGS) * weights[voice].sum() / plain
+            share = settings.plain / max(1e-9, 1 - settings.plain) * weights[voice].sum() / plain
             weights[~voice] *= min(1.0, share)
         self._voices = np.cumsum(lengths * voice) / (lengths * voice).sum()
         self._backings = np.cumsum(weights) / weights.sum()
@@ -133,7 +130,7 @@ class Planner:
             if together:
                 cuts.append(Cut(start, song.end, speed, swap))
                 continue
-            other = self._pick(rng, self._backings if stems == 2 else self._voices)
+            other = self._pick(rng, self._backings)
             place = self._anywhere(rng, other, n)
             cuts.append(Cut(place, other.end, self._speed(rng), bool(rng.random() < 0.5)))
             tops.append(other.top_hz)

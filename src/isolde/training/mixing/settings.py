@@ -6,7 +6,7 @@ from isolde.core.errors import InputError
 
 CHANCES = (
     "same_song", "voiced", "no_voice", "mid", "invert", "tune", "equalise", "limit", "band",
-    "phone", "wide",
+    "phone", "wide", "plain",
 )  # fmt: skip
 
 
@@ -24,6 +24,7 @@ class MixSettings:
         tune_semitones: Greatest change of pitch, up or down.
         equalise: Chance of a smooth random equaliser on a stem.
         equalise_db: Standard deviation of its gain at each of five points.
+        plain: Greatest share of music without a voice among what voices, and stems, are laid on.
         balance_db: Mean and standard deviation of the voice's level over another song's.
         jitter_db: Standard deviation of a stem's level against its own song.
         level_db: Least and greatest level (RMS) of the mixture, in dB of full scale.
@@ -42,6 +43,7 @@ class MixSettings:
     tune_semitones: float = 3.0
     equalise: float = 0.0
     equalise_db: float = 3.0
+    plain: float = 0.18
     balance_db: tuple[float, float] = (-3.0, 4.5)
     jitter_db: float = 2.0
     level_db: tuple[float, float] = (-50.0, -5.0)
