@@ -1,8 +1,9 @@
 """Songs that are decoded already: int16 arrays at 22,050 Hz in a folder; it decodes and mixes none.
 
 A labelling for training may leave its songs in this form, without a manifest: {folder}/{kind}/
-{song}.npy of shape (n_stems, 2, n), where the kind says which stems they are. An artist is what
-stands before " - " in a song's name, or the whole name.
+{song}.npy of shape (n_stems, 2, n), where the kind says which stems they are. Beside it may lie
+{song}.activity, a byte for each frame of `GRID_22`, 1 where the voice sounds: then nobody has to hear
+that anew. An artist is what stands before " - " in a song's name, or the whole name.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -61,13 +62,17 @@ def _song(path: Path, stems: tuple[str, ...]) -> Entry:
     name = path.stem.replace("_", " ")
     parts = dict(zip(stems, sound, strict=True))
     vocals = parts.pop("vocals", None)
-    silent = np.zeros(0, np.bool_)
+    activity, known = np.zeros(0, np.bool_), path.with_suffix(".activity")
+    if known.is_file():
+        activity = np.fromfile(known, np.bool_)
+    elif vocals is not None:
+        activity = activity_of(vocals / np.float32(FULL_SCALE))
     return Entry(
         track=f"{path.parent.name}/{path.stem}",
         artist=name.partition(" - ")[0],
         top_hz=TOP_HZ,
         vocals=vocals,
         accompaniment=parts.pop("accompaniment", None),
-        activity=silent if vocals is None else activity_of(vocals / np.float32(FULL_SCALE)),
+        activity=activity,
         **parts,
     )
