@@ -31,7 +31,6 @@ SHAPES = [
     UNetShape((4, 8, 8), n_bins=128, masks=1),
     UNetShape((4, 6), n_bins=32, masks=4),
     UNetShape((3,), n_bins=16, masks=1),
-    UNetShape((4, 8, 8), n_bins=128, masks=1, residual=True, block_frames=1),
 ]
 SMALL = SHAPES[0]
 TASK = UNetStreamTask(SMALL, window=32, context=6)

@@ -215,6 +215,22 @@ def test_four_stems_of_one_song_sum_to_it_and_of_several_are_of_one_loudness():
     assert any(len({c.end for c in p.cuts}) > 1 for p in plans)
 
 
+def test_stems_are_laid_on_music_without_a_voice_as_often_as_asked():
+    def drums_of(plain: float) -> float:
+        songs = [entry(k, stems=QUARTET) for k in range(2)]
+        music = [entry(k, stems=QUARTET, seconds=30.0) for k in (8, 9)]
+        music = [replace(m, activity=np.zeros_like(m.activity)) for m in music]
+        made = mixer([*songs, *music], replace(PLAIN, same_song=0, plain=plain), stems=QUARTET)
+        voiced = made.timeline.songs[1].end
+        plans = [made.planner.plan(i, 9000, stems=4) for i in range(600)]
+        assert all(p.cuts[0].end <= voiced for p in plans), "a voice is of a song that has one"
+        return float(np.mean([p.cuts[1].end > voiced for p in plans]))
+
+    assert drums_of(0.0) == 0
+    assert drums_of(0.3) == pytest.approx(0.3, abs=0.06)
+    assert drums_of(1.0) == pytest.approx(60 / 72, abs=0.05), "no more than there is of it"
+
+
 def test_the_activity_goes_with_the_voice():
     made = mixer([entry(1)], replace(PLAIN, voiced=1.0))
     spectra, sounds = made.labelled(range(6), 40)
@@ -261,6 +277,23 @@ def test_packed_songs_are_what_they_were(tmp_path):
     np.testing.assert_array_equal(songs.samples[1, :, second.start : second.end], parts[1])
     assert songs.samples[0, :, third.start : third.end].abs().max() == 0
     assert len(Timeline(entries, stems=QUARTET).songs) == 1
+
+
+def test_packed_songs_may_tell_where_their_voice_sounds(tmp_path):
+    from isolde.datasets.mixing.packed import packed_songs
+
+    song = entry(1)
+    (tmp_path / "pair").mkdir()
+    for name in ("told", "heard", "silent", "wrong"):
+        np.save(tmp_path / "pair" / f"{name}.npy", np.stack([song.vocals, song.accompaniment]))
+    told = np.arange(1 + -(-song.vocals.shape[1] // 256)) % 2
+    told.astype(np.uint8).tofile(tmp_path / "pair" / "told.activity")
+    (tmp_path / "pair" / "silent.activity").touch()
+    told[1:].astype(np.uint8).tofile(tmp_path / "pair" / "wrong.activity")
+    (heard, silent, other), problems = packed_songs(tmp_path)
+    assert heard.activity.all() and not len(silent.activity)
+    np.testing.assert_array_equal(other.activity, told == 1)
+    assert len(problems) == 1 and "wrong.activity is for" in problems[0]
 
 
 def test_what_the_songs_lack_is_named():

@@ -21,21 +21,19 @@ NARROWEST = 16
 class Residual(nn.Module):
     """A residual block that changes nothing at first, so that it may join a trained network."""
 
-    def __init__(self, channels: int, n_bins: int, frames: int = KERNEL) -> None:
+    def __init__(self, channels: int, n_bins: int) -> None:
         """Make random weights, but for the last convolution's, which are zeros.
 
         Args:
             channels: Number of channels.
             n_bins: Number of bins that its layer has.
-            frames: Number of frames that each convolution hears, an odd one.
         """
         super().__init__()
         narrow = max(NARROWEST, n_bins // NARROWER)
-        kernel = (frames, KERNEL)
-        self.first = nn.Conv2d(channels, channels, kernel, padding="same")
+        self.first = nn.Conv2d(channels, channels, KERNEL, padding="same")
         self.narrow = nn.Linear(n_bins, narrow, bias=False)
         self.wide = nn.Linear(narrow, n_bins, bias=False)
-        self.second = nn.Conv2d(channels, channels, kernel, padding="same")
+        self.second = nn.Conv2d(channels, channels, KERNEL, padding="same")
         with torch.no_grad():
             for parameter in self.second.parameters():
                 parameter.zero_()

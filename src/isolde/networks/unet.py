@@ -36,15 +36,12 @@ class UNetShape:
             of the vocals; more: one with as many masks, which sum to one.
         residual: Whether the network for the vocals, or the only one, has a residual block behind
             each layer, but for the innermost and the last.
-        block_frames: Number of frames that each convolution of a block hears, an odd one; with 1 a
-            block hears one frame, as a stream needs it.
     """
 
     features: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
     n_bins: int = 1024
     masks: int = 0
     residual: bool = False
-    block_frames: int = 3
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
@@ -54,8 +51,6 @@ class UNetShape:
             raise InputError(f"features are {self.features}: give at least one, all above 0")
         if self.n_bins < 1 or self.n_bins % self.multiple:
             raise InputError(f"n_bins is {self.n_bins}: give a multiple of {self.multiple}")
-        if self.block_frames < 1 or not self.block_frames % 2:
-            raise InputError(f"block_frames is {self.block_frames}: give an odd number")
 
     @property
     def multiple(self) -> int:
@@ -115,8 +110,8 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(Up(a, b) for a, b in zip(inputs, outputs, strict=True))
         self.last = nn.Conv2d(answers, answers * N_CHANNELS, 4, dilation=2, padding=3)
         inner = [(n, shape.n_bins // STRIDE ** (i + 1)) for i, n in enumerate(sizes[:-1])]
-        self.down_blocks = _blocks(inner, shape)
-        self.up_blocks = _blocks(inner[::-1], shape)
+        self.down_blocks = _blocks(inner, residual=shape.residual)
+        self.up_blocks = _blocks(inner[::-1], residual=shape.residual)
 
     def forward(self, magnitudes: Tensor) -> Tensor:
         """(b, 2, t, f) to (b, 2 answers, t, f); t, f are multiples of what the shape says."""
@@ -134,11 +129,9 @@ class UNet(nn.Module):
         return logits
 
 
-def _blocks(sizes: Sequence[tuple[int, int]], shape: UNetShape) -> nn.ModuleList:
+def _blocks(sizes: Sequence[tuple[int, int]], *, residual: bool) -> nn.ModuleList:
     """What stands behind the layers of one way: blocks of some sizes or nothing, last nothing."""
-    made = [
-        Residual(*size, shape.block_frames) if shape.residual else nn.Identity() for size in sizes
-    ]
+    made = [Residual(*size) if residual else nn.Identity() for size in sizes]
     return nn.ModuleList([*made, nn.Identity()])
 
 

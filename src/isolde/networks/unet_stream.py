@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from isolde.core.errors import InputError
@@ -54,14 +54,12 @@ def check_streams(shape: UNetShape) -> None:
     """Refuse a shape that no stream can have.
 
     Raises:
-        InputError: It is that of two networks, or has residual blocks that hear more than a frame.
+        InputError: It is that of two networks, or has residual blocks.
     """
     if not shape.masks:
         raise InputError("masks is 0, two networks: a stream has one, give 1 or more")
-    if shape.residual and shape.block_frames > 1:
-        raise InputError(
-            f"block_frames is {shape.block_frames}: the blocks hear what follows, give 1"
-        )
+    if shape.residual:
+        raise InputError("residual is true: the blocks hear what follows, give false")
 
 
 class UNetStream(UNetMasker):
@@ -71,7 +69,7 @@ class UNetStream(UNetMasker):
         """Make random weights.
 
         Raises:
-            InputError: The shape is that of two networks, or its blocks hear several frames.
+            InputError: The shape is that of two networks, or has residual blocks.
         """
         super().__init__()
         check_streams(shape)
@@ -122,7 +120,6 @@ class UNetStream(UNetMasker):
         own = torch.stack([held[:, i + first : i + n] for i in (PAST + 1, PAST + 2)], 3)
         silence = torch.zeros_like(own[:1, :1, :, :1])
         joined = []
-        blocks = [*self.net.down_blocks]
         for layer, down in enumerate(cast("list[Down]", [*self.net.down]), 1):
             last = torch.stack([column[:, first:] for column in shared], 3)
             own = _halved(down, torch.cat([last[:, :, :, 2:], own], 3), ends=True)
@@ -132,9 +129,7 @@ class UNetStream(UNetMasker):
             second = _halved(down, torch.stack(shared, 3))
             joined.append(torch.cat([second[:, first:], own], 3))
             silence = _halved(down, silence.expand(-1, -1, -1, PAST + 1, -1))
-            second, own, silence = (
-                _each(blocks[layer - 1], _rectified(down, x)) for x in (second, own, silence)
-            )
+            second, own, silence = (_rectified(down, x) for x in (second, own, silence))
             name, step = f"layer_{layer}", STRIDE**layer
             held = torch.cat([state[name], (second - silence)[:, :, :, 0]], 1)
             after[name] = held[:, n:]
@@ -142,8 +137,8 @@ class UNetStream(UNetMasker):
             shared = [*past, second[:, :, :, 0]]
         x = joined.pop()
         *ups, final = cast("list[Up]", [*self.net.up])
-        for up, block in zip(ups, self.net.up_blocks, strict=False):
-            x = torch.cat([joined.pop(), _each(block, _doubled(up, x))], 2)
+        for up in ups:
+            x = torch.cat([joined.pop(), _doubled(up, x)], 2)
         logits = self._last(_doubled(final, x, columns=(3, 1)))
         return logits, after
 
@@ -167,13 +162,8 @@ def _halved(down: Down, x: Tensor, *, ends: bool = False) -> Tensor:
 def _rectified(down: Down, x: Tensor) -> Tensor:
     """What the next layer hears."""
     assert down.norm is not None
-    return functional.leaky_relu(_each(down.norm, x), SLOPE)
-
-
-def _each(module: nn.Module, x: Tensor) -> Tensor:
-    """What a module that hears one column makes of each, (b, n, c, columns, f)."""
-    made: Tensor = module(x.flatten(0, 1))
-    return made.reshape(x.shape)
+    made = functional.leaky_relu(down.norm(x.flatten(0, 1)), SLOPE)
+    return made.reshape(*x.shape[:2], *made.shape[1:])
 
 
 def _doubled(up: Up, x: Tensor, columns: Sequence[int] = (2, 1, 0)) -> Tensor:

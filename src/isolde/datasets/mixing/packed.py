@@ -1,9 +1,10 @@
 """Songs that are decoded already: int16 arrays at 22,050 Hz in a folder; it decodes and mixes none.
 
 A labelling for training may leave its songs in this form, without a manifest: {folder}/{kind}/
-{song}.npy of shape (n_stems, 2, n), where the kind says which stems they are. Beside it may lie
-{song}.activity, a byte for each frame of `GRID_22`, 1 where the voice sounds: then nobody has to hear
-that anew. An artist is what stands before " - " in a song's name, or the whole name.
+{song}.npy of shape (n_stems, 2, n), where the kind says which stems they are. {song}.activity
+beside it, if there, tells where the voice sounds, so that nobody has to hear it: a byte, 0 or 1,
+for each frame of `GRID_22`; none at all if it never does. An artist is what stands before " - " in
+a song's name, or the whole name.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from isolde.core.errors import InputError
+from isolde.core.signal.spectrum import GRID_22
 from isolde.datasets.cache import FULL_SCALE, activity_of
 from isolde.datasets.mixing.library import Entry
 
@@ -62,11 +64,14 @@ def _song(path: Path, stems: tuple[str, ...]) -> Entry:
     name = path.stem.replace("_", " ")
     parts = dict(zip(stems, sound, strict=True))
     vocals = parts.pop("vocals", None)
-    activity, known = np.zeros(0, np.bool_), path.with_suffix(".activity")
-    if known.is_file():
-        activity = np.fromfile(known, np.bool_)
-    elif vocals is not None:
-        activity = activity_of(vocals / np.float32(FULL_SCALE))
+    told = path.with_suffix(".activity")
+    if told.is_file():
+        activity = np.fromfile(told, np.uint8) > 0
+        if len(activity) not in (0, GRID_22.n_frames(sound.shape[2])):
+            raise InputError(f"{told.name} is for {len(activity)} frames of another song")
+    else:
+        silent = np.zeros(0, np.bool_)
+        activity = silent if vocals is None else activity_of(vocals / np.float32(FULL_SCALE))
     return Entry(
         track=f"{path.parent.name}/{path.stem}",
         artist=name.partition(" - ")[0],

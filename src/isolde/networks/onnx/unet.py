@@ -71,8 +71,7 @@ class _Builder(Nodes):
 
     def residual(self, source: str, weights: Weights, key: str) -> str:
         """A residual block."""
-        frames, bins = (n // 2 for n in weights[f"{key}.first.weight"].shape[2:])
-        around = {"pads": [frames, bins, frames, bins]}
+        around = {"pads": [1, 1, 1, 1]}
         first = self.convolved("Conv", source, weights, f"{key}.first", out_axis=0, **around)
         near = self.node("LeakyRelu", first, alpha=BLOCK_SLOPE)
         narrow = self.dense_kernel(near, weights, f"{key}.narrow")

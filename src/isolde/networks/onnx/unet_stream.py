@@ -48,4 +48,4 @@ def unet_stream_graph(network: UNetStream) -> bytes:
     whole = Streaming(network)
     graph = stream_graph(whole, frames, network.state(2), answers=["mask"])
     large = [name for name, w in whole.named_parameters() if w.ndim == 4 and w.numel() >= INT8_FROM]
-    return with_int8(graph, {name: 0 if ".up." in name else 1 for name in large})
+    return with_int8(graph, {name: 1 if ".down." in name else 0 for name in large})
