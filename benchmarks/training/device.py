@@ -34,6 +34,7 @@ from isolde.training.drive import Progress, drive, drive_side_by_side
 from isolde.training.loop import STATE
 from isolde.training.recipe import Recipe
 from isolde.training.recipes import read_recipe
+from isolde.training.train import arithmetic
 
 PLACES = ("recipe", "start", "data")
 EVERY_SECONDS = 30.0
@@ -88,31 +89,8 @@ def say(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
-def main() -> None:
-    """Prepare, train, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("lanes", type=Path)
-    parser.add_argument("names", nargs="*", help="runs to train; none: all")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, required=True)
-    parser.add_argument("--device", default="cuda")
-    parser.add_argument("--cache", type=Path, default=Path("cache"))
-    arguments = parser.parse_args()
-    begun = time.perf_counter()
-    lanes = tomllib.loads(arguments.lanes.read_text(encoding="utf-8"))
-    lanes = {name: lanes[name] for name in arguments.names or lanes}
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    torch.set_flush_denormal(True)
-    torch.set_float32_matmul_precision("high")
-    torch.backends.cudnn.benchmark = True
-    options = Options(
-        cache=arguments.cache,
-        device=arguments.device,
-        precision="auto" if arguments.device == "cuda" else "float32",
-        validate_every=10**9,
-        save_every=150 if arguments.device == "cuda" else 2,
-        threads=2,
-    )
+def train(lanes: dict, arguments: argparse.Namespace, options: Options, begun: float) -> None:
+    """Prepare the runs, train them, and keep what is worth bringing home."""
     courses = courses_of(lanes, arguments.out, options, begun, arguments.seconds)
     shown = dict.fromkeys(lanes, time.perf_counter())
 
@@ -142,6 +120,33 @@ def main() -> None:
         keeper.join()
         for course in courses:
             take_home(course, arguments.out)
+
+
+def main() -> None:
+    """Prepare, train, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("lanes", type=Path)
+    parser.add_argument("names", nargs="*", help="runs to train; none: all")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--cache", type=Path, default=Path("cache"))
+    arguments = parser.parse_args()
+    begun = time.perf_counter()
+    lanes = tomllib.loads(arguments.lanes.read_text(encoding="utf-8"))
+    lanes = {name: lanes[name] for name in arguments.names or lanes}
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    torch.backends.cudnn.benchmark = True
+    options = Options(
+        cache=arguments.cache,
+        device=arguments.device,
+        precision="auto" if arguments.device == "cuda" else "float32",
+        validate_every=10**9,
+        save_every=150 if arguments.device == "cuda" else 2,
+        threads=2,
+    )
+    with arithmetic(options.threads):
+        train(lanes, arguments, options, begun)
 
 
 if __name__ == "__main__":

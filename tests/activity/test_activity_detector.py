@@ -11,6 +11,7 @@ from demo_song import voice
 from demo_song.score import Score, Syllable
 from helpers.blocks import outputs_of
 from isolde.activity import MODEL, ActivityDetector, Segment, find_activity, load_frame_detector
+from isolde.activity.masks import MaskDetector
 from isolde.activity.segments import frames_of
 from isolde.core.errors import InputError, ModelError
 from isolde.models import catalogue
@@ -149,6 +150,12 @@ def test_bad_input_is_refused():
         find_activity(np.zeros(10, np.float32))
     with pytest.raises(InputError, match="sample_rate is 8000: a file has its own"):
         find_activity("song.wav", sample_rate=8000)
+
+
+def test_a_network_that_gives_nan_tells_no_silence(monkeypatch):
+    monkeypatch.setattr(MaskDetector, "feed", lambda *_: np.full(3, np.nan, np.float32))
+    with pytest.raises(ModelError, match="'vocals-large' gives NaN or infinity: damaged"):
+        find_activity(np.zeros(RATE, np.float32), sample_rate=RATE, model="vocals-large")
 
 
 @pytest.mark.parametrize(

@@ -338,6 +338,18 @@ def test_files_of_a_song_that_do_not_fit(tmp_path: Path, song):
     assert [(n.track, n.file and n.file.name) for n in notes] == [("B - faded", "bass.wav")]
 
 
+def test_stems_in_opus_are_at_the_rate_that_opus_has(tmp_path: Path, song):
+    """Labels in Opus of a song at another rate are no fault; a wav at another one is."""
+    folder = put(tmp_path / "E - opus", with_mixture(song))
+    for name in song:
+        (folder / f"{name}.wav").unlink()
+        write(folder / f"{name}.opus", song[name], RATE)
+    assert "rate" not in [kind for kind, _ in kinds(checked(tmp_path))]
+    (folder / "bass.opus").unlink()
+    write(folder / "bass.wav", song["bass"], 32000)
+    assert ("rate", "E - opus") in kinds(checked(tmp_path))
+
+
 def test_one_artist_and_one_recording_on_two_sides(tmp_path: Path, song):
     put(tmp_path / "train" / "A - 1", {"vocals": song["vocals"]})
     put(tmp_path / "test" / "A - 2", {"vocals": song["bass"]})

@@ -7,7 +7,7 @@ they let through (`presence`). Frames are those of the model's grid: frame t is 
 t * frame_seconds, whatever the sample rate.
 """
 
-from math import ceil
+from math import ceil, isfinite
 from pathlib import Path
 from typing import Protocol
 
@@ -227,6 +227,7 @@ class ActivityDetector:
         found = catalogue.find(model)
         self._frames = _frame_detector(found, n_channels=n_channels, threads=threads)
         card = found.card
+        self._name = card.name
         self._conditioner = conditioner_of(card)
         grid = self._grid = card.grid.at(sample_rate)  # in which a separator would hear it
         self._resampler = Resampler(sample_rate, grid.sample_rate, n_channels)
@@ -255,6 +256,7 @@ class ActivityDetector:
         Raises:
             InputError: When the block is no array of floats, has another number of channels, or
                 holds NaN, infinity or values beyond `LOUDEST`; or the stream has ended.
+            ModelError: When the network gives NaN or infinity.
         """
         check_open(ended=self._ended)
         check_block(block, n_channels=self.n_channels, finite="music")
@@ -270,7 +272,7 @@ class ActivityDetector:
         self._ended = True
         parts = [self._on_grid(self._resampler.flush())]
         parts.append(self._hear(self._analysis.flush()))
-        parts.append(self._frames.flush())
+        parts.append(self._checked(self._frames.flush()))
         return np.concatenate(parts)
 
     def _on_grid(self, samples: Float32) -> Float32:
@@ -278,4 +280,9 @@ class ActivityDetector:
 
     def _hear(self, spectra: Complex64) -> Float32:
         heard = spectra[:, :, : self._frames.n_bins]
-        return self._frames.feed(self._conditioner.feed(heard))
+        return self._checked(self._frames.feed(self._conditioner.feed(heard)))
+
+    def _checked(self, probabilities: Float32) -> Float32:
+        if not isfinite(probabilities.sum()):  # NaN and infinity survive a sum
+            raise ModelError(f"the network of '{self._name}' gives NaN or infinity: damaged?")
+        return probabilities

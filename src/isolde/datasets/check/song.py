@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from isolde.audio import Resampler
+from isolde.audio.formats import CONTAINERS
 from isolde.core.errors import IsoldeError
 from isolde.core.signal.spectrum import GRID_22
 from isolde.core.stage import Float32
@@ -200,7 +201,7 @@ def _song(
     def say(kind: str, text: str, *, file: Path | None = None, is_fault: bool = True) -> None:
         checked.findings.append(Finding(rows[0].track, file, kind, text, is_fault))
 
-    if len(set(rates.values())) > 1:
+    if not _same_rate(rates):
         listed = ", ".join(f"{p.name} {rate} Hz" for p, rate in rates.items())
         say("rate", f"its files differ: {listed}")
     _lengths(sounds, limits, say)
@@ -230,6 +231,19 @@ def _song(
         left = residual_db(by_stem["accompaniment"], parts)
         if left < limits.sum_db:
             say("sum", f"drums, bass and other are not the accompaniment ({left:.1f} dB)")
+
+
+def _same_rate(rates: dict[Path, int]) -> bool:
+    """Whether all files are of one rate, or at the one that their format has for it."""
+
+    def stored(path: Path, rate: int) -> int:
+        container = CONTAINERS.get(path.suffix.lower().lstrip("."))
+        return container.rate_for(rate) if container else rate
+
+    return any(
+        all(own in (rate, stored(path, rate)) for path, own in rates.items())
+        for rate in set(rates.values())
+    )
 
 
 def _total(sounds: Sequence[Float32]) -> Float32:
