@@ -52,6 +52,16 @@ def test_a_peer_is_any_command(tmp_path, data):
     assert results[0].kind == "peer" and results[0].identity
 
 
+def test_a_script_named_from_here_is_found_from_other_folders(tmp_path, monkeypatch):
+    """Workers of a scheduler have folders of their own; what PATH finds stays a name."""
+    monkeypatch.chdir(tmp_path)
+    Path("tools").mkdir()
+    Path("tools/half.py").touch()
+    Path("python3").touch()
+    command = peer("x=python3 tools/half.py {input} {output}").separate.command
+    assert command == ("python3", str(tmp_path / "tools" / "half.py"), "{input}", "{output}")
+
+
 def test_a_script_that_was_edited_is_another_peer(tmp_path):
     script = tmp_path / "peer.py"
     identities = []

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shlex
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from isolde.core.errors import InputError
@@ -32,6 +33,7 @@ def peer(text: str) -> Candidate:
         files = [Path(word) for word in separator.command if os.access(word, os.R_OK)]
         if files := [path for path in files if path.is_file()]:
             identity += f" files {_digest(files)}"
+        separator = replace(separator, command=tuple(map(_found, separator.command)))
         return Candidate(separator.name, separator, kind="peer", identity=identity)
     folder = Path(text)
     python, script = folder / ".venv" / "bin" / "python", folder / "separate.py"
@@ -48,6 +50,12 @@ def peer(text: str) -> Candidate:
     sources = [p for p in (script, script.parents[1] / "common.py") if p.is_file()]
     separator = ExternalSeparator((*words, "--serve"), name)
     return Candidate(name, separator, kind="peer", identity=f"adapter {_digest(sources)}")
+
+
+def _found(word: str) -> str:
+    """A word of a command as other folders need it: the path of a file here is absolute."""
+    is_path = "/" in word or Path(word).suffix  # a bare name is a program of PATH
+    return str(Path(word).absolute()) if is_path and Path(word).is_file() else word
 
 
 def _digest(files: Iterable[Path]) -> str:
