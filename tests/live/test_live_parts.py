@@ -362,8 +362,10 @@ def test_a_raw_stream_begins_after_what_is_skipped():
 
 def test_raw_samples_that_are_no_sound_are_silence():
     sent = np.array([0.5, np.nan, np.inf, -1e30], "<f4")
-    (got,) = read_raw(io.BytesIO(sent.tobytes()), "f32le", n_channels=1, block=64)
-    assert got.tolist() == [[0.5, 0, 0, 0]]
+    counts: list[int] = []
+    source = io.BytesIO(sent.tobytes())
+    (got,) = read_raw(source, "f32le", n_channels=1, block=64, faulty=counts.append)
+    assert got.tolist() == [[0.5, 0, 0, 0]] and counts == [3]
 
 
 def test_channels_are_averaged_or_copied_and_nothing_else():

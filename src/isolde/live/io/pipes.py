@@ -14,7 +14,7 @@ import numpy as np
 
 from isolde.audio import AudioReader, AudioWriter, subtype_for
 from isolde.core.errors import AudioError, InputError
-from isolde.core.stage import Float32, silence_faults
+from isolde.core.stage import LOUDEST, Float32, silence_faults
 from isolde.live.control.controls import Controls
 from isolde.live.plan import Plan
 from isolde.live.stream.meters import Counts, Level, Status, Times
@@ -44,8 +44,11 @@ def read_raw(
     block: int,
     skip: int = 0,
     most: int | None = None,
+    faulty: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Float32]:
     """Blocks (n_channels, n) of raw PCM, n at most `block`: `most` samples after `skip` of them.
+
+    What is no sound is 0 in them (`core.stage.silence_faults`), and its count goes to `faulty`.
 
     Raises:
         AudioError: When the stream ends within a sample.
@@ -72,7 +75,7 @@ def read_raw(
         samples = np.ascontiguousarray(flat.T).astype(np.float32)
         if scale != 1:
             samples *= np.float32(1 / scale)
-        silence_faults(samples)
+        faulty(silence_faults(samples))
         taken += samples.shape[1]
         yield samples
 
@@ -273,10 +276,22 @@ def pipe_raw(
     plan = made.plan
     skip = round(start * plan.sample_rate)
     most = None if end is None else round(end * plan.sample_rate) - skip
-    blocks = read_raw(source, name, n_channels=plan.n_channels, block=block, skip=skip, most=most)
+    n_faulty = 0
+
+    def count(new: int) -> None:
+        nonlocal n_faulty
+        n_faulty += new
+
+    form = {"n_channels": plan.n_channels, "block": block}
+    blocks = read_raw(source, name, **form, skip=skip, most=most, faulty=count)
     try:
         for heard in made.run(blocks):
             write_raw(target, name, heard)
+        if n_faulty:
+            made.notes.append(
+                f"the raw stream: {n_faulty} samples are NaN or infinite, or beyond {LOUDEST:g}; "
+                "they were replaced by 0"
+            )
     except BaseException:
         made.close(complete=False)
         raise
