@@ -18,7 +18,8 @@ mixture, sample_rate = read(song)  # float32 (n_channels, n_samples)
 
 # %%
 stems = isolde.separate(mixture, sample_rate=sample_rate)
-write(folder / f"{song.stem} (karaoke).wav", stems["accompaniment"], sample_rate)
+# a cell is run more than once: what it wrote before is replaced
+write(folder / f"{song.stem} (karaoke).wav", stems["accompaniment"], sample_rate, overwrite=True)
 
 # %%
 found = find_activity(mixture, sample_rate=sample_rate)

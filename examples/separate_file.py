@@ -19,4 +19,7 @@ def main(song: str, folder: str) -> None:
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit("usage: python examples/separate_file.py SONG FOLDER")
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except isolde.IsoldeError as error:
+        sys.exit(str(error))

@@ -24,7 +24,10 @@ def test_the_table_has_every_model_with_its_licence(shell: Shell):
     code, table, _ = shell("models")
     assert code == 0 and table[0].split()[:2] == ["model", "stems"]
     rows = {line.split()[0]: line for line in table[1:]}
-    assert set(rows) == set(catalogue.names())
+    assert set(rows) == {*catalogue.names(), "rules"}
+    code, _, said = shell("models", "info", "rules")
+    assert code == 2 and "is no network" in said[0]
+    rows.pop("rules")
     for name, row in rows.items():
         assert catalogue.find(name).card.licence in row
     code, lines, _ = shell("models", "list", "--json")
@@ -47,8 +50,15 @@ def test_a_file_is_added_used_told_and_removed(shell: Shell, tmp_path: Path):
     assert vocals.T == pytest.approx(noise(2, 9000) / 2, abs=1e-6)
     code, printed, _ = shell("models", "info", "half")
     assert json.loads("\n".join(printed))["licence"] == "CC0"
-    code, gone, _ = shell("models", "remove", "half")
+    mean = tmp_path / "own" / "mean.json"
+    card = json.loads((tmp_path / "own" / "half.json").read_text())
+    members = [{"model": "half", "weight": 1}]
+    mean.write_text(json.dumps({**card, "kind": "ensemble", "members": members, "window": None}))
+    code, gone, said = shell("models", "remove", "half")
     assert code == 0 and len(gone) == 2
+    assert len(said) == 1 and f"{mean}: model 'half' is not known" in said[0]
+    code, table, said = shell("models")
+    assert code == 0 and len(table) > 5 and str(mean) in said[0]
     code, _, said = shell("models", "remove", "half")
     assert code == 2 and "was not added" in said[0]
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree.ElementTree import fromstring
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from isolde.figures.overview import draw_activity, thinned
 from isolde.figures.reports.song import write_song_report
 from isolde.figures.separation import draw_separation, mask_columns, separation_figure
 from isolde.figures.spectrogram import Marks, mark
-from isolde.figures.style import check_picture, new_axes, new_figure, time_label
+from isolde.figures.style import check_picture, encode, new_axes, new_figure, time_label
 
 pytest.importorskip("matplotlib")
 
@@ -229,6 +230,25 @@ def test_drawing_leaves_no_global_state_behind(tmp_path: Path):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a$x_{$.wav", "a$x_{$.wav"),
+        ("\udcff\x1b.wav", "\ufffd\ufffd.wav"),
+        ("\u65e5.wav", "\u65e5.wav"),
+    ],
+)
+def test_any_name_of_a_song_is_a_title(name: str, shown: str):
+    figure = new_figure(3, 2)
+    (axes,) = new_axes(figure, 1, 1)[0]
+    axes.set_title(name)
+    axes.set_xscale("log")
+    fromstring(encode(figure, kind="svg"))
+    assert axes.get_title() == shown
+    assert encode(figure).startswith(PNG)
 
 
 def test_octaves_and_clocks():

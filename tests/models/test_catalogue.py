@@ -8,7 +8,7 @@ import pytest
 from helpers import windows
 from isolde.core import packages
 from isolde.core.errors import InputError, ModelError
-from isolde.models import catalogue, sources
+from isolde.models import catalogue, listing, sources
 from isolde.models.additions import add_model, remove_model
 from isolde.models.card_files import card_for
 from isolde.models.overview import latency_of, overview
@@ -41,7 +41,7 @@ def test_a_file_is_added_found_by_name_and_removed(tmp_path: Path, folder: Path)
     assert found.card.licence == "CC BY 4.0" and found.card.window == added.card.window
     found.session()  # verifies the checksum
     assert [row.name for row in overview() if row.origin == "added"] == ["voc-ft"]
-    with pytest.raises(InputError, match="taken"):
+    with pytest.raises(InputError, match="'voc-ft' is that of a model that was added"):
         add_model(path, name="voc-ft", hints=hints)
     assert sorted(p.name for p in remove_model("voc-ft")) == ["voc-ft.json", "voc-ft.onnx"]
     with pytest.raises(ModelError, match="not known"):
@@ -64,11 +64,15 @@ def test_what_cannot_be_added_leaves_nothing_behind(tmp_path: Path, folder: Path
     nan = windows.write_graph(
         tmp_path / "vocals.onnx", {"a": [1, 2, 4096]}, {"b": [1, 2, 4096]}, [("Sqrt", ["a"], "b")]
     )
-    for path, message in ((tmp_path / "text.onnx", "loaded"), (nan, "NaN"), (tmp_path, "no such")):
+    for path, message in (
+        (tmp_path / "text.onnx", "loaded"),
+        (nan, "NaN"),
+        (tmp_path, "is a folder"),
+    ):
         with pytest.raises(ModelError, match=message):
             add_model(path, name="bad")
     good = windows.waves(tmp_path / "good" / "vocals.onnx", delay=0)
-    for name in ("vocals", "../out", "a b"):
+    for name in ("vocals", "rules", "best", "../out", "a b"):
         with pytest.raises(InputError, match="name"):
             add_model(good, name=name)
     assert not folder.exists()
@@ -116,8 +120,41 @@ def test_a_package_gives_models_through_its_entry_point(
     assert catalogue.find("vocals").card.name == "vocals"  # asks no package
     with pytest.raises(ModelError, match=r"theirs:models.*ImportError: no theirs"):
         catalogue.find("theirs")
+    with pytest.raises(InputError, match="'theirs' is that of an installed package's model"):
+        monkeypatch.setattr(packages.metadata, "entry_points", lambda group: [Entry])
+        add_model(graph, name="theirs", hints=Hints(stems=("vocals",)))
     monkeypatch.setattr(packages.metadata, "entry_points", lambda group: [Broken, Entry])
     assert catalogue.find("theirs").path == graph  # of the one that is well
+
+
+def test_one_that_cannot_be_used_is_told_and_stops_no_other(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    graph = windows.waves(tmp_path / "net.onnx", delay=0)
+    add_model(graph, name="mine", hints=Hints(stems=("vocals",)))
+    card = json.loads((folder / "mine.json").read_text())
+
+    class Entry:
+        value = "theirs:models"
+
+        @staticmethod
+        def load():
+            names = ("vocals", "mine", "wrong")
+            return lambda: [({**card, "name": name, "stems": "vocals"}, graph) for name in names]
+
+    monkeypatch.setattr(packages.metadata, "entry_points", lambda group: [Entry])
+    (folder / "text.json").write_text("{")
+    (folder / "rules.json").write_text("{}")
+    (folder / "alone.json").write_text(json.dumps({**card, "name": "alone"}))
+    members = [{"model": "nonesuch", "weight": 1}]
+    mean = {**card, "name": "mean", "kind": "ensemble", "members": members, "window": None}
+    (folder / "mean.json").write_text(json.dumps(mean))
+    assert [row.name for row in overview() if row.origin != "shipped"] == ["mine"]
+    assert [line.partition(": ")[0] for line in listing.faults()] == [
+        *(str(folder / f"{name}.json") for name in ("alone", "mean", "rules", "text")),
+        *(f"model '{name}' of a package" for name in ("vocals", "mine", "wrong")),
+    ]
+    assert "'nonesuch' is not known" in listing.faults()[1]
 
 
 def test_the_latency_of_the_table_is_the_separators():

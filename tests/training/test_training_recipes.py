@@ -83,6 +83,16 @@ def test_the_articles_recipes_are_the_articles(name: str, parameters: int, targe
         ("decay = 1.5", ["decay is 1.5"]),
         ("learning_rate = -1.0", ["learning_rate is -1.0"]),
         ("steps = ", ["is not TOML"]),
+        ("clip = nan", ["'clip' is nan", "a number"]),
+        ("learning_rate = inf", ["'learning_rate' is inf"]),
+        ("hours = nan", ["'hours' is nan"]),
+        ("[mix]\nlevel_db = [nan, 1.0]", ["'level_db' is nan"]),
+        ("[mix]\nbalance_db = [5.0, -5.0]", ["balance_db (5.0, -5.0)"]),
+        ("[mix]\ntune_semitones = 1e9", ["tune_semitones is 1e+09", "0 to 12"]),
+        ("[task]\ninterior_steps = -1", ["interior_steps is -1"]),
+        ("[task]\nweight_power = -5.0", ["weight_power is -5.0"]),
+        ("[task.shape]\nchannels = [0, 1, 1, 1]\nhidden = 4\noutputs = 513", ["channels (0,"]),
+        ("[task.shape]\nchannels = [1, 1, 1, 1]\nhidden = 0\noutputs = 513", ["hidden 0"]),
     ],
 )
 def test_a_wrong_recipe_is_one_clear_line(tmp_path: Path, text: str, words: list[str]):
@@ -139,6 +149,11 @@ def test_a_difference_is_named():
 def test_tasks_without_meaning_are_refused(values: dict):
     with pytest.raises(InputError):
         WindowTask(**values)
+    for name in ("clip", "learning_rate", "weight_decay", "seconds"):
+        with pytest.raises(InputError, match=name):
+            Recipe(**{name: float("nan")})
+    with pytest.raises(InputError, match="n_frames 5"):
+        WindowShape((1, 1, 1, 1), 1, 513, n_frames=5)
 
 
 def song(n_frames: int, seed: int, artist: str = "") -> Entry:

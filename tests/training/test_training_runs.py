@@ -12,7 +12,7 @@ import pytest
 
 import demo_song as songs
 from isolde.audio import write
-from isolde.core.errors import InputError
+from isolde.core.errors import InputError, ModelError
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
@@ -21,6 +21,7 @@ from isolde.training.course import Options  # noqa: E402
 from isolde.training.drive import Progress  # noqa: E402
 from isolde.training.export import read_run  # noqa: E402
 from isolde.training.loop import BEST, STATE  # noqa: E402
+from isolde.training.loop import RECIPE as RECIPE_FILE  # noqa: E402
 from isolde.training.train import train_songs  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -223,6 +224,30 @@ def test_a_run_begins_with_the_weights_of_another(folder: Path, recipe: Path, tm
     assert any("but for" in line and "hidden.weight" in line for line in said)
     with pytest.raises(InputError, match="no checkpoint here"):
         train_songs(recipe, [folder / "data"], out=tmp_path / "x", options=options, start=folder)
+
+
+def test_what_learnt_nothing_is_no_success_and_no_model(folder: Path, recipe: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    train(recipe, folder, run, steps=1)
+    (run / "log.csv").write_bytes((run / "log.csv").read_bytes() + b"\xff\xfe\n")
+    train(recipe, folder, run, steps=2, resume=True)
+    text = (run / RECIPE_FILE).read_text()
+    (run / RECIPE_FILE).write_text(text.replace('"hidden": 4', '"hidden": 5'))
+    with pytest.raises(InputError, match="is of another network"):
+        read_run(run)
+    for broken in ("{", "[]"):
+        (run / RECIPE_FILE).write_text(broken)
+        with pytest.raises(InputError, match=RECIPE_FILE):
+            read_run(run)
+    (run / RECIPE_FILE).write_text(text)
+    found = Checkpoint.load(run / STATE)
+    for values in found.average.values():
+        values.fill_(float("nan"))
+    found.save(run / STATE)
+    with pytest.raises(ModelError, match="hold NaN or infinity: train anew"):
+        read_run(run)
+    with pytest.raises(ModelError, match="no step up to 3 had a loss that is a number"):
+        train(recipe, folder, tmp_path / "again", steps=3, start=run)
 
 
 def test_the_mean_of_two_runs_is_a_run(folder: Path, recipe: Path, tmp_path: Path):

@@ -39,7 +39,10 @@ def format_of(
             raise InputError(f"{output}: end the name in one of {known}, or give --format")
         return said or usual
     if said is not None and suffixes[check_format(format_, suffixes)].lower() != ending:
-        raise InputError(f"{output}: is not the name of a file in the format {format_}")
+        raise InputError(
+            f"{output}: is not the name of a file in the format {format_}: end it in "
+            f"{suffixes[format_]}"
+        )
     return check_format(format_, suffixes)
 
 

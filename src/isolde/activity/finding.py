@@ -1,7 +1,7 @@
 """The activity of a whole song, from a file or from samples; it writes nothing."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,19 +23,21 @@ class Activity:
         frame_seconds: Time in seconds from one frame to the next, 0.0232 s with the default model.
         segments: Stretches of singing, in order, without overlap.
         seconds: Length of the song.
+        warnings: Lines that say what was odd about the file.
     """
 
     probabilities: Float32
     frame_seconds: float
     segments: tuple[Segment, ...]
     seconds: float
+    warnings: tuple[str, ...] = ()
 
     def with_rule(self, rule: SegmentRule) -> "Activity":
         """Return the same probabilities cut into segments by another rule."""
         segments = find_segments(
             self.probabilities, self.frame_seconds, seconds=self.seconds, rule=rule
         )
-        return Activity(self.probabilities, self.frame_seconds, segments, self.seconds)
+        return replace(self, segments=segments)
 
 
 def find_activity(
@@ -80,7 +82,8 @@ def find_activity(
                 model=model,
                 threads=threads,
             )
-            return _run(detector, reader, rule, progress, reader.about_samples)
+            found = _run(detector, reader, rule, progress, reader.about_samples)
+            return replace(found, warnings=tuple(reader.notes()))
     audio = channels_of(source)
     if sample_rate is None:
         raise InputError("samples without a rate hold no times: give sample_rate in Hz")

@@ -135,6 +135,8 @@ def activity(
                 continue
             finally:
                 bars.remove_task(task)
+            for warning in singing.warnings:
+                terminal.say(f"isolde: {warning}")
             if target is not None:
                 terminal.show_path(target)
                 continue

@@ -60,6 +60,7 @@ def doctor() -> None:
 def examine() -> Iterator[Finding]:
     """Look at everything, one finding at a time; "broken" ones keep isolde from working."""
     from isolde.models.catalogue import names
+    from isolde.models.listing import every
 
     yield Finding("isolde", "ok", f"{__version__}, Python {platform.python_version()}")
     yield Finding("system", "ok", f"{platform.system()} {platform.machine()}")
@@ -68,8 +69,8 @@ def examine() -> Iterator[Finding]:
         yield Finding(package, "ok" if version else "broken", version or "is not installed")
     yield _formats()
     yield from _packages()
-    for name in names():
-        yield _model(name)
+    for model in every():
+        yield _model(model.card.name)
     if not names():
         yield Finding("models", "broken", "none installed: install isolde again")
     for package, (extra, purpose) in EXTRAS.items():
@@ -123,7 +124,7 @@ def _packages() -> Iterator[Finding]:
 
     from isolde.audio import write
     from isolde.audio.formats import format_faults, installed_formats
-    from isolde.models import sources
+    from isolde.models.listing import faults
 
     tone = 0.5 * np.sin(np.arange(4410) / 10)[None].astype(np.float32)
     for name, kind in installed_formats().items():
@@ -138,8 +139,10 @@ def _packages() -> Iterator[Finding]:
             yield Finding(f"format {name}", "ok", f"{kind.suffix} by {module}")
         else:
             yield Finding(f"format {name}", "broken", f"{module} writes nothing: update it")
-    for fault in (*format_faults(), *sources.faults()):
+    for fault in format_faults():
         yield Finding("package", "broken", fault)
+    for fault in faults():
+        yield Finding("models", "broken", fault)
 
 
 def _model(name: str) -> Finding:

@@ -55,11 +55,11 @@ def show(
 ) -> None:
     """List the models: shipped ones, your own, those of other packages."""
     from isolde.core.config import plain
-    from isolde.models import sources
+    from isolde.models.listing import faults
     from isolde.models.overview import overview
 
-    rows = overview()
-    for fault in sources.faults():
+    rows = [*overview(), _rules()]
+    for fault in faults():
         terminal.say(f"isolde: warning: {fault}")
     if as_json:
         for row in rows:
@@ -70,6 +70,20 @@ def show(
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for cells in table:
         print("  ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)).rstrip())
+
+
+def _rules() -> "Row":
+    """The row of the rules, which are no network and have no card."""
+    from isolde.core.signal.spectrum import TOP_RATE
+    from isolde.models.overview import Row
+    from isolde.rules import RULES, HarmonicMasker
+
+    masker = HarmonicMasker(n_channels=2)
+    grid = masker.grid.at(TOP_RATE)
+    latency = (grid.latency + masker.latency * grid.hop) / grid.sample_rate
+    stems = (*masker.stems, masker.residual)
+    summary = "The article's first version: rules, no network (needs the extra 'rules')."
+    return Row(RULES, "shipped", "rules", stems, None, None, latency, "MIT", summary)
 
 
 def _cells(row: "Row") -> tuple[str, ...]:
@@ -121,9 +135,13 @@ def add(
 @models.command(epilog=examples("isolde models info spleeter"))
 def info(name: Name) -> None:
     """Print a model's card, and where it lies."""
+    from isolde.core.errors import InputError
     from isolde.models.catalogue import find
     from isolde.models.overview import latency_of
+    from isolde.rules import RULES
 
+    if name == RULES:
+        raise InputError(f"model '{RULES}' is no network and has no card: see `isolde models`")
     model = find(name)
     values = json.loads(model.card.to_json())
     found = {"path": str(model.path), "bytes": model.n_bytes, "latency": latency_of(model.card)}
@@ -134,6 +152,11 @@ def info(name: Name) -> None:
 def remove(name: Annotated[str, typer.Argument(help="A model that was added.")]) -> None:
     """Delete a model that was added."""
     from isolde.models.additions import remove_model
+    from isolde.models.listing import faults
 
+    before = faults()
     for path in remove_model(name):
         print(path)
+    for fault in faults():
+        if fault not in before:  # what needs that model
+            terminal.say(f"isolde: warning: {fault}")

@@ -140,6 +140,8 @@ def _converted(value: Any, hint: Any, *, where: str, key: str, nan: bool) -> Any
         return math.nan
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise InputError(f"{where}: '{key}' is {value!r}: give {NAMES.get(hint, hint.__name__)}")
+    if hint is float and not nan and not math.isfinite(value):
+        raise InputError(f"{where}: '{key}' is {value}: give a number")
     return value
 
 

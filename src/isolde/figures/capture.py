@@ -38,6 +38,7 @@ class Capture:
         frame_seconds: Frame from one of them to the next.
         segments: Segments (start, end) of singing in seconds of the range.
         stems: The first seconds of mixture, vocals and accompaniment, where they were asked for.
+        notes: Lines that say what was odd about the song.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class Capture:
     frame_seconds: float = 256 / 22050
     segments: list[tuple[float, float]] = field(default_factory=list)
     stems: dict[str, Float32] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
@@ -112,9 +114,12 @@ def capture_song(
             done += block.shape[1]
             if progress and reader.about_samples:
                 progress(min(1.0, done / reader.about_samples))
+        notes = reader.notes()
     if not done:
         raise InputError(f"{path}: there is no sound to look at")
-    return pass_.finish(Path(path), start)
+    capture = pass_.finish(Path(path), start)
+    capture.notes = [*notes, *(separator.notes() if separator else ())]
+    return capture
 
 
 class _Pass:

@@ -221,5 +221,4 @@ def _hours(hours: float) -> str:
 
 def _short(text: str, n: int = 44) -> str:
     """A name that fits; what a font may not have stays, as a box."""
-    text = text.replace("$", r"\$")
     return text if len(text) <= n else text[: n - 1] + "…"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isolde.audio import comes_once, info, read
-from isolde.core.atomic import exists_already, write_bytes
+from isolde.core.atomic import exists_already, refuse_inputs, write_bytes
 from isolde.core.errors import InputError, MissingExtraError, ModelError
 from isolde.figures.canvas import canvas_of
 from isolde.figures.capture import LISTEN_SECONDS, Capture, capture_song
@@ -47,7 +47,7 @@ class Drawn:
 
     Attributes:
         paths: Files written.
-        notes: One line for each thing that was left out, and why.
+        notes: One line for each thing that is odd about the song, or was left out, and why.
     """
 
     paths: list[Path] = field(default_factory=list)
@@ -100,6 +100,7 @@ def draw_song(
     for target in targets.values():
         if target.exists() and not overwrite:
             raise InputError(exists_already(str(target)))
+    refuse_inputs(targets.values(), [song])
     if at is not None and "network" in wanted:
         _check_moment(song, at)
     require_matplotlib()
@@ -115,7 +116,7 @@ def draw_song(
         model=model,
         progress=progress,
     )
-    drawn, pictures = Drawn(), dict[str, bytes]()
+    drawn, pictures = Drawn(notes=list(capture.notes)), dict[str, bytes]()
     whole = start is None and end is None
     for name in wanted:
         try:

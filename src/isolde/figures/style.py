@@ -6,6 +6,7 @@ every common kind of colour blindness; the maps of levels, magma and cividis, gr
 lightness, so they survive that and a black-and-white printer.
 """
 
+import warnings
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,9 +118,24 @@ def encode(figure: "Figure", *, kind: str = "png", dpi: int = 110) -> bytes:
 
     metadata = {"Date": None, "Creator": "isolde"} if kind == "svg" else {"Software": "isolde"}
     drawn = BytesIO()
-    with matplotlib.rc_context(_SETTINGS):
+    _keep_names(figure)
+    with matplotlib.rc_context(_SETTINGS), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the font's box says it as well
         figure.savefig(drawn, dpi=dpi, format=kind, metadata=metadata)
     return drawn.getvalue() if kind == "svg" else _with_palette(drawn)
+
+
+def _keep_names(figure: "Figure") -> None:
+    """Take names, which may hold anything, for text: no formulas, no characters that cannot be."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        said = text.get_text()
+        if "$" in said and "mathdefault" not in said:  # that is an axis's own
+            text.set_parse_math(False)
+        shown = said.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        text.set_text("".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in shown))
 
 
 def save(figure: "Figure", path: str | Path, *, dpi: int = 110) -> Path:

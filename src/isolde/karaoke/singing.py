@@ -38,7 +38,7 @@ class Singing:
         activity: Where somebody sings.
         notes: Notes of the voice; none where they were not asked for.
         lines: Lines of the words at their times; None without words.
-        warnings: Lines that say what was odd about the song, where it was separated.
+        warnings: Lines that say what was odd about the song.
     """
 
     activity: Activity
@@ -77,11 +77,9 @@ def find_singing(
         ModelError: There is no such model, or it separates no vocals.
     """
     if separation is None:
-        found = Singing(
-            find_activity(
-                source, model=activity_model or MODEL, rule=rule, threads=threads, progress=progress
-            )
-        )
+        model = activity_model or MODEL
+        activity = find_activity(source, model=model, rule=rule, threads=threads, progress=progress)
+        found = Singing(activity, warnings=activity.warnings)
     else:
         found = _listen(source, activity_model, separation, rule, on_stems, progress)
     if words is None:

@@ -21,7 +21,7 @@ def list_models() -> "list[Card]":
         >>> [card.licence for card in isolde.list_models() if card.name == "open"]
         ['CC BY-SA 4.0']
     """
-    from isolde.models.catalogue import every
+    from isolde.models.listing import every
 
     return [model.card for model in every()]
 

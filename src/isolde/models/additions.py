@@ -10,6 +10,7 @@ from isolde.core.errors import InputError, ModelError
 from isolde.models import sources
 from isolde.models.card_files import card_for
 from isolde.models.catalogue import Model, find, parts_of
+from isolde.models.listing import taken_names
 from isolde.models.window.recognition import Hints
 from isolde.models.window.stages import check_window
 
@@ -34,6 +35,8 @@ def add_model(path: Path, *, name: str | None = None, hints: Hints | None = None
             card.
         AudioError: When the folder cannot be written.
     """
+    if path.is_dir():
+        raise ModelError(f"{path}: is a folder: give an .onnx file")
     if not path.is_file():
         raise ModelError(f"{path}: there is no such file: give an .onnx file")
     own = path.with_suffix(".json").is_file()
@@ -42,8 +45,8 @@ def add_model(path: Path, *, name: str | None = None, hints: Hints | None = None
     model = find(path) if own else Model(card_for(path, hints), path)
     name = name or model.card.name
     sources.check_name(name)
-    if name in {**sources.shipped(), **sources.added()}:
-        raise InputError(f"the name '{name}' is taken: give another one with --name")
+    if whose := taken_names().get(name):
+        raise InputError(f"the name '{name}' is {whose}: give another one with --name")
     check_model(model)
     target = sources.user_folder() / f"{name}.json"
     card = replace(model.card, name=name)

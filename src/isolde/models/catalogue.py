@@ -117,13 +117,13 @@ def find(name: str | Path) -> Model:
     name = chosen_model(str(name))
     known = {**sources.added(), **sources.shipped()}
     if str(name) in known:
-        return _from_card(known[str(name)])
+        return from_card(known[str(name)])
     path = Path(name)
     if path.exists():
         return _from_path(path)
     others = sources.installed()
     if str(name) in others:
-        return _from_package(*others[str(name)])
+        return from_package(*others[str(name)])
     listed = ", ".join(sorted({*known, *others})) or "(none installed)"
     lost = "".join(f"; {fault}" for fault in sources.faults())
     raise ModelError(
@@ -176,19 +176,6 @@ def parts_of(card: Card) -> list[Model]:
     return [first] if first else [model for model, _ in members_of(card)]
 
 
-def every() -> list[Model]:
-    """List the models that have a name: shipped ones, then the user's, then those of packages.
-
-    Raises:
-        ModelError: When a card cannot be read.
-    """
-    shipped = sources.shipped()
-    own = {name: path for name, path in sources.added().items() if name not in shipped}
-    others = {n: pair for n, pair in sources.installed().items() if n not in {**shipped, **own}}
-    cards = [*sorted(shipped.items()), *sorted(own.items())]
-    return [*(_from_card(p) for _, p in cards), *(_from_package(*o) for o in others.values())]
-
-
 def _from_path(path: Path) -> Model:
     """The model of a graph, a card or a folder; a graph without a card is recognised."""
     card_path = path / f"{path.name}.json" if path.is_dir() else path.with_suffix(".json")
@@ -196,14 +183,18 @@ def _from_path(path: Path) -> Model:
         cards = sorted(path.glob("*.json"))
         card_path = cards[0] if len(cards) == 1 else card_path
     if card_path.is_file():
-        return _from_card(card_path)
+        return from_card(card_path)
     if path.is_dir():
         raise ModelError(f"{path}: holds no model: give a folder with a card and its .onnx file")
     return Model(card_for(path), path)
 
 
-def _from_card(path: Path) -> Model:
-    """The model of a card in a file."""
+def from_card(path: Path) -> Model:
+    """Read the model of a card in a file.
+
+    Raises:
+        ModelError: When the card cannot be read, or there is no graph beside it.
+    """
     card = read_card(path)
     graph = path.with_suffix(".onnx")
     if card.members:
@@ -213,8 +204,16 @@ def _from_card(path: Path) -> Model:
     return Model(card, graph)
 
 
-def _from_package(values: Mapping[str, Any], graph: Path | None) -> Model:
-    """The model that a package gives."""
+def from_package(values: Mapping[str, Any], graph: Path | None) -> Model:
+    """Make the model that a package gives.
+
+    Args:
+        values: Its card.
+        graph: Path of its graph; None: it is an ensemble.
+
+    Raises:
+        ModelError: When the card cannot be one, or there is no graph.
+    """
     try:
         card = build(Card, values, where=f"the card of '{values['name']}'")
     except InputError as error:

@@ -64,7 +64,9 @@ class Session:
             self._session = ort.InferenceSession(source, options, ["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors share no class of their own
             first_line = str(error).splitlines()[0]
-            raise ModelError(f"the model's graph cannot be loaded ({first_line})") from None
+            raise ModelError(
+                f"the model's graph cannot be loaded ({first_line}): give a whole .onnx file"
+            ) from None
         self.inputs: dict[str, Shape] = {i.name: i.shape for i in self._session.get_inputs()}
         self.outputs: dict[str, Shape] = {o.name: o.shape for o in self._session.get_outputs()}
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from isolde.core.signal.spectrum import TOP_RATE
 from isolde.models import sources
 from isolde.models.card import Card
-from isolde.models.catalogue import Model, every, members_of
+from isolde.models.catalogue import Model, members_of
+from isolde.models.listing import every
 
 QUALITY = "vocals uSDR, dB"
 SPEED = "seconds of audio per CPU second"
@@ -40,11 +41,7 @@ class Row:
 
 
 def overview() -> list[Row]:
-    """Tabulate the models that have a name, a row each.
-
-    Raises:
-        ModelError: When a card cannot be read.
-    """
+    """Tabulate the models that have a name and can be used, a row each."""
     shipped, added = sources.shipped(), sources.added()
     rows = []
     for model in every():

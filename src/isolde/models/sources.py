@@ -20,6 +20,9 @@ GROUP = "isolde.models"
 FOLDER = "ISOLDE_MODELS"
 """Environment variable with the user's folder of models."""
 
+RULES = "rules"
+"""What the rules of `isolde.rules`, which have no card, are called where models are named."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 Package = tuple[Mapping[str, Any], Path | None]

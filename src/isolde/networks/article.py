@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from isolde.core.errors import ModelError
+from isolde.core.errors import InputError, ModelError
 
 SLOPE = 0.3  # Keras's default for LeakyReLU, not PyTorch's 0.01
 KERNEL = 3
@@ -36,6 +36,18 @@ class WindowShape:
     outputs: int
     n_bins: int = 513
     n_frames: int = 25
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built."""
+        if min(*self.channels, self.hidden, self.outputs) < 1:
+            raise InputError(
+                f"channels {self.channels}, hidden {self.hidden}, outputs {self.outputs}: give at "
+                "least 1 of each"
+            )
+        if min(self.pooled) < 1:
+            raise InputError(
+                f"n_bins is {self.n_bins} and n_frames {self.n_frames}: give {POOL * POOL} or more"
+            )
 
     @property
     def pooled(self) -> tuple[int, int]:

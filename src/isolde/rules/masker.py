@@ -15,9 +15,6 @@ from isolde.rules.constants import Rules
 from isolde.rules.mask import voice_mask
 from isolde.rules.pitch import FRAME_SECONDS, Track, centre_weight, follow
 
-RULES = "rules"
-"""What the model is called where models are named."""
-
 
 class HarmonicMasker:
     """Naive vocal isolation V1.0; fulfils `masker.Masker`."""

@@ -136,18 +136,23 @@ def _pyin(sound: Complex64, rules: Rules) -> Float32:
         raise MissingExtraError("librosa", extra="rules", purpose="the model 'rules'") from None
     audio = synthesise(sound[None], GRID_22, (len(sound) - 1) * GRID_22.hop)[0]
     audio /= max(float(np.sqrt(np.mean(audio**2))), _TINY)  # librosa's floors are not relative
-    f0, _, _ = librosa.pyin(
-        audio,
-        fmin=rules.f0_min,
-        fmax=rules.f0_max,
-        sr=GRID_22.sample_rate,
-        frame_length=PYIN_WINDOW,
-        hop_length=GRID_22.hop,
-        resolution=rules.pitch_step,
-        beta_parameters=rules.thresholds,
-        switch_prob=rules.switching,
-        fill_na=0.0,
-    )
+    try:
+        f0, _, _ = librosa.pyin(
+            audio,
+            fmin=rules.f0_min,
+            fmax=rules.f0_max,
+            sr=GRID_22.sample_rate,
+            frame_length=PYIN_WINDOW,
+            hop_length=GRID_22.hop,
+            resolution=rules.pitch_step,
+            beta_parameters=rules.thresholds,
+            switch_prob=rules.switching,
+            fill_na=0.0,
+        )
+    except SystemError as error:  # what compiled code makes of Ctrl-C
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            raise error.__cause__ from None
+        raise
     return np.asarray(f0, np.float32)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from isolde.core.errors import IsoldeError
 from isolde.core.stage import Float32, blocks_of
 from isolde.models.card import Card
-from isolde.models.catalogue import every
+from isolde.models.listing import every
 from isolde.models.loading import without_keeping
 from isolde.rules import RULES
 from isolde.separation import SeparationSettings

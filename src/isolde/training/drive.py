@@ -4,10 +4,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite, isnan, nan
 
 import torch
 
-from isolde.core.errors import InputError
+from isolde.core.errors import InputError, ModelError
 from isolde.training.course import Course, Options
 from isolde.training.loop import Run
 from isolde.training.tensorboard import Board
@@ -98,11 +99,14 @@ def drive(
         say: Function that takes a line now and then.
         progress: Function called after every step.
         stopped: Function that tells whether to stop.
+
+    Raises:
+        ModelError: No step that was taken had a loss that is a number.
     """
     run, songs = course.run, course.songs
     recipe = run.recipe
     board = Board(run.folder, step=run.step, writes=run.team.leads)
-    first, shown, seconds, last = run.step, 0.0, 0.0, time.perf_counter()
+    first, shown, seconds, last = run.step, nan, 0.0, time.perf_counter()
 
     def left() -> float:
         """Steps to the end, of a recipe that ends after seconds by how many a step has taken."""
@@ -114,7 +118,8 @@ def drive(
         nonlocal shown, last, seconds
         now = time.perf_counter()
         keep = min(SMOOTH, 1 - 1 / (step - first))
-        shown = keep * shown + (1 - keep) * loss
+        if isfinite(loss):
+            shown = loss if isnan(shown) else keep * shown + (1 - keep) * loss
         seconds = keep * seconds + (1 - keep) * (now - last)
         last = now
         board.scalars(step, loss=loss, rate=recipe.rate(step - 1, run.seconds))
@@ -142,6 +147,13 @@ def drive(
             if board.writes:
                 board.song(run.step, recipe.task, run.averaged_network(), songs.validation[0])
     board.close()
+    if run.step > first and isnan(shown):
+        raise ModelError(
+            course.line(
+                f"no step up to {run.step} had a loss that is a number, and nothing was learnt: "
+                "try a lower learning_rate"
+            )
+        )
     loss = f", loss {shown:.4f}" if run.step > first else ""
     skipped = f", {run.skipped} steps without finite gradients left out" if run.skipped else ""
     say(course.line(f"step {run.step}, {run.done:.0%} of the recipe{loss}{skipped}"))

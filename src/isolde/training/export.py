@@ -1,13 +1,12 @@
 """From a training run to a model that `isolde separate --model` takes: a graph and its card."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from isolde.core.errors import InputError
+from isolde.core.errors import InputError, ModelError
 from isolde.models.card import Card
 from isolde.models.catalogue import Model, save
 from isolde.models.sources import check_target
@@ -16,6 +15,7 @@ from isolde.networks.publish import publish_network
 from isolde.training.checkpoint import Checkpoint
 from isolde.training.loop import BEST, RECIPE, STATE
 from isolde.training.recipe import Recipe
+from isolde.training.recipes import read_recipe
 
 
 def read_run(run: Path, *, best: bool = False) -> tuple[nn.Module, Recipe, int]:
@@ -26,17 +26,25 @@ def read_run(run: Path, *, best: bool = False) -> tuple[nn.Module, Recipe, int]:
         best: Whether the checkpoint with the highest validation score is taken, not the last one.
 
     Raises:
-        InputError: The folder holds no run, or no best checkpoint.
+        InputError: The folder holds no run, or no best checkpoint; or its recipe cannot be read, or
+            is another network's.
+        ModelError: Its weights hold NaN or infinity.
     """
     state, recipe_file = run / (BEST if best else STATE), run / RECIPE
     if not state.is_file() or not recipe_file.is_file():
         missing = "best checkpoint" if best and recipe_file.is_file() else "training run"
         raise InputError(f"{run}: holds no {missing}: give the folder that `isolde train` wrote")
-    values = json.loads(recipe_file.read_text(encoding="utf-8"))
-    recipe = Recipe.from_dict(values, where=str(recipe_file))
+    recipe = read_recipe(recipe_file)
     found = Checkpoint.load(state)
     network = recipe.task.build()
-    network.load_state_dict(found.averaged)
+    try:
+        network.load_state_dict(found.averaged)
+    except RuntimeError:
+        raise InputError(
+            f"{state}: is of another network than {recipe_file}: take a run whose files are its own"
+        ) from None
+    if not all(values.isfinite().all() for values in network.state_dict().values()):
+        raise ModelError(f"{state}: its weights hold NaN or infinity: train anew")
     return network.eval(), recipe, found.step
 
 

@@ -23,7 +23,7 @@ class Log:
             return
         rows: list[list[str]] = []
         if self._path.is_file():
-            with self._path.open(newline="", encoding="utf-8") as file:
+            with self._path.open(newline="", encoding="utf-8", errors="replace") as file:
                 rows = [r for r in csv.reader(file) if len(r) >= 3 and r[0].isdigit()]
         self._write([[*COLUMNS], *(r for r in rows if int(r[0]) <= step)], mode="w")
 

@@ -5,6 +5,7 @@ A recipe has a part that every training has, and a task: the kind of network and
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from math import inf
 from typing import Any
 
 from isolde.core.config import build, suggestion
@@ -103,9 +104,9 @@ class Recipe:
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}: give at least 1")
         for name in NOT_NEGATIVE:
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < inf:
                 raise InputError(f"{name} is {getattr(self, name)}: give 0 or more")
-        if not self.learning_rate > 0:
+        if not 0 < self.learning_rate < inf:
             raise InputError(f"learning_rate is {self.learning_rate}: give more than 0")
         if self.hours and self.seconds:
             raise InputError("hours and seconds are given: a run ends by one of them")

@@ -1,6 +1,7 @@
 """How training examples are mixed, as one frozen set of chances and levels; it mixes nothing."""
 
 from dataclasses import dataclass
+from math import inf, isfinite
 
 from isolde.core.errors import InputError
 
@@ -8,6 +9,9 @@ CHANCES = (
     "same_song", "voiced", "no_voice", "mid", "invert", "tune", "equalise", "limit", "band",
     "phone", "wide", "plain",
 )  # fmt: skip
+
+MOST = {"tune_semitones": 12.0, "equalise_db": 40.0, "jitter_db": 40.0}
+"""Greatest values of what is not negative."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,12 @@ class MixSettings:
         for name in CHANCES:
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}: give a chance from 0 to 1")
-        for name in ("tune_semitones", "equalise_db", "jitter_db"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} is {getattr(self, name)}: give 0 or more")
-        if self.level_db[0] > self.level_db[1]:
+        for name, most in MOST.items():
+            if not 0 <= getattr(self, name) <= most:
+                raise InputError(f"{name} is {getattr(self, name)}: give 0 to {most:g}")
+        if not 0 <= self.balance_db[1] <= MOST["jitter_db"] or not isfinite(self.balance_db[0]):
+            raise InputError(
+                f"balance_db {self.balance_db}: give a mean, and a deviation from 0 on"
+            )
+        if not -inf < self.level_db[0] <= self.level_db[1] < inf:
             raise InputError(f"level_db {self.level_db}: give the least level first")

@@ -91,6 +91,9 @@ class WindowTask:
             raise InputError(f"error '{self.error}' does not fit magnitudes: take mse")
         if not 0 <= self.look_ahead < self.shape.n_frames:
             raise InputError(f"look_ahead {self.look_ahead} is not within the window")
+        for name in ("interior_steps", "weight_power"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} is {getattr(self, name)}: give 0 or more")
         if not all(0 <= rate < 1 for rate in self.dropout):
             raise InputError(f"dropout {self.dropout}: give rates from 0 to below 1")
         _ = self.grid  # refuses a synthesis that there is not
