@@ -36,6 +36,11 @@ def test_sources_that_are_not_there_or_not_audio(tmp_path):
         (tmp_path / name).write_text("these are words, not samples; " * 500)
         assert re.search("not audio|no sound", refusal(tmp_path / name))
     assert "cannot be opened" in refusal("nul\0byte.wav") or os.name == "nt"
+    if os.name == "posix":
+        assert "is a device" in refusal("/dev/zero"), "which never ends"
+    for source in (None, 3):
+        with pytest.raises(InputError, match=f"{source} is no sound"):
+            read(source)  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(IS_ROOT, reason="root may read everything")
@@ -280,6 +285,23 @@ def test_what_is_no_audio_is_not_written(tmp_path, audio, message):
     ):
         writer.write(audio)
     assert not (tmp_path / "x.wav").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quality": "a"}, "quality is 'a': give a number"),
+        ({"bitrate": "a"}, "bitrate is 'a': give a number"),
+        ({"tags": 3}, "tags are 3: give texts by name"),
+    ],
+)
+def test_options_of_another_type_are_refused(tmp_path, options, message):
+    with pytest.raises(InputError, match=message):
+        write(tmp_path / "x.mp3", noise(2, 10), 44100, **options)
+    for target in (None, 7):
+        with pytest.raises(InputError, match=f"{target} cannot be written to"):
+            write(target, noise(2, 10), 44100)
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize("rate", [44100.0, True, "44100", 0, 2**63])

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -230,3 +232,22 @@ def test_a_container_has_the_cores_and_the_memory_of_its_quota(tmp_path: Path):
         (tmp_path / f"memory.{name}").write_text(text)
     assert machine.free_memory(tmp_path, tmp_path / "meminfo") == 500_007
     assert machine.free_memory(tmp_path / "none", tmp_path / "none") is None
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs signal masks")
+def test_the_first_worker_does_not_hear_ctrl_c_while_it_starts():
+    """Not even where nothing has started before it: `multiprocessing` unblocks it once."""
+    code = """
+import os, signal
+from isolde.core.parallel.pool import _Worker
+
+if __name__ == "__main__":
+    worker = _Worker(len, reports=False)
+    os.kill(worker.process.pid, signal.SIGINT)
+    worker.hand_over("key", "item")
+    worker.process.join(60)
+    print(worker.process.exitcode)
+"""
+    more = {"capture_output": True, "text": True, "check": True, "timeout": 120}
+    done = subprocess.run([sys.executable, "-c", code], **more)
+    assert (done.stdout.strip(), done.stderr) == ("0", "")

@@ -350,6 +350,14 @@ def test_stems_in_opus_are_at_the_rate_that_opus_has(tmp_path: Path, song):
     assert ("rate", "E - opus") in kinds(checked(tmp_path))
 
 
+def test_a_folder_that_is_given_twice_or_lies_in_another_has_each_song_once(tmp_path: Path, song):
+    put(tmp_path / "A - one", {"vocals": song["vocals"]})
+    put(tmp_path / "more" / "B - two", {"vocals": song["bass"], "drums": song["drums"]})
+    once = scan([tmp_path]).rows
+    assert len(once) == 3
+    assert scan([tmp_path, tmp_path, tmp_path / "more"]).rows == once
+
+
 def test_one_artist_and_one_recording_on_two_sides(tmp_path: Path, song):
     put(tmp_path / "train" / "A - 1", {"vocals": song["vocals"]})
     put(tmp_path / "test" / "A - 2", {"vocals": song["bass"]})

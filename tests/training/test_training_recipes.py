@@ -88,7 +88,7 @@ def test_the_articles_recipes_are_the_articles(name: str, parameters: int, targe
         ("hours = nan", ["'hours' is nan"]),
         ("[mix]\nlevel_db = [nan, 1.0]", ["'level_db' is nan"]),
         ("[mix]\nbalance_db = [5.0, -5.0]", ["balance_db (5.0, -5.0)"]),
-        ("[mix]\ntune_semitones = 1e9", ["tune_semitones is 1e+09", "0 to 12"]),
+        ("[mix]\ntune_semitones = 1e9", ["tune_semitones is 1000000000.0", "0 to 12"]),
         ("[task]\ninterior_steps = -1", ["interior_steps is -1"]),
         ("[task]\nweight_power = -5.0", ["weight_power is -5.0"]),
         ("[task.shape]\nchannels = [0, 1, 1, 1]\nhidden = 4\noutputs = 513", ["channels (0,"]),

@@ -4,6 +4,8 @@ Channels and rates beyond the limits fail at the last moment with an unclear mes
 (Vorbis above 200 kHz).
 """
 
+from numbers import Real
+
 from isolde.audio.formats import BIT_DEPTHS, LOSSLESS, AudioInfo, Container, container_named
 from isolde.core.errors import InputError
 from isolde.core.stage import checked_form
@@ -100,6 +102,9 @@ def check_quality(
     """
     if bitrate is None and quality is None:
         return
+    for name, value in (("bitrate", bitrate), ("quality", quality)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
+            raise InputError(f"{name} is {value!r}: give a number")
     if bitrate is not None and quality is not None:
         raise InputError("both a bit rate and a quality: give one of them")
     if subtype in LOSSLESS:

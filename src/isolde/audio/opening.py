@@ -13,7 +13,7 @@ from isolde.audio.decoding.base import NO_SAMPLES, Decoder, Loss, read_fully, st
 from isolde.audio.decoding.ffmpeg import FFmpegDecoder
 from isolde.audio.decoding.libsndfile import SoundFileDecoder, is_for_libsndfile
 from isolde.audio.decoding.plainwav import PlainWavDecoder
-from isolde.core.errors import AudioError
+from isolde.core.errors import AudioError, InputError
 from isolde.core.stage import Float32
 
 
@@ -26,8 +26,11 @@ def open_decoder(source: str | Path | BinaryIO, *, stream: int | None = None) ->
 
     Raises:
         AudioError: No such file, a folder, empty, unreadable, not audio, or without sound.
+        InputError: The source is neither.
     """
     if not isinstance(source, (str, Path)):
+        if not hasattr(source, "read"):
+            raise InputError(f"{source!r} is no sound: give a path or a binary stream")
         return _open_stream(source)
     if source == "":
         raise AudioError("the path of the song is empty: name a file")
@@ -157,6 +160,8 @@ def _is_regular(path: Path) -> bool:
     try:
         if path.is_dir():
             raise AudioError(f"{path}: is a folder: name a file in it")
+        if path.is_char_device():  # which may never end
+            raise AudioError(f"{path}: is a device: give a file, a pipe, or - for standard input")
         size = path.stat().st_size
         if not path.is_file():
             return False

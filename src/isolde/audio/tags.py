@@ -91,6 +91,8 @@ class SongTags:
         Raises:
             InputError: A name is empty, or holds "=" or anything beyond ASCII.
         """
+        if not isinstance(self.values, Mapping):
+            raise InputError(f"tags are {self.values!r}: give texts by name")
         for name in self.values:
             if not _NAME.fullmatch(name):
                 raise InputError(f"a tag '{name}': its name must be ASCII, without '='")

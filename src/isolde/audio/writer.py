@@ -85,6 +85,8 @@ class AudioWriter(Completable):
             InputError: The format is unknown, or cannot hold such audio or such tags.
         """
         is_path = isinstance(target, (str, Path))
+        if not is_path and not hasattr(target, "write"):
+            raise InputError(f"{target!r} cannot be written to: give a path or a binary stream")
         if container is not None:
             kind = container_named(container)
         elif is_path:

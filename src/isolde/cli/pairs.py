@@ -79,7 +79,8 @@ def pairs(
             report=terminal.show,
             notify=lambda line: terminal.say(f"isolde: {line}"),
         )
-        terminal.show(f"{report.accepted} of {len(report.pairs)} pairs accepted, in {output}")
+        lost = f", {len(report.errors)} failed" if report.errors else ""
+        terminal.show(f"{report.accepted} of {len(report.pairs)} pairs accepted, in {output}{lost}")
         failed = bool(report.errors)
     else:
         if partner is None:

@@ -96,20 +96,26 @@ def find(folders: Iterable[Path], *, how: Hints | None = None) -> Found:
         how: What is known of them.
 
     Returns:
-        Rows in the order of the folders and of names, every track with a name of its own: where
-        two folders hold a song of one name, the later one gets its folder's name before it.
+        Rows in the order of the folders and of names, each song once, every track with a name of
+        its own: where two folders hold a song of one name, the later one gets its folder's name
+        before it.
 
     Raises:
         InputError: A folder does not exist.
     """
     how, found = how or Hints(), Found()
     seen: set[str] = set()
+    taken: set[tuple[tuple[Path, int | None], ...]] = set()
     for folder in folders:
         if not folder.exists():
             raise InputError(f"{folder}: no such folder: give folders of songs")
         search = _Search(how, found, root=folder)
         search.look(folder)
         for rows, guess in zip(search.songs, search.guesses, strict=True):
+            files = tuple((row.file.resolve(), row.stream) for row in rows)
+            if files in taken:  # a folder that is given twice, or lies in another one
+                continue
+            taken.add(files)
             name, above = rows[0].track, rows[0].file.parent
             if rows[0].file.stem != name and rows[0].stream is None:
                 above = above.parent  # the song has a folder of its own

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from isolde.audio import AudioWriter, subtype_for
 from isolde.audio.formats import container_named
 from isolde.audio.levels import ClipPolicy
-from isolde.core.errors import IsoldeWarning
+from isolde.core.errors import InputError, IsoldeWarning
 from isolde.core.stage import Float32, channels_of, checked_form
 from isolde.core.stems import check_stems
 
@@ -115,6 +115,8 @@ class Stems(Mapping[str, Float32]):
         Warns:
             IsoldeWarning: Samples beyond full scale were limited.
         """
+        if not isinstance(folder, str | Path):
+            raise InputError(f"the folder is {folder!r}: give its path")
         suffix = container_named(container).suffix
         integral = bit_depth == "32f" and container.lower() != "wav"
         subtype = subtype_for(container, bit_depth=None if integral else bit_depth)

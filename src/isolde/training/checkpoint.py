@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
-from isolde.core.atomic import Draft
+from isolde.core.atomic import write_bytes
 from isolde.core.errors import InputError
 
 Tensors = dict[str, Tensor]
@@ -51,8 +51,7 @@ class Checkpoint:
         tensors["best"] = torch.tensor(self.best, dtype=torch.float64)
         tensors["seconds"] = torch.tensor(self.seconds, dtype=torch.float64)
         plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-        with Draft(path) as draft:
-            save_file(plain, draft.path, metadata={"precision": self.precision})
+        write_bytes(path, save(plain, metadata={"precision": self.precision}))
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":
