@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
 from typer.testing import CliRunner
 
 from helpers.shell import Shell
@@ -52,6 +53,24 @@ def test_the_ending_of_the_output_decides_what_is_drawn(isolde: Shell, song: Pat
     assert code == 2 and "one file for 4 pictures" in err[0]
     code, out, _ = isolde("look", song, "-o", "folder", "--figure", "activity", *low)
     assert (code, out) == (0, [f"folder/{song.stem}-activity.png"])
+
+
+def test_a_song_is_not_drawn_over_and_its_faults_are_told(isolde: Shell, tmp_path: Path):
+    song = tmp_path / "p.png"
+    audio = np.zeros((2, 22_050), np.float32)
+    audio[:, 100:200] = np.nan
+    with song.open("wb") as file:
+        sf.write(file, audio.T, 22_050, format="WAV", subtype="FLOAT")
+    before = song.read_bytes()
+    more = ("--figure", "spectrogram", "--dpi", "30")
+    code, _, err = isolde("look", song, "-o", song, "--overwrite", *more)
+    assert code == 2 and "p.png: is read here and would be lost" in err[0]
+    assert song.read_bytes() == before
+    told = f"isolde: {tmp_path / 'p.png'}: 200 samples are NaN"
+    code, _, err = isolde("look", song, "-o", "q.png", *more)
+    assert code == 0 and err[0].startswith(told)
+    code, out, err = isolde("activity", song)
+    assert code == 0 and len(out) == 1 and err[0].startswith(told)
 
 
 @pytest.mark.slow
