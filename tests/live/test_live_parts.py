@@ -5,9 +5,11 @@ import itertools
 import json
 import os
 import socket
+import subprocess
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -406,3 +408,35 @@ def test_only_the_thread_that_asks_goes_first_and_what_it_starts():
         inside("started meanwhile")
     assert found["started meanwhile"] == urgent
     assert nice() == before
+
+
+def test_shared_memory_leaves_no_name_however_its_process_ends(tmp_path: Path):
+    fcntl = pytest.importorskip("fcntl", reason="names of memory are locked on POSIX only")
+    code = """
+import os, sys, tempfile
+from isolde.live.stream import ring
+
+ring.os.access = lambda *_: False  # the folder of temporary files instead of the system's memory
+ring.tempfile.tempdir = sys.argv[1]
+memory = ring.SharedMemory(4096)
+assert memory.path.parent == ring.Path(sys.argv[1])
+if sys.argv[2] == "killed":
+    os.kill(os.getpid(), 9)
+raise KeyboardInterrupt
+"""
+
+    def run(how: str) -> int:
+        words = [sys.executable, "-c", code, str(tmp_path), how]
+        return subprocess.run(words, check=False, capture_output=True, timeout=60).returncode
+
+    assert run("interrupted") != 0
+    assert not [*tmp_path.iterdir()]
+    run("killed")
+    (left,) = tmp_path.iterdir()
+    with left.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)  # as if its owner were alive
+        os.utime(left, (0, 0))
+        run("interrupted")
+        assert left.exists()
+    run("interrupted")
+    assert not left.exists(), "a dead one's goes when the next session begins"

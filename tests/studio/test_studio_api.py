@@ -320,6 +320,8 @@ def test_a_damaged_file_is_refused_in_the_commands_words(studio: Studio):
         ("/songs?demo&strength=0", "strength"),
         ("/songs?demo&strength=x", "strength=x"),
         ("/songs?demo&strength=nan", "nan"),
+        ("/songs?demo=no", "demo=no: give 1"),
+        ("/songs?demo&strength=1&strength=2", "'strength' is given 2 times"),
         ("/songs?demo&foo=1", "'foo' is not known here: take name, demo, model, strength"),
         ("/songs?demo&model=/etc/passwd", "model '/etc/passwd' is not known here: take one of "),
         ("/songs?demo&model=../vocals.onnx", "model '../vocals.onnx' is not known here"),

@@ -57,7 +57,7 @@ def check_stem_file(stems: Sequence[str], *, sample_rate: int, n_channels: int) 
     """
     if len(stems) != 4:
         raise InputError(
-            f"a stem file holds four stems, not {len(stems)} ({', '.join(stems)}): take a "
+            f"a stem file holds four stems, not {len(stems)} ({', '.join(stems)}): take all of a "
             "model that gives four, like 'stems'"
         )
     if n_channels != 2:

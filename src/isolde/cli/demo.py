@@ -93,13 +93,17 @@ def run_demo(folder: Path, *, model: str = "vocals-large") -> Demo:
 
     Raises:
         AudioError: The folder cannot be written.
-        InputError: The model gives other stems.
+        InputError: The model gives other stems, or the folder holds somebody else's.
         ModelError: There is no such model.
     """
+    from io import BytesIO
+
     import numpy as np
 
     from isolde.audio import read, write
     from isolde.audio.demo import read_demo
+    from isolde.core.atomic import write_bytes
+    from isolde.core.errors import InputError
     from isolde.core.stems import ACCOMPANIMENT, VOCALS
     from isolde.evaluation.metrics.ratios import usdr
     from isolde.separation import FileSettings, SeparationSettings, Song, separate_file
@@ -109,13 +113,18 @@ def run_demo(folder: Path, *, model: str = "vocals-large") -> Demo:
     accompaniment = np.sum(list(stems.values()), axis=0)
     mixture = vocals + accompaniment
     path = folder / "song.wav"
+    made = BytesIO()
+    write(made, mixture, rate)
+    before = path if path.exists() else next((folder / "song").glob("*"), None)
+    if before is not None and not (before == path and path.read_bytes() == made.getvalue()):
+        raise InputError(f"{before}: is there, and no demo's: choose another folder with -o")
     settings = FileSettings(
         output=folder,
         stems=(VOCALS, ACCOMPANIMENT),
         separation=SeparationSettings(model, threads=0),
         overwrite=True,
     )
-    write(path, mixture, rate, overwrite=True)
+    write_bytes(path, made.getvalue())
     done = separate_file(Song(path, "song"), settings)
     estimates = {stem: read(file)[0] for stem, file in done.paths.items()}
     return Demo(

@@ -101,7 +101,7 @@ def _formats() -> Finding:
     good: list[str] = []
     bad: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        for suffix in ("wav", "flac", "ogg", "mp3", "opus"):
+        for suffix in ("wav", "flac", "ogg", "mp3", "opus", "m4a"):
             path = Path(folder) / f"tone.{suffix}"
             rate = 48000 if suffix == "opus" else 44100
             try:

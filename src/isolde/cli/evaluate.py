@@ -38,7 +38,7 @@ def evaluate(
     ] = "vocals",
     peers: Annotated[
         list[str] | None,
-        typer.Option("--peers", help="An adapter's name, or a command with {input} and {output}."),
+        typer.Option("--peers", help="'NAME=COMMAND {input} {output}', or an adapter's folder."),
     ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder.")] = Path("evaluation"),
     classical: Annotated[

@@ -1,6 +1,6 @@
 """`isolde studio`: a page that plays songs while they are separated."""
 
-from math import isfinite
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
@@ -60,14 +60,14 @@ def studio(
 ) -> None:
     """Serve a page from this computer: drop a song, hear it separated at once, fade, see, download.
 
-    Nothing leaves this computer. Ctrl-C ends it and deletes what it kept.
+    Nothing leaves this computer. Ctrl-C ends it and deletes its copies of the songs.
     """
     from isolde.core.errors import InputError
     from isolde.separation import SeparationSettings
     from isolde.studio.web.server import LOOPBACK, StudioSettings, serve
 
-    if not isfinite(max_upload):
-        raise InputError(f"uploads of {max_upload} GB: give a finite number, like 4")
+    if not 1e-6 <= max_upload < inf:
+        raise InputError(f"--max-upload {max_upload:g}: give GB above 0, like 4")
     settings = StudioSettings(
         separation=SeparationSettings(model, strength=strength, threads=threads),
         host=host,
@@ -83,7 +83,7 @@ def studio(
                 "whoever reads the address below can hear the songs"
             )
         print(address, flush=True)
-        terminal.say("Ctrl-C ends it and deletes what it kept")
+        terminal.say("Ctrl-C ends it and deletes its copies of the songs")
         if browser:
             import webbrowser
 

@@ -28,7 +28,7 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     path = Path(path)
     if not path.exists():
         return
-    lines = path.read_text("utf-8").split("\n")
+    lines = path.read_text("utf-8", errors="surrogateescape").split("\n")
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

@@ -147,6 +147,11 @@ class FileSettings:
             raise InputError("a film keeps its length: leave out the start, the end, the preview")
         if self.remux not in (None, "replace", "add"):
             raise InputError(f"remux '{self.remux}' is unknown: take replace or add")
+        if self.remux and (self.container != FileSettings.container or self.bit_depth is not None):
+            raise InputError(
+                "a film keeps its own kind of file, its sound as AAC: leave out the format and the "
+                "bit depth"
+            )
 
     @property
     def is_stem_file(self) -> bool:

@@ -6,6 +6,7 @@ They are the files that `isolde separate` writes, opened by the same functions.
 import secrets
 import zipfile
 from collections.abc import Iterator, Mapping
+from math import inf, isnan, nan
 from pathlib import Path
 
 from isolde.activity import cut_phrases, find_segments
@@ -93,8 +94,12 @@ def gains_of(song: Song, values: Mapping[str, str]) -> dict[str, float]:
         text = values.get(stem, "0")
         try:
             gains[stem] = 0.0 if text == "off" else 10 ** (float(text) / 20)
-        except (ValueError, OverflowError):
-            raise InputError(f"{stem}={text}: give a level in dB, or off") from None
+        except OverflowError:
+            gains[stem] = inf
+        except ValueError:
+            gains[stem] = nan
+        if isnan(gains[stem]):
+            raise InputError(f"{stem}={text}: give a level in dB, or off")
         if not 0 <= gains[stem] <= MAX_GAIN:
             raise InputError(f"{stem}={text}: give at most 12 dB")
     return gains

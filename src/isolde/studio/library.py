@@ -232,8 +232,8 @@ class Library:
         free = shutil.disk_usage(self.folder).free
         if need + SPARE_BYTES > free:
             raise InputError(
-                f"the song needs {need / 1e9:.1f} GB on the disk of {self.folder.parent}, which "
-                f"has {free / 1e9:.1f}: make room, or set TMPDIR to another folder"
+                f"the song needs {need / 1e6:,.0f} MB on the disk of {self.folder.parent}, which "
+                f"has {free / 1e6:,.0f}: make room, or set TMPDIR to another folder"
             )
 
     def _finished(self, song: Song) -> None:

@@ -91,6 +91,7 @@ def run_in_pool(
                     yield replace(said, tries=tries[said.key])
                 elif not worker.is_alive:
                     del busy[connection]
+                    worker.process.join(GRACE_SECONDS)  # what it left is only then a dead one's
                     if worker.is_late and timeout is not None:
                         yield Outcome(worker.key, None, too_long(worker.key, timeout), timeout)
                     elif tries[worker.key] < DEATHS:

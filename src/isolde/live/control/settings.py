@@ -81,6 +81,8 @@ class LiveSettings:
             idle["raw"] = "raw PCM goes from pipe to pipe"
         if self.piped and not self.raw:
             idle |= dict.fromkeys(("rate", "channels"), "a wav names its own")
+        if not self.record and self.overwrite:
+            raise InputError("--overwrite has no meaning here, without --record: leave it out")
         if self.source:
             idle["input_name"] = f"the input is {self.source}"
         for name, why in idle.items():

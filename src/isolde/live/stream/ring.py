@@ -6,15 +6,31 @@ system calls also order the memory accesses; the tape's own counter only serves 
 reader has been lapped.
 """
 
+import contextlib
 import mmap
 import os
 import tempfile
+import time
+import weakref
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
 from isolde.core.errors import AudioError, InputError
 from isolde.core.stage import Float32
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+PREFIX = "isolde-live-"
+"""Beginning of the file's name."""
+
+YOUNG_SECONDS = 10.0
+"""Age up to which a name is left alone: whoever made it has perhaps not locked it yet."""
 
 _HEADER = 64
 """Bytes before the samples: a cache line for the counters."""
@@ -29,11 +45,14 @@ class SharedMemory:
         Raises:
             AudioError: When there is no room.
         """
-        self._owner = path is None
+        self._finish: weakref.finalize[..., SharedMemory] | None = None
         try:
             if path is None:
                 folder = next((f for f in ("/dev/shm",) if os.access(f, os.W_OK)), None)
-                descriptor, name = tempfile.mkstemp(prefix="isolde-", dir=folder)
+                _remove_left(Path(folder or tempfile.gettempdir()))
+                descriptor, name = tempfile.mkstemp(prefix=PREFIX, dir=folder)
+                # also at the end of the process, however early it is interrupted
+                self._finish = weakref.finalize(self, _remove, Path(name), _held(descriptor))
                 self.path = Path(name)
                 # Written, not only sized: a full memory disk must fail here, not by a signal later.
                 for start in range(0, size, 1 << 20):
@@ -48,10 +67,7 @@ class SharedMemory:
 
     def forget(self) -> None:
         """Remove the name; who has mapped it keeps it. Where that is not allowed: at the end."""
-        try:
-            self.path.unlink(missing_ok=True)
-        except OSError:  # Windows: while it is mapped
-            pass
+        _remove(self.path)
 
     def close(self) -> None:
         """Unmap, if no array uses it any more, and remove the name."""
@@ -59,8 +75,41 @@ class SharedMemory:
             self.map.close()
         except BufferError:
             pass
-        if self._owner:
-            self.forget()
+        if self._finish:
+            self._finish()
+
+
+def _held(descriptor: int) -> int:
+    """Another descriptor of a file, locked for as long as it is open; -1: there are no locks."""
+    if fcntl is None:
+        return -1
+    held = os.dup(descriptor)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    return held
+
+
+def _remove(path: Path, held: int = -1) -> None:
+    """Remove a name, and let go of its lock."""
+    with contextlib.suppress(OSError):  # Windows: while it is mapped
+        path.unlink(missing_ok=True)
+    if held >= 0:
+        os.close(held)
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove the names that killed processes have left: nobody holds their lock."""
+    if fcntl is None:
+        return
+    for path in folder.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime < YOUNG_SECONDS:
+                continue
+            descriptor = os.open(path, os.O_RDWR)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            finally:
+                os.close(descriptor)
 
 
 class Tape:

@@ -20,9 +20,12 @@ def check_query(request: Request, *known: str) -> None:
         known: Names that its route reads.
 
     Raises:
-        InputError: There is another one.
+        InputError: There is another one, or one of them twice.
     """
-    for name in request.query_params:
+    given = [name for name, _ in request.query_params.multi_items()]
+    for name in given:
+        if given.count(name) > 1:
+            raise InputError(f"'{name[:SHOWN]}' is given {given.count(name)} times: give it once")
         if name not in known:
             there = f"take {', '.join(known)}" if known else "leave it out, nothing is read here"
             raise InputError(f"'{name[:SHOWN]}' is not known here: {there}")

@@ -145,7 +145,9 @@ class Studio:
         session = _session(request)
         settings = settings_of(request, self._settings, own=self._settings)
         add: Callable[[], Song]
-        if "demo" in request.query_params:
+        if (demo := request.query_params.get("demo")) is not None:
+            if demo not in ("", "1"):
+                raise InputError(f"demo={demo[:SHOWN]}: give 1, or leave it out for a song")
             add = partial(self._library.add_demo, session=session, settings=settings)
         else:
             name = request.query_params.get("name", "song")
@@ -210,7 +212,8 @@ class Studio:
             return FileResponse(song.spools[stem].path, headers=headers, media_type=kind)
         asked = re.fullmatch(r"bytes=(\d{1,18})-(\d{0,18})", range_)
         if asked is None:
-            return JSONResponse({"error": "give one range of bytes"}, status_code=400)
+            error = f"range '{range_[:SHOWN]}': give one, as bytes=FIRST-LAST or bytes=FIRST-"
+            return JSONResponse({"error": error}, status_code=400)
         start = int(asked[1])
         stop = min(int(asked[2]) + 1 if asked[2] else ready, ready, start + MAX_RANGE)
         if spool is None or start >= stop:
