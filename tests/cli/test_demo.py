@@ -10,6 +10,7 @@ from isolde.audio import info
 from isolde.cli import main
 from isolde.cli.demo import run_demo
 from isolde.cli.doctor import examine
+from isolde.core.errors import InputError
 
 
 @pytest.mark.slow
@@ -23,6 +24,15 @@ def test_the_demo_separates_measures_and_draws(tmp_path: Path):
     assert done.picture is not None and done.picture.read_bytes().startswith(b"\x89PNG")
     again = run_demo(tmp_path / "out")  # replaces its own files, and only those
     assert again.vocals_usdr == done.vocals_usdr
+
+
+def test_the_demo_replaces_nobody_elses_files(tmp_path: Path):
+    (tmp_path / "song").mkdir()
+    for own in (tmp_path / "song" / "vocals.wav", tmp_path / "song.wav"):
+        own.write_text("mine")
+        with pytest.raises(InputError, match=f"{own}: is there, and no demo's"):
+            run_demo(tmp_path)
+        assert own.read_text() == "mine"
 
 
 @pytest.mark.slow

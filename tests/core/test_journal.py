@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from isolde.core.errors import AudioError
+from isolde.core.errors import AudioError, InputError
 from isolde.core.journal import Journal, append_line, read_lines
 
 
@@ -35,3 +35,13 @@ def test_a_folder_that_is_a_file_is_said(tmp_path: Path):
     (tmp_path / "out").write_text("no folder")
     with pytest.raises(AudioError, match=r"run\.jsonl: "):
         append_line(tmp_path / "out" / "run.jsonl", {"key": "song", "stamp": "s", "value": 1})
+
+
+def test_bytes_that_are_no_text_are_a_damaged_line(tmp_path: Path):
+    path = tmp_path / "run.jsonl"
+    append_line(path, {"key": "song"})
+    with path.open("ab") as file:
+        file.write(b"\xff\xfe\x00\n")
+    append_line(path, {"key": "other"})
+    with pytest.raises(InputError, match=r"run\.jsonl: line 2 is damaged"):
+        [*read_lines(path)]

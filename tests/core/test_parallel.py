@@ -108,6 +108,25 @@ def test_errors_are_tried_again_on_the_next_run(tmp_path: Path):
     assert [line["key"] for line in lines if "value" in line] == ["b"]
 
 
+def die_then_look(_: int, folder: str) -> bool:
+    """The first process is killed; the second says whether that one is still there."""
+    mark = Path(folder) / "pid"
+    if not mark.exists():
+        mark.write_text(str(os.getpid()))
+        os.kill(os.getpid(), signal.SIGKILL)
+    try:
+        os.kill(int(mark.read_text()), 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_killed_worker_is_gone_when_its_item_is_tried_again(tmp_path: Path):
+    """What it has left half-written is taken for a dead process's only then."""
+    (outcome,) = parallel.run(partial(die_then_look, folder=str(tmp_path)), {"a": 1}, workers=2)
+    assert (outcome.error, outcome.value, outcome.tries) == (None, False, 2)
+
+
 def test_a_killed_worker_loses_nothing(tmp_path: Path):
     items = {str(k): k for k in range(8)}
     outcomes = parallel.run(
