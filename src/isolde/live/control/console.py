@@ -108,9 +108,10 @@ def run_devices(settings: LiveSettings) -> None:
         InputError: When a setting does not fit.
         ModelError: When the model does.
     """
-    target = devices.find(settings.output_name, "output")
     source: Device | Path | None = None
-    if settings.source in ("", "-"):
+    about = info(settings.source) if settings.source not in ("", "-") else None
+    target = devices.find(settings.output_name, "output")
+    if about is None:
         inward = devices.find(settings.input_name, "input") if not settings.source else None
         source = inward
         own = inward.sample_rate if inward and not settings.low_latency else TOP_RATE
@@ -120,7 +121,6 @@ def run_devices(settings: LiveSettings) -> None:
             devices.check_channels(n, inward, "input")
     else:
         source = Path(settings.source)
-        about = info(source)
         rate, n = settings.rate or about.sample_rate, settings.channels or about.n_channels
     devices.check_channels(n, target, "output")
     plan = _plan(
