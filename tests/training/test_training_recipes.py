@@ -84,6 +84,12 @@ def test_the_articles_recipes_are_the_articles(name: str, parameters: int, targe
         ("learning_rate = -1.0", ["learning_rate is -1.0"]),
         ("steps = ", ["is not TOML"]),
         ("clip = nan", ["'clip' is nan", "a number"]),
+        ("kind = 'unet'\nframes = 100", ["frames is 100", "a multiple of 64"]),
+        (
+            "kind = 'unet-stream'\nframes = 8\n[task]\ncontext = 96\nteacher = 'open'\n"
+            "[task.shape]\nmasks = 1",
+            ["frames is 8 and context 96", "a multiple of 64 together"],
+        ),
         ("learning_rate = inf", ["'learning_rate' is inf"]),
         ("hours = nan", ["'hours' is nan"]),
         ("[mix]\nlevel_db = [nan, 1.0]", ["'level_db' is nan"]),

@@ -170,7 +170,13 @@ class Recipe:
         if not isinstance(task, Mapping):
             raise InputError(f"{where}: 'task' is {task!r}: give a table")
         values["task"] = build(KINDS[kind], task, where=f"{where}, task")
-        return build(cls, values, where=where)
+        made = build(cls, values, where=where)
+        if isinstance(made.task, UNetTask):
+            try:
+                made.task.check_frames(made.frames)
+            except InputError as error:
+                raise InputError(f"{where}: {error}") from None
+        return made
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -171,6 +171,15 @@ class UNetTask:
         form = self.form
         return {"kind": "window", "window": form, "grid": form.grid, "follows": self.follows}
 
+    def check_frames(self, frames: int) -> None:
+        """Refuse examples whose number of frames the networks cannot halve often enough.
+
+        Raises:
+            InputError: It is no multiple of what the shape says.
+        """
+        if frames % self.shape.multiple:
+            raise InputError(f"frames is {frames}: give a multiple of {self.shape.multiple}")
+
     def build(self) -> Unets:
         """Make new networks, whose random weights follow torch's seed."""
         return unet_masker(self.shape)

@@ -50,6 +50,18 @@ class UNetStreamTask(UNetTask):
         """Values of its model's card: a stream's usual ones."""
         return {}
 
+    def check_frames(self, frames: int) -> None:
+        """Refuse examples that the teacher, which hears windows, cannot halve often enough.
+
+        Raises:
+            InputError: There is a teacher, and with the context they are no such multiple.
+        """
+        if self.teacher and (frames + self.context) % self.shape.multiple:
+            raise InputError(
+                f"frames is {frames} and context {self.context}: with a teacher, give a multiple "
+                f"of {self.shape.multiple} together"
+            )
+
     def build(self) -> UNetStream:  # type: ignore[override]
         """Make a new network, whose random weights follow torch's seed."""
         return UNetStream(self.shape)
