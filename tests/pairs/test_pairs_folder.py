@@ -154,7 +154,7 @@ def test_every_fault_is_told_once_and_where(isolde: Shell, pair: Path, tmp_path:
     (tmp_path / "aca" / "x.wav").write_bytes(b"not audio")
     code, out, err = isolde("pairs", "mixes", "aca", "--no-pictures", "--workers", 1)
     assert code == 2
-    assert "1 of 1 pairs accepted, in pairs" in out
+    assert "1 of 1 pairs accepted, in pairs; 4 errors" in out
     assert "aca/v.wav: belongs to mixes/a.wav" in out
     code, out, _ = isolde("pairs", "aca", "mixes", "-o", "o", "--no-pictures", "--workers", 1)
     assert "mixes/a.wav: holds aca/v.wav" in out

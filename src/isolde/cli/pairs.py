@@ -79,7 +79,7 @@ def pairs(
             report=terminal.show,
             notify=lambda line: terminal.say(f"isolde: {line}"),
         )
-        lost = f", {len(report.errors)} failed" if report.errors else ""
+        lost = f"; {len(report.errors)} errors" if report.errors else ""
         terminal.show(f"{report.accepted} of {len(report.pairs)} pairs accepted, in {output}{lost}")
         failed = bool(report.errors)
     else:
