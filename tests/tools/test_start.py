@@ -17,7 +17,7 @@ from spleeter import start  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
-RECIPE = "kind = 'unet'\n[task.shape]\nfeatures = [8, 8, 8, 8, 8, 8]\nmasks = {}\n"
+RECIPE = "kind = 'unet'\nframes = 64\n[task.shape]\nfeatures = [8, 8, 8, 8, 8, 8]\nmasks = {}\n"
 
 
 def ask(folder: Path, monkeypatch, recipe: str) -> Path:
@@ -51,7 +51,7 @@ def test_a_network_of_the_models_shape_begins_with_its_weights(tmp_path: Path, m
     held = unets_of("open").state_dict()
     features = [len(held[f"net.down.{i}.conv.bias"]) for i in range(6)]
     shape = f"features = {features}\nmasks = 1\nresidual = true"
-    recipe = ask(tmp_path, monkeypatch, f"kind = 'unet'\n[task.shape]\n{shape}")
+    recipe = ask(tmp_path, monkeypatch, f"kind = 'unet'\nframes = 64\n[task.shape]\n{shape}")
     start.main()
     begun = Checkpoint.load(tmp_path / "start").averaged
     assert all(torch.equal(begun[name], value) for name, value in held.items())
