@@ -7,7 +7,7 @@ they let through (`presence`). Frames are those of the model's grid: frame t is 
 t * frame_seconds, whatever the sample rate.
 """
 
-from math import ceil, isfinite
+from math import ceil
 from pathlib import Path
 from typing import Protocol
 
@@ -30,8 +30,9 @@ from isolde.models import catalogue
 from isolde.models.card import Card
 from isolde.models.catalogue import Model
 from isolde.models.conditioning import conditioner_of
-from isolde.models.graph import Graph
+from isolde.models.graph import Graph, check_answer
 from isolde.models.masker import make_masker
+from isolde.models.sources import RULES
 from isolde.models.stream import GraphStream
 
 MODEL = catalogue.DEFAULT
@@ -186,7 +187,7 @@ def activity_model(separating: str | Path) -> str:
     Returns:
         The same model where its card says that it tells the presence of a voice, else `MODEL`.
     """
-    if separating == "rules":
+    if separating == RULES:
         return MODEL
     return str(separating) if catalogue.find(separating).card.presence else MODEL
 
@@ -283,6 +284,5 @@ class ActivityDetector:
         return self._checked(self._frames.feed(self._conditioner.feed(heard)))
 
     def _checked(self, probabilities: Float32) -> Float32:
-        if not isfinite(probabilities.sum()):  # NaN and infinity survive a sum
-            raise ModelError(f"the network of '{self._name}' gives NaN or infinity: damaged?")
+        check_answer(probabilities, name=self._name)
         return probabilities

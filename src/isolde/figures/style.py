@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from isolde.core.atomic import write_bytes
 from isolde.core.errors import InputError, MissingExtraError
+from isolde.core.names import readable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -134,8 +135,8 @@ def _keep_names(figure: "Figure") -> None:
         said = text.get_text()
         if "$" in said and "mathdefault" not in said:  # that is an axis's own
             text.set_parse_math(False)
-        shown = said.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        text.set_text("".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in shown))
+        shown = (c if c.isprintable() or c == "\n" else "\ufffd" for c in readable(said))
+        text.set_text("".join(shown))
 
 
 def save(figure: "Figure", path: str | Path, *, dpi: int = 110) -> Path:

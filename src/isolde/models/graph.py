@@ -9,6 +9,7 @@ Everything else in the file is the graph's own affair, so a better network is ju
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +24,20 @@ Shape = Sequence[Any]
 
 FRAMES_AT_ONCE = 8
 """Frames of one call at most: keeps the maps of a call within a processor's cache."""
+
+
+def check_answer(values: Float32, *, name: str) -> None:
+    """Refuse what a network answers where it is no number.
+
+    Args:
+        values: The answer.
+        name: Name of the model.
+
+    Raises:
+        ModelError: It holds NaN or infinity.
+    """
+    if not isfinite(values.sum()):  # NaN and infinity survive a sum
+        raise ModelError(f"the network of '{name}' gives NaN or infinity: damaged?")
 
 
 @cache

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from isolde.core.names import readable
+
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
 
@@ -77,7 +79,7 @@ def one_line(text: str) -> str:
 
 def printable(text: str) -> str:
     """Replace what no terminal shows, also the bytes of a file name that are not UTF-8."""
-    return one_line(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+    return one_line(readable(text))
 
 
 def json_line(values: Mapping[str, Any]) -> str:

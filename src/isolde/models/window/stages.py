@@ -1,14 +1,13 @@
 """Window networks as stages: spectra to masks, or samples to estimates; they read no files."""
 
 from collections.abc import Callable
-from math import isfinite
 
 import numpy as np
 
 from isolde.core.errors import InputError, ModelError
 from isolde.core.stage import Complex64, Float32, check_block
 from isolde.models.card import Card
-from isolde.models.graph import Session
+from isolde.models.graph import Session, check_answer
 from isolde.models.window.form import Window
 from isolde.models.window.networks import (
     CascadeNetwork,
@@ -154,8 +153,7 @@ class WindowEstimator:
     def _estimates(self, samples: Array) -> Float32:
         """Estimates of one window."""
         estimates = self._network(pairs_of(samples))[self._chosen]
-        if not isfinite(estimates.sum()):  # NaN and infinity survive a sum
-            raise ModelError(f"the network of '{self._name}' gives NaN or infinity: damaged?")
+        check_answer(estimates, name=self._name)
         return channels_of_pairs(estimates, self._n_channels)
 
 
@@ -175,8 +173,7 @@ def check_window(session: Session, card: Card) -> None:
         estimator = WindowEstimator(session, card, n_channels=2)
         samples = 0.1 * rng.standard_normal((2, estimator.size)).astype(np.float32)
         answer = np.concatenate([estimator.feed(samples), estimator.flush()], axis=2)
-    if not np.isfinite(answer).all():
-        raise ModelError(f"the network of '{card.name}' gives NaN or infinity: damaged?")
+    check_answer(answer, name=card.name)
 
 
 def _window_of(card: Card, n_channels: int) -> Window:
