@@ -7,7 +7,7 @@ import torch
 
 from isolde.datasets.mixing.library import Entry, Library
 
-TRAIN = ("magnatune", "cc-songs", "everything-is-free", "mir-1k", "vocalset-arpeggios")
+TRAIN = ("magnatune", "cc-songs", "everything-is-free", "vocalset-arpeggios")
 DEV = "musdb18-7-dev"
 
 

@@ -12,7 +12,11 @@ from isolde.cli import app
 from isolde.cli.shared.habits import translate
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    + [page for folder in ("docs", "benchmarks") for page in (ROOT / folder).rglob("*.md")]
+)
+PROGRAM = re.compile(r"(?:benchmarks|tools|examples|tests)/[\w./-]+\.(?:py|sh|mjs|toml|csv)")
 NAMED_ONLY = "does not exist|requires an argument"
 RECIPES = {path.stem for path in (ROOT / "src/isolde/training/recipes").glob("*.toml")}
 COMMAND = re.compile(r"(?:^|[|`] *)(isolde [a-z][^|`#>\n]*)", re.MULTILINE)
@@ -81,6 +85,19 @@ def test_links_lead_somewhere(page: Path):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_programs_that_a_page_names_are_there(page: Path):
+    named = PROGRAM.findall(page.read_text(encoding="utf-8"))
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_page_of_the_benchmarks_names_each():
+    page = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    each = {path.name for path in (ROOT / "benchmarks").iterdir()}
+    each -= {"README.md", "songs.py", "__pycache__"}
+    assert len(each) > 10 and [name for name in each if name not in page] == []
 
 
 def test_the_python_of_the_readme_runs():

@@ -31,8 +31,8 @@ from isolde.separation.load import separate
 from isolde.separation.settings import SeparationSettings
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-from live_server import NullSinks, missing  # noqa: E402
+sys.path.insert(0, str(ROOT / "benchmarks" / "live"))
+from null_sinks import NullSinks, missing  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -252,8 +252,8 @@ def in_a_child(model, code, *, plan, live, timeout):
         pytest.skip(reason)
     begin = f"""
 import os, sys, time
-sys.path.insert(0, {str(ROOT / "benchmarks")!r})
-from live_server import NullSinks
+sys.path.insert(0, {str(ROOT / "benchmarks" / "live")!r})
+from null_sinks import NullSinks
 with NullSinks() as server:
     server.use_here()
     from isolde.live import Live, find, make_plan

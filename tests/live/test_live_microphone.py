@@ -14,8 +14,8 @@ from helpers.live import ENVIRONMENT, RATE, small_model
 from isolde.audio.demo import read_demo
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-from live_server import NullSinks, missing  # noqa: E402
+sys.path.insert(0, str(ROOT / "benchmarks" / "live"))
+from null_sinks import NullSinks, missing  # noqa: E402
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "none")
 

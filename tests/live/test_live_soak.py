@@ -16,12 +16,12 @@ from helpers.live import small_model
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
+sys.path.insert(0, str(ROOT / "benchmarks" / "live"))
 
 
 def test_twenty_seconds_at_three_block_sizes(tmp_path):
-    from live_server import NullSinks, missing
-    from live_soak import soak
+    from null_sinks import NullSinks, missing
+    from soak import soak
 
     if reason := missing():
         pytest.skip(reason)

@@ -1,10 +1,10 @@
 """The end-to-end latency, proved: clicks into one device, out of the other, on one clock.
 
-    python benchmarks/live_latency.py
-    python benchmarks/live_latency.py --model vocals-live --block 512 --device-latency 0.01
-    python benchmarks/live_latency.py --starts 5      # how soon `isolde live SONG` is heard
+    python benchmarks/live/latency.py
+    python benchmarks/live/latency.py --model vocals-live --block 512 --device-latency 0.01
+    python benchmarks/live/latency.py --starts 5      # how soon `isolde live SONG` is heard
 
-For each setting: what the session prints, and what the clicks say. Linux only (see live_server.py).
+For each setting: what the session prints, and what the clicks say. Linux only (see null_sinks.py).
 """
 
 import argparse
@@ -16,9 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parent))
-from live_server import NullSinks, missing
+from null_sinks import NullSinks, missing
 
 APART = 66_150
 """Samples from one click to the next, 1.5 s: more than any latency here, so that each is known."""

@@ -1,0 +1,62 @@
+"""The pair builder on real songs, taken apart and damaged, beside a plain cross-correlation.
+
+    python benchmarks/pairs/rig.py run --data DATA --out results.jsonl [--cases 0:340:1]
+    python benchmarks/pairs/rig.py table results.jsonl ...
+
+DATA holds sets of songs, {set}/{song}/{stem}.ogg; those of `songs.WEIGHTS` that are there are used.
+A line of the output is a case; a run goes on where another one stopped. Cases 0 to 219 belong
+together, 220 to 339 do not.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from right import RightCase
+from score import score_case
+from songs import Songs
+from table import make_tables
+from wrong import SILENT, WrongCase
+
+N_RIGHT, N = 220, 340
+
+
+def run(data: Path, out: Path, cases: range) -> None:
+    """Answer the cases that the file does not hold; add a line for each."""
+    lines = out.read_text().splitlines() if out.exists() else []
+    done = {json.loads(line)["case"] for line in lines}
+    songs = Songs(data)
+    with out.open("a") as file:
+        for number in cases:
+            if number in done:
+                continue
+            right = number < N_RIGHT
+            maker = (
+                RightCase(number, songs)
+                if right
+                else WrongCase(number, songs, silent=number >= N - SILENT)
+            )
+            file.write(json.dumps(score_case(maker.make()), default=float) + "\n")
+            file.flush()
+
+
+def main() -> None:
+    """Run cases or print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    runs = commands.add_parser("run", help="answer cases")
+    runs.add_argument("--data", type=Path, required=True, help="folder with sets of songs")
+    runs.add_argument("--out", type=Path, required=True, help="JSON lines to add to")
+    runs.add_argument("--cases", default=f"0:{N}", help="FIRST:LAST[:STEP], the last left out")
+    prints = commands.add_parser("table", help="print the tables")
+    prints.add_argument("files", nargs="+", type=Path, help="what `run` wrote")
+    args = parser.parse_args()
+    if args.command == "run":
+        run(args.data, args.out, range(*map(int, args.cases.split(":"))))
+        return
+    rows = [json.loads(line) for file in args.files for line in file.read_text().splitlines()]
+    print(make_tables(sorted(rows, key=lambda row: int(row["case"]))))
+
+
+if __name__ == "__main__":
+    main()
