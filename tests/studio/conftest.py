@@ -17,3 +17,17 @@ def browser() -> Iterator[Any]:
     from studio_browser import launched  # skips where playwright is not installed
 
     yield from launched()
+
+
+@pytest.fixture
+def page(browser: Any, studio: Studio) -> Iterator[Any]:
+    """A page with a session of its own, in which nothing may be raised."""
+    from studio_browser import listed, opened
+
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    raised: list[str] = []
+    yield opened(context, studio.address, raised)
+    for song in listed(context.pages[0]):
+        context.pages[0].evaluate(f"fetch('/songs/{song['id']}', {{ method: 'DELETE' }})")
+    context.close()
+    assert raised == []

@@ -62,6 +62,16 @@ const nameless = () => [...document.querySelectorAll("button, input, select, sum
   .filter((e) => e.checkVisibility() && !(e.ariaLabel || e.textContent.trim() || e.labels?.[0]?.textContent.trim()))
   .map((e) => e.outerHTML);
 
+const controls = () => [...document.querySelectorAll("button, select, input, a[href]")]
+  .filter((e) => e.checkVisibility() && !e.matches(".skip"))
+  .map((e) => [e.ariaLabel || e.id || e.textContent.trim(), (e.matches("[type=radio], [type=file]") ? e.closest("label") : e).getBoundingClientRect()]);
+
+const small = (least) => controls().filter(([, box]) => Math.min(box.width, box.height) < least - 0.01).map(([name]) => name);
+
+const overlapping = () => controls().flatMap(([name, a], i, all) => all.slice(i + 1)
+  .filter(([, b]) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1)
+  .map(([other]) => `${name}, ${other}`));
+
 const inside = (part) => [...document.querySelector("#waveform > div").shadowRoot.querySelectorAll(`[part~=${part}]`)];
 
 const layers = () => [...new Set(inside("tile").map((e) => e.src.split("/").at(-3)))];
@@ -83,6 +93,12 @@ const colours = () => {
 };
 
 const regions = (part) => inside(part).map((e) => [e.style.left, e.style.right].map(parseFloat));
+
+const seams = () => inside("canvases").flatMap((e) => [...e.querySelectorAll("canvas")]).map((canvas) => {
+  const paint = canvas.getContext("2d");
+  const painted = (x) => paint.getImageData(x, 0, 1, canvas.height).data.filter((alpha, i) => i % 4 === 3 && alpha > 50).length;
+  return [painted(canvas.width - 1), painted(canvas.width >> 1)];
+});
 
 const waves = () => inside("canvases").flatMap((e) => [...e.querySelectorAll("canvas")]).map((canvas) => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);

@@ -1,12 +1,16 @@
 """A browser, and what tests ask of the page inside it."""
 
 import base64
+import io
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
+
+from helpers.sounds import noise
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium")
@@ -15,6 +19,8 @@ NEEDS = [
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
 ]
 """Marks of a module whose tests open a browser."""
+
+RATE = 44_100
 
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -62,3 +68,39 @@ def until_probed(page: Any, name: str, value: Any, wanted: Any, seconds: float =
             return
         page.wait_for_timeout(50)
     assert probe(page, name, value) == wanted
+
+
+def opened(context: Any, address: str, raised: list[str]) -> Any:
+    page = context.new_page()
+    page.on("pageerror", lambda error: raised.append(str(error)))
+    page.goto(address)
+    page.locator("#model-list .choice").first.wait_for(state="attached")
+    return page
+
+
+def wav(seconds: float) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, noise(1, round(seconds * RATE), peak=0.1).T, RATE, format="WAV")
+    return file.getvalue()
+
+
+def add(page: Any, name: str, data: bytes) -> str:
+    """Its id, once the song is on, separated and does not play."""
+    drop(page, f"{name}.wav", data)
+    until(page, f"song()?.name === '{name}.wav' && song().state === 'ready' && player.playing")
+    ask(page, "player.pause()")
+    return str(ask(page, "song().id"))
+
+
+def listed(page: Any) -> list[dict[str, Any]]:
+    """What the server has of the session."""
+    told: list[dict[str, Any]] = page.evaluate("async () => (await fetch('/songs')).json()")
+    return told
+
+
+def wait(page: Any, true: Any) -> None:
+    for _ in range(600):
+        if true():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("never")

@@ -87,13 +87,14 @@ class Studio:
         return self.process.wait(timeout=30)
 
 
-def start(folder: Path, *options: str) -> Studio:
-    """A server whose temporary files go to a folder."""
+def start(folder: Path, *options: str, errors: int | None = None) -> Studio:
+    """A server whose temporary files go to a folder, and its errors where this process has them."""
     pytest.importorskip("starlette", reason="the extra 'studio' is not installed")
     pytest.importorskip("uvicorn", reason="the extra 'studio' is not installed")
     process = subprocess.Popen(
         [sys.executable, "-m", "isolde", "studio", "--no-browser", *options],
         stdout=subprocess.PIPE,
+        stderr=errors,
         text=True,
         cwd=ROOT / "src",
         env={**os.environ, "TMPDIR": str(folder)},

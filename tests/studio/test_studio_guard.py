@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -107,7 +108,7 @@ def test_an_address_of_ipv6_can_be_opened():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--port", "{port}"], "127.0.0.1:{port}: cannot listen there"),
+        (["--port", "{port}"], "127.0.0.1:{port}: cannot listen there (Address already in use): "),
         (["--host", "192.0.2.1"], "192.0.2.1: cannot listen there"),
         (["--model", "none"], "model 'none' is not known"),
         (["--host", "no such name"], "no such name: cannot listen there"),
@@ -272,6 +273,26 @@ def test_an_upload_that_breaks_off_leaves_nothing(studio: Studio):
         line.sendall(head(studio, "Content-Length: 1000000") + bytes(5000))
         time.sleep(0.2)
     assert settled(studio, before)
+
+
+@pytest.mark.slow
+def test_browsers_that_go_away_are_no_news_to_the_terminal(tmp_path: Path):
+    running = start(tmp_path, errors=subprocess.PIPE)
+    for _ in range(12):
+        assert running.ask(DEMO, "POST").status == 201
+    for path in ["/events"] * 20 + ["/page/vendor/stretch.mjs"] * 5:
+        line = socket.create_connection(("127.0.0.1", running.port), timeout=10)
+        line.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{running.port}\r\n"
+            f"Authorization: Bearer {running.token}\r\n\r\n".encode()
+        )
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        line.close()  # by a reset, as of a browser that is killed
+    assert running.ask("/songs").status == 200
+    assert running.end() == 0
+    assert running.process.stderr is not None
+    told = running.process.stderr.read().splitlines()
+    assert told == ["Ctrl-C ends it and deletes its copies of the songs"]
 
 
 def head(studio: Studio, *lines: str) -> bytes:

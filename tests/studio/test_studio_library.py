@@ -16,7 +16,7 @@ from isolde.core.errors import InputError
 from isolde.separation import SeparationSettings
 from isolde.studio import engine
 from isolde.studio.library import Library, NoSuchSongError
-from isolde.studio.song import Song
+from isolde.studio.song import Song, display_name
 from isolde.studio.web.news import news
 from isolde.studio.words import clock, speed, tell
 
@@ -134,13 +134,13 @@ class Models:
         return []
 
 
-def told(library: Library, *acts: Any, session: str = ME) -> list[tuple[str, Any, Any]]:
-    """Kind and id of the news after each act, and what it replaces or what has its place."""
+def texts_of(library: Library, *acts: Any) -> list[str]:
+    """What is sent at first and after each act."""
     ends = [*acts, lambda: None]
 
     async def listen() -> list[str]:
         texts = []
-        async for text in news(library, Models(), session, stopping=lambda: not ends):  # type: ignore[arg-type]
+        async for text in news(library, Models(), ME, stopping=lambda: not ends):  # type: ignore[arg-type]
             texts.append(text)
         return texts
 
@@ -152,8 +152,13 @@ def told(library: Library, *acts: Any, session: str = ME) -> list[tuple[str, Any
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("isolde.studio.web.news.asyncio.sleep", act)
-        texts = asyncio.run(listen())
-    events = [text.removeprefix("event: ").split("\ndata: ") for text in texts if "event" in text]
+        return asyncio.run(listen())
+
+
+def told(library: Library, *acts: Any) -> list[tuple[str, Any, Any]]:
+    """Kind and id of the news after each act, and what it replaces or what has its place."""
+    pieces = "".join(texts_of(library, *acts)).split("\n\n")
+    events = [text.removeprefix("event: ").split("\ndata: ") for text in pieces if "event" in text]
     values = [(kind, json.loads(data)) for kind, data in events if kind != "models"]
     return [(kind, v["id"], v.get("replaces") or v.get("next")) for kind, v in values]
 
@@ -190,6 +195,28 @@ def test_what_goes_with_a_song_goes_before_it(library: Library):
     coming = wish(library, song, LOUDER)
     heard = told(library, lambda: library.remove(song))
     assert heard[2:] == [("gone", coming.id, None), ("gone", song.id, None)]
+
+
+def test_what_is_new_at_one_time_is_one_text(library: Library):
+    for name in ("one", "two", "three"):
+        add(library, name)
+    first, second, third = texts_of(library, lambda: add(library, "four"))
+    assert first.startswith("retry: ")
+    assert (second.count("event: song"), third.count("event: song")) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("\U0001f469\u200d\U0001f3a4 live.wav", "\U0001f469\u200d\U0001f3a4 live.wav"),
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0646\u0645.mp3",) * 2,
+        ("caf\udce9.wav", "caf\ufffd.wav"),
+        ("a\u202eb\nc\x00.wav", "abc.wav"),
+        ("\u200d", "song"),
+    ],
+)
+def test_names_are_shown_as_they_are_written(name: str, shown: str):
+    assert display_name(name) == shown
 
 
 @pytest.mark.parametrize(

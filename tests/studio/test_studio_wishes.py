@@ -3,50 +3,18 @@
 Answers are held where a wish must not come true too soon; nothing waits for a fixed time.
 """
 
-import io
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import soundfile
-from studio_browser import NEEDS, ask, drop, until
+from studio_browser import NEEDS, add, ask, drop, listed, opened, until, wait, wav
 from studio_server import Studio
-
-from helpers.sounds import noise
 
 pytestmark = NEEDS
 
-RATE = 44_100
 AGAIN = "**/songs/*/again?*"
 MORE = "[aria-label='Take more away']"
 LESS = "[aria-label='Leave more']"
-
-
-@pytest.fixture
-def page(browser: Any, studio: Studio) -> Iterator[Any]:
-    """A page with a session of its own, in which nothing may be raised."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    raised: list[str] = []
-    yield opened(context, studio.address, raised)
-    for song in listed(context.pages[0]):
-        context.pages[0].evaluate(f"fetch('/songs/{song['id']}', {{ method: 'DELETE' }})")
-    context.close()
-    assert raised == []
-
-
-def opened(context: Any, address: str, raised: list[str]) -> Any:
-    page = context.new_page()
-    page.on("pageerror", lambda error: raised.append(str(error)))
-    page.goto(address)
-    page.locator("#model-list .choice").first.wait_for(state="attached")
-    return page
-
-
-def wav(seconds: float) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, noise(1, round(seconds * RATE), peak=0.1).T, RATE, format="WAV")
-    return file.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -55,24 +23,10 @@ def long() -> bytes:
     return wav(30)
 
 
-def add(page: Any, name: str, data: bytes) -> str:
-    """Its id, once the song is on, separated and does not play."""
-    drop(page, f"{name}.wav", data)
-    until(page, f"song()?.name === '{name}.wav' && song().state === 'ready' && player.playing")
-    ask(page, "player.pause()")
-    return str(ask(page, "song().id"))
-
-
 def send(page: Any, path: str, data: bytes) -> None:
     """Let the page's session bring a song without the page."""
     body = f"Uint8Array.from({list(data)})"
     page.evaluate(f"fetch('{path}', {{ method: 'POST', body: {body} }})")
-
-
-def listed(page: Any) -> list[dict[str, Any]]:
-    """What the server has of the session."""
-    told: list[dict[str, Any]] = page.evaluate("async () => (await fetch('/songs')).json()")
-    return told
 
 
 def until_listed(page: Any, *wanted: tuple[str, str, float]) -> None:
@@ -129,14 +83,6 @@ def test_of_many_wishes_the_last_one_comes_true(page: Any):
     until_listed(page, ("song.wav", "vocals", 1.75))
     assert shown(page) == ("vocals", "vocals", "1.75")
     assert rows(page) == ["song"]
-
-
-def wait(page: Any, true: Any) -> None:
-    for _ in range(600):
-        if true():
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError("never")
 
 
 def hold(page: Any, pattern: str, held: list[Any]) -> None:

@@ -24,7 +24,7 @@ from isolde.studio.song import READY, Song
 MAX_GAIN = 4.0
 
 MAX_FILES = 6
-"""Files of one song that are kept for another download."""
+"""Files of one song that are kept for another download, beside those that are being sent."""
 
 
 def check_ready(song: Song) -> None:
@@ -38,7 +38,9 @@ def check_ready(song: Song) -> None:
 
 
 def file_of(song: Song, what: str, container: str, gains: Mapping[str, float]) -> tuple[Path, str]:
-    """Make a file of a song, if it is not there yet.
+    """Make a file of a song, if it is not there yet, and keep it while it is in `song.sending`.
+
+    Whoever has sent it removes it from there.
 
     Args:
         song: That is separated.
@@ -71,12 +73,14 @@ def file_of(song: Song, what: str, container: str, gains: Mapping[str, float]) -
     key = f"{what}.{container}.{faded}"
     with song.lock:
         if key not in song.files:
-            while len(song.files) >= MAX_FILES:
-                song.files.pop(next(iter(song.files))).unlink(missing_ok=True)
+            idle = [old for old, path in song.files.items() if path not in song.sending]
+            for old in idle[: max(0, len(song.files) + 1 - MAX_FILES)]:
+                song.files.pop(old).unlink(missing_ok=True)
             path = song.folder / f"{secrets.token_hex(4)}{suffix}"
             _make(song, what, container, dict(gains), path)
             song.files[key] = path
-    return song.files[key], f"{name}{suffix}"
+        song.sending.append(song.files[key])
+        return song.files[key], f"{name}{suffix}"
 
 
 def gains_of(song: Song, values: Mapping[str, str]) -> dict[str, float]:

@@ -15,12 +15,15 @@ from isolde.audio import CONTAINERS, AudioInfo, subtype_for
 from isolde.audio.limits import check_target
 from isolde.audio.stemfile import check_stem_file
 from isolde.core.errors import InputError
+from isolde.core.names import readable
 from isolde.core.stage import Float32
 from isolde.separation import SeparationSettings
 from isolde.studio.picture import LevelColumns, PeakColumns, column_samples
 from isolde.studio.spool import StemSpool
 
 NAME_LENGTH = 200
+JOINERS = "\u200c\u200d"
+"""Characters that are not seen, and without which emoji fall apart and Persian is misspelt."""
 
 WAITING, SEPARATING, READY, FAILED = "waiting", "separating", "ready", "failed"
 
@@ -31,8 +34,9 @@ def display_name(name: str) -> str:
     It is one line without control characters, separators of folders or quotes; it is never the
     name of a file on this computer.
     """
-    last = re.split(r"[/\\]", name)[-1]
-    clean = "".join(c for c in last if c.isprintable() and c not in '"<>|:*?').strip(" .")
+    last = re.split(r"[/\\]", readable(name))[-1]
+    kept = (c for c in last if (c.isprintable() or c in JOINERS) and c not in '"<>|:*?')
+    clean = "".join(kept).strip(" ." + JOINERS)
     return clean[:NAME_LENGTH] or "song"
 
 
@@ -58,6 +62,7 @@ class Song:
         place: Place in the list of songs, which one that takes another's place has of it.
         replaces: Id of the song whose place it is to take; None: of no other.
         next: The song that took its place.
+        sending: Files that are on their way to somebody, once for each.
     """
 
     session: str
@@ -82,6 +87,7 @@ class Song:
     peaks: PeakColumns | None = None
     segments: list[Segment] = field(default_factory=list)
     files: dict[str, Path] = field(default_factory=dict)
+    sending: list[Path] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     frame_seconds: float = 1.0
     _probabilities: list[Float32] = field(default_factory=list)

@@ -21,13 +21,19 @@ const query = (values) => new URLSearchParams(values);
 const bytes = (path) => ask(path, {}, async (answer) => new Uint8Array(await answer.arrayBuffer()));
 
 export const about = () => json("/about");
+export const songs = () => json("/songs");
 export const remove = (id) => ask(`/songs/${id}`, { method: "DELETE" });
 export const prefer = (id) => ask(`/songs/${id}/first`, { method: "POST" });
 export const peaks = (id, start) => bytes(`/songs/${id}/peaks?from=${start}`);
-export const upload = (file, choice, signal) => json(`/songs?${query({ name: file.name, ...choice })}`, { method: "POST", body: file, signal });
 export const demo = (choice) => json(`/songs?${query({ demo: "", ...choice })}`, { method: "POST" });
 export const take = (id) => ask(`/songs/${id}/take`, { method: "POST" });
 export const again = (id, choice) => json(`/songs/${id}/again?${query(choice)}`, { method: "POST" });
+
+/** Send a file; of one that the browser cannot read, like a folder, fetch would say that the server is gone. */
+export async function upload(file, choice, signal) {
+  await file.slice(0, 1).arrayBuffer().catch(() => Promise.reject(new Refused("cannot be read: give songs, not a folder of them")));
+  return json(`/songs?${query({ name: file.name, ...choice })}`, { method: "POST", body: file, signal });
+}
 
 /** A chunk of every stem, the channels of a sample side by side. */
 export function chunk(song, index) {
@@ -44,10 +50,10 @@ export const file = (song, what, container, gains = {}) => `/songs/${song.id}/fi
 export const tile = (song, key, colours) => `/songs/${song.id}/tiles/${key}.png?${query({ colours, ready: song.state + song.n_ready })}`;
 export const labels = (song, format) => `/songs/${song.id}/activity?format=${format}`;
 
-/** Everything that changes, as it changes: what to do of each kind of news, and with words while there are none. */
-export function listen(acts, ended) {
+/** Everything that changes, as it changes: what to do of each kind of news, when they begin, and with words while there are none. */
+export function listen(acts, begun, ended) {
   const source = new EventSource("/events");
   for (const kind in acts) source.addEventListener(kind, (event) => acts[kind](JSON.parse(event.data)));
-  source.onopen = () => ended("");
+  source.onopen = () => (ended(""), begun());
   source.onerror = () => ended("the server has ended: start `isolde studio` again and open its new address");
 }

@@ -22,13 +22,18 @@ export function listen({ clicks, keys, add }) {
   }
 }
 
+let pointed = false; // whether a pointer gave the focus: keys are not meant for a button that has it
+addEventListener("pointerdown", () => (pointed = true));
+
 function press(event, keys) {
-  const at = event.target;
-  if (event.ctrlKey || event.metaKey || event.altKey || at.closest("dialog, select, [popover]")) return;
-  const sliding = at.matches("input[type=range], input[type=radio]") && event.key.startsWith("Arrow");
+  if (event.key === "Tab") pointed = false;
+  const at = pointed && event.target.matches("button, a, input:not([type=range])") ? document.body : event.target;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("dialog, select, [popover]")) return;
+  const sliding = at.matches("input[type=range]:not(#seek), input[type=radio]") && event.key.startsWith("Arrow");
   if (sliding || (event.key === " " && at.matches("button, a, summary, input[type=file], input[type=radio]"))) return;
   const act = keys[event.key] ?? keys[event.key.toLowerCase()];
   if (!act || (event.key !== "?" && !$("stage").checkVisibility())) return;
   event.preventDefault();
+  if (at !== event.target) event.target.blur();
   act(event);
 }

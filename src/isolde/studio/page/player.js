@@ -128,9 +128,12 @@ export class Player {
 
   async #begin() {
     if (this.complete && this.position >= this.song.seconds - 0.05) this.seek(this.loop?.[0] ?? 0);
-    const resumed = this.#context.resume().then(() => true);
-    const allowed = await Promise.race([resumed, new Promise((done) => setTimeout(done, 1500, false))]);
-    if (!allowed && this.#context.state !== "running") return false;
+    const turn = this.#turn;
+    const begun = this.#context.resume().then(() => turn === this.#turn && this.#start()); // late where the device is slow
+    return Promise.race([begun, new Promise((done) => setTimeout(done, 1500, false))]);
+  }
+
+  #start() {
     if (!this.playing) this.#time = this.#context.currentTime;
     this.playing = true;
     this.#post({ do: "play" });

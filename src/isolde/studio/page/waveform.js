@@ -34,6 +34,24 @@ export class Peaks {
   }
 }
 
+/** Fill a canvas between peaks and their mirror image; the library's own shape ends at nothing, a notch at every seam. */
+function fill(peaks, context, highest) {
+  const { width, height } = context.canvas;
+  const points = []; // one for each pixel at most
+  let [at, peak] = [0, 0];
+  peaks.forEach((value, i) => {
+    const x = Math.floor((i * width) / peaks.length);
+    if (x > at) points.push([at, peak]), ([at, peak] = [x, 0]);
+    peak = Math.max(peak, value);
+  });
+  points.push([at, peak], [width, peak]);
+  const sizes = points.map(([x, value]) => [x, Math.max(1, (value / highest) * (height / 2))]);
+  context.beginPath();
+  for (const [x, y] of sizes) context.lineTo(x, height / 2 - y);
+  for (const [x, y] of sizes.reverse()) context.lineTo(x, height / 2 + y);
+  context.fill();
+}
+
 export class Waveform {
   regions = Regions.create();
   #shown = ""; // what is drawn
@@ -42,7 +60,7 @@ export class Waveform {
   constructor(container, height, options) {
     this.height = height;
     // With no height the library's own style is always the same text, which the server's policy allows.
-    this.surfer = WaveSurfer.create({ container, height: 0, hideScrollbar: true, normalize: true, plugins: [this.regions], ...options });
+    this.surfer = WaveSurfer.create({ container, height: 0, hideScrollbar: true, plugins: [this.regions], ...options });
     this.unready = this.add("unready");
   }
 
@@ -64,8 +82,9 @@ export class Waveform {
     if (shown === this.#shown) return;
     this.#shown = shown;
     const splitChannels = Object.entries(SHADES).map(([name, shade]) => ({ overlay: true, waveColor: paint[name] + shade }));
-    const maxPeak = 1.12 * peaks.sounds[0].reduce((a, b) => Math.max(a, b), QUIET);
-    Object.assign(this.surfer.options, { height: this.height, maxPeak, splitChannels });
+    const highest = 1.12 * peaks.sounds[0].reduce((a, b) => Math.max(a, b), QUIET);
+    const renderFunction = ([levels], context) => fill(levels, context, highest);
+    Object.assign(this.surfer.options, { height: this.height, splitChannels, renderFunction });
     this.surfer.load("", peaks.sounds, seconds);
   }
 

@@ -1,11 +1,15 @@
 """Names of downloads and errors in the words of the command, as answers; it finds no data."""
 
+from pathlib import Path
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from isolde.core.errors import IsoldeError
 from isolde.studio.library import NoSuchSongError
+from isolde.studio.song import Song
 from isolde.studio.web.upload import TooLargeError
 
 TYPES = {
@@ -24,6 +28,33 @@ def attachment(name: str) -> dict[str, str]:
     from urllib.parse import quote
 
     return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
+
+
+class Download(FileResponse):
+    """A file of a song to take home, which is kept until it is sent."""
+
+    def __init__(self, song: Song, path: Path, name: str) -> None:
+        """Prepare the answer.
+
+        Args:
+            song: Song that has the file among those that are being sent.
+            path: Path of the file.
+            name: Name to suggest for it.
+        """
+        kind = "application/octet-stream"
+        super().__init__(path, media_type=kind, headers=attachment(name))
+        self._song, self._file = song, path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, or say that the song went before that began."""
+        try:
+            if self._file.is_file():
+                await super().__call__(scope, receive, send)
+            else:
+                answer = JSONResponse({"error": "the song was removed meanwhile"}, status_code=404)
+                await answer(scope, receive, send)
+        finally:
+            self._song.sending.remove(self._file)
 
 
 async def explain(request: Request, error: Exception) -> Response:

@@ -18,7 +18,8 @@ async def news(
 ) -> AsyncIterator[str]:
     """Tell of songs that change, of those that go, and of models, until the server ends.
 
-    Songs are told of before those whose place they take go, and go before those.
+    Songs are told of before those whose place they take go, and go before those. All that is new
+    at one time is one text, and so one write: a browser that has gone is noticed between writes.
 
     Args:
         library: Songs.
@@ -35,17 +36,18 @@ async def news(
         gone = [song for song in reversed(seen) if song not in songs]
         fresh = [song for song in songs if song not in seen]
         changed = [song for song in songs if song in seen and seen[song] != song.version]
+        texts = []
         if choices.n_measured != n_measured:
             n_measured = choices.n_measured
-            yield _event("models", choices.listed())
-        for song in fresh:
-            yield _told(song, seen)
+            texts.append(_event("models", choices.listed()))
+        texts += [_told(song, seen) for song in fresh]
         for song in gone:
             del seen[song]
-            yield _event("gone", {"id": song.id, "next": _successor(song, songs)})
-        for song in changed:
-            yield _told(song, seen)
-        quiet = 0.0 if fresh or gone or changed else quiet + POLL_SECONDS
+            texts.append(_event("gone", {"id": song.id, "next": _successor(song, songs)}))
+        texts += [_told(song, seen) for song in changed]
+        if texts:
+            yield "".join(texts)
+        quiet = 0.0 if texts else quiet + POLL_SECONDS
         if quiet >= BEAT_SECONDS:
             quiet = 0.0
             yield ": still here\n\n"

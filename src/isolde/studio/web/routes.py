@@ -38,7 +38,7 @@ from isolde.studio.picture import (
 from isolde.studio.separation import LAYERS
 from isolde.studio.song import Song
 from isolde.studio.spool import SAMPLE_BYTES
-from isolde.studio.web.answers import TYPES, attachment, explain
+from isolde.studio.web.answers import TYPES, Download, attachment, explain
 from isolde.studio.web.asked import SHOWN, check_query, settings_of
 from isolde.studio.web.news import news
 from isolde.studio.web.upload import receive
@@ -280,7 +280,7 @@ class Studio:
         check_query(request, *(song.stems if what == "mix" else ()))
         gains = gains_of(song, request.query_params)
         path, name = await run_in_threadpool(file_of, song, what, container, gains)
-        return FileResponse(path, media_type="application/octet-stream", headers=attachment(name))
+        return Download(song, path, name)
 
     async def events(self, request: Request) -> Response:
         """Server-sent events: each song whenever it changes, and the ids of those that went."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from isolde.core.errors import AudioError, InputError, IsoldeError, MissingExtraError
+from isolde.core.errors import AudioError, InputError, MissingExtraError
 from isolde.separation import SeparationSettings
 from isolde.separation.load import stems_of
 
@@ -160,13 +160,11 @@ def _listen(host: str, port: int) -> socket.socket:
         try:
             return socket.create_server((host, wanted), family=family)
         except OSError as error:
-            if wanted:
-                failed: IsoldeError = AudioError(
-                    f"{host}:{wanted}: cannot listen there ({error.strerror or error}): "
-                    "give another --port or --host"
-                )
-                if not port:
-                    continue
-                raise failed from None
-            raise AudioError(f"{host}: cannot listen there ({error.strerror or error})") from None
+            if wanted and not port:
+                continue
+            why = str(error.strerror or error).partition(" (while ")[0]  # it names the address too
+            place = f"{host}:{wanted}" if wanted else host
+            raise AudioError(
+                f"{place}: cannot listen there ({why}): give another --port or --host"
+            ) from None
     raise AssertionError("unreachable")
