@@ -10,6 +10,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import typer
+
+from helpers.shell import verbs_of
+from isolde.cli import app
+from isolde.cli.shared.help import command_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,6 +62,8 @@ def script(environment: dict[str, str]) -> Callable[[str], str]:
         ("isolde separate --model stems --stem ", ["vocals", "drums", "bass", "other"]),
         ("isolde karaoke song.mp3 --format m", ["mp3", "m4a"]),
         ("isolde separate --only", ["--only-vocal-parts"]),
+        ("isolde evaluate --models open,voc", ["open,vocals", "open,vocals-live"]),
+        ("isolde look song.mp3 --figure s", ["spectrogram", "separation"]),
         ("isolde separate so", []),  # files, which bash knows itself
     ],
 )
@@ -116,3 +123,78 @@ def test_it_is_installed_for_the_shell_by_an_option(environment: dict[str, str],
     assert str(installed) in (tmp_path / ".bashrc").read_text()
     shown = ask(environment, "bash", "--norc", "-c", "isolde --show-completion; true", **home)
     assert shown.strip() == installed.read_text().strip()
+
+
+FREE = """
+    songs song source folder folders file path run mix partner output out data manifest cache words
+    keep record peers teacher validate
+    name summary licence artist shard host scheduler input_name output_name
+    start end at range_ stop_after timeout threads workers jobs limit port max_upload control osc
+    bitrate loudness threshold strength wet rate channels block depth device_latency dpi steps
+    onset offset min_duration_on min_duration_off pad_onset pad_offset n_fft compensate overlap
+    validation min_seconds validate_every save_every
+""".split()
+"""What nobody can list: files, names of people's own, devices, times, numbers."""
+
+
+def offers(command: typer.core.TyperCommand) -> dict[str, list[str]]:
+    """What is offered for each parameter of a command that takes a value."""
+    context = typer.Context(command)
+    return {
+        parameter.name: [item.value for item in parameter.shell_complete(context, "")]
+        for parameter in command.params
+        if not getattr(parameter, "is_flag", False)
+    }
+
+
+def test_every_value_that_can_be_listed_is_offered():
+    missing, needless = set(), set(FREE)
+    for name, command in verbs_of(command_of(app)):
+        for parameter, offered in offers(command).items():
+            needless.discard(parameter)
+            if not offered and parameter not in FREE:
+                missing.add(f"{name} {parameter}")
+    assert not missing, "give an autocompletion, see cli/shared/completion.py, or name it in FREE"
+    assert not needless, "no option is called so any more"
+
+
+@pytest.mark.slow
+def test_what_is_offered_is_what_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """The words that a command line spells out are those of the rooms that refuse others."""
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    from isolde.datasets.layouts import LOOSE
+    from isolde.datasets.manifest import SPLITS
+    from isolde.figures.gallery import FIGURES
+    from isolde.live.io.pipes import RAW
+    from isolde.pairs.build import KINDS
+    from isolde.pairs.song import KEEPS
+    from isolde.training.precision import PRECISIONS
+
+    (tmp_path / "mine.json").touch()
+    monkeypatch.setenv("ISOLDE_MODELS", str(tmp_path))
+    every = {name.removeprefix("isolde "): offers(v) for name, v in verbs_of(command_of(app))}
+    for verb, parameter, known in (
+        ("look", "figure", (*FIGURES, "all")),
+        ("data scan", "loose", LOOSE),
+        ("data label", "split", SPLITS),
+        ("live", "raw", RAW),
+        ("live", "play", ("vocals", "accompaniment", "mix")),
+        ("pairs", "kind", KINDS),
+        ("pairs", "keep", KEEPS),
+        ("train", "precision", PRECISIONS),
+        ("export", "bits", ("32", "16", "8")),
+        ("models remove", "name", ("mine",)),
+    ):
+        assert sorted(every[verb][parameter]) == sorted(known), (verb, parameter)
+
+
+def test_the_next_of_several_words_is_offered():
+    commands = dict(verbs_of(command_of(app)))
+    assert {"vocals", "open", "rules"} <= set(offers(commands["isolde evaluate"])["models"])
+    (models,) = [p for p in commands["isolde evaluate"].params if p.name == "models"]
+    (stems,) = [p for p in commands["isolde models add"].params if p.name == "stems"]
+    context = typer.Context(commands["isolde evaluate"])
+    offered = [item.value for item in models.shell_complete(context, "open,vocals-la")]
+    assert offered == ["open,vocals-large"]
+    offered = [item.value for item in stems.shell_complete(context, "vocals,drums,")]
+    assert offered == [f"vocals,drums,{stem}" for stem in ("accompaniment", "bass", "other")]

@@ -150,14 +150,16 @@ def test_another_format_takes_the_place_and_edits_stay(world):
     words = (world["todo"], "--teacher", line_of(world), "-o", world["out"])
     run(*words)
     path = world["out"] / "manifest.csv"
-    text = path.read_text("utf-8")
-    path.write_text(text.replace(",Good,", ",The Good,").replace("unknown", "CC BY"), "utf-8")
+    text = path.read_text("utf-8").replace(",Good,", ",The Good,").replace("unknown", "CC BY")
+    head, *lines = text.splitlines()
+    path.write_text("\n".join([f"{head},mood", *(f"{line},glad" for line in lines)]), "utf-8")
     code, _ = run(*words, "--format", "wav")
     assert code == 1
     rows = read_manifest(path)
     assert len(rows) == 10 and all(row.path.exists() for row in rows)
     assert {row.artist for row in rows} == {"The Good", "Ä"}
     assert {row.licence for row in rows} == {"CC BY"}
+    assert {row.further for row in rows} == {(("mood", "glad"),)}
     assert {r.path.suffix for r in rows if r.origin} == {".wav"}
     assert sorted(p.name for p in (world["out"] / "Good - Song").iterdir()) == [
         "bass.wav", "confidence.csv", "drums.wav", "other.wav", "teacher.json", "vocals.wav",
@@ -210,6 +212,13 @@ def test_where_nothing_is_labelled_no_manifest_is_named(world):
     assert not (world["out"] / "manifest.csv").exists()
 
 
+def test_a_teacher_that_hangs_is_ended_when_its_time_is_over(world):
+    command = f"{sys.executable} -c 'import time; time.sleep(60)' {{input}} {{output}}"
+    words = ("-o", world["out"], "--teacher", command, "--timeout", 0.2)
+    code, text = run(world["todo"], *words)
+    assert code == 2 and text.count("took more than 0.2 s and was ended") == 3
+
+
 def test_a_teacher_of_two_stems_and_one_of_vocals_alone(world):
     """Demucs' no_vocals is the accompaniment; where only vocals come, the rest is the rest."""
     keep_two = (
@@ -245,11 +254,25 @@ def test_games_songs_are_summed_first(tmp_path: Path, world):
 
 def test_an_output_that_cannot_be_made_is_an_error_before_any_work(world):
     found, _ = songs_to_label(world["todo"])
-    with pytest.raises(AudioError, match="cannot be made"):
+    with pytest.raises(AudioError, match="a part of its folder is a file"):
         label_songs(found, world["script"] / "below a file", parse(line_of(world)))
     with pytest.raises(InputError, match="kind 'wma'"):
         label_songs(found, world["out"], parse(line_of(world)), container="wma")
     assert not (world["truth"] / "asked.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--split", "trian", "split 'trian'"),
+        ("--format", "wma", "kind 'wma'"),
+        ("--manifest", "m.txt", "end the name in"),
+    ],
+)
+def test_wrong_words_are_told_before_the_songs_are_looked_for(tmp_path, option, value, words):
+    """There are none: that would be said, had it come first."""
+    code, text = run(tmp_path, "--model", "vocals", "-o", tmp_path / "out", option, value)
+    assert code == -1 and words in text and not (tmp_path / "out").exists()
 
 
 def test_labels_may_lie_beside_the_songs_and_names_may_meet(world):

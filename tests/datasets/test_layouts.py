@@ -287,6 +287,16 @@ def test_tags_in_files_go_before_names(tmp_path: Path, song):
     assert {(row.artist, row.licence) for row in said} == {("I", "GPL")}
 
 
+def test_a_file_that_is_no_audio_is_no_loose_song(tmp_path: Path):
+    """A manifest that is scanned by mistake, for example."""
+    (tmp_path / "songs.csv").write_text("track,stem,path\n")
+    found = find([tmp_path / "songs.csv"], how=Hints(loose="mixture"))
+    assert not found.rows
+    assert found.problems == [
+        f"{tmp_path / 'songs.csv'}: is no audio file by its name: give folders of songs"
+    ]
+
+
 def test_artists_in_names():
     assert artist_by_name("03 - Band - Song - Live") == "Band"
     assert artist_by_name("07. - Song", album="Band") == "Band"

@@ -17,7 +17,7 @@ from isolde.core.errors import AudioError, InputError
 from isolde.datasets import scan
 from isolde.datasets.manifest import write_manifest
 from isolde.datasets.mixing.library import Library
-from isolde.evaluation import exports, tables
+from isolde.evaluation import command, exports, tables
 from isolde.evaluation.candidates import baselines
 from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.runner import evaluate, measure_song, read_results
@@ -142,7 +142,7 @@ def test_data_that_cannot_be_used_is_refused_with_its_name(data, tmp_path):
         find_songs(tmp_path / "empty")
     short = data / "test" / "Ben - Song 1" / "drums.wav"
     soundfile.write(short, np.zeros((9, 2)), RATE)
-    with pytest.raises(AudioError, match="Ben"):
+    with pytest.raises(AudioError, match=r"Ben.*\(drums\.wav 8000 Hz, 2 channels, 9 samples"):
         find_songs(data)[2].load()
     short.write_bytes(b"not audio")
     with pytest.raises(AudioError, match=r"drums\.wav"):
@@ -255,6 +255,9 @@ def test_one_bad_song_or_candidate_costs_nobody_else(data, tmp_path, jobs):
     assert errors["broken", "Song 0"] == "ValueError: the network is gone"
     table = tables.summary_table(results).markdown()
     assert "2 (1 failed)" in table and "0 (3 failed)" in table
+    text = command.summary_text(results, made={}, base="mixture")
+    assert text.count("drums.wav") == 1 and "* all candidates, Ben - Song 1: " in text
+    assert text.count("* broken, ") == text.count("the network is gone") == 2
 
 
 @pytest.mark.slow

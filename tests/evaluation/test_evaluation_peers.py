@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from helpers.shell import Shell
 from helpers.songs import three_songs
 from isolde.core.errors import InputError
 from isolde.evaluation.candidates.peers import peer
@@ -166,6 +167,15 @@ def test_a_program_that_hangs_is_ended_with_its_children(tmp_path, marks):
     with pytest.raises(ExternalError, match="it took more than 1 s and was ended"):
         hanging(np.zeros((1, 100), np.float32), RATE)
     assert wait_for(lambda: has_ended(told.read_text()))
+
+
+def test_the_time_of_peers_is_an_option(tmp_path, data, isolde: Shell):
+    hanging = f"x={sys.executable} -c 'import time; time.sleep(60)' {{input}} {{output}}"
+    words = ("--peers", hanging, "--timeout", 0.2, "--limit", 1, "-o", tmp_path / "out")
+    code, out, _ = isolde("evaluate", "--data", data, "--models", ",", *words)
+    assert code == 1 and "x took more than 0.2 s and was ended" in "\n".join(out)
+    code, _, err = isolde("evaluate", "--data", data, "--models", ",", *words[:3], 0)
+    assert code == 2 and err[-1].startswith("isolde: 0 s for a song: give more than 0")
 
 
 @pytest.mark.slow

@@ -165,6 +165,31 @@ def test_every_fault_is_told_once_and_where(isolde: Shell, pair: Path, tmp_path:
         assert lines[0].count(name) == 1
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_a_file_as_output_is_refused_before_any_work(isolde: Shell, tmp_path: Path, several: bool):
+    (tmp_path / "out").touch()
+    (tmp_path / "mixes").mkdir()
+    (tmp_path / "mixes" / "a.wav").write_bytes(b"not audio")
+    mix = tmp_path / "mixes" if several else tmp_path / "mixes" / "a.wav"
+    code, _, err = isolde("pairs", mix, mix, "-o", tmp_path / "out")
+    assert code == 2 and err == [f"isolde: {tmp_path / 'out'}: is a file: choose a folder with -o"]
+
+
+@pytest.mark.slow
+def test_a_mix_of_no_pair_is_named(pair: Path):
+    lines: list[str] = []
+    for side, names in (("mixes", ("a", "z")), ("aca", ("v",))):
+        (pair / side).mkdir()
+        for name in names:
+            if name != "z":
+                (pair / f"{name}.wav").rename(pair / side / f"{name}.wav")
+    audio.write(pair / "mixes" / "z.wav", band(8, 77), RATE)
+    mixes, partners = pair / "mixes", pair / "aca"
+    done = build_folder(mixes, pair / "o", partners=partners, workers=1, report=lines.append)
+    assert done.unmatched == (str(mixes / "z.wav"),)
+    assert f"{mixes / 'z.wav'}: no other belongs to it" in lines
+
+
 @pytest.mark.slow
 def test_songs_of_earlier_runs_that_are_no_pair_now_are_named(pair: Path):
     lines: list[str] = []

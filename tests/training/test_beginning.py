@@ -1,6 +1,7 @@
 """What a run begins with: nothing begins over another run, and what goes on is the same run."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,12 @@ pytest.importorskip("torch", reason="needs the extra 'train'")
 from isolde.training.beginning import (
     first_weights,
     list_runs,
+    nothing_left,
     recall_songs,
     recipe_of,
     remember_songs,
 )
+from isolde.training.checkpoint import Checkpoint
 from isolde.training.course import Options
 from isolde.training.loop import BEST, RECIPE, STATE
 from isolde.training.recipes import read_recipe
@@ -179,3 +182,48 @@ def test_what_no_run_trains_on_is_refused_before_anything_is_written(
     with pytest.raises(InputError, match=message):
         train_songs("mask", [tmp_path / "songs"], out=out, options=asked)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("steps", "changes", "words"),
+    [
+        (None, {}, ""),
+        (8, {}, ""),
+        (7, {}, "7 steps are taken and --steps 7 asks for no more: give a larger number, to 10 at"),
+        (3, {"seconds": 60.0}, "--steps 3 asks for no more: give a larger number, or none"),
+        (
+            20,
+            {"steps": 7},
+            "nothing to do: its recipe ended at step 7: export it, or begin another",
+        ),
+        (None, {"hours": 1e-6}, "its recipe ended at step 7"),
+        (None, {"seconds": 5.0}, "its recipe ended at step 7"),
+    ],
+)
+def test_a_run_with_nothing_left_says_so(tmp_path, steps, changes, words):
+    recipe = replace(read_recipe(write_toml(tmp_path / "x.toml")), **changes)
+    assert nothing_left(recipe, tmp_path, steps=steps) == ""  # it is new
+    Checkpoint(network={}, average={}, step=7, seconds=5.0).save(tmp_path / STATE)
+    told = nothing_left(recipe, tmp_path, steps=steps)
+    assert words in told and (told.startswith(f"{tmp_path}: nothing to do: ") or not words)
+
+
+def test_nothing_is_opened_for_a_run_with_nothing_left(tmp_path):
+    """Neither its songs, which may be gone, nor a log."""
+    recipe, lines = write_toml(tmp_path / "x.toml"), list[str]()
+    begin(tmp_path / "run", recipe)
+    remember_songs(tmp_path / "run", [tmp_path / "gone"], None)
+    Checkpoint(network={}, average={}, step=10).save(tmp_path / "run" / STATE)
+    before = sorted(tmp_path.rglob("*"))
+    options = Options(cache=tmp_path / "cache", steps=12)
+    train_songs(None, [], out=tmp_path / "run", options=options, resume=True, say=lines.append)
+    (line,) = lines
+    assert "its recipe ended at step 10" in line and sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_last_step_of_a_recipe(tmp_path):
+    recipe = read_recipe(write_toml(tmp_path / "x.toml"))
+    assert (recipe.last_step, replace(recipe, seconds=1.0).last_step) == (10, None)
+    by_hours = replace(recipe, hours=0.01)
+    last = by_hours.last_step
+    assert last and by_hours.done(last) >= 1 > by_hours.done(last - 1)

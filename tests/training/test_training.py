@@ -246,14 +246,15 @@ def test_from_a_folder_to_a_model_that_separates(folder: Path, tmp_path: Path):
     task = WindowTask(shape=TINY, look_ahead=4, synthesis="short")
     recipe.write_text(json.dumps(replace(SMALL, steps=2, task=task).to_dict()))
     lines: list[str] = []
-    options = Options(cache=tmp_path / "cache", validation=folder)
+    options = Options(cache=tmp_path / "cache", validation=folder, steps=9)
     train_songs(recipe, [folder], out=tmp_path / "run", options=options, say=lines.append)
+    assert "--steps 9 is more than the recipe has: it ends at 2" in lines
     assert any(
         line.startswith("step 2, 0.00 h heard: vocals uSDR in dB: median ") for line in lines
     )
     assert lines[-1].startswith("step 2, 100% of the recipe, loss ")
     train_songs(None, [], out=tmp_path / "run", options=options, resume=True, say=lines.append)
-    assert lines[-1] == "step 2, 100% of the recipe"
+    assert lines[-1].startswith(f"{tmp_path / 'run'}: nothing to do: its recipe ended at step 2")
     model = publish(tmp_path / "run", tmp_path / "model", name="mine", summary="", licence="mine")
     again = {"name": "mine", "summary": "", "licence": "mine"}
     with pytest.raises(InputError, match="exists already"):

@@ -20,6 +20,7 @@ from isolde.training.recipe import Recipe  # noqa: E402
 from isolde.training.recipes import difference, names, read_recipe  # noqa: E402
 from isolde.training.sources import held_out  # noqa: E402
 from isolde.training.tasks.excerpts import Stretches  # noqa: E402
+from isolde.training.tasks.unet import UNetTask  # noqa: E402
 from isolde.training.tasks.windows import WindowTask  # noqa: E402
 
 TINY = WindowShape(channels=(2, 2, 2, 2), hidden=4, outputs=513)
@@ -29,6 +30,14 @@ def test_every_shipped_recipe_can_be_read():
     assert {"article-vad", "article-regression", "article-mask", "vad", "mask"} <= set(names())
     for name in names():
         assert read_recipe(name).steps > 0
+
+
+def test_frames_that_cannot_be_halved_are_refused_wherever_a_recipe_is_made():
+    """Not only where it is read."""
+    with pytest.raises(InputError, match=r"^frames is 100: give a multiple of 64"):
+        Recipe(UNetTask(), frames=100)
+    with pytest.raises(InputError, match=r"^frames is 0: give at least 1"):
+        Recipe(UNetTask(), frames=0)
 
 
 @pytest.mark.parametrize(

@@ -112,9 +112,10 @@ def test_a_run_goes_on_without_being_told_its_songs_again(
     folder: Path, recipe: Path, tmp_path: Path
 ):
     train(recipe, folder, tmp_path / "run", steps=2)
-    options = Options(cache=folder / "cache", steps=4)
-    train_songs(None, [], out=tmp_path / "run", options=options, resume=True, say=str)
+    options, lines = Options(cache=folder / "cache", steps=4), list[str]()
+    train_songs(None, [], out=tmp_path / "run", options=options, resume=True, say=lines.append)
     assert [int(r["step"]) for r in rows(tmp_path / "run")] == [1, 2, 3, 4]
+    assert "going on after step 2, 0.00 h heard, to step 4" in lines
     with pytest.raises(InputError, match="empty: holds no run to go on with"):
         train_songs(None, [], out=tmp_path / "empty", options=options, resume=True, say=str)
     assert not (tmp_path / "empty").exists()

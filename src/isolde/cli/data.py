@@ -1,12 +1,11 @@
-"""`isolde data`: songs with known stems found, checked, shown, and made from unlabelled ones."""
+"""`isolde data`: songs with known stems found, checked and shown; those without are in `label`."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from isolde.cli import label
 from isolde.cli.shared import completion, terminal
 from isolde.cli.shared.help import examples
 from isolde.cli.shared.urls import refuse_urls
@@ -16,7 +15,7 @@ _HELP = "Songs to learn from: find them, check them, look at them, label them."
 
 ManifestFile = Annotated[Path, typer.Argument(help="Manifest, .csv or .parquet.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0: one per core.")]
-Licence = Annotated[str, typer.Option(help="Licence of the audio, such as 'CC BY 4.0'.")]
+Licence = Annotated[str, typer.Option(help=label.LICENCE)]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,13 +40,7 @@ def register(app: typer.Typer) -> None:
             "isolde data show songs.csv -o songs.png --songs 20",
         ),
     )(show)
-    group.command(
-        "label",
-        epilog=examples(
-            "isolde data label songs --model vocals -o labelled",
-            "isolde data label songs --teacher 'demucs -o {output} {input}' -o labelled",
-        ),
-    )(label)
+    label.register(group)
     app.add_typer(group, name="data")
 
 
@@ -64,6 +57,7 @@ def scan(
             help="What files outside of song folders are: vocals, accompaniment or mixture "
             "\\[what the names say].",
             show_default=False,
+            autocompletion=completion.one_of("vocals", "accompaniment", "mixture"),
         ),
     ] = None,
     instrumental: Annotated[
@@ -112,7 +106,8 @@ def scan(
     songs = manifest.by_track(rows)
     hours = sum(max(row.seconds for row in files) for files in songs.values()) / 3600
     told = f"{len(songs)} songs by {len({row.artist for row in rows})} artists, {len(rows)} files"
-    terminal.show(f"{output}: {told}, {hours:.2f} h")
+    new = f"; {len(songs.keys() - {row.track for row in old})} new" if add else ""
+    terminal.show(f"{output}: {told}, {hours:.2f} h{new}")
     if validation > 0 and all(row.split != "validation" for row in rows):
         terminal.say(
             "isolde: no song is kept for validation: names choose "
@@ -138,7 +133,7 @@ def check(
     from isolde.datasets.check import songs as checking
 
     rows = manifest.read_manifest(path)
-    with _bar(len(manifest.by_track(rows))) as advance:
+    with terminal.counting_bar(len(manifest.by_track(rows))) as advance:
         report = checking.check(
             rows,
             limits=checking.Limits(min_seconds=min_seconds),
@@ -185,7 +180,7 @@ def show(
     parts = [output, *output.parent.glob(f"{output.stem}-*{output.suffix}")]
     if not overwrite and (there := next((p for p in parts if p.exists()), None)):
         raise InputError(exists_already(str(there)))
-    with _bar(songs) as advance:
+    with terminal.counting_bar(songs) as advance:
         drawn = draw_dataset(path, output, cache=cache, songs=songs, report=advance)
     for note in drawn.notes:
         terminal.say(f"isolde: {note}")
@@ -193,103 +188,3 @@ def show(
         terminal.show_path(made)
     if drawn.notes:
         raise typer.Exit(1)
-
-
-def label(
-    folder: Annotated[Path, typer.Argument(help="Folder with songs, in any layout.")],
-    teacher: Annotated[
-        str | None,
-        typer.Option(
-            help="Command of a separator, with {input} for the song's file and {output} for a "
-            "folder in which it writes vocals.wav and what else it has; or with --serve, for one "
-            "that stays and is given song after song.",
-            show_default=False,
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Model that labels, in place of a command.",
-            show_default=False,
-            autocompletion=completion.separating_models,
-        ),
-    ] = None,
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="Folder; one that exists goes on.")
-    ] = Path("taught"),
-    manifest: Annotated[
-        Path | None,
-        typer.Option(
-            help="Manifest to add the songs to \\[manifest.csv in the output folder].",
-            show_default=False,
-        ),
-    ] = None,
-    licence: Licence = "",
-    artist: Annotated[str, typer.Option(help="Artist of all songs \\[by tags and names].")] = "",
-    split: Annotated[
-        str, typer.Option(help="train, validation or test \\[by artist].", show_default=False)
-    ] = "",
-    name: Annotated[
-        str, typer.Option(help="What the manifest calls the teacher \\[the program's name].")
-    ] = "",
-    format_: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            help="Format of the stems: wav, flac, ogg, opus, mp3 or m4a.",
-            autocompletion=completion.one_of("wav", "flac", "ogg", "opus", "mp3", "m4a"),
-        ),
-    ] = "flac",
-) -> None:
-    """Label songs with another separator: {track}/{stem}.flac, confidence.csv, manifest rows.
-
-    Stop it and run it again: what is done is kept. Exit code 1 when a song failed, 2 when all did.
-    """
-    from isolde.datasets.label.label import label_songs, songs_to_label
-    from isolde.datasets.label.model import ModelTeacher
-    from isolde.datasets.label.results import LabelManifest, LabelResult
-    from isolde.datasets.layouts import Hints
-    from isolde.separation.external import ExternalSeparator
-
-    refuse_urls(folder)
-    if (teacher is None) == (model is None):
-        raise InputError("give --teacher, the command of a separator, or --model, and not both")
-    separator = (
-        ModelTeacher.of(model) if model else ExternalSeparator.parse(teacher or "", name=name)
-    )
-    how = Hints(artist=artist, licence=licence, without=(output,))
-    songs, problems = songs_to_label(folder, how=how)
-    for problem in problems:
-        terminal.say(f"isolde: {problem}")
-    growing = LabelManifest(manifest or output / "manifest.csv", split=split)
-    with _bar(len(songs)) as advance:
-
-        def tell(result: LabelResult) -> None:
-            growing.add(result)
-            if result.error:
-                terminal.say(f"isolde: {result.track}: {result.error}")
-            else:
-                terminal.show(result.summary())
-            advance(result.track)
-
-        results = label_songs(songs, output, separator, container=format_, report=tell)
-    n_failed = sum(bool(result.error) for result in results)
-    place = f"in {growing.path}" if n_failed < len(results) else "nothing was written"
-    terminal.show(f"{len(results) - n_failed} of {len(results)} songs labelled, {place}")
-    if n_failed or problems:
-        raise typer.Exit(2 if n_failed == len(results) else 1)
-
-
-@contextmanager
-def _bar(total: int) -> Iterator[Callable[[str], None]]:
-    """A bar on standard error, where that is a terminal; call it with what has been done."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}", markup=False),
-    )
-    with terminal.bars(*columns) as bars:
-        task = bars.add_task("", total=total)
-        yield lambda name: bars.update(task, advance=1, description=name)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from isolde.cli.shared import terminal
+from isolde.cli.shared import completion, terminal
 from isolde.cli.shared.help import examples
 from isolde.cli.shared.urls import refuse_urls
 
@@ -33,13 +33,17 @@ def evaluate(
         str,
         typer.Option(
             help="Names or paths, by commas, or rules; NAME:binary reads the mask hard, NAME:gate "
-            "turns pauses down; a comma alone for none."
+            "turns pauses down; a comma alone for none.",
+            autocompletion=completion.by_commas(completion.separating_models),
         ),
     ] = "vocals",
     peers: Annotated[
         list[str] | None,
         typer.Option("--peers", help="'NAME=COMMAND {input} {output}', or an adapter's folder."),
     ] = None,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds that a peer may take for a song; then it has failed.")
+    ] = 3600,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder.")] = Path("evaluation"),
     classical: Annotated[
         bool, typer.Option("--classical", help="REPET-SIM and HPSS as well (slow).")
@@ -67,6 +71,7 @@ def evaluate(
     """
     from functools import partial
 
+    from isolde.evaluation.candidates.peers import peer
     from isolde.evaluation.command import run, run_robustness
 
     if robustness and (classical or bsseval or parquet):
@@ -78,7 +83,7 @@ def evaluate(
             run_robustness if robustness else run,
             data,
             models=_split(models),
-            peers=peers or (),
+            candidates=[peer(text, timeout=timeout) for text in peers or ()],
             output=output,
             jobs=jobs,
             scheduler=scheduler,

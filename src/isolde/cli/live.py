@@ -50,12 +50,12 @@ def live(
     synthesis: Annotated[
         str | None,
         typer.Option(
-            help="long; short: 23 ms less delay, any model; default: the model's.",
+            help="long; short: 46 ms less delay (article: 23); default: the model's.",
             autocompletion=completion.one_of("long", "short"),
         ),
     ] = None,
     play: Annotated[
-        str, typer.Option(help="A stem, or mix.", autocompletion=completion.stems)
+        str, typer.Option(help="A stem, or mix.", autocompletion=completion.stems_or_mix)
     ] = "vocals",
     wet: Annotated[float, typer.Option(help="1: the stem; 0: the mixture.")] = 1.0,
     mask: Annotated[
@@ -70,18 +70,24 @@ def live(
         float, typer.Option(help="Strength of the soft mask: 2 removes more, 0.5 leaves more.")
     ] = 1.0,
     rate: Annotated[
-        int | None, typer.Option(help="Hz; default: the song's, or the input device's.")
+        int | None,
+        typer.Option(help="Hz; default: the song's, or the input device's; of raw PCM 44100."),
     ] = None,
     channels: Annotated[
-        int | None, typer.Option(help="Default: the song's, or up to 2 of the device's.")
+        int | None,
+        typer.Option(help="Default: the song's, or up to 2 of the device's; of raw PCM 2."),
     ] = None,
     block: Annotated[
         int | None,
-        typer.Option(help="Frames of 11.6 ms between visits to the device \\[1; songs: 4]."),
+        typer.Option(
+            help="Frames of the model (23 ms) between visits to the device \\[1; songs: 4]."
+        ),
     ] = None,
     depth: Annotated[
         int | None,
-        typer.Option(help="Blocks of time for the network \\[1]; 0 waits for it: less delay."),
+        typer.Option(
+            help="Blocks of time for the network, else the model's; 0 waits for it: less delay."
+        ),
     ] = None,
     device_latency: Annotated[
         float | None, typer.Option(help="Seconds of buffer in each device; default: its own.")
@@ -97,7 +103,11 @@ def live(
         ),
     ] = None,
     raw: Annotated[
-        str | None, typer.Option(help="The pipe is raw PCM: s16le, s32le or f32le.")
+        str | None,
+        typer.Option(
+            help="The pipe is raw PCM: s16le, s32le or f32le.",
+            autocompletion=completion.one_of("s16le", "s32le", "f32le"),
+        ),
     ] = None,
     record: Annotated[
         Path | None, typer.Option(help="Folder for the stems of what is played.")
@@ -119,7 +129,8 @@ def live(
     """Isolate the voice while the music plays.
 
     isolde live SONG plays a song; isolde live captures from a device; isolde live - is a filter
-    from standard input to standard output. While it runs: v a m x space , . - + [ ] q.
+    from standard input to standard output. Keys while it runs: v vocals, a accompaniment, m mix,
+    x mute, space pause, comma and dot seek, - and + dry and wet, [ and ] the strength, q quit.
     """
     from isolde.live.control import console
     from isolde.live.control.settings import LiveSettings

@@ -41,6 +41,9 @@ def look(
             help="Picture: spectrogram, separation, network, activity or all; else separation in "
             "a .png or .svg, all elsewhere.",
             show_default=False,
+            autocompletion=completion.one_of(
+                "spectrogram", "separation", "network", "activity", "all"
+            ),
         ),
     ] = None,
     range_: Annotated[

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from isolde.cli.shared import terminal
+from isolde.cli.shared import completion, terminal
 from isolde.cli.shared.help import examples
 from isolde.cli.shared.urls import refuse_urls
 from isolde.core.errors import InputError
@@ -32,10 +32,18 @@ def pairs(
     ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder.")] = Path("pairs"),
     kind: Annotated[
-        str, typer.Option(help="What the partner is: vocal, instrumental or auto.")
+        str,
+        typer.Option(
+            help="What the partner is: vocal, instrumental or auto.",
+            autocompletion=completion.one_of("vocal", "instrumental", "auto"),
+        ),
     ] = "auto",
     keep: Annotated[
-        str, typer.Option(help="accepted spans only, or all of an accepted song.")
+        str,
+        typer.Option(
+            help="accepted spans only, or all of an accepted song.",
+            autocompletion=completion.one_of("accepted", "all"),
+        ),
     ] = "accepted",
     workers: Annotated[
         int, typer.Option(min=0, help="Processes for folders; 0: one per core.")

@@ -63,7 +63,11 @@ def train(
         str, typer.Option(help="cpu or cuda.", autocompletion=completion.one_of("cpu", "cuda"))
     ] = "cpu",
     precision: Annotated[
-        str, typer.Option(help="float32, bfloat16, or auto: whichever is faster there.")
+        str,
+        typer.Option(
+            help="float32, bfloat16, or auto: whichever is faster there.",
+            autocompletion=completion.one_of("float32", "bfloat16", "auto"),
+        ),
     ] = "auto",
 ) -> None:
     """Train a network on songs with known stems; Ctrl-C saves, --resume goes on, to the bit."""
@@ -109,7 +113,11 @@ def export(
         bool, typer.Option("--overwrite", help="A model of that name is replaced.")
     ] = False,
     bits: Annotated[
-        int, typer.Option(help="Bits of a stored weight: 32, 16 or 8, to 0.05 or 0.4 % of each.")
+        int,
+        typer.Option(
+            help="Bits of a stored weight: 32, 16 or 8, to 0.05 or 0.4 % of each.",
+            autocompletion=completion.one_of("32", "16", "8"),
+        ),
     ] = 32,
 ) -> None:
     """Turn a run into a model: `isolde separate --model FOLDER/NAME.onnx`."""

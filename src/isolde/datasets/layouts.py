@@ -1,4 +1,4 @@
-"""Hints songs in folders, whatever their layout, as rows of a manifest; it decodes nothing.
+"""Finds songs in folders, whatever their layout, as rows of a manifest; it decodes nothing.
 
 A folder is searched to its bottom. In it may lie, also mixed:
 
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from isolde.audio.formats import AUDIO_SUFFIXES
+from isolde.audio.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from isolde.core.errors import InputError
 from isolde.core.stems import STEM_BY_NAME
 from isolde.datasets.manifest import (
@@ -146,7 +146,10 @@ class _Search:
     def look(self, folder: Path) -> None:
         """Take what is in a folder and go into those in it."""
         if folder.is_file():
-            self._take_file(folder)
+            if folder.suffix.lower() in (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES):
+                self._take_file(folder)
+            else:
+                self._leave(folder, "is no audio file by its name: give folders of songs")
             return
         real = folder.resolve()
         if real in self._been:  # a link that leads back
@@ -246,13 +249,20 @@ class _Search:
         track = f"{artist} - {title}" if artist else title
         self._song(folder, track, [(names[n], stems[n]) for n in sorted(stems)], artist=artist)
 
+    def _tags_of(self, folder: Path) -> dict[str, Tags]:
+        try:
+            return read_tags(folder)
+        except InputError as error:
+            self._found.problems.append(f"{error}: nothing in it is used")
+            return {}
+
     def _song(
         self, item: Path, track: str, files: list[tuple[Path, str]], *, artist: str = ""
     ) -> None:
         """Add a song; `item` is its folder, or its file."""
         above = item.parent
         if above not in self._tags:
-            self._tags[above] = read_tags(above)
+            self._tags[above] = self._tags_of(above)
         tags = self._tags[above].get(item.name, self._tags[above].get(track, Tags()))
         said = self._how.artist or tags.artist or artist
         artist = said or artist_by_name(track, album=above.resolve().name)

@@ -12,10 +12,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
 from isolde.core.atomic import write_bytes
+from isolde.core.config import suggestion
 from isolde.core.errors import InputError
 from isolde.datasets.table import SUFFIXES, check_packages, read_table, table_bytes
 
@@ -46,6 +46,7 @@ class Row:
         rate: Its sample rate in Hz; 0 where nobody has looked.
         licence: Licence of the audio.
         origin: Empty for a recording; for a separator's estimate, the separator.
+        further: Values of other columns that somebody has added, by name; they mean nothing here.
     """
 
     track: str
@@ -57,6 +58,7 @@ class Row:
     rate: int = 0
     licence: str = "unknown"
     origin: str = ""
+    further: tuple[tuple[str, str], ...] = ()
 
     @property
     def file(self) -> Path:
@@ -71,7 +73,7 @@ class Row:
         return int(found[2]) if found else None
 
 
-COLUMNS = tuple(field.name for field in fields(Row))
+COLUMNS = tuple(field.name for field in fields(Row) if field.name != "further")
 _KINDS = {name: {"seconds": float, "rate": int}.get(name, str) for name in COLUMNS}
 _NEEDED = ("track", "stem", "path")
 
@@ -147,7 +149,7 @@ def read_manifest(path: str | Path) -> list[Row]:
     """Read a manifest.
 
     The columns track, stem and path are needed, the others of `COLUMNS` are filled in and any
-    further ones are left alone.
+    further ones are kept as they are.
 
     Args:
         path: A .parquet file, or text.
@@ -162,13 +164,14 @@ def read_manifest(path: str | Path) -> list[Row]:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such manifest: make one with `isolde data scan`")
+        what = "is a folder, and no manifest" if path.is_dir() else "no such manifest"
+        raise InputError(f"{path}: {what}: make one with `isolde data scan`")
     rows: list[Row] = []
-    for number, values in read_table(path, columns=COLUMNS, needed=_NEEDED):
+    for place, values in read_table(path, columns=COLUMNS, needed=_NEEDED):
         try:
             rows.append(_row(values, path.parent))
         except InputError as error:
-            raise InputError(f"{path}, row {number}: {error}") from None
+            raise InputError(f"{path}, {place}: {error}") from None
     if not rows:
         raise InputError(f"{path}: has no rows: make it anew with `isolde data scan`")
     return rows
@@ -189,7 +192,8 @@ def write_manifest(rows: Iterable[Row], path: str | Path) -> None:
     path = Path(path)
     check_target(path)
     table = [_plain(row, path.parent) for row in rows]
-    write_bytes(path, table_bytes(table, path, kinds=_KINDS))
+    further = {name: str for values in table for name in values if name not in _KINDS}
+    write_bytes(path, table_bytes(table, path, kinds={**_KINDS, **further}))
 
 
 def check_target(path: Path) -> None:
@@ -204,16 +208,15 @@ def check_target(path: Path) -> None:
     check_packages(path)
 
 
-def _row(values: Mapping[str, str], folder: Path) -> Row:
+def _row(values: Mapping[str, object], folder: Path) -> Row:
     """One row from text, or an InputError that says what is wrong with it."""
-    text = {name: str(values.get(name) or "").strip() for name in COLUMNS}
+    text = {name: _text(values.get(name)) for name in COLUMNS}
     for name in _NEEDED:
         if not text[name]:
             raise InputError(f"has no {name}: fill it in, or delete the row")
     for name, known in (("stem", STEMS), ("split", SPLITS)):
         if text[name] and text[name] not in known:
-            near = get_close_matches(text[name], known, 1)
-            hint = f"did you mean '{near[0]}'?" if near else f"choose from {', '.join(known)}"
+            hint = suggestion(text[name], known)
             raise InputError(f"{name} '{text[name]}' is unknown: {hint}")
     return Row(
         track=text["track"],
@@ -225,7 +228,13 @@ def _row(values: Mapping[str, str], folder: Path) -> Row:
         rate=round(_number(text["rate"], "rate")),
         licence=text["licence"] or "unknown",
         origin=text["origin"],
+        further=tuple((k, _text(v)) for k, v in values.items() if k and k not in COLUMNS),
     )
+
+
+def _text(value: object) -> str:
+    """A value of a table as text; Parquet has others, and none."""
+    return "" if value is None else str(value).strip()
 
 
 def _number(text: str, name: str) -> float:
@@ -244,4 +253,5 @@ def _plain(row: Row, folder: Path) -> dict[str, str | float | int]:
     if path.is_relative_to(base):
         path = path.relative_to(base)
     values: dict[str, str | float | int] = {name: getattr(row, name) for name in COLUMNS}
-    return {**values, "path": str(PurePosixPath(path)), "seconds": round(row.seconds, 3)}
+    values |= {"path": str(PurePosixPath(path)), "seconds": round(row.seconds, 3)}
+    return {**values, **dict(row.further)}

@@ -4,10 +4,13 @@ The names are those that data sets, games and separators use: musdb, Spleeter, D
 Clone Hero, Frets on Fire.
 """
 
-import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from isolde.core.config import suggestion
+from isolde.core.errors import InputError
+from isolde.datasets.table import read_table
 
 STEM_FILE = ".stem.mp4"
 STREAMS = ("mixture", "drums", "bass", "other", "vocals")
@@ -49,19 +52,26 @@ class Tags:
 
 
 def read_tags(folder: Path) -> dict[str, Tags]:
-    """Return the `tags.csv` of a folder: columns song, artist, and if there split and licence."""
+    """Return the `tags.csv` of a folder: columns song, artist, and if there split and licence.
+
+    Raises:
+        InputError: It cannot be understood; the message has the number of the line.
+    """
     path = folder / "tags.csv"
     if not path.is_file():
         return {}
     tags = {}
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as rows:
-        for row in csv.DictReader(rows):
-            split = (row.get("split") or "").strip().lower()
-            tags[row.get("song") or ""] = Tags(
-                artist=(row.get("artist") or "").strip(),
-                split=SPLIT_NAMES.get(split, "") or ("train" if split in SPLIT_NAMES else ""),
-                licence=(row.get("licence") or row.get("license") or "").strip(),
-            )
+    columns = ("song", "artist", "split", "licence")
+    for place, row in read_table(path, columns=columns, needed=columns[:1]):
+        split = row.get("split", "").lower()
+        if split and split not in SPLIT_NAMES:
+            hint = suggestion(split, list(SPLIT_NAMES))
+            raise InputError(f"{path}, {place}: split '{split}' is unknown: {hint}")
+        tags[row["song"]] = Tags(
+            artist=row.get("artist", ""),
+            split=SPLIT_NAMES.get(split, "") or ("train" if split in SPLIT_NAMES else ""),
+            licence=row.get("licence", "") or row.get("license", ""),
+        )
     return tags
 
 

@@ -9,14 +9,16 @@ from typing import Any
 from isolde.core.errors import InputError, MissingExtraError
 
 SUFFIXES = (".csv", ".parquet")
+_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 
-Rows = Iterable[tuple[int, Mapping[str, str]]]
+Rows = Iterable[tuple[str, Mapping[str, str]]]
 
 
 def read_table(path: Path, *, columns: Sequence[str], needed: Sequence[str]) -> Rows:
-    """Read the rows of a table, each with its number for messages.
+    """Read the rows of a table, each with its place for messages, such as "line 7".
 
-    CSV may be separated by commas, semicolons or tabs.
+    CSV may be separated by commas, semicolons or tabs. Blanks around a value are left out, and so
+    are empty rows and columns without a name.
 
     Args:
         path: A .parquet file, or text.
@@ -24,7 +26,8 @@ def read_table(path: Path, *, columns: Sequence[str], needed: Sequence[str]) -> 
         needed: Names of those that must be there.
 
     Raises:
-        InputError: The file cannot be read, or lacks a column.
+        InputError: The file cannot be read, lacks a column or names one twice, or, while the rows
+            are taken, a line has too many values or an open quotation mark.
         MissingExtraError: Parquet without pyarrow.
     """
     names, rows = _read_parquet(path) if _is_parquet(path) else _read_csv(path)
@@ -34,6 +37,9 @@ def read_table(path: Path, *, columns: Sequence[str], needed: Sequence[str]) -> 
             f"{path}: has no column {' or '.join(missing)}: the first line must name the columns, "
             f"{','.join(columns)}"
         )
+    for name in names:
+        if name and names.count(name) > 1:
+            raise InputError(f"{path}: names the column '{name}' twice: rename or delete one")
     return rows
 
 
@@ -79,29 +85,63 @@ def _is_parquet(path: Path) -> bool:
     return path.suffix.lower() == ".parquet"
 
 
-def _read_csv(path: Path) -> tuple[Sequence[str], Rows]:
+def _read_csv(path: Path) -> tuple[list[str], Rows]:
+    text = _text(path)
+    head = text.strip().splitlines()[0]
+    separator = max(_SEPARATORS, key=head.count)
+    lines = _lines(text, path, separator)
+    _, names = next(lines, (1, []))
+
+    def rows() -> Iterator[tuple[str, Mapping[str, str]]]:
+        for number, values in lines:
+            if len(values) > len(names):
+                raise InputError(
+                    f"{path}, line {number}: has {len(values)} values for {len(names)} columns: "
+                    f"put quotation marks around a value with a {_SEPARATORS[separator]} in it"
+                )
+            yield f"line {number}", dict(zip(names, values, strict=False))
+
+    return names, rows()
+
+
+def _text(path: Path) -> str:
+    """The text of a file that is UTF-8 and not empty."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: is not UTF-8 text: save it as CSV in UTF-8") from None
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    head = text.partition("\n")[0]
-    comma = max(",;\t", key=head.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=comma)
+    try:
+        text, wrong = data.decode("utf-8-sig"), data.find(b"\0")
+    except UnicodeDecodeError as error:
+        text, wrong = "", error.start
+    if wrong >= 0:  # Latin-1, UTF-16, or no text at all
+        line = data.count(b"\n", 0, wrong) + 1
+        raise InputError(f"{path}, line {line}: is not UTF-8 text: save it as CSV in UTF-8")
+    if not text.strip():
+        raise InputError(f"{path}: is empty: make it anew")
+    return text
 
-    def rows() -> Iterator[tuple[int, Mapping[str, str]]]:
+
+def _lines(text: str, path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """The values of each line that has some, with its number."""
+    stream = io.StringIO(text, newline="")
+    reader = csv.reader(stream, delimiter=separator, skipinitialspace=True, strict=True)
+    while True:
+        number = reader.line_num + 1
         try:
-            for values in reader:
-                if any(str(v).strip() for k, v in values.items() if k and v):
-                    yield reader.line_num, values
+            values = [value.strip() for value in next(reader)]
+        except StopIteration:
+            return
         except csv.Error as error:
-            raise InputError(f"{path}, row {reader.line_num}: {error}") from None
+            raise InputError(
+                f"{path}, line {number}: its quotation marks are no pairs ({error}): close the "
+                'value, and write "" for a mark inside of one'
+            ) from None
+        if any(values):
+            yield number, values
 
-    return reader.fieldnames or (), rows()
 
-
-def _read_parquet(path: Path) -> tuple[Sequence[str], Rows]:
+def _read_parquet(path: Path) -> tuple[list[str], Rows]:
     check_packages(path)
     import pyarrow.parquet
 
@@ -109,7 +149,8 @@ def _read_parquet(path: Path) -> tuple[Sequence[str], Rows]:
         table = pyarrow.parquet.read_table(path)
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{path}: is no Parquet file ({str(error).splitlines()[0]})") from None
-    return table.column_names, enumerate(table.to_pylist(), 1)
+    names = list(table.column_names)
+    return names, ((f"row {i}", values) for i, values in enumerate(table.to_pylist(), 1))
 
 
 def _parquet(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, type]) -> bytes:

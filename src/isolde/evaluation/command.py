@@ -6,7 +6,7 @@ gives back what it measured.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -266,6 +266,18 @@ def summary_text(
     failed = [result for result in results if result.error is not None]
     if failed:
         parts.append("Failed, and not in the numbers:\n")
-        parts.append("".join(f"* {r.candidate}, {r.track}: {r.error}\n" for r in failed))
+        parts.append("".join(f"* {line}\n" for line in _failures(results)))
     parts.append(as_list(made))
     return "\n".join(parts)
+
+
+def _failures(results: Sequence[Result]) -> Iterator[str]:
+    """What failed, a line for each song and error: a song that cannot be read fails with all."""
+    every = {result.candidate for result in results}
+    failed: dict[tuple[str, str], list[str]] = {}
+    for result in results:
+        if result.error is not None:
+            failed.setdefault((result.track, result.error), []).append(result.candidate)
+    for (track, error), names in failed.items():
+        who = "all candidates" if set(names) == every and len(every) > 1 else ", ".join(names)
+        yield f"{who}, {track}: {error}"

@@ -77,9 +77,13 @@ class Song:
         read = [(row.stem, *samples_of(row)) for row in self.rows]
         rates, shapes = {rate for _, _, rate in read}, {audio.shape for _, audio, _ in read}
         if len(rates) != 1 or len(shapes) != 1:
+            told = "; ".join(
+                f"{row.file.name} {rate} Hz, {len(audio)} channels, {audio.shape[1]} samples"
+                for row, (_, audio, rate) in zip(self.rows, read, strict=True)
+            )
             raise AudioError(
-                f"'{self.track}': stems differ in rate or shape, {sorted(rates)} Hz, "
-                f"{sorted(shapes)}: bring them to one rate, channel count and length"
+                f"'{self.track}': its files differ ({told}): bring them to one rate, number of "
+                "channels and length"
             )
         arrays = {
             stem: _sum([audio for name, audio, _ in read if name == stem])

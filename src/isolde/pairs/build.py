@@ -15,6 +15,9 @@ from isolde.pairs.timing.align import Alignment, align
 from isolde.pairs.timing.placement import drop_denied, heard_seconds, lay, share_used
 from isolde.pairs.whiten import Float64
 
+KINDS = ("auto", "vocal", "instrumental")
+"""What a partner may be."""
+
 MIN_SECONDS = 3.0  # of accepted audio in which the partner was heard
 MIN_COMMON = 0.25  # of the mix or of the partner's sound must lie where the other one is
 MAX_DENIED = 0.3  # of the partner's sound may be missing in the mix where it would be heard
@@ -48,7 +51,7 @@ def check_kind(kind: str) -> None:
     Raises:
         InputError: It is none.
     """
-    if kind not in ("auto", "vocal", "instrumental"):
+    if kind not in KINDS:
         raise InputError(f"kind is '{kind}': use auto, vocal or instrumental")
 
 

@@ -15,7 +15,7 @@ from isolde.core.errors import InputError
 from isolde.core.journal import read_lines
 from isolde.pairs.match import Match, audio_files, match_files, two_sides
 from isolde.pairs.report import REPORT, PairReport, is_report_of, write_csv
-from isolde.pairs.song import build_pair, check_choices
+from isolde.pairs.song import build_pair, check_choices, check_output
 
 JOURNAL = "pairs.journal.jsonl"
 
@@ -79,6 +79,7 @@ def build_folder(
     """
     check_choices(kind, keep)
     folder, output = Path(folder), Path(output)
+    check_output(output)
     partners = None if partners is None else Path(partners)
     if scheduler is not None:  # other machines have other current folders
         folder, output = folder.absolute(), output.absolute()
@@ -120,6 +121,9 @@ def build_folder(
         one, other, workers=workers, scheduler=scheduler, journal=journal, report=matched,
         notify=notify,
     )  # fmt: skip
+    for path in left:
+        if path not in other:  # the others have said so
+            say(f"{path}: no other belongs to it")
     tasks = {name: (m.mix, m.partner, name) for name, m in _tracks(matches).items()}
     job = partial(_build, output=str(output), kind=kind, keep=keep, overwrite=overwrite, draw=draw)
     build = partial(parallel.run, job, workers=workers, scheduler=scheduler)

@@ -154,11 +154,7 @@ def _prepared(path: str, _stamp: str) -> Prepared:
     """
     from isolde import audio
 
-    sound, sample_rate = audio.read(path)
-    try:
-        return prepare(sound, sample_rate)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    return prepare(*audio.read(path))
 
 
 @lru_cache(maxsize=256)

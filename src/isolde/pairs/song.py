@@ -21,6 +21,9 @@ from isolde.pairs.build import check_kind, pair_arrays
 from isolde.pairs.report import ACTIVITY_HOP, REPORT, PairReport, is_report_of, write_json
 from isolde.pairs.score import Span
 
+KEEPS = ("accepted", "all")
+"""Which spans of a song are written."""
+
 VOICE_DB = -40.0  # activity: relative to the loud moments of the vocal
 FILES = ("mixture.wav", "vocals.wav", "accompaniment.wav", "activity.txt", "page.png", REPORT)
 """What is written into a song's folder, the report last."""
@@ -119,6 +122,7 @@ def build_pair(
         kind = kind_by_name(partner_path)
     name = track or Path(mix_path).stem
     root = Path(output)
+    check_output(root)
     folder, rejected = root / name, root / f"{name}.rejected.json"
     _check_free(folder, rejected, name, overwrite=overwrite)
     mix, mix_rate = audio.read(mix_path)
@@ -163,8 +167,18 @@ def check_choices(kind: str, keep: str) -> None:
         InputError: An unknown kind or keep.
     """
     check_kind(kind)
-    if keep not in ("accepted", "all"):
+    if keep not in KEEPS:
         raise InputError(f"keep is '{keep}': use accepted or all")
+
+
+def check_output(root: Path) -> None:
+    """Refuse a folder for results that is a file.
+
+    Raises:
+        InputError: It is one.
+    """
+    if root.exists() and not root.is_dir():
+        raise InputError(f"{root}: is a file: choose a folder with -o")
 
 
 def _check_free(folder: Path, rejected: Path, name: str, *, overwrite: bool) -> None:

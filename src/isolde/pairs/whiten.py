@@ -16,13 +16,16 @@ from isolde.core.stage import Float32
 Float64 = NDArray[np.float64]
 
 
-def check_audio(audio: Float32, sample_rate: float, name: str) -> None:
-    """Refuse what cannot be aligned.
+def check_audio(audio: Float32, sample_rate: float, name: str) -> str:
+    """Refuse what is no audio, and say why audio holds too little to be found again.
 
     Args:
         audio: Audio (n_channels, n_samples), any finite values.
         sample_rate: Sample rate in Hz.
         name: What to call it in the message.
+
+    Returns:
+        Why it holds too little; empty: it holds enough.
 
     Raises:
         InputError: Another shape, an impossible rate, NaN or infinity.
@@ -35,13 +38,9 @@ def check_audio(audio: Float32, sample_rate: float, name: str) -> None:
         raise InputError(f"the {name} has a sample rate of {sample_rate} Hz: use 2 to 400 kHz")
     if not np.isfinite(audio).all():
         raise InputError(f"the {name} holds NaN or infinite samples: repair the file first")
-
-
-def too_little(audio: Float32, sample_rate: float) -> str:
-    """Say why audio (n_channels, n_samples) holds too little to be found again, or nothing."""
     if audio.shape[1] < sample_rate:
-        return "is shorter than one second"
-    return "is silent" if float(np.abs(audio).max()) < 1e-4 else ""
+        return f"the {name} is shorter than one second"
+    return f"the {name} is silent" if float(np.abs(audio).max()) < 1e-4 else ""
 
 
 def to_mono(audio: Float32, sample_rate: float, rate: float) -> Float32:

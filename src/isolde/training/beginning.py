@@ -6,6 +6,7 @@ from pathlib import Path
 
 from isolde.core.atomic import write_text
 from isolde.core.errors import InputError
+from isolde.training.checkpoint import Checkpoint
 from isolde.training.loop import BEST, RECIPE, STATE
 from isolde.training.recipe import Recipe
 from isolde.training.recipes import difference, read_recipe
@@ -62,6 +63,34 @@ def recipe_of(name: str | Path | None, out: Path, *, resume: bool) -> Recipe:
             f"{out}: was begun with another recipe ({changed}): leave the recipe out to go on"
         )
     return recipe
+
+
+def nothing_left(recipe: Recipe, out: Path, *, steps: int | None) -> str:
+    """Say why a run that is to go on has nothing left to do; empty: it has, or is a new one.
+
+    Args:
+        recipe: Its recipe.
+        out: Folder of the run.
+        steps: Step to stop before; None: the recipe's end.
+
+    Raises:
+        InputError: Its checkpoint cannot be read.
+    """
+    if not (out / STATE).is_file():
+        return ""
+    found = Checkpoint.load(out / STATE)
+    if recipe.done(found.step, found.seconds) >= 1:
+        return (
+            f"{out}: nothing to do: its recipe ended at step {found.step}: export it, or begin "
+            f"another run with its weights, --start {out}"
+        )
+    if steps is not None and found.step >= steps:
+        more = "" if recipe.last_step is None else f", to {recipe.last_step} at most"
+        return (
+            f"{out}: nothing to do: {found.step} steps are taken and --steps {steps} asks for no "
+            f"more: give a larger number{more}, or none"
+        )
+    return ""
 
 
 def first_weights(start: Path, name: str) -> Path:

@@ -131,11 +131,22 @@ class Courses:
         course = Course(name, run, songs)
         if self._team.leads:
             _compare(folder, songs, self._say)
+        self._tell(course)
+        return course
+
+    def _tell(self, course: Course) -> None:
+        """Say where a run stands and how far it goes."""
+        run, steps, last = course.run, self._options.steps, course.run.recipe.last_step
+        if steps and last and steps > last:
+            self._say(
+                course.line(f"--steps {steps} is more than the recipe has: it ends at {last}")
+            )
         if run.step:
-            self._say(course.line(f"going on after step {run.step}, {run.hours:.2f} h heard"))
+            goal = min([n for n in (steps, last) if n], default=None)
+            to = f", to step {goal}" if goal else ""
+            self._say(course.line(f"going on after step {run.step}, {run.hours:.2f} h heard{to}"))
         elif run.begun:
             self._say(course.line(run.begun))
-        return course
 
 
 def _open(data: Sequence[Path], recipe: Recipe, options: Options, team: Team) -> Songs:

@@ -5,7 +5,7 @@ A recipe has a part that every training has, and a task: the kind of network and
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from math import inf
+from math import ceil, inf
 from typing import Any
 
 from isolde.core.config import build, suggestion
@@ -103,6 +103,8 @@ class Recipe:
         for name in ("segments", "frames", "steps"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}: give at least 1")
+        if isinstance(self.task, UNetTask):
+            self.task.check_frames(self.frames)
         for name in NOT_NEGATIVE:
             if not 0 <= getattr(self, name) < inf:
                 raise InputError(f"{name} is {getattr(self, name)}: give 0 or more")
@@ -118,6 +120,13 @@ class Recipe:
     def step_seconds(self) -> float:
         """Seconds of music in a step's answers."""
         return self.segments * self.frames * self.task.grid.frame_seconds
+
+    @property
+    def last_step(self) -> int | None:
+        """The step at which the run ends; None: when its seconds are over."""
+        if self.hours:
+            return ceil(self.hours * 3600 / self.step_seconds)
+        return None if self.seconds else self.steps
 
     def done(self, step: int, seconds: float = 0.0) -> float:
         """Give the share of the run that is done, 1 or more at its end.
@@ -170,13 +179,7 @@ class Recipe:
         if not isinstance(task, Mapping):
             raise InputError(f"{where}: 'task' is {task!r}: give a table")
         values["task"] = build(KINDS[kind], task, where=f"{where}, task")
-        made = build(cls, values, where=where)
-        if isinstance(made.task, UNetTask):
-            try:
-                made.task.check_frames(made.frames)
-            except InputError as error:
-                raise InputError(f"{where}: {error}") from None
-        return made
+        return build(cls, values, where=where)
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def read_recipe(name: str | Path) -> Recipe:
         if str(name) not in names():
             raise InputError(
                 f"recipe '{name}' is unknown: {suggestion(str(name), names())} "
-                "Or give the path of a .toml file"
+                "(or give the path of a .toml file)"
             )
         path = _shipped() / f"{name}.toml"
     try:

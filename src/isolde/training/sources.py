@@ -80,7 +80,7 @@ def open_songs(
             other = Library.from_manifest(manifest, cache, split="validation", stems=parts)
             held, problems = other.entries, problems + other.failed
         except InputError as error:
-            problems.append(f"validation: {error}")
+            problems.append(f"measuring on other songs: {error}")
     elif recipe.hold_out:
         out = held_out(train, recipe.hold_out)
         held = [e for e in train if e.artist in out]

@@ -21,6 +21,7 @@ from isolde.training.beginning import (
     SONGS,
     first_weights,
     list_runs,
+    nothing_left,
     recall_songs,
     recipe_of,
     remember_songs,
@@ -54,7 +55,8 @@ def train_songs(
         data: Folders of songs, or one manifest; none for those that a run which goes on had.
         out: Folder of the run.
         options: What is not the recipe's.
-        resume: Whether the run in `out`, if there is one, goes on.
+        resume: Whether the run in `out`, if there is one, goes on; where nothing is left to do,
+            that is said, and no song is opened.
         start: A run's folder, or its checkpoint, whose weights a new run begins with; of several
             recipes a folder of runs, named as they are, may be given.
         say: Function that takes a line now and then.
@@ -67,6 +69,15 @@ def train_songs(
     runs = list_runs(recipe, out)
     chosen = [recipe_of(wanted, folder, resume=resume) for wanted, _, folder in runs]
     if resume:
+        left = []
+        for (wanted, name, folder), one in zip(runs, chosen, strict=True):
+            if reason := nothing_left(one, folder, steps=options.steps):
+                say(reason)
+            else:
+                left.append(((wanted, name, folder), one))
+        if not left:
+            return
+        runs, chosen = [run for run, _ in left], [one for _, one in left]
         recalled, validation = recall_songs(out)
         data = data or recalled
         options = replace(options, validation=options.validation or validation)

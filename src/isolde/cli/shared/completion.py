@@ -32,6 +32,23 @@ def one_of(*words: str) -> Callable[[str], list[str]]:
     return offer
 
 
+def by_commas(
+    offer: Callable[[str], Iterable[str | tuple[str, str]]],
+) -> Callable[[str], list[str]]:
+    """Make a function that offers what may come next where several words stand by commas.
+
+    Args:
+        offer: Function that offers single ones.
+    """
+
+    def offer_next(incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",")
+        words = [found if isinstance(found, str) else found[0] for found in offer(last)]
+        return [f"{before}{comma}{word}" for word in words if word not in before.split(",")]
+
+    return offer_next
+
+
 def separating_models(incomplete: str) -> Offers:
     """Offer the models that separate."""
     from isolde.rules import RULES
@@ -53,6 +70,13 @@ def models(incomplete: str) -> Offers:
     return [offer for offer in _cards(lambda card: True) if offer[0].startswith(incomplete)]
 
 
+def added_models(incomplete: str) -> list[str]:
+    """Offer the models that were added."""
+    from isolde.models import sources
+
+    return one_of(*sources.added())(incomplete)
+
+
 def formats(incomplete: str) -> list[str]:
     """Offer the formats that are written, those of other packages and stem files included."""
     from isolde.audio.formats import CONTAINERS, installed_formats
@@ -71,6 +95,11 @@ def stems(context: typer.Context, incomplete: str) -> list[str]:
         return one_of(*stems_of(context.params.get("model") or DEFAULT))(incomplete)
     except IsoldeError:
         return []
+
+
+def stems_or_mix(context: typer.Context, incomplete: str) -> list[str]:
+    """Offer the stems of the model that the line names, and the mixture."""
+    return [*stems(context, incomplete), *one_of("mix")(incomplete)]
 
 
 def recipes(incomplete: str) -> list[str]:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from isolde.core.names import readable
@@ -107,3 +107,18 @@ def bars(*columns: "ProgressColumn", quiet: bool = False) -> "Progress":
 def advance(shown: "Progress", task: "TaskID", share: float) -> None:
     """Show how much of a task is done, in [0, 1]."""
     shown.update(task, completed=share)
+
+
+@contextlib.contextmanager
+def counting_bar(total: int) -> Iterator[Callable[[str], None]]:
+    """Show a bar that counts; call it with the name of what has been done.
+
+    Args:
+        total: Number of things to do.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
+    with bars(*columns) as shown:
+        task = shown.add_task("", total=total)
+        yield lambda name: shown.update(task, advance=1, description=name)

@@ -19,7 +19,7 @@ import numpy as np
 
 from isolde.audio import write
 from isolde.audio.formats import AUDIO_SUFFIXES, container_named
-from isolde.core.atomic import Draft, write_text
+from isolde.core.atomic import Draft, explain, write_text
 from isolde.core.errors import AudioError, InputError, IsoldeError
 from isolde.core.parallel import stamp
 from isolde.core.stage import Float32
@@ -94,7 +94,7 @@ def label_songs(
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise AudioError(f"{output}: cannot be made ({error.strerror})") from None
+        raise AudioError(explain(str(output), error, remedy="choose another folder")) from None
     results = []
     taken: set[str] = set()
     for rows in songs:

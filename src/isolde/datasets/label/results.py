@@ -81,8 +81,8 @@ class LabelManifest:
     def add(self, result: LabelResult) -> None:
         """Add a result's rows and write the manifest.
 
-        A song that is in it keeps its track, artist, split and licence there, and gets the files
-        that the result made.
+        A song that is in it keeps its track, artist, split, licence and further columns there, and
+        gets the files that the result made.
 
         Raises:
             AudioError: It cannot be written.
@@ -109,6 +109,7 @@ class LabelManifest:
                     artist=first.artist,
                     split=first.split,
                     licence=first.licence,
+                    further=first.further,
                 )
                 for row in new
             ]

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from isolde.core.atomic import explain
 from isolde.core.errors import InputError, IsoldeError
 from isolde.core.stems import PARTS
 from isolde.datasets.cache import FULL_SCALE, Int16, ensure, has_part
@@ -146,7 +147,7 @@ class Library:
         try:
             cache.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"{cache}: cannot be made ({error.strerror})") from None
+            raise InputError(explain(str(cache), error, remedy="choose another folder")) from None
         parts = [part for part in PARTS if part in stems]
         for track, files in by_track(rows).items():
             try:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from isolde.core.errors import InputError
 from isolde.evaluation.candidates.candidate import Candidate
-from isolde.separation.external import ExternalSeparator
+from isolde.separation.external import TIMEOUT, ExternalSeparator
 
 
-def peer(text: str) -> Candidate:
+def peer(text: str, *, timeout: float | None = TIMEOUT) -> Candidate:
     """Make a candidate of "NAME=COMMAND", or of the path of an adapter's folder.
 
     An adapter is a folder with a `separate.py` and an environment of its own in `.venv`, as those
@@ -20,15 +20,16 @@ def peer(text: str) -> Candidate:
 
     Args:
         text: Name and command, with {input} and {output} or with --serve; or the folder's path.
+        timeout: Seconds that a song may take; None for no limit.
 
     Raises:
-        InputError: Neither a command nor an adapter that is set up.
+        InputError: Neither a command nor an adapter that is set up, or the time cannot be.
     """
     name, equals, command = text.partition("=")
     if equals:
         if not name.strip() or not command.strip():
             raise InputError(f"peer '{text}': give 'NAME=COMMAND {{input}} {{output}}'")
-        separator = ExternalSeparator.parse(command, name=name.strip())
+        separator = ExternalSeparator.parse(command, name=name.strip(), timeout=timeout)
         identity = shlex.join(separator.command)
         files = [Path(word) for word in separator.command if os.access(word, os.R_OK)]
         if files := [path for path in files if path.is_file()]:
@@ -48,7 +49,7 @@ def peer(text: str) -> Candidate:
     # not resolved: the link's own path is what makes it this environment's Python
     words = tuple(str(path.absolute()) for path in (python, script))
     sources = [p for p in (script, script.parents[1] / "common.py") if p.is_file()]
-    separator = ExternalSeparator((*words, "--serve"), name)
+    separator = ExternalSeparator((*words, "--serve"), name, timeout)
     return Candidate(name, separator, kind="peer", identity=f"adapter {_digest(sources)}")
 
 

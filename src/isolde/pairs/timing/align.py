@@ -25,7 +25,7 @@ from isolde.pairs.timing.offset import (
     consensus,
     local_delays,
 )
-from isolde.pairs.whiten import Float64, check_audio, to_mono, too_little, whiten
+from isolde.pairs.whiten import Float64, check_audio, to_mono, whiten
 
 FINE_RATE = 16_000.0  # Hz
 HEARD_Z = 6.0  # a fine window in which the partner is heard
@@ -95,9 +95,12 @@ def prepare(audio: Float32, sample_rate: float) -> Prepared:
             rate, NaN or infinity.
         MissingExtraError: Scipy is not installed.
     """
-    check_audio(audio, sample_rate, "recording")
-    if reason := too_little(audio, sample_rate):
-        raise InputError(f"the recording {reason}: leave it out, or take another")
+    if reason := check_audio(audio, sample_rate, "recording"):
+        raise InputError(f"{reason}: leave it out, or take another")
+    return _prepared(audio, sample_rate)
+
+
+def _prepared(audio: Float32, sample_rate: float) -> Prepared:
     try:
         import scipy  # noqa: F401
     except ImportError:
@@ -127,12 +130,10 @@ def align(
     Raises:
         InputError: Arrays of another shape, NaN, or impossible rates.
     """
-    check_audio(mix, mix_rate, "mix")
-    check_audio(partner, partner_rate, "partner")
     for name, audio, rate in (("mix", mix, mix_rate), ("partner", partner, partner_rate)):
-        if reason := too_little(audio, rate):
-            return Alignment(False, f"the {name} {reason}")
-    x, v = prepare(mix, mix_rate), prepare(partner, partner_rate)
+        if reason := check_audio(audio, rate, name):
+            return Alignment(False, reason)
+    x, v = _prepared(mix, mix_rate), _prepared(partner, partner_rate)
     hits = tuple(coarse(Haystack(x.white, COARSE_RATE), v.mono, v.white))
     line = consensus(hits)
     refusal = _no_line(hits, line)
