@@ -1,6 +1,7 @@
 """`isolde models`: the table, files of one's own, and what is said when one cannot be taken."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import soundfile
 from helpers import windows
 from helpers.shell import Shell
 from helpers.sounds import noise
+from isolde.cli.doctor import Finding
+from isolde.core import packages
 from isolde.models import catalogue, sources
 
 
@@ -32,6 +35,23 @@ def test_the_table_has_every_model_with_its_licence(shell: Shell):
         assert catalogue.find(name).card.licence in row
     code, lines, _ = shell("models", "list", "--json")
     assert [json.loads(line)["name"] for line in lines] == [line.split()[0] for line in table[1:]]
+
+
+@pytest.mark.parametrize("verb", ["models", "doctor"])
+def test_each_card_is_read_once_and_packages_are_asked_once(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, verb: str
+):
+    read, asked = Counter[str](), Counter[str]()
+    read_card = catalogue.read_card
+    monkeypatch.setattr(catalogue, "read_card", lambda p: read.update([p.stem]) or read_card(p))
+    monkeypatch.setattr(
+        packages.metadata, "entry_points", lambda group: asked.update([group]) or []
+    )
+    monkeypatch.setattr("isolde.cli.doctor._model", lambda m: Finding(m.card.name, "ok", ""))
+    assert shell(verb)[0] == 0
+    followed = catalogue.find("stems").card.follows
+    read.subtract(["stems", followed])  # the one for the line above, the other for `stems`
+    assert read == Counter(catalogue.names()) and asked["isolde.models"] == 1
 
 
 def test_a_file_is_added_used_told_and_removed(shell: Shell, tmp_path: Path):

@@ -219,7 +219,8 @@ def test_ctrl_c_leaves_nothing_that_looks_whole(isolde: Shell, song: Path, monke
 
     monkeypatch.setattr(separator.Separator, "feed", interrupted)
     monkeypatch.setattr("isolde.separation.files.BLOCK_SAMPLES", 4096)
-    assert isolde("separate", song, "-o", "out")[0] == 130
+    code, _, err = isolde("separate", song, "-o", "out")
+    assert (code, err[-1]) == (130, "isolde: interrupted")
     assert not list(Path().rglob("out/**/*.*"))
 
 

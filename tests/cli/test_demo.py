@@ -10,7 +10,7 @@ from isolde.audio import info
 from isolde.cli import main
 from isolde.cli.demo import run_demo
 from isolde.cli.doctor import examine
-from isolde.core.errors import InputError
+from isolde.core.errors import InputError, ModelError
 
 
 @pytest.mark.slow
@@ -33,6 +33,12 @@ def test_the_demo_replaces_nobody_elses_files(tmp_path: Path):
         with pytest.raises(InputError, match=f"{own}: is there, and no demo's"):
             run_demo(tmp_path)
         assert own.read_text() == "mine"
+
+
+def test_a_model_that_cannot_be_used_leaves_no_folder(tmp_path: Path):
+    with pytest.raises(ModelError, match="'nope' is not known"):
+        run_demo(tmp_path / "out", model="nope")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
@@ -78,7 +84,7 @@ def test_a_missing_extra_is_no_fault(monkeypatch):
 
     real = doctor._version
     monkeypatch.setattr(doctor, "_version", lambda name: None if name == "pyarrow" else real(name))
-    monkeypatch.setattr("isolde.models.catalogue.names", lambda: ["vocals"])
+    monkeypatch.setattr(doctor, "_model", lambda model: doctor.Finding("model", "ok", ""))
     found = {finding.name: finding for finding in examine()}
     assert found["pyarrow"].state == "missing" and "isolde[parquet]" in found["pyarrow"].detail
 

@@ -100,7 +100,11 @@ def test_a_block_up_to_the_loudest_sound_fits():
     [
         ([[0.0, 0.1]], "samples of type list"),
         (None, "samples of type NoneType"),
-        (np.full((1, 4), 30000, np.int16), "type int16 is no audio"),
+        (np.full((1, 4), 30000, np.int16), "type int16 is no audio.*of these integers x / 32768$"),
+        (
+            np.zeros((4, 1), np.float32),
+            r"\(4, 1\) does not fit.*, which this one is as x.T$",
+        ),
         (np.zeros((1, 4), np.complex64), "type complex64 is no audio"),
         (np.zeros(4, np.float32), r"shape \(4,\) does not fit: give \(1, n_samples\)"),
         (np.array([[0, np.nan]], np.float32), "the voice holds NaN"),

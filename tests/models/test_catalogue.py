@@ -150,11 +150,12 @@ def test_one_that_cannot_be_used_is_told_and_stops_no_other(
     mean = {**card, "name": "mean", "kind": "ensemble", "members": members, "window": None}
     (folder / "mean.json").write_text(json.dumps(mean))
     assert [row.name for row in overview() if row.origin != "shipped"] == ["mine"]
-    assert [line.partition(": ")[0] for line in listing.faults()] == [
+    faults = listing.read_models().faults
+    assert [line.partition(": ")[0] for line in faults] == [
         *(str(folder / f"{name}.json") for name in ("alone", "mean", "rules", "text")),
         *(f"model '{name}' of a package" for name in ("vocals", "mine", "wrong")),
     ]
-    assert "'nonesuch' is not known" in listing.faults()[1]
+    assert "'nonesuch' is not known" in faults[1]
 
 
 def test_the_latency_of_the_table_is_the_separators():

@@ -24,6 +24,7 @@ RATE = 22050
     ("call", "message"),
     [
         (lambda: isolde.separate(np.zeros((441_000, 2), np.float32), sample_rate=44100), "x.T"),
+        (lambda: isolde.separate(np.ones((2, 9), np.int32), sample_rate=RATE), "x / 2147483648$"),
         (lambda: isolde.separate([0.0, 0.1], sample_rate=44100), "type list"),
         (lambda: isolde.separate(noise(2, 9)), "sample_rate is None"),
         (lambda: isolde.separate(noise(2, 9), sample_rate="44100"), "sample_rate is '44100'"),
@@ -92,6 +93,27 @@ def test_stems_are_a_mapping_that_knows_its_rate_and_writes_itself(tmp_path: Pat
 def test_stems_that_could_not_be_written_are_refused(samples, rate, message: str):
     with pytest.raises(InputError, match=message):
         isolde.Stems(samples, sample_rate=rate)
+
+
+def test_stems_are_not_written_into_a_folder_with_the_name_of_a_file(tmp_path: Path):
+    stems = isolde.Stems({"vocals": noise(1, 9)}, sample_rate=RATE)
+    with pytest.raises(InputError, match=r"out\.mp3: has the name of a file: give the folder"):
+        stems.write(tmp_path / "out.mp3")
+    (tmp_path / "out.mp3").mkdir()
+    assert stems.write(tmp_path / "out.mp3")["vocals"].is_file()
+
+
+def test_a_url_is_said_to_be_one():
+    with pytest.raises(isolde.IsoldeError, match=r"^https://a\.org/x\.mp3: is a URL: copy"):
+        isolde.separate("https://a.org/x.mp3?key=secret")
+
+
+def test_a_whole_song_may_be_one_array():
+    separator, mixture = Separator.with_masks(Shelf(), sample_rate=RATE, n_channels=2), noise(2, 99)
+    first = separator.whole(mixture)
+    separator.reset()
+    again = separator.whole([mixture])
+    assert all(np.array_equal(first[stem], again[stem]) for stem in first)
 
 
 def test_stems_without_a_format_are_not_written(tmp_path: Path):

@@ -86,6 +86,10 @@ def test_shares_have_journals_in_the_store(isolde: Shell, tmp_path: Path, store:
     assert isolde(*command, "--check")[0] == 2
     assert isolde(*command, "--shard", "2/2")[0] == 0
     assert isolde(*command, "--check")[:2] == (0, [])
+    stem = "/bucket/stems/song 2/vocals.wav"
+    store.pipe_file(stem, store.cat_file(stem)[:-100])
+    code, out, err = isolde(*command, "--check")
+    assert (code, out) == (2, ["memory://bucket/music/song 2.wav"]) and "smaller" in err[0]
     journals = [path for path in store.find("/bucket/stems") if "journal" in path]
     assert [path.rpartition("/")[2] for path in journals] == [
         "separate.1-of-2.journal.jsonl",

@@ -23,6 +23,7 @@ FAR = Separated(
     60.0,
     0.0,
     remote="s3://bucket/out/",
+    sizes={Path("x/a/vocals.flac"): 4711},
 )
 
 
@@ -34,6 +35,7 @@ def test_a_song_comes_back_from_json_as_it_was(separated: Separated):
 
 def test_files_are_told_where_people_find_them():
     assert FAR.to_dict()["paths"] == {"vocals": "s3://bucket/out/x/a/vocals.flac"}
+    assert FAR.to_dict()["bytes"] == {"s3://bucket/out/x/a/vocals.flac": 4711}
     assert HERE.files == [Path("/out/a/phrases/001.flac"), Path("/out/a/accompaniment.flac")]
     assert (HERE.to_dict()["real_time_factor"], FAR.real_time_factor) == (18.97, 0.0)
 

@@ -83,6 +83,57 @@ def test_a_check_tells_why_a_song_is_missing(isolde: Shell, tmp_path: Path):
     assert contents(Path("out")) == before
 
 
+def states(isolde: Shell, *command: object) -> dict[str, str]:
+    """What a check says of each song."""
+    _, out, _ = isolde(*command, "--check", "--json")
+    return {entry["track"]: entry["state"] for entry in map(json.loads, out)}
+
+
+def test_a_stem_that_was_cut_is_told_and_not_replaced_unasked(isolde: Shell, tmp_path: Path):
+    music(tmp_path / "music", 2)
+    command = ("separate", "music", "-o", "out", "--stem", "vocals", "--model", "vocals")
+    assert isolde(*command, "--resume")[0] == 0
+    whole = contents(Path("out"))
+    cut, tagged = Path("out/song 0/vocals.wav"), Path("out/song 1/vocals.wav")
+    cut.write_bytes(cut.read_bytes()[:-1000])
+    tagged.write_bytes(tagged.read_bytes() + b"LIST\4\0\0\0INFO")
+    told = states(isolde, *command)
+    assert "smaller" in told["song 0"] and told["song 1"] == "done"
+    code, _, err = isolde(*command, "--resume")
+    assert code == 2 and "song 0/vocals.wav: is smaller than it was written" in err[0]
+    assert isolde(*command, "--resume", "--overwrite")[0] == 0
+    assert set(states(isolde, *command).values()) == {"done"}
+    assert cut.read_bytes() == whole["song 0/vocals.wav"]
+    assert len(tagged.read_bytes()) > len(whole["song 1/vocals.wav"])
+
+
+def test_a_song_that_was_never_made_is_not_said_to_be_made(isolde: Shell, tmp_path: Path):
+    music(tmp_path / "music", 1)
+    (tmp_path / "music" / "bad.wav").write_bytes(b"this is no audio at all, whatever its name says")
+    command = ("separate", "music", "gone.wav", "-o", "out", "--stem", "vocals", "--model")
+    assert isolde(*command, "vocals", "--resume")[0] == 2
+    told = states(isolde, *command, "vocals")
+    assert told["song 0"] == "done" and "it failed" in told["bad"]
+    assert "cannot be reached" in told["gone"]
+    told = states(isolde, *command, "open")
+    assert "other settings" in told["song 0"] and told["bad"] == "not begun"
+    Path("out/song 0/vocals.wav").unlink()
+    assert states(isolde, *command, "open")["song 0"] == "not begun"
+
+
+@pytest.mark.parametrize("kind", ["mp3", "ogg"])
+def test_lossy_songs_and_stems_without_a_journal_are_known(
+    isolde: Shell, tmp_path: Path, kind: str
+):
+    write(tmp_path / f"m/song.{kind}", np.zeros((2, 44_100), np.float32), 44_100)
+    command = ("separate", "m", "-o", "out", "--format", kind, "--model", "vocals")
+    assert isolde(*command)[0] == 0
+    assert states(isolde, *command) == {"song": "done"}
+    made = contents(Path("out"))
+    code, _, err = isolde(*command, "--resume")
+    assert code == 0 and "without --resume" in err[0] and contents(Path("out")) == made
+
+
 def test_what_is_not_ours_is_never_replaced_however_often_one_resumes(
     isolde: Shell, tmp_path: Path
 ):

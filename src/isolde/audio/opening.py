@@ -34,6 +34,9 @@ def open_decoder(source: str | Path | BinaryIO, *, stream: int | None = None) ->
         return _open_stream(source)
     if source == "":
         raise AudioError("the path of the song is empty: name a file")
+    if isinstance(source, str) and "://" in source and not os.path.exists(source):
+        place = source.partition("?")[0]
+        raise AudioError(f"{place}: is a URL: copy the file here first, or use `isolde separate`")
     path = Path(source)
     if _is_regular(path):
         return _open_file(path, str(path), stream)
@@ -43,7 +46,7 @@ def open_decoder(source: str | Path | BinaryIO, *, stream: int | None = None) ->
 
 def comes_once(path: Path) -> bool:
     """Say whether a path names a pipe or a device, whose sound can be read only once."""
-    return path.exists() and not (path.is_file() or path.is_dir())
+    return os.path.exists(path) and not (path.is_file() or path.is_dir())
 
 
 def _open_file(path: Path, name: str, stream: int | None = None) -> Decoder:
@@ -174,7 +177,8 @@ def _is_regular(path: Path) -> bool:
     except AudioError:
         raise
     except (OSError, ValueError) as error:
-        raise AudioError(f"{path}: cannot be opened: {error}") from error
+        said = getattr(error, "strerror", None) or error  # which names no file a second time
+        raise AudioError(f"{path}: cannot be opened ({said}): check the name") from error
     if size == 0:
         raise AudioError(f"{path}: is empty (0 bytes): there is no audio to read")
     return True

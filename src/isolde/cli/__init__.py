@@ -93,6 +93,8 @@ def main() -> None:
             name_formats(command)
         code = command.main(arguments, prog_name="isolde", standalone_mode=False)
         sys.stdout.flush()
+        if code == 130:  # typer's answer to Ctrl-C
+            _stop(130, "interrupted")
     except IsoldeError as error:
         _stop(2, str(error))
     except _UsageError as error:

@@ -106,7 +106,13 @@ def run_demo(folder: Path, *, model: str = "vocals-large") -> Demo:
     from isolde.core.errors import InputError
     from isolde.core.stems import ACCOMPANIMENT, VOCALS
     from isolde.evaluation.metrics.ratios import usdr
-    from isolde.separation import FileSettings, SeparationSettings, Song, separate_file
+    from isolde.separation import (
+        FileSettings,
+        SeparationSettings,
+        Song,
+        check_batch,
+        separate_file,
+    )
 
     stems, rate = read_demo()
     vocals = stems.pop(VOCALS)
@@ -124,6 +130,7 @@ def run_demo(folder: Path, *, model: str = "vocals-large") -> Demo:
         separation=SeparationSettings(model, threads=0),
         overwrite=True,
     )
+    check_batch([Song(path, "song")], settings)
     write_bytes(path, made.getvalue())
     done = separate_file(Song(path, "song"), settings)
     estimates = {stem: read(file)[0] for stem, file in done.paths.items()}

@@ -5,12 +5,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 import typer
 
 from isolde import __version__
 from isolde.cli.shared.help import examples
 from isolde.core.errors import IsoldeError
+
+if TYPE_CHECKING:
+    from isolde.models.catalogue import Model
 
 EXTRAS = {
     "torch": ("train", "training"),
@@ -60,7 +64,7 @@ def doctor() -> None:
 def examine() -> Iterator[Finding]:
     """Look at everything, one finding at a time; "broken" ones keep isolde from working."""
     from isolde.models.catalogue import names
-    from isolde.models.listing import every
+    from isolde.models.listing import read_models
 
     yield Finding("isolde", "ok", f"{__version__}, Python {platform.python_version()}")
     yield Finding("system", "ok", f"{platform.system()} {platform.machine()}")
@@ -69,8 +73,11 @@ def examine() -> Iterator[Finding]:
         yield Finding(package, "ok" if version else "broken", version or "is not installed")
     yield _formats()
     yield from _packages()
-    for model in every():
-        yield _model(model.card.name)
+    found = read_models()
+    for fault in found.faults:
+        yield Finding("models", "broken", fault)
+    for model in found.models:
+        yield _model(model)
     if not names():
         yield Finding("models", "broken", "none installed: install isolde again")
     for package, (extra, purpose) in EXTRAS.items():
@@ -124,7 +131,6 @@ def _packages() -> Iterator[Finding]:
 
     from isolde.audio import write
     from isolde.audio.formats import format_faults, installed_formats
-    from isolde.models.listing import faults
 
     tone = 0.5 * np.sin(np.arange(4410) / 10)[None].astype(np.float32)
     for name, kind in installed_formats().items():
@@ -141,21 +147,17 @@ def _packages() -> Iterator[Finding]:
             yield Finding(f"format {name}", "broken", f"{module} writes nothing: update it")
     for fault in format_faults():
         yield Finding("package", "broken", fault)
-    for fault in faults():
-        yield Finding("models", "broken", fault)
 
 
-def _model(name: str) -> Finding:
+def _model(model: "Model") -> Finding:
     """Check a model's checksum and run two seconds through its graph."""
     import numpy as np
 
     from isolde.activity import GraphDetector
-    from isolde.models.catalogue import find
     from isolde.models.masker import make_masker
 
+    card, name = model.card, model.card.name
     try:
-        model = find(name)
-        card = model.card
         if card.members:
             share = ", ".join(f"{m.weight:g} x {m.model}" for m in card.members)
             return Finding(f"model {name}", "ok", f"{card.licence}; the mean of {share}")

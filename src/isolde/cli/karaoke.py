@@ -1,5 +1,6 @@
 """`isolde karaoke`: songs without their voice, or folders for karaoke games; it draws nothing."""
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -105,10 +106,8 @@ def karaoke(
         for song in found:
             settings = usual
             if format_ is None:
-                try:
+                with suppress(InputError):  # what cannot be written becomes flac
                     settings = replace(usual, container=container_for(song.path).name)
-                except InputError:
-                    settings = usual
             task = bars.add_task(terminal.printable(song.track), total=1.0)
             progress = partial(terminal.advance, bars, task)
             try:

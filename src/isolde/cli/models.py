@@ -55,11 +55,12 @@ def show(
 ) -> None:
     """List the models: shipped ones, your own, those of other packages."""
     from isolde.core.config import plain
-    from isolde.models.listing import faults
+    from isolde.models.listing import read_models
     from isolde.models.overview import overview
 
-    rows = [*overview(), _rules()]
-    for fault in faults():
+    found = read_models()
+    rows = [*overview(found.models), _rules()]
+    for fault in found.faults:
         terminal.say(f"isolde: warning: {fault}")
     if as_json:
         for row in rows:
@@ -105,7 +106,13 @@ def add(
     *,
     name: Annotated[str | None, typer.Option(help="What to call it \\[the file's name].")] = None,
     stems: Annotated[
-        str | None, typer.Option(help="What it gives, in order, like vocals,accompaniment.")
+        str | None,
+        typer.Option(
+            help="What it gives, in order, like vocals,accompaniment.",
+            autocompletion=completion.by_commas(
+                completion.one_of("vocals", "accompaniment", "drums", "bass", "other")
+            ),
+        ),
     ] = None,
     n_fft: Annotated[int | None, typer.Option(help="Samples of its transform's window.")] = None,
     compensate: Annotated[float | None, typer.Option(help="Factor of its estimate.")] = None,
@@ -149,14 +156,19 @@ def info(name: Name) -> None:
 
 
 @models.command(epilog=examples("isolde models remove mdx"))
-def remove(name: Annotated[str, typer.Argument(help="A model that was added.")]) -> None:
+def remove(
+    name: Annotated[
+        str,
+        typer.Argument(help="A model that was added.", autocompletion=completion.added_models),
+    ],
+) -> None:
     """Delete a model that was added."""
     from isolde.models.additions import remove_model
-    from isolde.models.listing import faults
+    from isolde.models.listing import read_models
 
-    before = faults()
+    before = read_models().faults
     for path in remove_model(name):
         print(path)
-    for fault in faults():
+    for fault in read_models().faults:
         if fault not in before:  # what needs that model
             terminal.say(f"isolde: warning: {fault}")

@@ -76,8 +76,8 @@ def refuse_inputs(targets: Iterable[Path], inputs: Iterable[Path]) -> None:
     Raises:
         InputError: One file is among both.
     """
-    there = [target for target in targets if target.exists()]
-    read = {_identity(path) for path in inputs if path.exists()} if there else set()
+    there = [target for target in targets if os.path.exists(target)]
+    read = {_identity(path) for path in inputs if os.path.exists(path)} if there else set()
     for target in there:
         if _identity(target) in read:
             raise InputError(f"{target}: is read here and would be lost: choose another name")

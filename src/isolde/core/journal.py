@@ -160,6 +160,14 @@ class Journal:
         """Tell whether the item has any line, of whatever stamp."""
         return key in self._begun
 
+    def last_value(self, key: str) -> Any:
+        """Give the newest value of an item, of whatever stamp; None: it was never finished.
+
+        Args:
+            key: Key of the item.
+        """
+        return self._finished.get(key, ("", None))[1]
+
     def finished(self, stamps: Mapping[str, str]) -> dict[str, Any]:
         """Give the values of the finished items, by key.
 

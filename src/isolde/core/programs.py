@@ -36,13 +36,13 @@ def start(words: Sequence[str], *, is_asked: bool = False) -> subprocess.Popen[s
     )
 
 
-def ask(program: subprocess.Popen[str], line: str, *, timeout: float) -> str:
+def ask(program: subprocess.Popen[str], line: str, *, timeout: float | None) -> str:
     """Give a program a line, and wait for one of its own.
 
     Args:
         program: Program that was started to be asked.
         line: Text without an end of line.
-        timeout: Seconds to wait.
+        timeout: Seconds to wait; None: until it says something or ends.
 
     Returns:
         Its line; empty if it has closed its standard output, as it does when it ends.
@@ -59,7 +59,7 @@ def ask(program: subprocess.Popen[str], line: str, *, timeout: float) -> str:
     try:
         return lines.get(timeout=timeout)
     except queue.Empty:
-        raise subprocess.TimeoutExpired(program.args, timeout) from None
+        raise subprocess.TimeoutExpired(program.args, timeout or 0.0) from None
 
 
 def kill(program: subprocess.Popen[str]) -> None:

@@ -95,8 +95,10 @@ def check_block(block: Float32, *, n_channels: int, finite: str = "") -> None:
     """
     _check_floats(block)
     if block.ndim != 2 or block.shape[0] != n_channels:
+        is_turned = block.ndim == 2 and block.shape[1] == n_channels
         raise InputError(
             f"a block of shape {block.shape} does not fit: give ({n_channels}, n_samples)"
+            + (", which this one is as x.T" if is_turned else "")
         )
     if finite and not _is_sound(block):
         raise InputError(
@@ -195,7 +197,10 @@ def _check_floats(samples: object, *, n_axes: tuple[int, ...] = ()) -> None:
             "(n_channels, n_samples)"
         )
     if samples.dtype.kind != "f" or (n_axes and samples.ndim not in n_axes):
+        hint = ""
+        if samples.dtype.kind == "i":
+            hint = f"; of these integers x / {1 << (8 * samples.itemsize - 1)}"
         raise InputError(
             f"an array of shape {samples.shape} and type {samples.dtype} is no audio: "
-            "give float samples (n_channels, n_samples)"
+            f"give float samples (n_channels, n_samples){hint}"
         )

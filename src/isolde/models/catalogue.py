@@ -121,11 +121,11 @@ def find(name: str | Path) -> Model:
     path = Path(name)
     if path.exists():
         return _from_path(path)
-    others = sources.installed()
+    others, faults = sources.of_packages()
     if str(name) in others:
         return from_package(*others[str(name)])
     listed = ", ".join(sorted({*known, *others})) or "(none installed)"
-    lost = "".join(f"; {fault}" for fault in sources.faults())
+    lost = "".join(f"; {fault}" for fault in faults)
     raise ModelError(
         f"model '{name}' is not known: take one of {listed}, or the path of an .onnx file{lost}"
     )

@@ -1,6 +1,7 @@
 """All models that have a name, and why some of them cannot be used; it loads no graph."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from isolde.core.errors import ModelError
@@ -8,17 +9,22 @@ from isolde.models import sources
 from isolde.models.catalogue import QUALITIES, Model, from_card, from_package, parts_of
 
 
-def every() -> list[Model]:
-    """List the models that have a name: shipped ones, then the user's, then those of packages.
+@dataclass(frozen=True)
+class Listing:
+    """What has a name.
 
-    One that cannot be used is left out, and in `faults`.
+    Attributes:
+        models: Models that can be used: shipped ones, then the user's, then those of packages.
+        faults: A line for each model that cannot be used, and for each such package.
     """
-    return _read()[0]
+
+    models: list[Model]
+    faults: list[str]
 
 
-def faults() -> list[str]:
-    """Give a line for each model that has a name but cannot be used, and for each such package."""
-    return [*sources.faults(), *_read()[1]]
+def every() -> list[Model]:
+    """List the models that have a name and can be used, see `Listing`."""
+    return read_models().models
 
 
 def taken_names() -> dict[str, str]:
@@ -32,12 +38,11 @@ def _reserved() -> set[str]:
     return {sources.RULES, *QUALITIES, *sources.shipped()}
 
 
-def _read() -> tuple[list[Model], list[str]]:
-    """The models that can be used, and a line for each that cannot."""
-    own, others = sources.added(), sources.installed()
+def read_models() -> Listing:
+    """Read the cards of all models that have a name, and ask all packages, once."""
+    own, (others, lost) = sources.added(), sources.of_packages()
     reserved = _reserved()
     found: list[Model] = []
-    lost: list[str] = []
 
     def take(where: str, read: Callable[[], Model]) -> None:
         try:
@@ -62,4 +67,4 @@ def _read() -> tuple[list[Model], list[str]]:
             lost.append(f"{where}: one that was added has that name: `isolde models remove {name}`")
         else:
             take(where, partial(from_package, *pair))
-    return found, lost
+    return Listing(found, lost)

@@ -1,6 +1,6 @@
 """What a user compares models by: quality, speed, latency, licence; it loads no graph."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from isolde.core.signal.spectrum import TOP_RATE
@@ -40,11 +40,15 @@ class Row:
     summary: str
 
 
-def overview() -> list[Row]:
-    """Tabulate the models that have a name and can be used, a row each."""
+def overview(models: Iterable[Model] | None = None) -> list[Row]:
+    """Tabulate the models that have a name and can be used, a row each.
+
+    Args:
+        models: Models of `listing.every`, where they have been read already.
+    """
     shipped, added = sources.shipped(), sources.added()
     rows = []
-    for model in every():
+    for model in every() if models is None else models:
         name = model.card.name
         origin = "shipped" if name in shipped else "added" if name in added else "package"
         rows.append(row_of(model, origin=origin))

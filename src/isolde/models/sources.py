@@ -58,16 +58,13 @@ def _cards(folder: Path) -> dict[str, Path]:
 
 def installed() -> dict[str, Package]:
     """Give the cards and graphs that other installed packages give, by name."""
-    return {name: (card, graph) for name, card, graph in _packages()[0]}
+    return of_packages()[0]
 
 
-def faults() -> list[str]:
-    """Give a line for each entry of another package whose models cannot be had."""
-    return _packages()[1]
-
-
-def _packages() -> tuple[list[tuple[str, Mapping[str, Any], Path | None]], list[str]]:
-    return given_by_packages(GROUP, _named, what="models")
+def of_packages() -> tuple[dict[str, Package], list[str]]:
+    """Give what `installed` does, and a line for each entry whose models cannot be had."""
+    things, faults = given_by_packages(GROUP, _named, what="models")
+    return {name: (card, graph) for name, card, graph in things}, faults
 
 
 def _named(pair: Package) -> tuple[str, Mapping[str, Any], Path | None]:

@@ -38,7 +38,7 @@ LENGTH_SLACK = 0.1
 """Seconds by which a stem may be longer or shorter than the mixture."""
 
 TIMEOUT = 3600.0
-"""Seconds after which a command, or a song of one that is started once, counts as failed."""
+"""Seconds after which a command, or a song of one that is started once, is ended unless asked."""
 
 MARKS = ("{input}", "{output}")
 
@@ -60,21 +60,23 @@ class ExternalSeparator:
     Attributes:
         command: Words with {input} and {output} in them, or with --serve; no shell is involved.
         name: What messages and manifests call it.
-        timeout: Seconds after which a run, or the answer of one that is started once, counts as
-            failed.
+        timeout: Seconds that a song may take; then the program and its children are ended, and the
+            song has failed; None for no limit.
         measured: What the last run said of itself in `measured.json`; empty if nothing.
 
     Raises:
-        InputError: A placeholder is missing.
+        InputError: A placeholder is missing, or the time cannot be.
     """
 
     command: tuple[str, ...]
     name: str
-    timeout: float = TIMEOUT
+    timeout: float | None = TIMEOUT
     measured: dict[str, float] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
-        """Refuse a command that cannot be told what to do."""
+        """Refuse a command that cannot be told what to do, and a time that is none."""
+        if self.timeout is not None and not 0 < self.timeout < 1e6:
+            raise InputError(f"{self.timeout:g} s for a song: give more than 0, less than 1e6")
         present = [any(mark in word for word in self.command) for mark in MARKS]
         if "--serve" in self.command and not any(present):
             return
@@ -84,15 +86,19 @@ class ExternalSeparator:
                 raise InputError(f"command '{line}': has no {mark}: say where it belongs")
 
     @classmethod
-    def parse(cls, line: str, *, name: str = "") -> "ExternalSeparator":
+    def parse(
+        cls, line: str, *, name: str = "", timeout: float | None = TIMEOUT
+    ) -> "ExternalSeparator":
         """Take a command line apart as a shell would, without running one.
 
         Args:
             line: Command line with {input} and {output}, or with --serve.
             name: Name of the separator; empty: the program's, or the module's after `-m`.
+            timeout: Seconds that a song may take; None for no limit.
 
         Raises:
-            InputError: A placeholder is missing, quotes do not match, or there is no such program.
+            InputError: A placeholder is missing, quotes do not match, there is no such program, or
+                the time cannot be.
         """
         try:
             words = tuple(shlex.split(line))
@@ -104,7 +110,7 @@ class ExternalSeparator:
             after = words[words.index("-m") + 1 :] if "-m" in words else ()
             scripts = [word for word in words[1:] if word.endswith(".py")]
             name = Path(after[0] if after else (scripts or words)[0]).stem
-        separator = cls(words, name)
+        separator = cls(words, name, timeout)
         if shutil.which(words[0]) is None:
             raise InputError(f"command '{words[0]}': no such program: check the name and PATH")
         return separator
@@ -177,7 +183,8 @@ class ExternalSeparator:
     def _late(self, error: BaseException) -> BaseException:
         """What broke the work off, in our words where it was the time."""
         if isinstance(error, subprocess.TimeoutExpired):
-            return ExternalError(f"{self.name} took more than {self.timeout:g} s and was ended")
+            said = f"{self.name} took more than {self.timeout:g} s and was ended"
+            return ExternalError(f"{said}: allow more time, or look at what it waits for")
         return error
 
     def _ask(self, song: Path, folder: Path) -> None:

@@ -6,6 +6,7 @@ A song that fails leaves nothing behind.
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -112,7 +113,8 @@ def separate_file(
         warnings += [*reader.notes(), *separator.notes(), *_notes(outputs)]
         warnings += sink.notes() if sink else ()
     seconds, phrases = n_samples / separator.sample_rate, sink.phrases if sink else None
-    return Separated(song, paths, seconds, time.perf_counter() - began, warnings, phrases)
+    done = Separated(song, paths, seconds, time.perf_counter() - began, warnings, phrases)
+    return replace(done, sizes={path: path.stat().st_size for path in done.files if path.exists()})
 
 
 def separate_stream(source: BinaryIO | Path, target: BinaryIO, settings: FileSettings) -> list[str]:

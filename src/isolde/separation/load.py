@@ -6,6 +6,7 @@ Here the separator, which knows no model, meets the catalogue, the rules and the
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from isolde.activity import GatedMasker
@@ -92,7 +93,8 @@ def make_separator(settings: SeparationSettings, *, sample_rate: int, n_channels
     """
     sample_rate, n_channels = checked_form(sample_rate, n_channels)
     estimator = make_estimator(settings, sample_rate=sample_rate, n_channels=n_channels)
-    return Separator(estimator, sample_rate=sample_rate, n_channels=n_channels)
+    maker = partial(make_separator, settings)
+    return Separator(estimator, sample_rate=sample_rate, n_channels=n_channels, maker=maker)
 
 
 def make_estimator(

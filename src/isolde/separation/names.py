@@ -72,8 +72,8 @@ def check_template(template: str, *, n_stems: int) -> None:
         n_stems: Number of stems that are written.
 
     Raises:
-        InputError: The template is damaged, asks for something unknown, or gives all stems one
-            file.
+        InputError: The template is damaged, asks for something unknown, names a folder, or gives
+            all stems one file.
     """
     try:
         asked = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
@@ -81,9 +81,14 @@ def check_template(template: str, *, n_stems: int) -> None:
         raise InputError(f"the name '{template}' is no template ({error})") from None
     if unknown := sorted(asked - FIELDS.keys()):
         known = ", ".join(f"{{{name}}}" for name in FIELDS)
-        raise InputError(
-            f"the name '{template}' asks for {', '.join(unknown)}: only {known} are known"
-        )
+        lacking = ", ".join(f"{{{name}}}" for name in unknown)
+        raise InputError(f"the name '{template}' asks for {lacking}: only {known} are known")
+    try:
+        template.format(**dict.fromkeys(FIELDS, "x"))
+    except (ValueError, LookupError) as error:
+        raise InputError(f"the name '{template}' is no template ({error})") from None
+    if template.endswith("/"):
+        raise InputError(f"the name '{template}' is that of a folder: end it with that of a file")
     if n_stems > 1 and "stem" not in asked:
         raise InputError(f"the name '{template}' gives all stems one file: put {{stem}} into it")
 
@@ -91,16 +96,28 @@ def check_template(template: str, *, n_stems: int) -> None:
 def fill_template(template: str, *, ext: str, as_folder: bool = False, **values: str) -> Path:
     """Make the path of one stem, which ends in its format whatever dots its name has.
 
+    It stays below the output folder: the values are safe (see `safe_track`), and a template that
+    leads out is refused.
+
     Args:
         template: Checked template.
         ext: Ending of the format.
         as_folder: Whether the path is that of a folder, which has no such ending.
         values: The other fields.
+
+    Raises:
+        InputError: The path is absolute, or has '..' in it.
     """
     ending = next((e for e in (".{ext}", f".{ext}") if template.endswith(e)), "")
     stem = template[: len(template) - len(ending)]
-    path = stem.format(ext=ext, **values)
-    return Path(path if as_folder else f"{path}.{ext}")
+    name = stem.format(ext=ext, **values)
+    path = Path(name if as_folder else f"{name}.{ext}")
+    if path.anchor or ".." in path.parts:
+        raise InputError(
+            f"the name '{template}' leads out of the output folder, to {path}: leave out '..' and "
+            "a '/' at its start, and choose the folder with -o"
+        )
+    return path
 
 
 def safe_track(name: str) -> str:

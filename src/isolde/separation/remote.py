@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from isolde.core.atomic import explain, hidden_name
@@ -29,6 +29,13 @@ _BUCKETS = ("s3", "s3a", "gs", "gcs")
 _REMEDY = "check the address, the credentials and the connection"
 _CHUNK = 1 << 20
 _MARKS = ("size", "ETag", "etag", "md5Hash", "content_md5", "LastModified", "updated", "mtime")
+
+
+class Listed(NamedTuple):
+    """What a listing tells of a file: a text that changes when it does, and its bytes or None."""
+
+    mark: str
+    n_bytes: int | None
 
 
 def is_url(text: str) -> bool:
@@ -102,15 +109,15 @@ def check_writable(url: str) -> None:
             pass  # rights may end at the folder, which is asked next
 
 
-def files_below(url: str) -> dict[str, str] | None:
+def files_below(url: str) -> dict[str, Listed] | None:
     """List the files below a remote folder.
 
     Args:
         url: URL of the folder.
 
     Returns:
-        For each file its path below the folder, with a text that changes when the file does; None
-        where the URL is not a folder, as on web servers.
+        What is told of each file, by its path below the folder; None where the URL is not a
+        folder, as on web servers.
 
     Raises:
         AudioError: The folder cannot be listed.
@@ -123,7 +130,7 @@ def files_below(url: str) -> dict[str, str] | None:
             return None
         found = system.find(top, detail=True)
     top = top.rstrip("/") + "/"
-    return {path[len(top) :]: _mark(facts) for path, facts in sorted(found.items())}
+    return {p[len(top) :]: Listed(_mark(f), f.get("size")) for p, f in sorted(found.items())}
 
 
 def mark_of(url: str) -> str:

@@ -24,6 +24,7 @@ class Separated:
         warnings: One line each.
         phrases: Phrases of the vocals, in order; None when they were not cut.
         remote: URL of the remote folder that all paths are below; empty for paths of this machine.
+        sizes: Size of each of the files in bytes, as it was written; empty where nobody looked.
     """
 
     song: Song
@@ -33,6 +34,7 @@ class Separated:
     warnings: list[str] = field(default_factory=list)
     phrases: list[Phrase] | None = None
     remote: str = ""
+    sizes: dict[Path, int] = field(default_factory=dict)
 
     @property
     def real_time_factor(self) -> float:
@@ -69,6 +71,8 @@ class Separated:
             ]
         if self.remote:
             values["remote"] = shown(self.remote)
+        if self.sizes:
+            values["bytes"] = {self.place(path): size for path, size in self.sizes.items()}
         return values
 
     @classmethod
@@ -90,7 +94,10 @@ class Separated:
         if told.phrases is not None:
             phrases = [Phrase(path(p.path), p.start, p.end) for p in told.phrases]
         paths = {stem: path(place) for stem, place in told.paths.items()}
-        return cls(song, paths, told.seconds, told.elapsed, told.warnings, phrases, told.remote)
+        sizes = {path(place): size for place, size in told.bytes.items()}
+        return cls(
+            song, paths, told.seconds, told.elapsed, told.warnings, phrases, told.remote, sizes
+        )
 
 
 @dataclass(frozen=True)
@@ -115,3 +122,4 @@ class _Told:
     real_time_factor: float = 0.0
     phrases: list[_ToldPhrase] | None = None
     remote: str = ""
+    bytes: dict[str, int] = field(default_factory=dict)

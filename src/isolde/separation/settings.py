@@ -16,7 +16,7 @@ from isolde.core.parallel import n_cores
 from isolde.core.signal.masks import readout
 from isolde.core.signal.spectrum import SYNTHESES
 from isolde.core.stage import check_threads
-from isolde.core.stems import VOCALS
+from isolde.core.stems import PARTS, STEM_BY_NAME, VOCALS
 from isolde.models.catalogue import DEFAULT
 from isolde.separation.names import USUAL
 
@@ -176,7 +176,7 @@ class FileSettings:
         return container_named(self.container).suffix.lstrip(".")
 
     def chosen(self, given: Sequence[str]) -> tuple[str, ...]:
-        """Choose the stems to write among those that the model gives.
+        """Choose the stems to write among those that the model gives, capitals or not.
 
         Args:
             given: Names of the stems that the model gives.
@@ -185,12 +185,19 @@ class FileSettings:
             InputError: The model lacks one of them, or phrases are asked of other stems only.
         """
         asked = self.stems or ((VOCALS,) if self.phrases else None)
-        unknown = [stem for stem in asked or () if stem not in given]
+        known = {stem.casefold(): stem for stem in given}
+        unknown = [stem for stem in asked or () if stem.casefold() not in known]
         if unknown:
+            meant = STEM_BY_NAME.get(unknown[0].casefold())
+            hint = f"take one of {', '.join(given)}; for several, ask for each"
+            if meant in given:
+                hint = f"did you mean '{meant}'?"
+            elif meant in PARTS:
+                hint = f"take one of {', '.join(given)}, or the model 'stems'"
             raise InputError(
-                f"model '{self.separation.model}' gives no stem {', '.join(unknown)}: "
-                f"take of {', '.join(given)}"
+                f"model '{self.separation.model}' gives no stem '{unknown[0]}': {hint}"
             )
+        asked = asked and tuple(known[stem.casefold()] for stem in asked)
         stems = tuple(dict.fromkeys(asked)) if asked else tuple(given)
         if self.phrases and VOCALS not in stems:
             raise InputError(f"phrases are cut of the {VOCALS}: ask for that stem too")

@@ -12,6 +12,8 @@ from pathlib import Path
 from isolde.audio import subtype_for
 from isolde.audio.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES, container_named
 from isolde.audio.limits import check_quality
+from isolde.audio.stemfile import check_stem_file
+from isolde.core.atomic import refuse_inputs
 from isolde.core.errors import AudioError, InputError
 from isolde.core.stems import ACCOMPANIMENT, PARTS, VOCALS
 from isolde.separation import remote
@@ -73,7 +75,7 @@ def songs_in(sources: Iterable[Path | str], settings: FileSettings | None = None
             songs += _remote(str(named), settings or FileSettings())
         elif source == STDIN:
             songs.append(Song(source, "stdin"))
-        elif source.is_dir():
+        elif os.path.isdir(source):
             songs += _below(source, settings or FileSettings())
         else:
             songs.append(Song(source, safe_track(source.stem)))
@@ -112,8 +114,8 @@ def _remote(url: str, settings: FileSettings) -> list[Song]:
     output = None if settings.remote is None else Path(remote.path_in(settings.remote))
     inner = output if output is not None and output != top else None
     songs = [
-        Song(top / name, _track(Path(name)), remote.below(url, name), mark)
-        for name, mark in files.items()
+        Song(top / name, _track(Path(name)), remote.below(url, name), listed.mark)
+        for name, listed in files.items()
         if _may_be_song(Path(name)) and not (inner and (top / name).is_relative_to(inner))
     ]
     if output is not None:
@@ -207,8 +209,8 @@ def paths_of(song: Song, settings: FileSettings, stems: Sequence[str]) -> dict[s
         stems: Names of the stems.
 
     Raises:
-        InputError: The layout is unknown, the template asks for something unknown, or two stems
-            would share a file.
+        InputError: The layout is unknown, the template asks for something unknown or leads out of
+            the output folder, or two stems would share a file.
     """
     layout = layout_named(settings.layout)
     template = layout.template if settings.name is None else settings.name
@@ -216,9 +218,9 @@ def paths_of(song: Song, settings: FileSettings, stems: Sequence[str]) -> dict[s
         template = ONE_FILE
     check_template(template, n_stems=1 if settings.in_one_file else len(stems))
     parent = song.path.absolute().parent.name if song.path != STDIN else ""
-    model = Path(settings.separation.model).stem
+    model = safe_track(Path(settings.separation.model).stem)
     folder = settings.output or Path()
-    return {
+    paths = {
         stem: folder
         / fill_template(
             template,
@@ -231,6 +233,11 @@ def paths_of(song: Song, settings: FileSettings, stems: Sequence[str]) -> dict[s
         )
         for stem in stems
     }
+    if len({*paths.values()}) < len(stems) and not settings.in_one_file:
+        raise InputError(
+            f"the name '{template}' gives two stems one file: put {{stem}} into it as it is"
+        )
+    return paths
 
 
 def check_batch(songs: Sequence[Song], settings: FileSettings) -> None:
@@ -241,10 +248,12 @@ def check_batch(songs: Sequence[Song], settings: FileSettings) -> None:
         settings: Settings for all of them.
 
     Raises:
-        InputError: They do not.
+        InputError: They do not, or stems would replace one of the songs.
         ModelError: There is no such model.
     """
     stems = settings.chosen(stems_of(settings.separation.model))
+    if settings.is_stem_file:  # of songs' rates and channels each hears when it is read
+        check_stem_file(stems, sample_rate=44100, n_channels=2)
     kind = container_named("m4a" if settings.is_stem_file else settings.container)
     subtype = subtype_for(kind.name, bit_depth=settings.bit_depth)
     if settings.remux is None:
@@ -258,6 +267,8 @@ def check_batch(songs: Sequence[Song], settings: FileSettings) -> None:
                     f"{other.source} and {song.source} would both write {path}: "
                     "put {track} into the --name"
                 )
+    if settings.overwrite and settings.remote is None:
+        refuse_inputs(seen, [song.path for song in songs if not song.url])
 
 
 def check_output(settings: FileSettings) -> None:
@@ -268,12 +279,17 @@ def check_output(settings: FileSettings) -> None:
 
     Raises:
         AudioError: It cannot.
-        InputError: It is remote, and can only be read.
+        InputError: It is remote, and can only be read; or it has the name of a file of sound.
     """
     if settings.remote is not None:
         remote.check_writable(settings.remote)
         return
     folder = settings.output or Path()
+    if folder.suffix.lower() in AUDIO_SUFFIXES and not os.path.isdir(folder):
+        raise InputError(
+            f"{folder}: -o names a folder: give -o {folder.parent}, and names and format of files "
+            f"as --name '{folder.stem} {{stem}}' --format {folder.suffix[1:].lower()}"
+        )
     there = next((p for p in (folder, *folder.absolute().parents) if p.exists()), Path("/"))
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise AudioError(f"{there}: cannot be written: choose another folder with -o")

@@ -1,5 +1,6 @@
 """The stems of a song in memory, which know their sample rate and write themselves."""
 
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -7,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from isolde.audio import AudioWriter, subtype_for
-from isolde.audio.formats import container_named
+from isolde.audio.formats import AUDIO_SUFFIXES, container_named
 from isolde.audio.levels import ClipPolicy
 from isolde.core.errors import InputError, IsoldeWarning
 from isolde.core.stage import Float32, channels_of, checked_form
@@ -110,13 +111,19 @@ class Stems(Mapping[str, Float32]):
 
         Raises:
             AudioError: A file exists or cannot be written.
-            InputError: The format is unknown, or cannot hold such audio.
+            InputError: The format is unknown or cannot hold such audio, or the folder has the name
+                of a file of sound.
 
         Warns:
             IsoldeWarning: Samples beyond full scale were limited.
         """
         if not isinstance(folder, str | Path):
             raise InputError(f"the folder is {folder!r}: give its path")
+        if Path(folder).suffix.lower() in AUDIO_SUFFIXES and not os.path.isdir(folder):
+            raise InputError(
+                f"{folder}: has the name of a file: give the folder of the stems, and the "
+                "format as container='wav'"
+            )
         suffix = container_named(container).suffix
         integral = bit_depth == "32f" and container.lower() != "wav"
         subtype = subtype_for(container, bit_depth=None if integral else bit_depth)

@@ -32,6 +32,7 @@ MEMORY = 700 << 20
 _REMEDIES = (
     "replace it with --overwrite, leave it with --skip-existing, or choose another folder with -o"
 )
+_CUT = "is smaller than it was written: remove it, or replace it with --overwrite"
 Report = Callable[[Song, Separated | None, str | None], None]
 Progress = Callable[[Song, float], None]
 _Item = tuple[Song, tuple[str, ...]]  # and its stems
@@ -124,9 +125,16 @@ def separate_songs(
     def done(outcome: parallel.Outcome) -> None:
         song = by_track[outcome.key]
         value = None if outcome.error else Separated.from_dict(outcome.value)
-        if outcome.resumed and value is not None and not all(map(folder.has, value.files)):
-            lost[outcome.key] = items[outcome.key]
-            return
+        if outcome.resumed and value is not None:
+            if not all(map(folder.has, value.files)):
+                lost[outcome.key] = items[outcome.key]
+                return
+            if cut := folder.cut(value):
+                if settings.overwrite:
+                    lost[outcome.key] = items[outcome.key]
+                else:
+                    take(song, None, f"{value.place(cut[0])}: {_CUT}")
+                return
         if value is not None and outcome.tries > 1:
             note = f"{song.source}: its worker died; it was done at try {outcome.tries}"
             value = replace(value, warnings=[*value.warnings, note])
@@ -172,7 +180,9 @@ def separate_songs(
         )
         run(items, journal=journal, stamps=stamps)
         if lost:  # finished once, but someone took the stems away
-            run(dict(lost), journal=None)
+            for outcome in run(dict(lost), journal=None):
+                if journal is not None and outcome.error is None:  # the sizes may be others now
+                    journal.finish(outcome.key, stamps[outcome.key], outcome.value)
     return [results[track] for track in by_track]
 
 

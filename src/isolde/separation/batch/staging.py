@@ -78,5 +78,8 @@ def _sent(done: Separated, stems: Path, remote: str) -> Separated:
     if phrases is not None:
         phrases = [Phrase(p.path.relative_to(stems), p.start, p.end) for p in phrases]
     paths = {stem: path.relative_to(stems) for stem, path in done.paths.items()}
+    sizes = {path.relative_to(stems): size for path, size in done.sizes.items()}
     warnings = [line.replace(f"{stems}/", "") for line in done.warnings]
-    return replace(done, paths=paths, warnings=warnings, phrases=phrases, remote=remote)
+    return replace(
+        done, paths=paths, warnings=warnings, phrases=phrases, remote=remote, sizes=sizes
+    )

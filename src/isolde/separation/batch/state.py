@@ -3,6 +3,7 @@
 It changes nothing but the journal, and that only where `settle` is asked to.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from isolde.core.journal import Journal
 from isolde.separation.batch.journals import open_journal
 from isolde.separation.batch.shard import Shard
 from isolde.separation.load import stems_of
-from isolde.separation.remote import files_below, mark_of, shown
+from isolde.separation.remote import Listed, files_below, mark_of, shown
 from isolde.separation.separated import Separated
 from isolde.separation.settings import FileSettings
 from isolde.separation.songs import Song, paths_of
@@ -27,11 +28,12 @@ class State(StrEnum):
 
     DONE = "done"
     NOT_BEGUN = "not begun"
-    BEGUN = "begun and not finished"
+    BEGUN = "begun and not finished: it failed, or its run was stopped or goes on"
     REMOVED = "finished, but its stems are gone"
+    CUT = "finished, but a stem is smaller than it was written"
     CHANGED = "its stems were made from another file or with other settings"
     UNREACHABLE = "the song cannot be reached"
-    UNKNOWN = "stems exist that no journal names, and that do not fit the song"
+    UNKNOWN = "stems exist that no run has finished, or that do not fit the song"
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,9 @@ class Folder:
         Raises:
             AudioError: A remote folder cannot be listed.
         """
-        self._names: set[str] | None = None
+        self._listed: Mapping[str, Listed] | None = None
         if settings.remote is not None:
-            self._names = set(files_below(settings.remote) or ())
+            self._listed = files_below(settings.remote) or {}
 
     def has(self, path: Path) -> bool:
         """Tell whether there is such a file, or a folder that holds something.
@@ -64,10 +66,28 @@ class Folder:
         Args:
             path: Path of the file; in a remote folder, below it.
         """
-        if self._names is None:
-            return path.is_file() or (path.is_dir() and any(path.iterdir()))
+        if self._listed is None:
+            # not `Path.is_file`, which raises for a name that is too long: its song alone fails
+            return os.path.isfile(path) or (os.path.isdir(path) and any(path.iterdir()))
         name = path.as_posix()
-        return name in self._names or any(other.startswith(f"{name}/") for other in self._names)
+        return name in self._listed or any(other.startswith(f"{name}/") for other in self._listed)
+
+    def cut(self, done: Separated) -> list[Path]:
+        """List the files of a finished song that are smaller than they were written.
+
+        A larger one has got tags or a cover since, and is whole.
+
+        Args:
+            done: What a journal tells of the song; its files are there.
+        """
+        return [path for path, size in done.sizes.items() if self._size(path, size) < size]
+
+    def _size(self, path: Path, otherwise: int) -> int:
+        """Size of a file in bytes, where somebody tells it."""
+        if self._listed is None:
+            return path.stat().st_size
+        told = self._listed.get(path.as_posix())
+        return otherwise if told is None or told.n_bytes is None else told.n_bytes
 
     def existing(self, song: Song, settings: FileSettings, stems: Sequence[str]) -> dict[str, Path]:
         """Find the stems of a song that are there.
@@ -168,16 +188,20 @@ def check_songs(
     folder = Folder(settings)
 
     def state(song: Song) -> State:
-        if song.track not in stamps:
+        if song.track not in stamps or not (song.url or os.path.exists(song.path)):
             return State.UNREACHABLE
-        if song.track in done:
-            files = Separated.from_dict(done[song.track]).files
-            return State.DONE if all(map(folder.has, files)) else State.REMOVED
+        last = journal.last_value(song.track)
+        kept = None if last is None else Separated.from_dict(last)
+        is_there = kept is not None and all(map(folder.has, kept.files))
+        if song.track in done and kept is not None:
+            if is_there:
+                return State.CUT if folder.cut(kept) else State.DONE
+            return State.REMOVED
         if journal.has_begun(song.track, stamps[song.track]):
             return State.BEGUN
-        if journal.knows(song.track):
+        if is_there:
             return State.CHANGED
-        if is_complete(song, settings, stems):
+        if not journal.knows(song.track) and is_complete(song, settings, stems):
             return State.DONE
         return State.UNKNOWN if folder.existing(song, settings, stems) else State.NOT_BEGUN
 
@@ -185,9 +209,10 @@ def check_songs(
 
 
 def is_complete(song: Song, settings: FileSettings, stems: Sequence[str]) -> bool:
-    """Tell whether all stems of a song are there, not older than it, and of its rate and length.
+    """Tell whether all stems of a song are there, not older than it, and as long.
 
-    Of remote songs and stems nobody looks so closely: they are not.
+    Lengths are those that the files claim, to a tenth of a second. Of remote songs and stems nobody
+    looks so closely: they are not.
 
     Args:
         song: Song.
@@ -197,7 +222,7 @@ def is_complete(song: Song, settings: FileSettings, stems: Sequence[str]) -> boo
     if song.url or settings.remote is not None:
         return False
     paths = paths_of(song, settings, stems)
-    if settings.phrases or settings.preview or not all(path.is_file() for path in paths.values()):
+    if settings.phrases or settings.preview or not all(map(os.path.isfile, paths.values())):
         return False
     try:
         source = info(song.path)
@@ -206,13 +231,10 @@ def is_complete(song: Song, settings: FileSettings, stems: Sequence[str]) -> boo
         stored = [info(path) for path in paths.values()]
     except (AudioError, OSError):
         return False
-    if source.n_samples is None:
+    if (whole := source.seconds) is None:
         return False
-    whole = source.n_samples / source.sample_rate
     seconds = min(whole, whole if settings.end is None else settings.end) - settings.start
-    return all(
-        s.n_samples is not None and abs(s.n_samples / s.sample_rate - seconds) < 0.1 for s in stored
-    )
+    return all(s.seconds is not None and abs(s.seconds - seconds) < 0.1 for s in stored)
 
 
 def taken_over(song: Song, settings: FileSettings, paths: dict[str, Path], note: str) -> Separated:
@@ -226,10 +248,9 @@ def taken_over(song: Song, settings: FileSettings, paths: dict[str, Path], note:
     """
     first = next(iter(paths.values()))
     try:
-        about = info(first) if settings.remote is None and first.is_file() else None
+        about = info(first) if settings.remote is None and os.path.isfile(first) else None
     except AudioError:
         about = None
-    n_samples = about.n_samples if about and about.n_samples else 0
-    seconds = n_samples / about.sample_rate if about else 0.0
+    seconds = (about.seconds or 0.0) if about else 0.0
     notes = [f"{song.track}: {note}"]
     return Separated(song, paths, seconds, 0.0, notes, remote=settings.remote or "")

@@ -4,13 +4,17 @@ It writes no file. All stems but one are what a model estimates; the last, the r
 mixture less those, so that the stems always sum to it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from math import ceil
+from threading import Lock
+from typing import Any
 
 import numpy as np
 
 from isolde.audio import Resampler
-from isolde.core.stage import Float32, check_block, check_open, checked_form
+from isolde.core.errors import InputError
+from isolde.core.stage import Float32, blocks_of, check_block, check_open, checked_form
 from isolde.models.masker import Masker
 from isolde.separation.settings import SeparationSettings
 from isolde.separation.stages.estimator import Estimator, MaskEstimator
@@ -23,6 +27,10 @@ Block = dict[str, Float32]
 class Separator:
     """A stream of mixture blocks to a stream of stems.
 
+    One that `load_separator` made can be pickled and copied while it has heard nothing: the copy is
+    made anew, of the same model and settings, and loads the model where it is. A stream is fed by
+    one thread at a time; several threads take a separator each.
+
     Attributes:
         stems: Names of the stems, the residual last.
         sample_rate: Sample rate of mixture and stems in Hz.
@@ -30,19 +38,29 @@ class Separator:
         estimator: Stage that estimates all stems but the residual, at a sample rate of its own.
     """
 
-    def __init__(self, estimator: Estimator, *, sample_rate: int, n_channels: int) -> None:
+    def __init__(
+        self,
+        estimator: Estimator,
+        *,
+        sample_rate: int,
+        n_channels: int,
+        maker: Callable[..., "Separator"] | None = None,
+    ) -> None:
         """Start a stream.
 
         Args:
             estimator: Stage that estimates the stems.
             sample_rate: Sample rate of the mixture in Hz.
             n_channels: Number of channels of the mixture.
+            maker: Function that can be pickled and makes the same separator from sample rate and
+                number of channels; None: it cannot be pickled.
 
         Raises:
             InputError: The sample rate is too low, or there is no channel.
         """
         sample_rate, n_channels = checked_form(sample_rate, n_channels)
         self.estimator, self.sample_rate, self.n_channels = estimator, sample_rate, n_channels
+        self._maker, self._lock = maker, Lock()
         self.stems = (*estimator.stems, estimator.residual)
         self._inward = Resampler(sample_rate, estimator.sample_rate, n_channels)
         self._outward = [
@@ -95,36 +113,58 @@ class Separator:
     def _start(self) -> None:
         self._mixture, self._ready = Queue(1), [Queue(1) for _ in self.estimator.stems]
         self._none = np.zeros((self.n_channels, 0), np.float32)
-        self._ended = False
+        self._ended = self._begun = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Give what it is made from, for pickle and copy.
+
+        Raises:
+            InputError: It is in the middle of a stream, or nobody knows what it was made from.
+        """
+        if self._begun:
+            raise InputError(
+                "a separator that has heard samples cannot be pickled or copied: reset it first, "
+                "or load one in each process"
+            )
+        if self._maker is None:
+            raise InputError(
+                "a separator made of stages cannot be pickled or copied: make one in each process, "
+                "or use load_separator"
+            )
+        return _remake, (self._maker, self.sample_rate, self.n_channels)
 
     def feed(self, block: Float32, /) -> Block:
         """Take samples (n_channels, n) in [-1, 1]; give what is ready of each stem.
 
         Raises:
             InputError: The block is no array of floats, has another number of channels, or holds
-                NaN, infinity or values beyond `LOUDEST`; or the stream has ended.
+                NaN, infinity or values beyond `LOUDEST`; the stream has ended; or another thread
+                feeds it at this moment.
         """
-        check_open(ended=self._ended)
         check_block(block, n_channels=self.n_channels, finite="mixture")
-        self._mixture.put(block.astype(np.float32))
-        self._put(self.estimator.feed(self._inward.feed(block)))
-        return self._give(min(self._mixture.n, *(q.n for q in self._ready)))
+        with self._turn():
+            check_open(ended=self._ended)
+            self._begun = True
+            self._mixture.put(block.astype(np.float32))
+            self._put(self.estimator.feed(self._inward.feed(block)))
+            return self._give(min(self._mixture.n, *(q.n for q in self._ready)))
 
     def flush(self) -> Block:
         """End the stream: give the rest of each stem, so that all are as long as the mixture.
 
         Raises:
-            InputError: The stream has ended already.
+            InputError: The stream has ended already, or another thread feeds it at this moment.
         """
-        check_open(ended=self._ended)
-        self._ended = True
-        self._put(self.estimator.feed(self._inward.flush()))
-        self._put(self.estimator.flush())
-        for outward, ready in zip(self._outward, self._ready, strict=True):
-            ready.put(outward.flush())
-            missing = self._mixture.n - ready.n  # there and back again may round to a sample less
-            ready.put(np.zeros((self.n_channels, max(0, missing)), np.float32))
-        return self._give(self._mixture.n)
+        with self._turn():
+            check_open(ended=self._ended)
+            self._ended = self._begun = True
+            self._put(self.estimator.feed(self._inward.flush()))
+            self._put(self.estimator.flush())
+            for outward, ready in zip(self._outward, self._ready, strict=True):
+                ready.put(outward.flush())
+                missing = self._mixture.n - ready.n  # there and back may round to a sample less
+                ready.put(np.zeros((self.n_channels, max(0, missing)), np.float32))
+            return self._give(self._mixture.n)
 
     def notes(self) -> list[str]:
         """Say what was found about the mixture until now, one line each: channels wired wrongly."""
@@ -134,7 +174,7 @@ class Separator:
         """Separate a song that is fed from here to its end.
 
         Args:
-            blocks: Blocks (n_channels, n) of the mixture.
+            blocks: Blocks (n_channels, n) of the mixture, or all of it as one array.
 
         Returns:
             Samples (n_channels, n_samples) of each stem.
@@ -142,6 +182,8 @@ class Separator:
         Raises:
             InputError: A block cannot be used, or the stream has ended.
         """
+        if isinstance(blocks, np.ndarray) and blocks.ndim == 2:
+            blocks = blocks_of(blocks)
         parts = [*(self.feed(block) for block in blocks), self.flush()]
         return {stem: np.concatenate([p[stem] for p in parts], axis=1) for stem in self.stems}
 
@@ -152,6 +194,16 @@ class Separator:
             f"{self.sample_rate} Hz, {self.latency} samples late>"
         )
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Keep a second thread out, whose samples would fall between those of the first."""
+        if not self._lock.acquire(blocking=False):
+            raise InputError("another thread feeds this separator: load one for each thread")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
     def _put(self, estimates: Float32) -> None:
         for samples, outward, ready in zip(estimates, self._outward, self._ready, strict=True):
             ready.put(outward.feed(samples))
@@ -161,3 +213,8 @@ class Separator:
         parts = [ready.take(n, self._none) for ready in self._ready]
         rest = mixture - sum(parts)
         return dict(zip(self.stems, (*parts, rest), strict=True))
+
+
+def _remake(maker: Callable[..., Separator], sample_rate: int, n_channels: int) -> Separator:
+    """Make a separator again, where pickle takes it up."""
+    return maker(sample_rate=sample_rate, n_channels=n_channels)
