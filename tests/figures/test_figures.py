@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree.ElementTree import fromstring
 
 import numpy as np
@@ -12,9 +13,10 @@ from isolde.core.errors import InputError, MissingExtraError
 from isolde.core.signal.log_frequency import log_rows, picture_grid
 from isolde.figures.canvas import Canvas, Columns, canvas_of, height
 from isolde.figures.overview import draw_activity, thinned
+from isolde.figures.pairs import draw_page
 from isolde.figures.reports.song import write_song_report
 from isolde.figures.separation import draw_separation, mask_columns, separation_figure
-from isolde.figures.spectrogram import Marks, mark
+from isolde.figures.spectrogram import Marks, mark, marks_of
 from isolde.figures.style import check_picture, encode, new_axes, new_figure, time_label
 
 pytest.importorskip("matplotlib")
@@ -210,6 +212,8 @@ def test_bad_input_is_refused_before_anything_is_drawn(tmp_path: Path):
         draw_separation(voice, voice[:, 1:], None, RATE, tmp_path / "a.png")
     with pytest.raises(InputError, match="not empty"):
         canvas_of(np.zeros((2, 0), np.float32), RATE)
+    with pytest.raises(InputError, match="not empty"):
+        marks_of(np.zeros((2, 0), np.float32), RATE)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -249,6 +253,16 @@ def test_any_name_of_a_song_is_a_title(name: str, shown: str):
     fromstring(encode(figure, kind="svg"))
     assert axes.get_title() == shown
     assert encode(figure).startswith(PNG)
+
+
+@pytest.mark.filterwarnings("error")
+def test_any_name_of_a_pair_is_on_its_page(tmp_path: Path):
+    told = {"track": "a$x_{$ \u65e5", "accepted": False, "reason": "nothing fits", "duration": 1.0}
+    report = SimpleNamespace(**told, picture=None, spans=(), scores=None)
+    draw_page(report, tmp_path / "page.png")
+    assert (tmp_path / "page.png").read_bytes().startswith(PNG)
+    with pytest.raises(InputError, match=r"\.png or \.svg"):
+        draw_page(report, tmp_path / "page.pdf")
 
 
 def test_octaves_and_clocks():

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ class FakePorts:
     n_read: int = 0
     written: list[np.ndarray] = field(default_factory=list)
     room: int = RATE
+    closed: bool = False
 
     def __post_init__(self) -> None:
         self.latency = (0.0, 0.08)
@@ -40,6 +42,10 @@ class FakePorts:
 
     def write(self, block: np.ndarray) -> None:
         self.written.append(block)
+
+    def close(self) -> bool:
+        self.closed = True
+        return True
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +102,34 @@ def test_what_is_captured_first_is_thrown_away_and_silence_is_in_store(plan, fou
     store = np.concatenate(ports.written, axis=1)
     assert not store.any() and store.shape[0] == plan.n_channels
     assert 0.02 * RATE < store.shape[1] <= max(0.035 * RATE, 2 * plan.block) + plan.block
+
+
+def test_devices_that_go_at_the_beginning_are_closed(plan, found, monkeypatch):
+    opened = []
+
+    def read(ports) -> None:
+        opened.append(ports)
+        raise GONE
+
+    monkeypatch.setattr(FakePorts, "read", read)
+    with pytest.raises(AudioError, match="no such device"):
+        connection(plan).open()
+    assert [ports.closed for ports in opened] == [True]
+
+
+def test_a_stream_that_does_not_start_is_closed(monkeypatch):
+    calls = []
+
+    def start() -> None:
+        raise ValueError("no")
+
+    stream = SimpleNamespace(start=start, close=lambda: calls.append("close"))
+    library = SimpleNamespace(PortAudioError=OSError, OutputStream=lambda **_: stream)
+    monkeypatch.setattr(opening.devices, "portaudio", lambda: library)
+    form = {"sample_rate": RATE, "n_channels": 2, "block": 512}
+    with pytest.raises(AudioError, match="'headphones' cannot be opened"):
+        opening.devices.Ports(source=None, target=device(2, "headphones"), **form)
+    assert calls == ["close"]
 
 
 def test_a_file_is_played_without_silence_before_it(plan, found):

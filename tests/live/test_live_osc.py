@@ -49,6 +49,7 @@ def send(port: int, address: str, *arguments: object) -> str:
         ("/isolde/gain/vocals", (2,), "gain vocals 2"),
         ("/isolde/mute", (1,), "mute on"),
         ("/isolde/mute", (0.0,), "mute off"),
+        ("/isolde/mute", ("off",), "mute off"),
         ("/isolde/mute", (), "mute"),
         ("/isolde/pause", (False,), "pause off"),
         ("/isolde/seek", ("+5",), "seek +5"),

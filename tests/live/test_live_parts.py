@@ -1,5 +1,6 @@
 """Tapes, mixer, meters, commands, raw PCM: the parts of a live session that need no clock."""
 
+import errno
 import io
 import itertools
 import json
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,10 +22,13 @@ from isolde.core.errors import AudioError, InputError
 from isolde.core.signal.spectrum import GRID_22
 from isolde.live.control import console
 from isolde.live.control.controls import Controls
-from isolde.live.control.keys import command_for, help_for
+from isolde.live.control.keys import Keys, command_for, help_for
 from isolde.live.control.socket import ControlSocket
+from isolde.live.io.devices import Device
 from isolde.live.io.feeder import adapt
+from isolde.live.io.open import check_channels
 from isolde.live.io.pipes import read_raw, write_raw
+from isolde.live.stream import ring
 from isolde.live.stream.meters import Counts, Level, Status, Times
 from isolde.live.stream.mixer import LiveMixer, Ramp
 from isolde.live.stream.ring import SharedMemory, Tape
@@ -270,7 +275,7 @@ def test_a_device_cannot_be_sought_in():
         assert d.answer(line).startswith(f"error: '{line}' is no command")
 
 
-def test_keys_stand_for_commands_that_the_desk_knows():
+def test_keys_stand_for_commands_that_are_known():
     d, _ = controls(seek=1, pause=1)
     for key in "vm12x ,.q[]+-":
         line = command_for(key, stems=d.mixer.stems, wet=1.0, strength=1.0)
@@ -294,8 +299,8 @@ def test_the_line_of_meters_names_what_is_heard(lines, shown: str):
     for line in lines:
         d.do(line)
     status = replace(d.status(), gains=d.mixer.gains, wet=d.mixer.wet)
-    assert console.heard(status) == shown
-    assert console.heard(replace(status, strength=1.25)) == f"{shown}, strength 1.25"
+    assert console.describe_mix(status) == shown
+    assert console.describe_mix(replace(status, strength=1.25)) == f"{shown}, strength 1.25"
 
 
 def test_the_control_socket_answers_lines_and_hangs_up_on_strangers():
@@ -321,6 +326,36 @@ def test_the_control_socket_answers_lines_and_hangs_up_on_strangers():
         assert answer.startswith(b"error: ") and answer.count(b"\n") == 1
     assert "stop" not in told
     control.close()
+
+
+def test_a_closed_control_socket_takes_nobody_and_leaves_its_port():
+    control = ControlSocket(controls()[0])
+    with socket.create_connection(("127.0.0.1", control.port), 5) as caller:
+        caller.sendall(b"drums\n")
+        assert caller.recv(10) == b"ok\n"  # so it waits for the next one
+    control.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", control.port), 5)
+    ControlSocket(controls()[0], port=control.port).close()
+
+
+def test_every_key_that_was_typed_is_told_and_an_arrow_is_none(monkeypatch):
+    pty = pytest.importorskip("pty", reason="this system has no terminals of that kind")
+    ours, theirs = pty.openpty()
+    told: list[str] = []
+    with open(theirs) as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        keys = Keys(told.append)
+        assert keys.active
+        os.write(ours, b"va\x1b[A\x1bOP\x1b[1;5D1\xc3\xa4x")  # at once, as a key that is held is
+        deadline = time.monotonic() + 10
+        while len(told) < 5 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        keys.close()
+        for thread in [t for t in threading.enumerate() if t.name == "isolde keys"]:
+            thread.join(10)
+    os.close(ours)
+    assert told == ["v", "a", "1", "ä", "x"]
 
 
 @pytest.mark.parametrize("name", ["s16le", "s32le", "f32le"])
@@ -378,6 +413,19 @@ def test_channels_are_averaged_or_copied_and_nothing_else():
         adapt(block, 3)
 
 
+def test_the_number_of_channels_that_is_advised_can_be_had():
+    stereo = Device(0, "headphones", "ALSA", 1, 2, RATE, "")
+    check_channels(2, stereo, "output")
+    with pytest.raises(
+        InputError, match=r"output 'headphones' has 2 channels, not 6: .*channels 2"
+    ):
+        check_channels(6, stereo, "output")
+    with pytest.raises(InputError, match=r"input 'headphones' has 1 channels, not 2: .*channels 1"):
+        check_channels(2, stereo, "input")
+    with pytest.raises(InputError, match="--channels 1"):
+        check_channels(6, stereo, "output", instead=1)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no nice value")
 def test_only_the_thread_that_asks_goes_first_and_what_it_starts():
     """Where it is granted; where it is not, nothing changes and nothing fails."""
@@ -408,6 +456,29 @@ def test_only_the_thread_that_asks_goes_first_and_what_it_starts():
         inside("started meanwhile")
     assert found["started meanwhile"] == urgent
     assert nice() == before
+
+
+def test_memory_that_cannot_be_had_is_an_error_and_leaves_nothing(monkeypatch, tmp_path):
+    write, room = os.write, [5000]
+
+    def write_what_fits(descriptor, data):
+        """As the system does when a disk is nearly full: a part, and then none."""
+        n = min(room[0], len(data))
+        if not n:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        room[0] -= n
+        return write(descriptor, data[:n])
+
+    monkeypatch.setattr(ring.os, "access", lambda *_: False)
+    monkeypatch.setattr(ring.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(ring.os, "write", write_what_fits)
+    with pytest.raises(AudioError, match="no shared memory of 8192 bytes"):
+        SharedMemory(8192)
+    assert not [*tmp_path.iterdir()]
+    room[0] = 5000
+    small = SharedMemory(5000)
+    assert len(small.map) == 5000
+    small.close()
 
 
 def test_shared_memory_leaves_no_name_however_its_process_ends(tmp_path: Path):

@@ -135,6 +135,29 @@ def test_the_record_is_complete_even_where_playing_was_late(model, started, tmp_
         assert null_depth(wanted, got) < -120
 
 
+def test_a_record_whose_worker_hangs_is_complete_after_the_patience(model, started, tmp_path):
+    """With silence for what never came; and nothing is waited for that nobody played."""
+    if not hasattr(signal, "SIGSTOP"):
+        pytest.skip("this system has no SIGSTOP")
+    pipeline = started(plan_for(model))
+    empty = Recorder(tmp_path / "empty", pipeline, mixture=True)
+    pipeline.played.append((0, 0))
+    began = time.monotonic()
+    empty.close()
+    assert time.monotonic() - began < 5
+    recorder = Recorder(tmp_path / "out", pipeline, mixture=True)
+    os.kill(pipeline.engine.pid, signal.SIGSTOP)
+    try:
+        pipeline.push(noise(2, 20_000))
+        pipeline.played.append((0, 20_000))
+        recorder.close(patience=0.5)
+    finally:
+        os.kill(pipeline.engine.pid, signal.SIGCONT)
+    assert recorder.n_samples == 20_000 >= recorder.n_lost > 0
+    lengths = {info(path).n_samples for path in (tmp_path / "out").iterdir()}
+    assert lengths == {20_000}
+
+
 def test_a_file_plays_from_its_first_sample_and_ends_with_its_last(model, started):
     audio = noise(2, RATE + 77)
     plan = plan_for(model, block=2048)
@@ -175,6 +198,60 @@ def test_a_source_that_runs_dry_is_silence_and_counted_and_nothing_is_skipped(mo
     shifts = np.correlate(out, tail, "valid")
     at = int(np.argmax(shifts))
     assert null_depth(tail, out[at : at + tail.size]) < -100
+
+
+def test_what_fades_out_when_a_source_runs_dry_is_in_the_record_too(model, started):
+    plan = plan_for(model)
+    pipeline = started(plan, follow=False)
+    pipeline.keep_played()
+    for _ in range(3):
+        pipeline.push(noise(2, RATE // 2))
+        for _ in range(60):
+            pipeline.pull(plan.block, patience=2.0)
+    pipeline.finish()
+    while not pipeline.ended:
+        pipeline.pull(plan.block, patience=2.0)
+    assert pipeline.counts.starved == 3
+    starts, stops = zip(*pipeline.played, strict=True)
+    assert (starts[0], *stops) == (*starts, 3 * (RATE // 2))  # without gaps, and to the end
+
+
+@pytest.mark.parametrize("rate", [1000, 4000])
+def test_a_song_of_the_lowest_rates_is_played_to_its_end(model, started, tmp_path, rate):
+    n = 9 * rate
+    write(tmp_path / "x.wav", noise(2, n), rate, subtype="FLOAT")
+    plan = plan_for(model, sample_rate=rate)
+    pipeline = started(plan, follow=False)
+    feeder = Feeder(tmp_path / "x.wav", pipeline, start=0.0)
+    feeder.start()
+    deadline = time.monotonic() + 30
+    while not pipeline.ended and time.monotonic() < deadline:
+        pipeline.pull(plan.block)
+        time.sleep(0.002)
+    feeder.close()
+    assert pipeline.ended and pipeline.position == n
+
+
+def test_in_a_pause_the_position_is_what_was_sought(model, started, tmp_path):
+    write(tmp_path / "x.wav", noise(2, 4 * RATE), RATE)
+    plan = plan_for(model)
+    pipeline = started(plan, follow=False)
+    feeder = Feeder(tmp_path / "x.wav", pipeline, start=0.0)
+    feeder.start()
+    deadline = time.monotonic() + 30
+    while pipeline.position < RATE // 4 and time.monotonic() < deadline:
+        pipeline.pull(plan.block)
+        time.sleep(0.002)
+    pipeline.paused = True
+    for _ in range(10):
+        pipeline.pull(plan.block)
+    for seconds in (3.0, 2.0):
+        feeder.seek(seconds)
+        while pipeline.position + feeder.offset != seconds * RATE and time.monotonic() < deadline:
+            pipeline.pull(plan.block)
+            time.sleep(0.002)
+        assert pipeline.position + feeder.offset == seconds * RATE
+    feeder.close()
 
 
 def test_seek_leaves_nothing_of_the_past_and_does_not_click(model, started):
@@ -466,11 +543,27 @@ def test_a_record_that_exists_is_refused_before_any_sound(model, tmp_path):
         Filter(plan_for(model), record=tmp_path)
     assert (tmp_path / "vocals.wav").read_bytes() == b"precious"
     assert not (tmp_path / "accompaniment.wav").exists()
+    (tmp_path / "vocals.wav").rename(tmp_path / "accompaniment.wav")  # the second that is opened
+    with pytest.raises(AudioError, match="exists"):
+        Filter(plan_for(model), record=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["accompaniment.wav"]
     made = Filter(plan_for(model), record=tmp_path, overwrite=True)
     for _ in made.run(iter([noise(2, 1000)])):
         pass
     made.close()
     assert info(tmp_path / "vocals.wav").n_samples == 1000
+
+
+@pytest.mark.parametrize("raw", [True, False])
+@pytest.mark.parametrize("words", [("--play", "drums"), ("--control", "-1")])
+def test_a_filter_that_cannot_begin_leaves_nothing_of_its_record(model, tmp_path, words, raw):
+    write(tmp_path / "x.wav", noise(2, 1000), RATE)
+    command = [sys.executable, "-m", "isolde", "live", "-", "--model", model, *words]
+    command += ["--record", str(tmp_path / "stems"), *(["--raw", "s16le"] if raw else [])]
+    with (tmp_path / "x.wav").open("rb") as song:
+        done = subprocess.run(command, env=ENVIRONMENT, stdin=song, capture_output=True, timeout=60)
+    assert done.returncode == 2 and done.stderr.startswith(b"isolde: ") and not done.stdout
+    assert not (tmp_path / "stems").exists()
 
 
 def test_plans_out_of_range_say_what_to_give(model):

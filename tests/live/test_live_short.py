@@ -16,10 +16,13 @@ from helpers.blocks import stems_of
 from helpers.live import RATE, plan_for, run, small_model
 from helpers.maskers import Shelf
 from helpers.sounds import noise, null_depth
+from isolde.audio import write
 from isolde.core.errors import InputError, ModelError
 from isolde.core.signal.spectrum import GRID_22
 from isolde.live.control import console
 from isolde.live.control.settings import LiveSettings
+from isolde.live.io.devices import Device
+from isolde.live.io.feeder import adapt
 from isolde.live.io.pipes import Filter
 from isolde.live.stream.loop import Backlog, Loop
 from isolde.live.worker.process import load
@@ -249,6 +252,18 @@ def settings_for(**asked) -> LiveSettings:
 def test_what_no_session_has_is_refused_with_a_pipe_too(asked, message: str):
     with pytest.raises(InputError, match=message):
         settings_for(**{"source": "-", **asked})
+
+
+def test_a_song_of_more_channels_than_the_device_has_can_be_played_as_advised(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    write(tmp_path / "x.wav", noise(6, 1000), RATE)
+    target = Device(0, "headphones", "ALSA", 0, 2, RATE, "")
+    monkeypatch.setattr(console.devices, "find", lambda *_: target)
+    with pytest.raises(InputError, match=r"not 6: give --channels (\d)$") as refused:
+        console.run_devices(settings_for(source=str(tmp_path / "x.wav")))
+    advised = int(str(refused.value)[-1])
+    assert advised <= 2 and adapt(noise(6, 10), advised).shape == (advised, 10)
 
 
 def test_low_latency_is_a_model_and_no_block_to_compute_in(model):

@@ -9,7 +9,7 @@ from isolde.core.signal.spectrum import GRID_22, analyse
 from isolde.core.signal.synthesis import synthesise
 from isolde.rules import HarmonicMasker, Rules, make_rules_masker
 from isolde.rules.mask import burst_mask, harmonic_comb, harmonic_share
-from isolde.rules.masker import heard, listen
+from isolde.rules.masker import listen, weigh_bins
 from isolde.rules.pitch import BIN_HZ, Track, centre_weight, follow, refine, runs, widen
 from isolde.separation.load import load_separator
 from isolde.separation.stages.separator import Separator
@@ -49,11 +49,19 @@ def masked(
     """What the rules leave of a song that is shorter than a block, the mask, and the track."""
     rules = rules or Rules()
     spectra = analyse(audio, GRID_22)
-    mask, track = listen(*heard(spectra, rules), rules)
+    mask, track = listen(*weigh_bins(spectra, rules), rules)
     return synthesise(spectra * mask, GRID_22, audio.shape[1]), mask, track
 
 
 # --- steps 1 to 3 ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [1, 2, 20, 40, 53, 200])
+def test_what_is_near_a_flag_is_widened_however_short_the_song(n: int):
+    reach = round(0.3 / GRID_22.frame_seconds)
+    for place in {0, n // 3, n - 1}:
+        flags = np.arange(n) == place
+        np.testing.assert_array_equal(widen(flags, 0.3), np.abs(np.arange(n) - place) <= reach)
 
 
 @pytest.mark.slow

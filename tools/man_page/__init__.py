@@ -23,7 +23,7 @@ All is done.
 .TP
 1
 Some of several songs failed in \\fBactivity\\fR, some results in
-\\fBevaluate\\fR.
+\\fBevaluate\\fR; in \\fBdata\\fR a song failed or has a fault.
 .TP
 2
 The input is bad, of one song of several too; one line on standard error

@@ -16,7 +16,7 @@ from isolde.figures.separation import mask_columns, separation_figure
 from isolde.figures.spectrogram import Marks, mark
 from isolde.figures.style import save
 from isolde.rules import Rules
-from isolde.rules.masker import heard, listen
+from isolde.rules.masker import listen, weigh_bins
 
 RATE = GRID_22.sample_rate
 SECONDS = 4.0
@@ -51,7 +51,7 @@ def in_a_hall(voice: Float32) -> Float32:
 def kept(voice: Float32) -> tuple[Float32, Float32, Float32]:
     """Say what the rules keep of voices alone (1, n), their mask (n_frames, 513), and the pitch."""
     spectra = analyse(voice, GRID_22)
-    mask, track = listen(*heard(spectra, Rules()), Rules())
+    mask, track = listen(*weigh_bins(spectra, Rules()), Rules())
     return synthesise(spectra * mask, GRID_22, voice.shape[1]), mask, track.f0
 
 

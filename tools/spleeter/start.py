@@ -83,7 +83,7 @@ def main() -> None:
         found = open_songs(asked.data, Recipe(task=UNetTask(), frames=FRAMES), cache=folder)
         songs = [s for s in found.train if s.vocals is not None and s.accompaniment is not None]
         pieces = excerpts(songs, task, seed=recipe.seed)
-        return [UNetMasker.heard(torch.from_numpy(piece)[None]) for piece in pieces]
+        return [UNetMasker.scale(torch.from_numpy(piece)[None]) for piece in pieces]
 
     torch.manual_seed(recipe.seed)
     small = task.build()

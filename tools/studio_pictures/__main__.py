@@ -4,14 +4,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required"
 ).split()
 
-PICTURES = (
+PICTURES: tuple[tuple[str, Literal["light", "dark"], int, int], ...] = (
     ("studio-light", "light", 1440, 900),
     ("studio-phone", "light", 390, 844),
 )

@@ -34,8 +34,8 @@ class Columns:
         """Start empty.
 
         Args:
-            rows: Values of a column.
-            columns: That the picture has room for.
+            rows: Number of values in a column.
+            columns: Number of columns that the picture has room for.
         """
         self._columns, self.span = columns, 1
         self._done: Float32 = np.zeros((0, rows), np.float32)
@@ -149,15 +149,15 @@ def show(
     limits: tuple[float, float],
     colours: str = LEVELS,
 ) -> "AxesImage":
-    """Return an image over time and logarithmic frequency.
+    """Draw an image over time and logarithmic frequency.
 
     Args:
         axes: Axes to draw on.
         values: Values (rows, columns), the lowest frequency first.
         start: Time of the left edge in seconds.
-        seconds: That the columns span.
+        seconds: Seconds that all columns span.
         low: Frequency of the first row in Hz.
-        high: High of the last one.
+        high: Frequency of the last row in Hz.
         limits: Values of the darkest and of the brightest colour.
         colours: The colour map.
     """
@@ -180,7 +180,7 @@ def show(
 
 
 def clock(axes: "Axes", start: float, end: float) -> None:
-    """Return a time axis from `start` to `end` seconds, labelled in seconds or minutes:seconds."""
+    """Set a time axis from `start` to `end` seconds, labelled in seconds or minutes:seconds."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     long = end >= 60

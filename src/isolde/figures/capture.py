@@ -35,7 +35,7 @@ class Capture:
         mixture: Its canvas.
         vocals: The canvas of its vocals; None when nothing was separated.
         probabilities: Probabilities (n_frames,) that somebody sings; None when no model could say.
-        frame_seconds: Frame from one of them to the next.
+        frame_seconds: Seconds from one of them to the next.
         segments: Segments (start, end) of singing in seconds of the range.
         stems: The first seconds of mixture, vocals and accompaniment, where they were asked for.
         notes: Lines that say what was odd about the song.

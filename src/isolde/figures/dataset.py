@@ -5,7 +5,6 @@ blue where the backing has it.
 """
 
 import tempfile
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,9 +84,7 @@ def draw_dataset(
         number = f"-{first // PER_PICTURE + 1}" if len(strips) > PER_PICTURE else ""
         figures[f"songs{number}"] = strips_figure(strips[first : first + PER_PICTURE])
     name = "svg" if kind == ".svg" else "png"
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for it
-        pictures = [(part, encode(figure, kind=name)) for part, figure in figures.items()]
+    pictures = [(part, encode(figure, kind=name)) for part, figure in figures.items()]
     if kind != ".html":
         for part, data in pictures:
             path = output.with_name(f"{output.stem}-{part}{output.suffix}")
@@ -117,7 +114,7 @@ STRIPS_TEXT = (
 
 
 def summary_line(totals: Totals, strips: Sequence[Strip]) -> str:
-    """Everything in one line."""
+    """Tell everything in one line."""
     voiced = [(s.voiced, s.seconds) for s in strips if s.voiced is not None]
     line = (
         f"{totals.n_songs} songs by {totals.n_artists} artists, {_hours(totals.hours)}. "
@@ -134,7 +131,7 @@ def summary_line(totals: Totals, strips: Sequence[Strip]) -> str:
 
 
 def totals_figure(totals: Totals, strips: Sequence[Strip]) -> "Figure":
-    """Bars of hours, and how voice and length are spread over the songs."""
+    """Draw bars of hours, and how voice and length are spread over the songs."""
     figure = new_figure(11, 5.4)
     axes = new_axes(figure, 2, 3)
     _bars(axes[0][0], totals.by_stem, "hours by stem", ORANGE)
@@ -149,7 +146,7 @@ def totals_figure(totals: Totals, strips: Sequence[Strip]) -> "Figure":
 
 
 def strips_figure(strips: Sequence[Strip]) -> "Figure":
-    """Return one strip a song, names on the left, length and share of singing on the right."""
+    """Draw one strip a song, names on the left, length and share of singing on the right."""
     figure = new_figure(11, 0.7 + 0.2 * len(strips))
     ((axes,),) = new_axes(figure, 1, 1)
     image = np.ones((max(1, 5 * len(strips)), COLUMNS, 3))

@@ -35,7 +35,7 @@ class Glimpse:
 
     Attributes:
         at: Time of the window's middle frame in seconds.
-        window: Window (n_frames, 513) features.
+        window: Features (n_frames, 513) of the window.
         maps: Maps (n_maps, bins, frames) of the fourth convolution, those that lean to voice first.
         leaning: Leaning (n_maps,) in [-1, 1], 1 for a map that only the voice moves.
         numbers: Numbers (n_maps,) of the maps in the network, from 1.

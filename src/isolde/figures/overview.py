@@ -37,7 +37,7 @@ def draw_activity(
         path: Path of the PNG or SVG to write.
         probabilities: Probabilities (n_frames,) in [0, 1] that somebody sings; None leaves them
             out.
-        frame_seconds: Frame from one of them to the next; the first is at 0 s.
+        frame_seconds: Seconds from one of them to the next; the first is at 0 s.
         segments: Segments (start, end) in seconds of what counts as singing.
         title: Title above the picture.
 

@@ -1,11 +1,12 @@
 """The page of a mix <-> vocal pair: five drawings that say in five seconds why it was accepted."""
 
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isolde.core.errors import MissingExtraError
+from isolde.figures.style import check_picture, new_figure, save
 
 if TYPE_CHECKING:
     from isolde.pairs.report import PairReport
@@ -18,26 +19,20 @@ def draw_page(report: "PairReport", path: str | Path) -> None:
 
     Args:
         report: A pair's report with its picture.
-        path: Path of the image; the ending says the format.
+        path: Path of the PNG or SVG to write.
 
     Raises:
+        AudioError: The picture cannot be written.
+        InputError: The path ends otherwise.
         MissingExtraError: Matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("matplotlib", extra="figures", purpose="the pairs' pages") from None
-    figure = Figure(figsize=(11, 9), layout="constrained")
-    FigureCanvasAgg(figure)
+    path = check_picture(path)
+    figure = new_figure(11, 9)
     axes = figure.subplot_mosaic("HB;FF;EE;SS", height_ratios=[3, 2, 3, 1.6])
     verdict = "accepted" if report.accepted else "REJECTED"
-    figure.suptitle(
-        f"{report.track}: {verdict}\n{report.reason}",
-        color=GOOD if report.accepted else BAD,
-        fontsize=11,
-        wrap=True,
-    )
+    # not by matplotlib's `wrap`, which takes a "$" in a name for a formula
+    title = "\n".join(fill(line, 130) for line in (f"{report.track}: {verdict}", report.reason))
+    figure.suptitle(title, color=GOOD if report.accepted else BAD, fontsize=11)
     picture = report.picture
     if picture is not None:
         _hits(axes["H"], report)
@@ -47,7 +42,7 @@ def draw_page(report: "PairReport", path: str | Path) -> None:
     _seconds(axes["S"], report)
     for key in "FES":
         axes[key].set_xlim(0, max(report.duration, 1e-3))
-    figure.savefig(path, dpi=90)
+    save(figure, path)
 
 
 def _hits(axis: Any, report: "PairReport") -> None:

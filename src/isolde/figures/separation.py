@@ -64,8 +64,8 @@ def separation_figure(
     """Return the figure of `draw_separation`, from pictures that are made already.
 
     Args:
-        mixture: Finished.
-        vocals: Finished, of the same length.
+        mixture: Finished canvas of the mixture.
+        vocals: Finished canvas of the vocals, of the same length.
         shares: Shares (rows, columns) in [0, 1] over the same axes; None: from the two others.
         start: Time of the left edge in seconds.
         title: Title above the picture.
@@ -103,7 +103,7 @@ def mask_columns(mask: Float32, sample_rate: int, *, columns: int = COLUMNS) -> 
     Args:
         mask: Mask (..., n_frames, n_bins) in [0, 1] on `spectrum.grid_for(sample_rate)`.
         sample_rate: Sample rate of the sound in Hz, before it was brought to that grid.
-        columns: Columns about how many to give.
+        columns: Number of columns, about.
 
     Returns:
         (rows, columns) in [0, 1].

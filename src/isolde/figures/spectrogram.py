@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isolde.audio import Resampler
+from isolde.core.errors import InputError
 from isolde.core.signal.spectrum import GRID_22, analyse
 from isolde.core.stage import Float32
 from isolde.figures.canvas import RANGE_DB, Canvas, canvas_of, height, show
 from isolde.figures.style import CYAN, ORANGE, check_picture, new_axes, new_figure, save
 from isolde.rules import Rules
 from isolde.rules.mask import burst_frames
-from isolde.rules.masker import heard
+from isolde.rules.masker import weigh_bins
 from isolde.rules.pitch import follow, runs
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ class Marks:
 
     Attributes:
         times: Times (n,) of the frames in seconds.
-        f0: F0 (n,) pitch in Hz, 0 where nothing is voiced.
-        bursts: Bursts (n,) bool, frames with an unvoiced burst.
-        frame_seconds: Frame from one frame to the next.
+        f0: Pitch (n,) in Hz, 0 where nothing is voiced.
+        bursts: Whether a frame has an unvoiced burst, (n,) bool.
+        frame_seconds: Seconds from one frame to the next.
     """
 
     times: Float32
@@ -77,7 +78,7 @@ def spectrogram_figure(
     """Return the figure of `draw_spectrogram`, from a finished canvas.
 
     Args:
-        canvas: Finished.
+        canvas: Finished canvas of the sound.
         marks: Marks with times on the same axis.
         start: Time of the left edge in seconds.
         title: Title above the picture.
@@ -166,12 +167,15 @@ def marks_of(audio: Float32, sample_rate: int, *, start: float = 0.0) -> Marks:
         Pitch and bursts on the article's grid.
 
     Raises:
+        InputError: When there is no sound in the array.
         MissingExtraError: When librosa is not installed.
     """
+    if not audio.size:
+        raise InputError(f"audio of shape {audio.shape}: give (n_channels, n_samples), not empty")
     rules = Rules()
     inward = Resampler(sample_rate, GRID_22.sample_rate, len(audio))
     spectra = analyse(np.concatenate([inward.feed(audio), inward.flush()], axis=1), GRID_22)
-    mid, weight = heard(spectra, rules)
+    mid, weight = weigh_bins(spectra, rules)
     track = follow(mid * weight, rules)
     times = start + np.arange(len(mid), dtype=np.float32) * np.float32(GRID_22.frame_seconds)
     bursts = burst_frames(np.abs(mid * weight), track, rules)

@@ -19,6 +19,9 @@ from isolde.separation.stages.separator import Separator
 LATEST = 1.0
 """Seconds from a sound to its stems with which one can still listen live."""
 
+SHORTEST = 16
+"""Samples of the shortest block."""
+
 
 class _Silent:
     """A masker of the shape of a model, to ask a separator for its latency without a network."""
@@ -104,14 +107,14 @@ def make_plan(
     Args:
         settings: Model, its synthesis, and the reading of its masks; `vocals` for None.
         sample_rate: Sample rate in Hz.
-        n_channels: 1 or more.
+        n_channels: Number of channels, 1 or more.
         block: Block in samples; None for `frames`.
         frames: Frames of the model's grid in a block.
         depth: 0, 1 or more blocks, see `Plan`; None: one, of a network of windows as many as half
             the time between two windows, each of which is separated in one go.
-        seconds: Seconds of the tapes.
-        fade: Fade of the cross-fade to the mixture.
-        ramp: Ramp of other changes.
+        seconds: How many seconds of sound the tapes hold.
+        fade: Seconds of the cross-fade to the mixture.
+        ramp: Seconds of other changes of level.
 
     Raises:
         InputError: When a number is out of range, a gate is asked for, or the model is too late.
@@ -134,9 +137,9 @@ def make_plan(
     )
     hop, rate = separator.estimator.hop, separator.estimator.sample_rate
     if block is None:
-        block = round(frames * hop * sample_rate / rate)
-    if not 16 <= block <= sample_rate // 2:
-        raise InputError(f"a block of {block} samples: give 16 to half a second of them")
+        block = max(SHORTEST, round(frames * hop * sample_rate / rate))
+    if not SHORTEST <= block <= sample_rate // 2:
+        raise InputError(f"a block of {block} samples: give {SHORTEST} to half a second of them")
     if depth is None:
         between = card.window.step * hop * sample_rate / rate if card.window else 0
         depth = max(1, ceil(between / 2 / block))

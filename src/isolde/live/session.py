@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from isolde.core.closing import Closable
-from isolde.core.errors import AudioError, IsoldeError
+from isolde.core.errors import AudioError
 from isolde.live.control.controls import Controls
 from isolde.live.control.watchdog import STALL_SECONDS, Watchdog
 from isolde.live.io.devices import Device
@@ -84,7 +84,7 @@ class Live(Closable):
             patience=patience,
         )
         self._stop, self._done = threading.Event(), threading.Event()
-        self._error: IsoldeError | None = None
+        self._error: Exception | None = None
         self._recorder: Recorder | None = None
         self._feeder: Feeder | None = None
         self._engine = Engine(plan, urgent=True)
@@ -97,6 +97,8 @@ class Live(Closable):
                     record, self.pipeline, mixture=follow, overwrite=overwrite
                 )
         except BaseException:
+            if self._feeder:
+                self._feeder.close()
             self._engine.close(0.0)
             raise
         self._loop = Loop(plan, self.pipeline, follows=follow)
@@ -168,11 +170,12 @@ class Live(Closable):
         """
         self._stop.set()
         self._watchdog.awake = False
+        if self._thread.ident is None:  # nothing was played: nothing is recorded
+            self._close_quietly()
+            return
         if self._thread.is_alive():
             self._thread.join(STALL_SECONDS)
-        if self._loop.ports is not None:
-            self.stuck = not self._loop.ports.close() or self.stuck
-            self._loop.ports = None
+        self._close_ports()
         if self._thread.is_alive():
             self._thread.join(STALL_SECONDS)
             self.stuck = self.stuck or self._thread.is_alive()
@@ -197,7 +200,7 @@ class Live(Closable):
             self._done.set()
 
     def status(self) -> Status:
-        """Return the session now."""
+        """Tell how the session stands."""
         pipeline, mixer, rate = self.pipeline, self.pipeline.mixer, self.plan.sample_rate
         offset = self._feeder.offset if self._feeder else 0
         state = "ended" if self._done.is_set() else "paused" if pipeline.paused else "playing"
@@ -211,8 +214,8 @@ class Live(Closable):
             wet=mixer.wet,
             muted=mixer.muted,
             strength=pipeline.strength,
-            peak_db=pipeline.heard.peak_db,
-            rms_db=pipeline.heard.rms_db,
+            peak_db=pipeline.output.peak_db,
+            rms_db=pipeline.output.rms_db,
             activity=pipeline.activity,
             load=pipeline.load.percentiles(last=1024),
             latency_ms=1000 * self.latency,
@@ -255,7 +258,7 @@ class Live(Closable):
                 self._loop.drain()
             if self._feeder and self._feeder.error:
                 raise self._feeder.error
-        except IsoldeError as error:
+        except Exception as error:  # `wait` raises it in the caller's thread
             if not self._stop.is_set():
                 self._error = error
         finally:
@@ -265,10 +268,9 @@ class Live(Closable):
         """Wait for a device that has gone; False when it does not come back."""
         self._note(f"{error}; waiting {self._devices.patience:.0f} s for it")
         self._watchdog.awake = False
-        if self._loop.ports is not None and not self._loop.ports.close():
-            self.stuck = True
+        self._close_ports()
+        if self.stuck:
             return False
-        self._loop.ports = None
         self._loop.ports = self._devices.reopen(self._stop)
         if self._loop.ports is None:
             return False
@@ -282,7 +284,13 @@ class Live(Closable):
         if self._on_note:
             self._on_note(text)
 
+    def _close_ports(self) -> None:
+        ports, self._loop.ports = self._loop.ports, None
+        self.stuck = self.stuck or (ports is not None and not ports.close())
+
     def _close_quietly(self) -> None:
+        """End what has not begun; nothing of it stays."""
+        self._close_ports()
         if self._feeder:
             self._feeder.close()
         if self._recorder:

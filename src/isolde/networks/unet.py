@@ -156,8 +156,8 @@ class UNetMasker(nn.Module):
         self.train()
 
     @staticmethod
-    def heard(magnitudes: Tensor) -> Tensor:
-        """Magnitudes in the unit, and laid out as, the networks take them."""
+    def scale(magnitudes: Tensor) -> Tensor:
+        """Bring magnitudes to the unit and the memory layout that the networks take."""
         return (magnitudes * FIRST_MAGNITUDE).contiguous(memory_format=torch.channels_last)
 
 
@@ -175,8 +175,8 @@ class UNetPair(UNetMasker):
 
         The mask is the vocals' share of both powers, that is of both gains squared.
         """
-        heard = self.heard(magnitudes)
-        gains = [functional.logsigmoid(net(heard)) for net in (self.vocals, self.accompaniment)]
+        scaled = self.scale(magnitudes)
+        gains = [functional.logsigmoid(net(scaled)) for net in (self.vocals, self.accompaniment)]
         return (2 * (gains[0] - gains[1]))[:, None]
 
 
@@ -191,7 +191,7 @@ class UNetShared(UNetMasker):
 
     def forward(self, magnitudes: Tensor) -> Tensor:
         """Magnitudes (b, 2, t, f) to the logits of the masks, (b, masks, 2, t, f)."""
-        logits: Tensor = self.net(self.heard(magnitudes))
+        logits: Tensor = self.net(self.scale(magnitudes))
         return logits.reshape(len(logits), -1, N_CHANNELS, *logits.shape[2:])
 
 

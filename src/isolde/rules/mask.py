@@ -36,7 +36,7 @@ def harmonic_comb(f0: Float32, rules: Rules) -> Float32:
     """Return the comb of every frame.
 
     Args:
-        f0: F0 (n,) in Hz, 0 where nothing is voiced.
+        f0: Pitch (n,) in Hz, 0 where nothing is voiced.
         rules: The constants.
 
     Returns:
@@ -56,7 +56,7 @@ def harmonic_share(magnitudes: Float32, f0: Float32) -> Float32:
 
     Args:
         magnitudes: Magnitudes (n, 513).
-        f0: F0 (n,) in Hz, 0 where nothing is voiced.
+        f0: Pitch (n,) in Hz, 0 where nothing is voiced.
 
     Returns:
         (n, 513) in [0, 1].

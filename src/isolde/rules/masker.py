@@ -65,7 +65,7 @@ class HarmonicMasker:
                 f"spectra of shape {spectra.shape} do not fit: "
                 f"give ({self.n_channels}, n_frames, {self.n_bins})"
             )
-        self._held.append(heard(spectra, self.rules))
+        self._held.append(weigh_bins(spectra, self.rules))
         self._n_held += spectra.shape[1]
         masks = [np.zeros((0, self.n_bins), np.float32)]
         while self._first + self._n_held >= self._next + self._core + self._margin:
@@ -92,8 +92,8 @@ class HarmonicMasker:
         return mask[start : start + n]
 
 
-def heard(spectra: Complex64, rules: Rules) -> tuple[Complex64, Float32]:
-    """Tell what the rules listen to: one channel, and how much of each of its bins.
+def weigh_bins(spectra: Complex64, rules: Rules) -> tuple[Complex64, Float32]:
+    """Mix the channels, and weigh each bin by how much of it is in the middle.
 
     Args:
         spectra: Spectra (n_channels, n, 513).
@@ -108,11 +108,11 @@ def heard(spectra: Complex64, rules: Rules) -> tuple[Complex64, Float32]:
 
 
 def listen(mid: Complex64, weight: Float32, rules: Rules) -> tuple[Float32, Track]:
-    """Return all five steps on some seconds of sound.
+    """Take all five steps on some seconds of sound.
 
     Args:
-        mid: Mid (n, 513) from `heard`.
-        weight: Weight (n, 513), likewise.
+        mid: Spectra (n, 513) of the channels' mean, from `heard`.
+        weight: Weight (n, 513) of each bin in [0, 1], likewise.
         rules: The constants.
 
     Returns:

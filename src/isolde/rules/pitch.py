@@ -31,9 +31,9 @@ class Track:
     """What is sung, frame by frame.
 
     Attributes:
-        section: Section (n,) whether step 1 found that somebody may be singing.
-        voiced: Voiced (n,) whether the voice has a pitch; nowhere outside of sections.
-        f0: F0 (n,) that pitch in Hz, 0 where nothing is voiced.
+        section: Whether step 1 found that somebody may be singing, (n,).
+        voiced: Whether the voice has a pitch, (n,); nowhere outside of sections.
+        f0: That pitch in Hz, (n,); 0 where nothing is voiced.
     """
 
     section: Bools
@@ -71,7 +71,7 @@ def smooth(values: Float32, seconds: float) -> Float32:
 def widen(flags: Bools, seconds: float) -> Bools:
     """Flags (n,) and all frames within `seconds` of one."""
     reach = round(seconds / FRAME_SECONDS)
-    return np.convolve(flags, np.ones(2 * reach + 1), "same")[: len(flags)] > 0.5
+    return np.convolve(flags, np.ones(2 * reach + 1))[reach : reach + len(flags)] > 0.5
 
 
 def runs(flags: Bools) -> list[tuple[int, int]]:
@@ -84,7 +84,7 @@ def vocal_sections(sound: Complex64, rules: Rules) -> Bools:
     """Step 1, cheap and careful: leave out only what is too quiet to be sung.
 
     Args:
-        sound: Sound (n, 513) what is listened to.
+        sound: Spectra (n, 513) of what is listened to.
         rules: The constants.
 
     Returns:
@@ -100,10 +100,10 @@ def vocal_sections(sound: Complex64, rules: Rules) -> Bools:
 
 
 def follow(sound: Complex64, rules: Rules) -> Track:
-    """Steps 1 to 3.
+    """Follow the pitch of the voice: steps 1 to 3.
 
     Args:
-        sound: Sound (n, 513) what is listened to.
+        sound: Spectra (n, 513) of what is listened to.
         rules: The constants.
 
     Returns:
@@ -157,7 +157,7 @@ def _pyin(sound: Complex64, rules: Rules) -> Float32:
 
 
 def refine(sound: Complex64, f0: Float32, *, reach: float) -> Float32:
-    """Return the pitch from how far the phases of its harmonics turn from frame to frame.
+    """Refine the pitch by how far the phases of its harmonics turn from frame to frame.
 
     pYIN answers in steps. Near it, harmonic h turns by 2 pi f_h hop / sample_rate from one frame to
     the next, so its frequency f_h is known modulo sample_rate / hop = 86 Hz, and pYIN says which
@@ -165,8 +165,8 @@ def refine(sound: Complex64, f0: Float32, *, reach: float) -> Float32:
     the first harmonics up to 4 kHz, forwards and backwards in time.
 
     Args:
-        sound: Sound (n, 513).
-        f0: F0 (n,) in Hz, 0 where unknown.
+        sound: Spectra (n, 513).
+        f0: Pitch (n,) in Hz, 0 where unknown.
         reach: Semitones by which the answer may differ from f0.
 
     Returns:

@@ -14,6 +14,7 @@ from isolde.live.control.settings import LiveSettings
 from isolde.live.control.socket import ControlSocket
 from isolde.live.io import devices
 from isolde.live.io.devices import Device
+from isolde.live.io.open import check_channels
 from isolde.live.io.pipes import Filter, pipe_raw, pipe_wav
 from isolde.live.plan import Plan, make_plan
 from isolde.live.session import Live
@@ -81,8 +82,12 @@ def run_pipe(settings: LiveSettings) -> None:
     def make(sample_rate: int, n_channels: int) -> Filter:
         plan = _plan(settings, sample_rate=sample_rate, n_channels=n_channels, frames=1)
         made = Filter(plan, record=settings.record, overwrite=settings.overwrite)
-        _set(made.controls, settings)
-        servers.extend(_servers(made.controls, settings))
+        try:
+            _set(made.controls, settings)
+            servers.extend(_servers(made.controls, settings))
+        except BaseException:
+            made.close(complete=False)
+            raise
         return made
 
     try:
@@ -101,7 +106,7 @@ def run_pipe(settings: LiveSettings) -> None:
 
 
 def run_devices(settings: LiveSettings) -> None:
-    """Return a device, a file or standard input to a device.
+    """Play a device, a file or standard input on a device.
 
     Raises:
         AudioError: When a device or file fails.
@@ -118,11 +123,12 @@ def run_devices(settings: LiveSettings) -> None:
         rate = settings.rate or own  # another rate than the grid's costs two resamplers' delay
         n = settings.channels or (min(2, inward.n_inputs) if inward else 2)
         if inward:
-            devices.check_channels(n, inward, "input")
+            check_channels(n, inward, "input")
     else:
         source = Path(settings.source)
         rate, n = settings.rate or about.sample_rate, settings.channels or about.n_channels
-    devices.check_channels(n, target, "output")
+    # a song's channels are averaged to one, and not to fewer: see `feeder.adapt`
+    check_channels(n, target, "output", instead=None if isinstance(source, Device) else 1)
     plan = _plan(
         settings, sample_rate=rate, n_channels=n, frames=1 if isinstance(source, Device) else 4
     )
@@ -217,7 +223,7 @@ def meters(status: Status) -> str:
     bar = "#" * max(0, min(12, round((status.rms_db + 60) / 5)))
     parts = [
         f"{status.position:7.1f} s",
-        heard(status),
+        describe_mix(status),
         f"{bar:12s} {status.peak_db:6.1f} dB",
         f"voice {100 * status.activity:3.0f} %",
         f"{status.latency_ms:.0f} ms",
@@ -230,7 +236,7 @@ def meters(status: Status) -> str:
     return "  ".join(p for p in parts if p)
 
 
-def heard(status: Status) -> str:
+def describe_mix(status: Status) -> str:
     """Name what is heard: stems with their gains, how dry, and the strength of the mask."""
     gains = [(stem, gain) for stem, gain in status.gains.items() if gain]
     names = [stem if gain == 1 else f"{stem} {gain:.2f}" for stem, gain in gains]

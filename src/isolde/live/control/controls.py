@@ -25,11 +25,11 @@ class Controls:
 
     Attributes:
         mixer: Gains, dry/wet, mute.
-        set_strength: Set strength of the mask.
-        status: The session now.
-        stop: End the session.
-        pause: Or None where the sound cannot wait.
-        seek: Seek to seconds, or None where it cannot.
+        set_strength: Function that sets the strength of the mask.
+        status: Function that gives the session now.
+        stop: Function that ends the session.
+        pause: Function that pauses or goes on; None where the sound cannot wait.
+        seek: Function that goes on at other seconds; None where the sound is no file.
     """
 
     mixer: LiveMixer

@@ -4,6 +4,8 @@ POSIX terminals and the Windows console are known; elsewhere, and where standard
 terminal, there are no keys.
 """
 
+import os
+import re
 import sys
 import threading
 import time
@@ -25,6 +27,9 @@ PLAIN = {
     ".": "seek +5",
     "q": "stop",
 }
+
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O?.)?")
+"""What arrow and function keys send: several characters, none of which is a key."""
 
 
 def help_for(stems: tuple[str, ...]) -> str:
@@ -80,17 +85,19 @@ class Keys:
         import termios
         import tty
 
+        descriptor = sys.stdin.fileno()
         before = termios.tcgetattr(sys.stdin)
         self._restore = lambda: termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
         tty.setcbreak(sys.stdin)  # Ctrl-C stays a signal
 
         def loop() -> None:
             while not self._end.is_set():
-                if select.select([sys.stdin], [], [], 0.2)[0]:
-                    key = sys.stdin.read(1)
-                    if not key:
+                if select.select([descriptor], [], [], 0.2)[0]:
+                    typed = os.read(descriptor, 1024)  # not by `stdin`: `select` sees no buffer
+                    if not typed:
                         return
-                    self._on_key(key)
+                    for key in _SEQUENCE.sub("", typed.decode(errors="ignore")):
+                        self._on_key(key)
 
         return loop
 

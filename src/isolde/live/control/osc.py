@@ -13,7 +13,7 @@ from typing import Any
 from isolde.core.errors import InputError, MissingExtraError
 
 ROOT = "/isolde"
-SWITCHES = ("mute", "pause")  # their argument is a number, 0 or not; as a command, on or off
+SWITCHES = ("mute", "pause")  # their argument is on or off, or a number, 0 for off
 VALUES = ("gain", "wet", "strength", "seek")  # their last argument is a value; others have none
 
 
@@ -85,7 +85,7 @@ def command_of(address: str, arguments: tuple[Any, ...]) -> str | None:
     words = address.removeprefix(f"{ROOT}/").split("/")
     values = [str(value) for value in arguments]
     if words[0] in SWITCHES:
-        values = ["on" if value else "off" for value in arguments]
+        values = [v if isinstance(v, str) else "on" if v else "off" for v in arguments]
     elif words[0] not in VALUES and len(arguments) == 1 and isinstance(arguments[0], int | float):
         if not arguments[0]:
             return None

@@ -1,5 +1,6 @@
 """A control socket on this machine only: a command a line in, an answer a line out."""
 
+import contextlib
 import socket
 import threading
 
@@ -11,10 +12,10 @@ _LONGEST = 1000
 
 
 class ControlSocket:
-    """Serves a controls on 127.0.0.1; one thread for each caller.
+    """Serves the commands of a session on 127.0.0.1; one thread for each caller.
 
     Attributes:
-        port: Where it listens.
+        port: TCP port where it listens.
     """
 
     def __init__(self, controls: Controls, *, port: int = 0) -> None:
@@ -22,7 +23,7 @@ class ControlSocket:
 
         Args:
             controls: What the commands act on.
-            port: TCP; 0 for any that is free.
+            port: TCP port; 0 for any that is free.
 
         Raises:
             InputError: When the port cannot be had.
@@ -38,6 +39,8 @@ class ControlSocket:
     def close(self) -> None:
         """Listen no more."""
         self._end.set()
+        with contextlib.suppress(OSError):  # wakes `accept`, which else keeps the port
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def _accept(self) -> None:
@@ -49,7 +52,7 @@ class ControlSocket:
             threading.Thread(target=self._serve, args=(caller,), daemon=True).start()
 
     def _serve(self, caller: socket.socket) -> None:
-        """Answer one caller; one that does not speak our language is left at its first line.
+        """Answer one caller; one whose first line is no command is left.
 
         (A web page can make a browser send lines here; none of them begins with a command.)
         """

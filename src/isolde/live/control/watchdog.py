@@ -42,7 +42,7 @@ class Watchdog:
         threading.Thread(target=self._run, name="isolde watch", daemon=True).start()
 
     def wake(self) -> None:
-        """Return the devices are expected to move from now on."""
+        """Expect the devices to move from now on."""
         self._since, self.awake = time.monotonic(), True
 
     def _run(self) -> None:

@@ -199,6 +199,8 @@ class Ports:
             self._stream.start()
             self._capacity = int(self._stream.write_available) if target else 0
         except (sd.PortAudioError, ValueError) as error:
+            with contextlib.suppress(Exception):  # it may be open, and not started
+                self._stream.close()
             raise AudioError(
                 f"{names} cannot be opened at {sample_rate} Hz with {n_channels} channels "
                 f"({_plain(error)}): try another --rate, --channels or device"
@@ -281,16 +283,3 @@ class Ports:
 def _plain(error: Exception) -> str:
     """PortAudio's message without its codes and its history."""
     return str(error).split("\n")[0].replace("PaErrorCode ", "code ").strip()
-
-
-def check_channels(n_channels: int, device: Device, kind: str) -> None:
-    """Refuse more channels than a device has.
-
-    Raises:
-        InputError: When it has fewer.
-    """
-    has = device.n_inputs if kind == "input" else device.n_outputs
-    if n_channels > has:
-        raise InputError(
-            f"{kind} '{device.name}' has {has} channels, not {n_channels}: give --channels {has}"
-        )

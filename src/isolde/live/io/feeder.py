@@ -120,11 +120,11 @@ class Feeder:
 
     def _open(self, start: float) -> None:
         plan = self._pipeline.plan
+        self.offset = round(start * plan.sample_rate) - self._pipeline.engine.mixture.written
         self._reader = AudioReader(self._source, start=start, block_samples=_BLOCK)
         self._resampler = Resampler(
             self._reader.info.sample_rate, plan.sample_rate, plan.n_channels
         )
-        self.offset = round(start * plan.sample_rate) - self._pipeline.engine.mixture.written
 
     def _run(self) -> None:
         try:
@@ -150,9 +150,10 @@ class Feeder:
         """Push until there is something else to do; True at the end of the source."""
         plan = self._pipeline.plan
         ahead = int(_AHEAD_SECONDS * plan.sample_rate)
+        enough = min(_BLOCK, ahead // 2)  # of room for more: rates may be as low as 1000 Hz
         for block in self._reader:
             self._pipeline.push(self._resampler.feed(adapt(block, plan.n_channels)))
-            while self._pipeline.room(ahead) < _BLOCK or self._seek is not None:
+            while self._pipeline.room(ahead) < enough or self._seek is not None:
                 if self._end.is_set() or self._seek is not None:
                     return False
                 with self._more:

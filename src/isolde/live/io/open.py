@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from isolde.core.errors import IsoldeError
+from isolde.core.errors import InputError, IsoldeError
 from isolde.live.io import devices
 from isolde.live.io.devices import Device, Ports
 from isolde.live.plan import Plan
@@ -102,13 +102,39 @@ def open_ports(plan: Plan, *, source: Device | None, target: Device, latency: fl
     )
     if source is None:
         return ports
-    for _ in range(1 + int(_SETTLING_SECONDS / plan.block_seconds)):
-        ports.read()
-    seconds = ports.latency[1]
-    if latency == "low":
-        seconds = min(seconds, max(2 * plan.block_seconds, _STORE_SECONDS))
-    silence = np.zeros((plan.n_channels, plan.block), np.float32)
-    for _ in range(max(1, round(seconds * plan.sample_rate) // plan.block)):
-        if ports.room >= plan.block:
-            ports.write(silence)
+    try:
+        for _ in range(1 + int(_SETTLING_SECONDS / plan.block_seconds)):
+            ports.read()
+        seconds = ports.latency[1]
+        if latency == "low":
+            seconds = min(seconds, max(2 * plan.block_seconds, _STORE_SECONDS))
+        silence = np.zeros((plan.n_channels, plan.block), np.float32)
+        for _ in range(max(1, round(seconds * plan.sample_rate) // plan.block)):
+            if ports.room >= plan.block:
+                ports.write(silence)
+    except BaseException:
+        ports.close()
+        raise
     return ports
+
+
+def check_channels(
+    n_channels: int, device: Device, kind: str, *, instead: int | None = None
+) -> None:
+    """Refuse more channels than a device has.
+
+    Args:
+        n_channels: Number of channels of the stream.
+        device: Device that is to take or give them.
+        kind: "input" or "output".
+        instead: Number of channels to advise; None: as many as the device has.
+
+    Raises:
+        InputError: It has fewer.
+    """
+    has = device.n_inputs if kind == "input" else device.n_outputs
+    if n_channels > has:
+        raise InputError(
+            f"{kind} '{device.name}' has {has} channels, not {n_channels}: "
+            f"give --channels {instead or has}"
+        )

@@ -127,23 +127,20 @@ class Filter:
         self.mixer = LiveMixer(plan.stems, plan.n_channels, ramp=int(plan.ramp * plan.sample_rate))
         self.mixer.begin()
         self._level, self._position, self._stopped = Level(plan.sample_rate), 0, False
-        self._files = ExitStack()
-        self._writers = (
-            []
-            if record is None
-            else [
-                self._files.enter_context(
+        with ExitStack() as files:
+            self._writers = [
+                files.enter_context(
                     AudioWriter(
-                        Path(record) / f"{stem}.wav",
+                        Path(record or "") / f"{stem}.wav",
                         sample_rate=plan.sample_rate,
                         n_channels=plan.n_channels,
                         subtype="FLOAT",
                         overwrite=overwrite,
                     )
                 )
-                for stem in plan.stems
+                for stem in (plan.stems if record is not None else ())
             ]
-        )
+            self._files = files.pop_all()
         self.controls = Controls(
             mixer=self.mixer,
             set_strength=self._set_strength,
@@ -160,7 +157,7 @@ class Filter:
         return self._mix(self._separator.flush())
 
     def run(self, blocks: Iterator[Float32]) -> Iterator[Float32]:
-        """Return all of a stream, until it ends or `stop` is told."""
+        """Filter a whole stream, until it ends or `stop` is told."""
         for block in blocks:
             yield self.feed(block)
             if self._stopped:
@@ -175,7 +172,7 @@ class Filter:
             writer.abort()
 
     def status(self) -> Status:
-        """Return the filter now; there are no deadlines, so no load and nothing late."""
+        """Tell how the filter stands; there are no deadlines, so no load and nothing late."""
         return Status(
             position=self._position / self.plan.sample_rate,
             state="ended" if self._stopped else "playing",

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections import deque
 from pathlib import Path
 
@@ -18,9 +19,9 @@ class Recorder:
     """A thread that copies ranges of the tapes to files, float wav, one for each stem.
 
     Attributes:
-        n_samples: Number of samples, written so far.
-        n_lost: N lost of them, zeros for stems that the worker never made or the tape no longer
-            holds.
+        n_samples: Number of samples written so far.
+        n_lost: Number of those that are zeros, in place of stems that the worker never made or
+            the tape no longer holds.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Recorder:
         plan = pipeline.plan
         self._error: AudioError | None = None
         self._pieces: deque[tuple[int, int]] = deque()
-        self._end = threading.Event()
+        self._end, self._deadline = threading.Event(), 0.0
         names = [*plan.stems, *(["mixture"] if mixture else [])]
         self._writers: list[AudioWriter] = []
         try:
@@ -74,8 +75,9 @@ class Recorder:
         Raises:
             AudioError: When the disk is full, or another problem; nothing is left behind then.
         """
+        self._deadline = time.monotonic() + patience
         self._end.set()
-        self._thread.join(patience)
+        self._thread.join()
         if self._error is not None:
             self._abort()
             raise self._error
@@ -104,11 +106,10 @@ class Recorder:
         try:
             while not self._end.wait(0.05):
                 self._copy()
-            for _ in range(200):  # the worker's last words
-                self._copy()
-                if not self._pieces:
-                    return
+            self._copy()
+            while self._pieces and time.monotonic() < self._deadline:  # the worker's last words
                 self._pipeline.collect(0.05)
+                self._copy()
             self._copy(anyway=True)
         except AudioError as error:
             self._error = error
@@ -121,6 +122,8 @@ class Recorder:
         played = self._pipeline.played
         while played:
             start, stop = played.popleft()
+            if start == stop:
+                continue
             if self._pieces and self._pieces[-1][1] == start:
                 start, _ = self._pieces.pop()
             self._pieces.append((start, stop))

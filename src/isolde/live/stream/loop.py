@@ -92,7 +92,7 @@ class Loop:
         self.begin()
 
     def begin(self) -> None:
-        """Return the session starts now."""
+        """Note that the session starts now."""
         self._began = self.beat = time.monotonic()
 
     @property
@@ -108,7 +108,7 @@ class Loop:
         return plan.delay / plan.sample_rate + plan.block_seconds + queued
 
     def step(self) -> None:
-        """Return one block.
+        """Take one block through, from device to device.
 
         Raises:
             AudioError: When a device is gone.

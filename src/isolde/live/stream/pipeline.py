@@ -31,7 +31,7 @@ class Pipeline:
     Attributes:
         counts: What went wrong.
         load: Time per block as a share of the block's duration.
-        heard: The level of what was pulled.
+        output: Level of what was pulled.
         activity: Mean of the vocal mask, lately.
     """
 
@@ -46,7 +46,7 @@ class Pipeline:
         """
         self.plan, self.engine = plan, engine
         self.mixer = LiveMixer(plan.stems, plan.n_channels, ramp=int(plan.ramp * plan.sample_rate))
-        self.counts, self.load, self.heard = Counts(), Times(), Level(plan.sample_rate)
+        self.counts, self.load, self.output = Counts(), Times(), Level(plan.sample_rate)
         self.activity, self.strength = 0.0, plan.settings.strength
         self.paused = False
         self.played: deque[tuple[int, int]] = deque()
@@ -80,18 +80,17 @@ class Pipeline:
 
     def room(self, ahead: int) -> int:
         """Count the samples to push until the stream is `ahead` samples in front of the ear."""
-        at = self._jump if self._jump is not None else self._position
         ahead = min(ahead, self.engine.mixture.capacity // 2)
-        return max(0, at + ahead - self.engine.mixture.written)
+        return max(0, self.position + ahead - self.engine.mixture.written)
 
     def finish(self) -> None:
-        """Return the mixture ends here: the rest of the stems is due."""
+        """End the mixture here: the rest of the stems is due."""
         with self._push_lock:
             self._end = self.engine.mixture.written
             self.engine.order(Order.FINISH, self._end)
 
     def begin_anew(self) -> None:
-        """Tell what is pushed next follows a seek: forget what has not been played yet."""
+        """Take what is pushed next as what follows a seek: forget what was not played yet."""
         with self._push_lock:
             at = self.engine.mixture.written
             self.engine.order(Order.RESET, at)
@@ -123,8 +122,9 @@ class Pipeline:
 
     @property
     def position(self) -> int:
-        """The position that is pulled next."""
-        return self._position
+        """The position that is heard next: after a seek, that of what was sought."""
+        jump = self._jump
+        return self._position if jump is None else jump
 
     @property
     def ready(self) -> bool:
@@ -172,10 +172,10 @@ class Pipeline:
                 self.available = max(self.available, report.available)
 
     def pull(self, n: int, *, patience: float = 0.0) -> Float32:
-        """Tell what is to be heard next.
+        """Give what is to be heard next.
 
         Args:
-            n: N in samples, at most the plan's block.
+            n: Number of samples, at most the plan's block.
             patience: Seconds to wait for stems that are late (with a depth of 0, and for pipes).
 
         Returns:
@@ -225,7 +225,7 @@ class Pipeline:
             self._started &= self._follow
             if self._jump == jump:  # else there was another seek meanwhile
                 self._jump = None
-        self.heard.add(out)
+        self.output.add(out)
         return out
 
     def _wait_for(self, position: int, patience: float) -> None:
@@ -272,8 +272,10 @@ class Pipeline:
                 out[:, :rest] = self.mixer.process(
                     stems, mixture, here=here, present=here == rest, silent=True, fade=rest
                 )
+                if self._keep_played:
+                    self.played.append((self._position, self._position + rest))
                 self._position += rest
-        self.heard.add(out)
+        self.output.add(out)
         return out
 
     def _count(self, present: bool, *, counts: bool) -> None:

@@ -46,6 +46,7 @@ class SharedMemory:
             AudioError: When there is no room.
         """
         self._finish: weakref.finalize[..., SharedMemory] | None = None
+        descriptor = -1
         try:
             if path is None:
                 folder = next((f for f in ("/dev/shm",) if os.access(f, os.W_OK)), None)
@@ -55,15 +56,20 @@ class SharedMemory:
                 self._finish = weakref.finalize(self, _remove, Path(name), _held(descriptor))
                 self.path = Path(name)
                 # Written, not only sized: a full memory disk must fail here, not by a signal later.
-                for start in range(0, size, 1 << 20):
-                    os.write(descriptor, bytes(min(1 << 20, size - start)))
+                left = size
+                while left:  # a disk that is nearly full takes a part of a piece
+                    left -= os.write(descriptor, bytes(min(1 << 20, left)))
             else:
                 self.path = path
                 descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
             self.map = mmap.mmap(descriptor, size)
         except OSError as error:
+            if self._finish:
+                self._finish()
             raise AudioError(f"no shared memory of {size} bytes ({error}): make room") from None
-        os.close(descriptor)
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
 
     def forget(self) -> None:
         """Remove the name; who has mapped it keeps it. Where that is not allowed: at the end."""

@@ -203,7 +203,7 @@ class Worker:
 
 
 def main() -> None:
-    """Return the child process: address, key, plan and urgency come on standard input."""
+    """Run the child process: address, key, plan and urgency come on standard input."""
     told = json.load(sys.stdin)
     plan = build(Plan, told["plan"], where="the plan")
     try:

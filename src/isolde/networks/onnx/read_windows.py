@@ -1,7 +1,7 @@
 """A trained window network back from its graph, and what its layers make of a window; no training.
 
-The graph holds the weights in the order in which `export` walks the plan of `sliding`; this walks
-it again.
+The graph holds the weights in the order in which `windows.stateful_graph` walks the plan of
+`sliding`; this walks it again.
 """
 
 from pathlib import Path
