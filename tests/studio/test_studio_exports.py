@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,15 @@ import soundfile
 
 pytest.importorskip("starlette", reason="the extra 'studio' is not installed")
 
+from starlette.requests import Request
+
 from helpers.sounds import noise
 from isolde.separation import SeparationSettings
 from isolde.studio.exports import MAX_FILES, file_of
 from isolde.studio.library import Library
-from isolde.studio.song import READY, Song
+from isolde.studio.song import READY, NoSuchSongError, Song
 from isolde.studio.web.answers import Download
+from isolde.studio.web.routes import Studio
 
 
 @pytest.fixture
@@ -56,7 +61,7 @@ def test_what_is_being_sent_stays_and_goes_when_it_is_sent(song: Song):
     paths = [mix(song, level / 9) for level in range(MAX_FILES + 2)]
     whole = [path.read_bytes() for path in paths]
     for path, data in zip(paths, whole, strict=True):
-        sent = answer(Download(song, path, "mix.wav"))
+        sent = answer(Download(song, path, {}))
         assert sent[0]["status"] == 200
         assert b"".join(message.get("body", b"") for message in sent) == data
     assert song.sending == []
@@ -65,10 +70,65 @@ def test_what_is_being_sent_stays_and_goes_when_it_is_sent(song: Song):
     assert last.is_file()
 
 
-def test_a_file_of_a_song_that_went_is_refused_in_words(song: Song):
+def test_a_song_that_goes_while_it_is_sent_is_sent_whole_and_then_goes(song: Song):
+    paths = [mix(song, 1), song.spools["vocals"].path]
+    song.send(paths[1])
+    whole = [path.read_bytes() for path in paths]
+    song.close()
+    for path, data in zip(paths, whole, strict=True):
+        sent = answer(Download(song, path, {}))
+        assert b"".join(message.get("body", b"") for message in sent) == data
+    assert not song.folder.exists()
+
+
+def test_of_a_song_that_went_nothing_is_made_or_sent(song: Song):
     path = mix(song, 1)
-    path.unlink()
-    sent = answer(Download(song, path, "mix.wav"))
-    assert sent[0]["status"] == 404
-    assert b"removed meanwhile" in sent[1]["body"]
-    assert song.sending == []
+    song.sent(path)
+    song.close()
+    with pytest.raises(NoSuchSongError, match="removed meanwhile"):
+        mix(song, 0.5)
+    with pytest.raises(NoSuchSongError, match="removed meanwhile"):
+        song.send(path)
+    assert (song.sending, song.folder.exists()) == ([], False)
+
+
+@pytest.mark.parametrize("range_", [b"bytes=0-99", None])
+def test_samples_of_a_song_that_goes_meanwhile_are_refused(song: Song, range_: bytes | None):
+    class Closing:
+        def song(self, session: str, song_id: str) -> Song:
+            song.close()
+            return song
+
+    settings = SeparationSettings("rules")
+    nobody: Any = None
+    library: Any = Closing()
+    studio = Studio(library, nobody, settings=settings, max_upload=1, stopping=lambda: False)
+    headers = [] if range_ is None else [(b"range", range_)]
+    at = {"song": song.id, "stem": "vocals"}
+    scope = {"type": "http", "query_string": b"", "headers": headers, "session": ""}
+    with pytest.raises(NoSuchSongError, match="removed meanwhile"):
+        asyncio.run(studio.stem(Request({**scope, "path_params": at})))
+
+
+def test_who_waited_for_a_song_that_went_gets_nothing(song: Song):
+    with ThreadPoolExecutor() as pool:
+        with song.lock:
+            waiting = pool.submit(mix, song, 1)
+            time.sleep(0.2)
+            song.close()
+        with pytest.raises(NoSuchSongError):
+            waiting.result()
+    assert not song.folder.exists()
+
+
+def test_a_zip_that_cannot_be_made_leaves_nothing(song: Song, monkeypatch: pytest.MonkeyPatch):
+    before = sorted(song.folder.rglob("*"))
+
+    def full(*given: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "write", full)
+    with pytest.raises(OSError):
+        file_of(song, "stems", "wav", dict.fromkeys(song.stems, 1.0))
+    assert sorted(song.folder.rglob("*")) == before
+    assert song.files == {}

@@ -1,5 +1,6 @@
 """Attacks: by other sites, other sessions, names, sizes, and by ending in the middle."""
 
+import asyncio
 import io
 import os
 import re
@@ -8,17 +9,21 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-from studio_server import Studio, kept_in, serving, start
+from studio_server import Studio, kept_in, outer_address, serving, start
 
 from helpers.shell import Shell
 from isolde.separation import SeparationSettings
+from isolde.studio.choices import Choices
+from isolde.studio.web.guard import Guard
 from isolde.studio.web.server import StudioSettings, serve
 
 DEMO = "/songs?demo"
@@ -26,7 +31,8 @@ INSIDE = (
     "",
     "/stems/vocals",
     "/tiles/mixture/0/0",
-    "/tiles/peaks/0/0",
+    "/tiles/both/0/0.png",
+    "/peaks",
     "/activity",
     "/files/mix.wav",
 )
@@ -55,16 +61,6 @@ def test_only_this_computers_own_address_listens(studio: Studio):
             socket.create_connection((address, studio.port), timeout=5).close()
 
 
-def outer_address() -> list[str]:
-    """The address under which other computers reach this one, if any; no packet is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
-        try:
-            line.connect(("192.0.2.1", 9))
-        except OSError:
-            return []
-        return [line.getsockname()[0]]
-
-
 @pytest.mark.slow
 def test_an_address_for_others_is_warned_of(tmp_path: Path):
     command = [sys.executable, "-m", "isolde", "studio", "--no-browser", "--host", "0.0.0.0"]
@@ -88,6 +84,20 @@ def test_ctrl_c_before_the_server_runs_ends_it_too():
     settings = StudioSettings(SeparationSettings("rules"), port=0)
     serve(settings, [], opened=lambda address: signal.raise_signal(signal.SIGINT))
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_ctrl_c_once_more_leaves_nothing_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    close = Choices.close
+
+    def interrupted(choices: Choices) -> None:
+        signal.raise_signal(signal.SIGINT)
+        close(choices)
+
+    monkeypatch.setattr(Choices, "close", interrupted)
+    settings = StudioSettings(SeparationSettings("rules"), port=0)
+    serve(settings, [], opened=lambda address: signal.raise_signal(signal.SIGINT))
+    assert kept_in(tmp_path) == []
 
 
 def test_an_address_of_ipv6_can_be_opened():
@@ -170,6 +180,38 @@ def test_routes_and_methods_that_are_not_there_are_told_like_other_errors(studio
 def test_a_name_that_was_made_to_point_here_is_refused(studio: Studio, host: str):
     got = studio.ask("/songs", Host=host.format(port=studio.port))
     assert got.status == 421
+
+
+def asked(host: str, reached: str, *hosts: str) -> int:
+    """Status of a question to a server of these hosts, whose connection reached an address."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200})
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"host", host.encode()), (b"authorization", b"Bearer secret")]
+    scope = {"type": "http", "method": "GET", "path": "/songs", "query_string": b""}
+    guard = Guard(app, token="secret", hosts=hosts, port=8710)
+    asyncio.run(guard({**scope, "headers": headers, "server": (reached, 8710)}, send, send))
+    return int(sent[0]["status"])
+
+
+def test_a_host_is_known_by_its_name_and_by_the_address_that_was_reached():
+    assert asked("studio.local:8710", "192.168.1.5", "Studio.Local") == 200
+    assert asked("192.168.1.5:8710", "192.168.1.5", "0.0.0.0") == 200
+    assert asked("[fd00::5]:8710", "fd00::5", "::") == 200
+    for host in ("192.168.1.6:8710", "192.168.1.5", "192.168.1.5:80", "evil.example:8710"):
+        assert asked(host, "192.168.1.5", "0.0.0.0") == 421
+
+
+@pytest.mark.parametrize("other", ['x={"a": 1}', "a/b=1", "plain", "x=a b"])
+def test_cookies_of_other_local_servers_hide_no_session(studio: Studio, other: str):
+    cookie = f"{other}; {studio.cookie()}"
+    assert studio.ask("/songs", bare=True, Cookie=cookie).status == 200
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "file://"])

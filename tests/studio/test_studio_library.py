@@ -15,8 +15,9 @@ from helpers.sounds import noise
 from isolde.core.errors import InputError
 from isolde.separation import SeparationSettings
 from isolde.studio import engine
-from isolde.studio.library import Library, NoSuchSongError
-from isolde.studio.song import Song, display_name
+from isolde.studio import library as library_module
+from isolde.studio.library import Library
+from isolde.studio.song import NoSuchSongError, Song, display_name
 from isolde.studio.web.news import news
 from isolde.studio.words import clock, speed, tell
 
@@ -111,6 +112,47 @@ def test_nothing_is_wished_for_a_song_that_went(library: Library):
     with pytest.raises(NoSuchSongError):
         wish(library, song, LOUDER)
     assert [path.name for path in library.folder.iterdir() if path.is_dir()] == [source.name]
+
+
+def test_a_wish_for_a_song_whose_file_went_leaves_nothing(library: Library):
+    song = add(library, "song")
+    library.remove(song)
+    with pytest.raises(NoSuchSongError):
+        wish(library, song, LOUDER)
+    assert [path for path in library.folder.iterdir() if path.is_dir()] == []
+
+
+def test_stems_are_kept_whole_or_not_at_all(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    song, kept = add(library, "song"), []
+    library._keep = tmp_path
+    monkeypatch.setattr(library_module, "keep_stems", lambda *_: kept.append(song.lock.locked()))
+    library._finished(song)
+    assert kept == [True], "who removes the song waits"
+    library.remove(song)
+    library._finished(song)
+    assert kept == [True]
+
+
+def test_songs_are_separated_though_nothing_could_be_prepared(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    def fail(settings: SeparationSettings) -> None:
+        raise RuntimeError("no memory")
+
+    done: list[Song] = []
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(engine, "prepare", fail)
+    monkeypatch.setattr(engine, "separate_in_steps", lambda song: iter(()))
+    monkeypatch.setattr(Library, "_finished", lambda self, song: done.append(song))
+    library = Library(OWN)
+    song = add(library, "song")
+    until = time.monotonic() + 10
+    while not done and time.monotonic() < until:
+        time.sleep(0.01)
+    library.close()
+    assert done == [song]
 
 
 def test_where_nothing_is_coming_nothing_takes_a_songs_place(library: Library):

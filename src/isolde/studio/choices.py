@@ -120,11 +120,11 @@ class Choices:
             if self._ended.is_set():
                 return
             try:
-                speed = round(_SECONDS / self._seconds(choice.name, sound), 1)
+                factor = round(_SECONDS / self._seconds(choice.name, sound), 1)
             except IsoldeError:
                 continue  # it will say so when it is chosen
             return_memory()
-            self._speeds[choice.name] = speed
+            self._speeds[choice.name] = factor
 
     def _seconds(self, model: str, sound: Float32) -> float:
         """Time in seconds that a model takes for a sound (n_channels, n_samples).

@@ -70,7 +70,7 @@ class Engine:
         self._thread.join()
 
     def _run(self) -> None:
-        with contextlib.suppress(IsoldeError):  # the first song will say so
+        with contextlib.suppress(Exception):  # the first song will say so
             prepare(self._settings)
         self._prepared = True
         while True:

@@ -4,6 +4,7 @@ They are the files that `isolde separate` writes, opened by the same functions.
 """
 
 import secrets
+import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from math import inf, isnan, nan
@@ -19,7 +20,7 @@ from isolde.separation.phrases import FADE
 from isolde.separation.phrases import RULE as PHRASE_RULE
 from isolde.separation.settings import FileSettings
 from isolde.studio.separation import voice_of
-from isolde.studio.song import READY, Song
+from isolde.studio.song import READY, NoSuchSongError, Song
 
 MAX_GAIN = 4.0
 
@@ -32,7 +33,10 @@ def check_ready(song: Song) -> None:
 
     Raises:
         InputError: When it is not.
+        NoSuchSongError: When it was removed.
     """
+    if song.closed:
+        raise NoSuchSongError("the song was removed meanwhile")
     if song.state != READY:
         raise InputError(f"{song.name}: is not separated yet: wait until it is ready")
 
@@ -40,7 +44,7 @@ def check_ready(song: Song) -> None:
 def file_of(song: Song, what: str, container: str, gains: Mapping[str, float]) -> tuple[Path, str]:
     """Make a file of a song, if it is not there yet, and keep it while it is in `song.sending`.
 
-    Whoever has sent it removes it from there.
+    Whoever has sent it says so: `song.sent`.
 
     Args:
         song: That is separated.
@@ -55,6 +59,7 @@ def file_of(song: Song, what: str, container: str, gains: Mapping[str, float]) -
     Raises:
         AudioError: When the disk is full.
         InputError: When the song is not ready, or something unknown is asked for.
+        NoSuchSongError: When the song was removed.
     """
     check_ready(song)
     as_stem_file = what == "stems" and f".{container}" in STEM_SUFFIXES
@@ -72,14 +77,18 @@ def file_of(song: Song, what: str, container: str, gains: Mapping[str, float]) -
     faded = sorted(gains.items()) if what == "mix" else ()
     key = f"{what}.{container}.{faded}"
     with song.lock:
+        check_ready(song)  # it may have gone while others had the lock
         if key not in song.files:
             idle = [old for old, path in song.files.items() if path not in song.sending]
             for old in idle[: max(0, len(song.files) + 1 - MAX_FILES)]:
                 song.files.pop(old).unlink(missing_ok=True)
             path = song.folder / f"{secrets.token_hex(4)}{suffix}"
-            _make(song, what, container, dict(gains), path)
+            with tempfile.TemporaryDirectory(dir=song.folder) as work:  # goes, whatever happens
+                made = Path(work) / path.name
+                _make(song, what, container, dict(gains), made)
+                made.rename(path)
             song.files[key] = path
-        song.sending.append(song.files[key])
+        song.send(song.files[key])
         return song.files[key], f"{name}{suffix}"
 
 
@@ -220,4 +229,3 @@ def _write_phrases(song: Song, container: str, path: Path) -> None:
         for phrase in phrases:
             pack.write(phrase.path, f"{song.track}/{phrase.path.name}")
             phrase.path.unlink()
-    folder.rmdir()

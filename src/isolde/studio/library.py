@@ -21,7 +21,7 @@ from isolde.separation.load import stems_of
 from isolde.separation.settings import SeparationSettings
 from isolde.studio.engine import Engine
 from isolde.studio.exports import keep_stems
-from isolde.studio.song import Song, display_name
+from isolde.studio.song import NoSuchSongError, Song, display_name
 from isolde.studio.spool import SAMPLE_BYTES
 
 PREFIX = "isolde-studio-"
@@ -32,10 +32,6 @@ SPARE_BYTES = 200_000_000
 """Room that must stay on the disk."""
 
 DEMO_NAME = "isolde demo.wav"
-
-
-class NoSuchSongError(InputError):
-    """There is no song of that id in the session."""
 
 
 class Library:
@@ -164,6 +160,7 @@ class Library:
 
         Raises:
             InputError: See `add`.
+            NoSuchSongError: When the song is not there any more.
         """
         with self._wishes:
             coming = self._coming(song, session)
@@ -174,7 +171,11 @@ class Library:
             source = song.source
             if source.is_relative_to(self.folder):
                 path = self.upload_path(source.name)
-                path.hardlink_to(source)
+                try:
+                    path.hardlink_to(source)
+                except FileNotFoundError:
+                    path.parent.rmdir()
+                    raise NoSuchSongError("the song was removed meanwhile") from None
                 source = path
             return self.add(
                 source, name=song.name, session=session, settings=settings, replaces=song
@@ -241,7 +242,9 @@ class Library:
         if self._keep is None:
             return
         try:
-            keep_stems(song, self._keep)
+            with song.lock:  # whoever removes it waits: what is closed is read as nothing
+                if not song.closed:
+                    keep_stems(song, self._keep)
         except (IsoldeError, OSError) as error:
             song.warnings = [f"its stems are not kept: {error}", *song.warnings]
             song.version += 1

@@ -28,6 +28,10 @@ JOINERS = "\u200c\u200d"
 WAITING, SEPARATING, READY, FAILED = "waiting", "separating", "ready", "failed"
 
 
+class NoSuchSongError(InputError):
+    """There is no song of that id in the session, or it was removed meanwhile."""
+
+
 def display_name(name: str) -> str:
     """Clean a name that somebody gave, to be shown and to be suggested for a download.
 
@@ -63,6 +67,7 @@ class Song:
         replaces: Id of the song whose place it is to take; None: of no other.
         next: The song that took its place.
         sending: Files that are on their way to somebody, once for each.
+        closed: Whether it was removed.
     """
 
     session: str
@@ -88,6 +93,7 @@ class Song:
     segments: list[Segment] = field(default_factory=list)
     files: dict[str, Path] = field(default_factory=dict)
     sending: list[Path] = field(default_factory=list)
+    closed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
     frame_seconds: float = 1.0
     _probabilities: list[Float32] = field(default_factory=list)
@@ -212,8 +218,27 @@ class Song:
         }
 
     def close(self) -> None:
-        """Let go of all files and delete what was kept."""
+        """Let go of all files and delete what was kept, once nothing of it is being sent."""
         for kept in (*self.spools.values(), *self.levels.values(), self.peaks):
             if kept is not None:
                 kept.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.closed = True
+        if not self.sending:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def send(self, path: Path) -> None:
+        """Keep a file until it is `sent`.
+
+        Raises:
+            NoSuchSongError: When the song was removed.
+        """
+        self.sending.append(path)
+        if self.closed:
+            self.sent(path)
+            raise NoSuchSongError("the song was removed meanwhile")
+
+    def sent(self, path: Path) -> None:
+        """Let go of a file of `sending`; of a closed song's the last one takes its folder along."""
+        self.sending.remove(path)
+        if self.closed and not self.sending:
+            shutil.rmtree(self.folder, ignore_errors=True)

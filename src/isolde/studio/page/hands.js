@@ -34,6 +34,7 @@ function press(event, keys) {
   const act = keys[event.key] ?? keys[event.key.toLowerCase()];
   if (!act || (event.key !== "?" && !$("stage").checkVisibility())) return;
   event.preventDefault();
+  if (event.repeat && !/^(Arrow|[-+=<>])/.test(event.key)) return; // a key that is held turns nothing on and off
   if (at !== event.target) event.target.blur();
   act(event);
 }

@@ -137,5 +137,6 @@ addEventListener("unhandledrejection", (event) => {
 
 transport.reset();
 const acts = { song: (news) => library.hear(news), gone: (news) => library.lose(news), models: (news) => choice.list(news) };
-api.listen(acts, () => library.check(), (ended) => write($("ended"), ended));
+const silent = `no sound without https from another computer: there, open a tunnel with \`ssh -L ${location.port}:localhost:${location.port}\`, and the address with localhost`;
+api.listen(acts, () => library.check(), (ended) => write($("ended"), ended || (isSecureContext ? "" : silent)));
 requestAnimationFrame(frame);

@@ -179,8 +179,9 @@ export class Player {
 
   /** Peak of a stem as it is heard; 1 is full scale. */
   level(i) {
-    if (!this.#wired || !this.playing || this.starved) return 0;
-    this.#wired.meters[i].getFloatTimeDomainData(this.#scratch);
+    const meter = this.#wired?.meters[i]; // none while a song of more stems is still on its way
+    if (!meter || !this.playing || this.starved) return 0;
+    meter.getFloatTimeDomainData(this.#scratch);
     return this.#scratch.reduce((peak, value) => Math.max(peak, Math.abs(value)), 0);
   }
 
@@ -209,7 +210,7 @@ export class Player {
   }
 
   #heard({ at, time, ended, starved, jumps }) {
-    if (jumps !== this.#jumps) return;
+    if (jumps !== this.#jumps) return ended && this.playing && this.#post({ do: "play" }); // a jump met the end: it goes on
     [this.#at, this.#time] = [at, time];
     if (ended) this.playing = false;
     const hungry = starved && this.playing;

@@ -26,6 +26,7 @@ class Ring extends AudioWorkletProcessor {
     this.tempo = 1;
     this.key = 0;
     this.library = null;
+    this.loading = null; // until the library is there
     this.fresh = true; // whether the library has to be told where it is
     this.part = 0; // of a sample that it is owed
     this.port.onmessage = ({ data }) => this[data.do](data);
@@ -41,14 +42,18 @@ class Ring extends AudioWorkletProcessor {
 
   /** Take values that hold at once: `end` of the song and `loop`, in samples. */
   set({ values }) {
+    // What is stretched is read ahead: where that went round an end, or must now, it begins anew.
+    const near = (loop) => loop && this.at < loop[1] && loop[1] - this.at <= this.room;
+    const anew = this.stretching && "loop" in values && (near(this.loop) || near(values.loop));
     Object.assign(this, values);
+    if (anew) this.fade(() => (this.fresh = true));
   }
 
   async stretch({ tempo, key }) {
-    const before = this.stretching;
-    [this.tempo, this.key] = [tempo, key];
-    if (this.stretching !== before) this.fade(() => (this.fresh = true));
-    if (this.stretching) this.library ??= await this.load();
+    const stretches = tempo !== 1 || key !== 0;
+    if (this.then || stretches !== this.stretching) this.fade(() => ([this.tempo, this.key, this.fresh] = [tempo, key, true]));
+    else [this.tempo, this.key] = [tempo, key];
+    if (stretches) this.library = await (this.loading ??= this.load());
   }
 
   play() {
@@ -124,9 +129,10 @@ class Ring extends AudioWorkletProcessor {
   /** Give the library what is around the place where it begins. */
   prime() {
     const { library } = this;
-    const ahead = this.at + library._inputLatency();
+    let ahead = this.at + library._inputLatency();
     if (this.copy(ahead - this.room, this.room, this.memory(0, this.room), null) === null) return false;
     library._seek(this.room, this.tempo);
+    if (this.loop && this.at < this.loop[1] && ahead >= this.loop[1]) ahead += this.loop[0] - this.loop[1];
     [this.next, this.part, this.late, this.fresh] = [ahead, 0, library._outputLatency(), false];
     return true;
   }

@@ -26,7 +26,10 @@ export class Take {
     if (state === this.#shown) return;
     this.#shown = state;
     const before = this.#format.value;
-    this.#format.replaceChildren(...song.formats.map((name) => make("option", { value: name, textContent: name.toUpperCase(), selected: name === before })));
+    const names = [...this.#format.options].map(({ value }) => value);
+    if (names.join() !== song.formats.join()) { // or else a menu that is open would close
+      this.#format.replaceChildren(...song.formats.map((name) => make("option", { value: name, textContent: name.toUpperCase(), selected: name === before })));
+    }
     this.#format.onchange = () => this.show(song);
     const kind = this.#format.value;
     const link = (text, note, href) => make("a", { className: "get", href, download: "" }, make("span", { textContent: text }), make("small", { textContent: note }));
@@ -43,8 +46,9 @@ export class Take {
   }
 
   #list({ segments, state }) {
-    this.#segments = segments;
-    this.#rows = segments.map(([start, end]) => {
+    const stay = this.#segments.every(([start, end], i) => start === segments[i]?.[0] && end === segments[i][1]);
+    const [rows, told] = stay ? [this.#rows, this.#segments.length] : [[], 0]; // the focus stays in rows that stay
+    const fresh = segments.slice(told).map(([start, end]) => {
       const row = copy("phrase-row");
       const [jump, loop] = row.children;
       jump.firstChild.textContent = `${clock(start, 1)} – ${clock(end, 1)}`;
@@ -54,8 +58,10 @@ export class Take {
       loop.setAttribute("aria-label", `Loop the phrase at ${clock(start, 1)}`);
       return row;
     });
+    [this.#segments, this.#rows] = [segments, [...rows, ...fresh]];
     const none = make("li", { className: "none", textContent: `nobody was heard to sing${state === "ready" ? "" : " so far"}` });
-    $("phrases").replaceChildren(...(segments.length ? this.#rows : [none]));
+    if (told) $("phrases").append(...fresh);
+    else $("phrases").replaceChildren(...(segments.length ? fresh : [none]));
   }
 
   mark(now) {

@@ -7,6 +7,8 @@ const STEPS = {
   key: { low: -6, high: 6, usual: 0, text: (v) => (v > 0 ? `+${v}` : v < 0 ? `−${-v}` : "0") },
 };
 
+const NEAR = 0.05; // seconds before a loop's end that may have sounded when the ring hears of it
+
 export class Transport {
   #from = null; // where a loop is to begin
   #values = { tempo: 100, key: 0 };
@@ -46,9 +48,10 @@ export class Transport {
     const { player, picture } = this;
     this.#from = null;
     if (loop && loop[1] - loop[0] < 0.2) loop = null; // too short to be meant
+    const at = player.position; // before the loop bends it
     player.setLoop(loop);
     picture.set({ loop });
-    if (loop && (player.position < loop[0] || player.position > loop[1])) this.seek(loop[0]);
+    if (loop && (at < loop[0] || at > loop[1] - NEAR)) this.seek(loop[0]);
     write($("loop-button"), loop ? "End loop" : "Loop A–B");
     $("loop-button").setAttribute("aria-pressed", Boolean(loop));
   }

@@ -90,10 +90,14 @@ export class Waveform {
 
   /** Show these and no other regions of a kind, [start, end] each. */
   mark(id, spans, options) {
-    const now = JSON.stringify([spans, this.surfer.getDuration()]);
-    if (now === this.#marked[id]) return;
-    this.#marked[id] = now;
-    for (const region of this.regions.getRegions().filter((old) => old.id === id)) region.remove();
-    for (const [start, end] of spans) this.regions.addRegion({ id, start, end, drag: false, resize: false, ...options });
+    const [seconds, before] = [this.surfer.getDuration(), this.#marked[id]];
+    const now = JSON.stringify([spans, seconds]);
+    if (now === before?.now) return;
+    this.#marked[id] = { now, seconds };
+    const fresh = new Map(spans.map(([start, end]) => [`${start} ${end}`, { start, end }]));
+    for (const region of this.regions.getRegions().filter((old) => old.id === id)) {
+      if (seconds !== before.seconds || !fresh.delete(`${region.start} ${region.end}`)) region.remove(); // of hours there are thousands
+    }
+    for (const span of fresh.values()) this.regions.addRegion({ id, ...span, drag: false, resize: false, ...options });
   }
 }

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from isolde.core.errors import IsoldeError
-from isolde.studio.library import NoSuchSongError
-from isolde.studio.song import Song
+from isolde.studio.song import NoSuchSongError, Song
 from isolde.studio.web.upload import TooLargeError
 
 TYPES = {
@@ -31,30 +31,25 @@ def attachment(name: str) -> dict[str, str]:
 
 
 class Download(FileResponse):
-    """A file of a song to take home, which is kept until it is sent."""
+    """A file of a song, which is kept until it is sent, though the song may go."""
 
-    def __init__(self, song: Song, path: Path, name: str) -> None:
+    def __init__(self, song: Song, path: Path, headers: dict[str, str]) -> None:
         """Prepare the answer.
 
         Args:
             song: Song that has the file among those that are being sent.
             path: Path of the file.
-            name: Name to suggest for it.
+            headers: Headers of the answer.
         """
-        kind = "application/octet-stream"
-        super().__init__(path, media_type=kind, headers=attachment(name))
+        super().__init__(path, media_type="application/octet-stream", headers=headers)
         self._song, self._file = song, path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, or say that the song went before that began."""
+        """Send it, and let go of it."""
         try:
-            if self._file.is_file():
-                await super().__call__(scope, receive, send)
-            else:
-                answer = JSONResponse({"error": "the song was removed meanwhile"}, status_code=404)
-                await answer(scope, receive, send)
+            await super().__call__(scope, receive, send)
         finally:
-            self._song.sending.remove(self._file)
+            await run_in_threadpool(self._song.sent, self._file)
 
 
 async def explain(request: Request, error: Exception) -> Response:

@@ -9,10 +9,10 @@ with the token gives, or the token itself (`Authorization: Bearer`), for scripts
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 Scope = MutableMapping[str, Any]
@@ -65,8 +65,7 @@ class Guard:
             port: That it listens on.
         """
         self._app, self._token = app, token
-        names = [f"[{host}]" if ":" in host else host for host in hosts]
-        self._hosts = {f"{name}:{port}" for name in names} | (set(names) if port == 80 else set())
+        self._hosts = {name for host in hosts for name in _names(host, port)}
         self._cookie = f"isolde-{port}"  # browsers do not keep the cookies of ports apart
         self._sessions: dict[str, None] = {}
 
@@ -82,7 +81,7 @@ class Guard:
             await send(message)
 
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
-        answer = self._refusal(headers) or self._entry(scope, headers)
+        answer = self._refusal(scope, headers) or self._entry(scope, headers)
         if answer is None:
             session = self._session(headers)
             if session is not None:
@@ -93,9 +92,10 @@ class Guard:
             answer = _refuse(401, why, headers)
         await answer(scope, receive, send_guarded)
 
-    def _refusal(self, headers: dict[str, str]) -> Response | None:
+    def _refusal(self, scope: Scope, headers: dict[str, str]) -> Response | None:
         host = headers.get("host", "").lower()
-        if host not in self._hosts:
+        # Where all addresses are listened on, the one that was reached is ours too: no site has it.
+        if host not in self._hosts and host not in _names(*(scope.get("server") or ("", 0))):
             return _refuse(421, f"'{host[:80]}' is not a name of this server", headers)
         origin = headers.get("origin")
         if origin is not None and origin.lower() != f"http://{host}":
@@ -133,11 +133,18 @@ class Guard:
 
     def _visitor(self, headers: dict[str, str]) -> str | None:
         """The session of a browser's cookie."""
-        cookie = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
-        return cookie.value if cookie is not None and cookie.value in self._sessions else None
+        # Not http.cookies: it reads nothing behind another local server's cookie like {"a": 1}.
+        session = cookie_parser(headers.get("cookie", "")).get(self._cookie)
+        return session if session in self._sessions else None
 
     def _is_token(self, given: str) -> bool:
         return hmac.compare_digest(given.encode(), self._token.encode())
+
+
+def _names(host: str, port: int) -> set[str]:
+    """What a browser may call a host and a port."""
+    name = f"[{host}]" if ":" in host else host
+    return {f"{name}:{port}".lower()} | ({name.lower()} if port == 80 else set())
 
 
 def _refuse(status: int, why: str, headers: dict[str, str]) -> Response:

@@ -26,7 +26,7 @@ from isolde.separation import SeparationSettings
 from isolde.studio.choices import Choices
 from isolde.studio.colours import COLOURS, paint
 from isolde.studio.exports import check_ready, file_of, gains_of
-from isolde.studio.library import Library, NoSuchSongError
+from isolde.studio.library import Library
 from isolde.studio.picture import (
     HIGHEST_DB,
     LOWEST_DB,
@@ -36,7 +36,7 @@ from isolde.studio.picture import (
     TILE_COLUMNS,
 )
 from isolde.studio.separation import LAYERS
-from isolde.studio.song import Song
+from isolde.studio.song import NoSuchSongError, Song
 from isolde.studio.spool import SAMPLE_BYTES
 from isolde.studio.web.answers import TYPES, Download, attachment, explain
 from isolde.studio.web.asked import SHOWN, check_query, settings_of
@@ -207,9 +207,9 @@ class Studio:
         range_ = request.headers.get("range")
         if range_ is None:
             check_ready(song)
-            headers = {"X-Ready-Bytes": str(ready)}
-            kind = "application/octet-stream"
-            return FileResponse(song.spools[stem].path, headers=headers, media_type=kind)
+            path = song.spools[stem].path
+            song.send(path)
+            return Download(song, path, {"X-Ready-Bytes": str(ready)})
         asked = re.fullmatch(r"bytes=(\d{1,18})-(\d{0,18})", range_)
         if asked is None:
             error = f"range '{range_[:SHOWN]}': give one, as bytes=FIRST-LAST or bytes=FIRST-"
@@ -220,6 +220,8 @@ class Studio:
             headers = {"Content-Range": f"bytes */{total}", "X-Ready-Bytes": str(ready)}
             return Response(status_code=416, headers=headers)
         data = await run_in_threadpool(spool.read, start, stop)
+        if not data:
+            raise NoSuchSongError("the song was removed meanwhile")
         headers = {
             "Accept-Ranges": "bytes",
             "Content-Range": f"bytes {start}-{start + len(data) - 1}/{total}",
@@ -280,7 +282,7 @@ class Studio:
         check_query(request, *(song.stems if what == "mix" else ()))
         gains = gains_of(song, request.query_params)
         path, name = await run_in_threadpool(file_of, song, what, container, gains)
-        return Download(song, path, name)
+        return Download(song, path, attachment(name))
 
     async def events(self, request: Request) -> Response:
         """Server-sent events: each song whenever it changes, and the ids of those that went."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from isolde.core.errors import AudioError, InputError, MissingExtraError
 from isolde.separation import SeparationSettings
@@ -79,6 +80,7 @@ def serve(
     host, port = listener.getsockname()[:2]
     token = secrets.token_urlsafe(24)
     library = choices = None
+    before: dict[int, Any] = {}  # what signals did
     try:
         library = Library(settings.separation, keep=settings.keep)
         choices = Choices(settings.separation, busy=lambda: library.engine.busy)
@@ -111,22 +113,18 @@ def serve(
             """Let the server end: an exception could be lost where Python imports or destroys."""
             server.should_exit = True
 
-        before = {
-            number: signal.signal(number, handler)
-            for number, handler in ((signal.SIGTERM, _end), (signal.SIGINT, end_soon))
-        }
-        try:
-            opened(f"http://{shown}:{port}/?token={token}")
-            server.run(sockets=[listener])
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        before[signal.SIGTERM] = signal.signal(signal.SIGTERM, _end)
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, end_soon)
+        opened(f"http://{shown}:{port}/?token={token}")
+        server.run(sockets=[listener])
     finally:
         listener.close()
         if choices is not None:
             choices.close()
         if library is not None:
             library.close()
+        for number, handler in before.items():  # at last: who presses Ctrl-C again keeps nothing
+            signal.signal(number, handler)
 
 
 def _end(number: int, frame: FrameType | None) -> None:
