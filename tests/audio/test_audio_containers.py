@@ -8,7 +8,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from isolde.audio import AudioReader, info, read
+from isolde.audio import AudioReader, info, read, write
+from isolde.audio.encoding.ffmpeg import LAYOUTS
 from isolde.core.errors import AudioError, InputError
 
 
@@ -129,3 +130,20 @@ def test_pyav_is_not_imported_for_other_files(tmp_path):
 
     code = "import sys, isolde.audio; assert 'av' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("channels", range(3, 9))
+def test_the_loudspeakers_of_wav_are_those_of_every_other_format(tmp_path, channels):
+    write(tmp_path / "x.wav", np.zeros((channels, 100), np.float32), 44100)
+    av = importlib.import_module("av")
+    with av.open(str(tmp_path / "x.wav")) as container:
+        assert container.streams.audio[0].layout.name == LAYOUTS[channels]
+
+
+def test_streams_and_times_that_no_file_has_are_refused(tmp_path):
+    write(tmp_path / "x.wav", sweep(44100, 1000, 2), 44100)
+    with pytest.raises(AudioError, match="has 1 audio streams, numbered from 0: no -1"):
+        AudioReader(tmp_path / "x.wav", stream=-1)
+    for start, end in ((1e306, None), (0.0, 1e306)):
+        with pytest.raises(InputError, match="a range from"):
+            AudioReader(tmp_path / "x.wav", start=start, end=end)

@@ -217,6 +217,7 @@ def test_bit_depth_is_kept_where_it_can_be():
         ("wav", "PCM_U8"): "PCM_16",
         ("wav", "MPEG_LAYER_III"): "PCM_16",
         ("wav", "AAC"): "PCM_16",
+        ("wav", "ALAC_20"): "PCM_24",
         ("flac", "PCM_24"): "PCM_24",
         ("flac", "FLOAT"): "PCM_24",
         ("flac", "PCM_32"): "PCM_24",

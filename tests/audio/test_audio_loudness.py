@@ -74,3 +74,12 @@ def test_replaygain_is_the_songs_for_every_stem():
         "replaygain_album_peak": "0.500000",
         "replaygain_reference_loudness": "-18.00 LUFS",
     }
+
+
+@pytest.mark.parametrize("rate", [1000, 3000, 8000, 16000])
+@pytest.mark.parametrize("block", [100, 5000])
+def test_low_sample_rates_measure_as_high_ones(rate, block):
+    tones = [0.5 * np.sin(2 * np.pi * 125 * np.arange(5 * r) / r)[None] for r in (rate, 48000)]
+    low, high = tones[0].astype(np.float32), tones[1].astype(np.float32)
+    wanted = measured(high, 48000).integrated
+    assert measured(low, rate, block).integrated == pytest.approx(wanted, abs=0.1)

@@ -153,3 +153,55 @@ def test_stems_stand_beside_the_sound_that_was_there(tmp_path):
         FilmWriter(film, target, info=reader.info, titles=titles)
     with pytest.raises(InputError, match=r"is replaced in \.mp4"):
         FilmWriter(film, tmp_path / "new.avi", info=reader.info, titles=titles)
+
+
+def two_sounds(path: Path) -> None:
+    """A film whose first sound has few bits, and whose second has many; both are its default."""
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 88200)).astype(np.float32)
+    make_film(path.with_stem("one"), codec="mpeg4", sound=noise, rate=44100)
+    writer_of = {"info": AudioReader(path.with_stem("one")).info, "titles": ["second"]}
+    with FilmWriter(path.with_stem("one"), path, mode="add", bitrate=256_000, **writer_of) as film:
+        film.write({"second": 0.5 * noise})
+    data = bytearray(path.read_bytes())
+    for at in (i for i in range(len(data)) if data[i : i + 4] == b"tkhd"):
+        data[at + 7] |= 1  # enabled; ISO/IEC 14496-12, 8.3.2
+    path.write_bytes(data)
+
+
+def test_the_track_is_replaced_that_was_separated(tmp_path):
+    film, target = tmp_path / "x.mp4", tmp_path / "new.mp4"
+    two_sounds(film)
+    with av.open(str(film)) as container:  # FFmpeg's own choice is another
+        assert container.streams.best("audio").index != container.streams.audio[0].index
+    with AudioReader(film) as reader:
+        assert lag(next(iter(reader))[0], sound_of(film)[0][0, :65536]) == 0
+        with FilmWriter(film, target, info=reader.info, titles=["vocals"]) as writer:
+            writer.write({"vocals": np.zeros((2, 44100), np.float32)})
+    kept = [sound_of(target, i)[0] for i in range(2)]
+    assert sorted(float(np.abs(sound).max()) > 0.01 for sound in kept) == [False, True]
+    loud = max(kept, key=lambda sound: float(np.abs(sound).max()))
+    assert np.array_equal(loud, sound_of(film, 1)[0])
+
+
+@pytest.mark.parametrize("error", [av.error.InvalidDataError(1, "damaged"), KeyboardInterrupt()])
+def test_a_picture_that_breaks_off_while_it_is_completed_leaves_nothing(tmp_path, error):
+    film, target = tmp_path / "x.mp4", tmp_path / "new.mp4"
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 44100)).astype(np.float32)
+    make_film(film, codec="mpeg4", sound=noise, rate=44100)
+    with AudioReader(film) as reader:
+        writer = FilmWriter(film, target, info=reader.info, titles=["vocals"])
+
+    class Source:
+        """The film, of which no more can be read."""
+
+        streams = writer._source.streams
+        close = writer._source.close
+
+        def demux(self, _streams: object) -> None:
+            raise error
+
+    writer._source, writer._packets = Source(), writer._demux()
+    with pytest.raises((AudioError, KeyboardInterrupt)) as fault, writer:
+        pass
+    assert isinstance(error, KeyboardInterrupt) or "picture cannot be read" in str(fault.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.mp4"]

@@ -2,6 +2,7 @@
 
 import io
 import os
+import socket
 import struct
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import pytest
 import soundfile as sf
 
 from helpers.sounds import noise
-from isolde.audio import AudioReader, AudioWriter, read, write
+from isolde.audio import AudioReader, AudioWriter, read, wav, write
+from isolde.audio.decoding.libsndfile import SoundFileDecoder
 from isolde.core.errors import AudioError, InputError
 
 SUBTYPES = ["PCM_16", "PCM_24", "PCM_32", "FLOAT"]
@@ -227,3 +229,42 @@ def test_the_copy_of_a_stream_leaves_no_name_behind(tmp_path, monkeypatch):
         assert list(tmp_path.iterdir()) == []
         assert sum(block.shape[1] for block in reader) == 29000
         assert reader.notes() == []
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
+def test_a_length_above_2_gb_is_believed_where_something_follows(subtype):
+    """Else the tags behind the samples would be taken for sound."""
+    n = 600_000_001 if subtype == "PCM_16" else 400_000_001
+    form = {"sample_rate": 44100, "n_channels": 2, "subtype": subtype, "n_samples": n}
+    followed = wav.build_header(**form, trailing_bytes=100)
+    assert wav.parse_header(io.BytesIO(followed).read).n_samples == n
+    assert wav.parse_header(io.BytesIO(wav.build_header(**form)).read).n_samples is None
+
+
+def test_less_than_one_sample_is_no_sound():
+    header = wav.build_header(sample_rate=44100, n_channels=2, subtype="PCM_16", n_samples=1)
+    with pytest.raises(AudioError, match="holds no sound"):
+        AudioReader(Pipe(header[:-4] + struct.pack("<I", 3) + bytes(3)))
+
+
+def test_ctrl_c_on_the_way_to_the_start_leaves_no_copy(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    buffer = io.BytesIO()
+    write(buffer, noise(2, 5000), 44100, container="flac")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SoundFileDecoder, "skip_to", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        AudioReader(Pipe(buffer.getvalue()), start=0.05)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sockets have names on POSIX only")
+def test_a_socket_is_no_pipe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # whose name may be too long for one
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("x.wav")
+        with pytest.raises(AudioError, match=r"x\.wav: cannot be opened"):
+            AudioReader("x.wav")

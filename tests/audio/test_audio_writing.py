@@ -1,5 +1,6 @@
 """What others read of our files: ffmpeg finds every format's samples, channels, tags and cover."""
 
+import os
 import shutil
 import subprocess
 
@@ -9,7 +10,7 @@ import pytest
 from helpers.films import picture
 from helpers.sounds import lag, noise
 from isolde.audio import AudioWriter, Cover, SongTags, info, read, read_tags, write
-from isolde.core.errors import InputError
+from isolde.core.errors import AudioError, InputError
 
 needs_ffmpeg = pytest.mark.skipif(
     shutil.which("ffmpeg") is None, reason="ffmpeg is not installed: apt-get install ffmpeg"
@@ -196,3 +197,38 @@ def test_integers_come_back_to_the_bit_by_ffmpeg(tmp_path, kind, depth):
     write(path, (whole / 2 ** (depth - 1)).astype(np.float32), 44100, subtype=subtype)
     assert info(path).seconds == pytest.approx(9001 / 44100, abs=1e-4)
     assert np.array_equal(decoded_by_ffmpeg(path, 2) * 2.0 ** (depth - 1), whole)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_tag_that_is_no_utf8_does_not_fail_at_the_end(tmp_path, kind):
+    path = tmp_path / f"x.{suffix(kind)}"
+    write(path, noise(2, 4800), 48000, container=kind, tags={"title": "caf\udce9"})
+    assert read_tags(path).values["title"] == "caf\ufffd"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="such names are of POSIX")
+@pytest.mark.parametrize("name", ["Song: Part 1.mp3", "pipe:1.mp3", "concat:a|b.mp3", "100%d.mp3"])
+def test_tags_are_read_from_a_file_of_any_name(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / name, noise(2, 4800), 48000, tags={"title": "T"})
+    assert read_tags(name).values == {"title": "T"}  # FFmpeg takes what is before ":" for a way
+
+
+def test_sound_that_another_rate_has_no_sample_for_is_none(tmp_path):
+    with pytest.raises(AudioError, match=r"x\.opus: no sample was written"):
+        write(tmp_path / "x.opus", noise(2, 1), 192_000)
+    assert list(tmp_path.iterdir()) == []
+    write(tmp_path / "x.opus", noise(2, 2), 192_000)
+    assert read(tmp_path / "x.opus")[0].shape == (2, 1)
+
+
+@pytest.mark.parametrize(("n_channels", "bits"), [(3, 16), (6, 16), (6, 24), (8, 24)])
+def test_an_alac_frame_that_ends_ffmpeg_is_refused(tmp_path, n_channels: int, bits: int):
+    """One or two samples of several channels end the whole process in FFmpeg's encoder."""
+    path = tmp_path / "a.m4a"
+    for n in (1, 4097, 8194):
+        with pytest.raises(AudioError, match=f"{n} samples of {n_channels} channels as alac"):
+            write(path, noise(n_channels, n), 44100, subtype=f"ALAC_{bits}", container="alac")
+    assert list(tmp_path.iterdir()) == []
+    write(path, noise(n_channels, 4099), 44100, subtype=f"ALAC_{bits}", container="alac")
+    assert read(path)[0].shape == (n_channels, 4099)

@@ -1,5 +1,6 @@
 """Packets that fail: how much is missing is known to the sample, and junk is told from sound."""
 
+import os
 from pathlib import Path
 
 import av
@@ -9,6 +10,7 @@ import soundfile as sf
 
 from helpers.sounds import noise
 from isolde.audio.decoding.decoder import PacketDecoder
+from isolde.audio.decoding.frames import FrameDecoder
 from isolde.audio.decoding.packets import PacketSource
 
 RATE = 44100
@@ -104,3 +106,19 @@ def test_a_first_frame_that_states_no_length_is_not_taken_for_sound(mp3, tmp_pat
     (tmp_path / "bare.mp3").write_bytes(mp3[frames_of(mp3)[1] :])
     assert sizes == decode(tmp_path / "bare.mp3")[0]
     assert np.unique(sizes).tolist() == [MP3_FRAME]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are counted by Linux")
+@pytest.mark.parametrize("n_bytes", [4, 100])
+def test_a_file_without_a_sample_is_let_go_of_at_once(tmp_path, flac, n_bytes):
+    """The process that decodes serves many files, and its memory may not be swept for long."""
+    path = tmp_path / "x.flac"
+    path.write_bytes(flac[:n_bytes])
+    fault: BaseException | None = None
+    try:
+        FrameDecoder(path)
+    except (EOFError, OSError, ValueError) as error:
+        fault = error  # and with it all that was on the stack
+    assert fault is not None
+    files = [Path(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")]
+    assert path not in [file.resolve() for file in files if file.exists()]

@@ -125,3 +125,14 @@ def test_two_writers_never_mix(tmp_path: Path):
             assert len(set(text)) == 1
     assert [w.wait() for w in writers] == [0, 0]
     assert seen == {"a", "b"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of its own")
+def test_a_name_that_no_file_can_have_is_refused_before_any_work(tmp_path: Path):
+    for target in (tmp_path / ("x" * 300), tmp_path / ("x" * 300) / "song.txt"):
+        for overwrite in (True, False):
+            with pytest.raises(AudioError, match="the name is too long: choose a shorter one"):
+                Draft(target, overwrite=overwrite)
+        with pytest.raises(AudioError, match="the name is too long"):
+            write_text(target, "")
+    assert list(tmp_path.iterdir()) == []

@@ -68,6 +68,10 @@ def test_nan_and_infinity_are_null_and_come_back_as_nan(scores: list[float], lev
         ({"name": "a", "pair": [1]}, "f: 'pair' has 1 values: give 2"),
         ({"name": "a", "scores": {"s": [1, "x"]}}, "f: 'scores, s' is 'x': give a number"),
         ({"name": "a", "more": [1]}, "f: 'more' is [1]: give a table"),
+        ({"name": "a", "part": {"level": math.nan}}, "f, part: 'level' is nan: give a number"),
+        ({"name": "a", "part": {"level": 10**400}}, "f, part: 'level' is inf: give a number"),
+        ({"name": "a", "scores": {"s": [0.5, math.nan]}}, "f: 'scores, s' is nan: give a number"),
+        ({"name": "a", "scores": {"s": [math.inf]}}, "f: 'scores, s' is inf: give a number"),
     ],
 )
 def test_every_fault_is_one_line_that_names_the_value(values: dict[str, Any], message: str):

@@ -46,7 +46,7 @@ def subtype_for(
         raise InputError(f"{kind.name} cannot hold a bit depth of {bit_depth}: choose {depths}")
     if kind.lossy or like is None:
         return kind.subtypes[0]
-    kept = {"DOUBLE": "FLOAT", "PCM_32": "PCM_32", "ALAC_24": "PCM_24", "ALAC_32": "PCM_32"}
+    kept = {"DOUBLE": "FLOAT", "ALAC_20": "PCM_24", "ALAC_24": "PCM_24", "ALAC_32": "PCM_32"}
     wanted = kept.get(like.subtype, like.subtype)
     if like.bit_depth is not None:
         wanted = BIT_DEPTHS[like.bit_depth]

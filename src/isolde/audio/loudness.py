@@ -1,6 +1,7 @@
 """Loudness as ITU-R BS.1770-4 and EBU R 128 measure it, and gains from it; changes no sound.
 
-FFmpeg's filter `ebur128` does the arithmetic.
+FFmpeg's filter `ebur128` does the arithmetic. Below 16 kHz its weighting is off by more than 0.1 LU
+(0.2 at 8 kHz), and below 3364 Hz, twice its shelf, it is none: such sound is measured at 48 kHz.
 """
 
 import importlib
@@ -15,6 +16,7 @@ import numpy as np
 from isolde.audio.encoding.ffmpeg import LAYOUTS
 from isolde.audio.reader import AudioReader
 from isolde.core.errors import InputError
+from isolde.core.signal.resample import Resampler
 from isolde.core.stage import Float32
 
 REPLAYGAIN = -18.0
@@ -22,6 +24,12 @@ REPLAYGAIN = -18.0
 
 SILENCE = -70.0
 """Loudness in LUFS at and below which nothing is counted: the absolute gate."""
+
+_LOWEST_RATE = 16_000
+"""Sample rate in Hz below which sound is measured at another one."""
+
+_RATE = 48000
+"""Sample rate in Hz at which it is measured then."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +88,13 @@ class LoudnessMeter:
         if n_channels not in LAYOUTS:
             raise InputError(f"loudness of {n_channels} channels is not defined: take 1 to 8")
         av: Any = importlib.import_module("av")
-        self._av, self._rate, self._layout = av, sample_rate, LAYOUTS[n_channels]
+        rate = sample_rate if sample_rate >= _LOWEST_RATE else _RATE
+        self._resampler = Resampler(sample_rate, rate, n_channels)
+        self._av, self._rate, self._layout = av, rate, LAYOUTS[n_channels]
         self._graph = av.filter.Graph()
         self._source = self._graph.add(
             "abuffer",
-            f"sample_rate={sample_rate}:sample_fmt=flt:channel_layout={self._layout}"
-            f":time_base=1/{sample_rate}",
+            f"sample_rate={rate}:sample_fmt=flt:channel_layout={self._layout}:time_base=1/{rate}",
         )
         meter = self._graph.add("ebur128", "metadata=1:framelog=quiet")
         self._sink = self._graph.add("abuffersink")
@@ -99,6 +108,19 @@ class LoudnessMeter:
         if not block.shape[1]:
             return
         self._peak = max(self._peak, float(np.abs(block).max()))
+        self._measure(self._resampler.feed(block))
+
+    def finish(self) -> Loudness:
+        """End the sound, and give its loudness."""
+        self._measure(self._resampler.flush())
+        self._source.push(None)
+        self._pull()
+        return Loudness(max(SILENCE, self._integrated), self._peak)
+
+    def _measure(self, block: Float32) -> None:
+        """Give the filter a block (n_channels, n) at its rate."""
+        if not block.shape[1]:
+            return
         samples = np.ascontiguousarray(block.T.reshape(1, -1), np.float32)
         frame = self._av.AudioFrame.from_ndarray(samples, format="flt", layout=self._layout)
         frame.sample_rate, frame.pts = self._rate, self._at
@@ -106,12 +128,6 @@ class LoudnessMeter:
         self._at += block.shape[1]
         self._source.push(frame)
         self._pull()
-
-    def finish(self) -> Loudness:
-        """End the sound, and give its loudness."""
-        self._source.push(None)
-        self._pull()
-        return Loudness(max(SILENCE, self._integrated), self._peak)
 
     def _pull(self) -> None:
         """Read what the filter has found so far."""

@@ -40,7 +40,10 @@ def open_decoder(source: str | Path | BinaryIO, *, stream: int | None = None) ->
     path = Path(source)
     if _is_regular(path):
         return _open_file(path, str(path), stream)
-    pipe = path.open("rb")
+    try:
+        pipe = path.open("rb")
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be opened ({error.strerror}): check it") from error
     return _closing(lambda: _open_stream(pipe), pipe.close)
 
 
@@ -82,7 +85,7 @@ def _open_stream(source: BinaryIO) -> Decoder:
     try:
         header = wav.parse_header(read)
         if header.subtype in wav.BYTES_PER_SAMPLE:
-            if header.data_bytes == 0:
+            if header.n_samples == 0:
                 raise AudioError(f"{name}: {NO_SAMPLES}")
             return PlainWavDecoder(source, header, name)
     except wav.NotPlainWavError:

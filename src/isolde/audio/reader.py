@@ -35,6 +35,10 @@ def info(path: str | Path) -> AudioInfo:
     return decoder.info
 
 
+_LATEST = 1e9
+"""Seconds that no file reaches, and up to which a time is a number of samples."""
+
+
 class AudioReader(Closable):
     """The samples of a file or stream, as an iterator of blocks; a context manager.
 
@@ -75,9 +79,9 @@ class AudioReader(Closable):
         """
         if block_samples < 1:
             raise InputError(f"blocks of {block_samples} samples: they must have 1 or more")
-        if not (math.isfinite(start) and start >= 0):
+        if not 0 <= start <= _LATEST:
             raise InputError(f"a range from {start} s: the start must be 0 or more")
-        if end is not None and not (math.isfinite(end) and end > start):
+        if end is not None and not start < end <= _LATEST:
             raise InputError(f"a range from {start} s to {end} s: the end must be after the start")
         self._decoder: Decoder = open_decoder(source, stream=stream)
         self.info = self._decoder.info
@@ -100,13 +104,17 @@ class AudioReader(Closable):
                 self._at = self._decoder.position
                 if self._at < self._first:
                     self._check_start(self._at)
-        except (AudioError, InputError):
+        except BaseException:  # also Ctrl-C, while it decodes up to the start
             self.close()
             raise
 
     @property
     def n_samples(self) -> int | None:
-        """Samples per channel in the range that was asked for; None if nobody knows yet."""
+        """Samples per channel in the range that was asked for; None if nobody knows yet.
+
+        Of a file whose own length nobody knows yet, those up to the end that was asked for: fewer
+        come where it ends before.
+        """
         last = self._last()
         return None if last is None else last - self._first
 

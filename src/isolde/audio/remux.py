@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from isolde.audio.decoding.facts import choose_stream
 from isolde.audio.encoding.base import Sound
 from isolde.audio.formats import AudioInfo
 from isolde.audio.levels import ClipPolicy
 from isolde.audio.multitrack import TrackFile
 from isolde.audio.tags import SongTags
 from isolde.core.closing import Completable
-from isolde.core.errors import InputError
+from isolde.core.errors import AudioError, InputError
 from isolde.core.stage import Float32
 
 FilmMode = Literal["replace", "add"]
@@ -99,8 +100,9 @@ class FilmWriter(Completable):
             quality=quality,
         )
         self.skipped: list[str] = []
+        self._film, self._errors = film, av.FFmpegError
         self._rate, self._written = info.sample_rate, 0
-        self._source: Any = av.open(str(film), metadata_errors="replace")
+        self._source: Any = av.open(f"file:{film}", metadata_errors="replace")
         try:
             options = {"movie_timescale": str(rate)} if muxer in ("mp4", "mov") else {}
             self._file = TrackFile(
@@ -110,15 +112,13 @@ class FilmWriter(Completable):
             self._source.close()
             raise
         try:
-            old = self._source.streams.best("audio")
-            start = 0.0
-            if old is not None and old.start_time is not None:
-                start = float(old.start_time * old.time_base)
+            old = choose_stream(self._source, None)  # which the reader took
+            start = 0.0 if old.start_time is None else float(old.start_time * old.time_base)
             self._start = start - info.late_samples / info.sample_rate
             self._copies = self._copy_streams(old if mode == "replace" else None)
             for title in titles:
                 stream = self._file.add(title, sound, rate=info.sample_rate, start=self._start)
-                if old is not None and (language := old.language):
+                if language := old.language:
                     stream.metadata["language"] = language
                 if mode == "replace":
                     stream.disposition = av.stream.Disposition.default
@@ -133,16 +133,26 @@ class FilmWriter(Completable):
         """Write the next samples (n_channels, n) of every new sound, and the picture up to there.
 
         Raises:
-            AudioError: The disk is full, or samples cannot be held; nothing is left behind then.
+            AudioError: The disk is full, the picture cannot be read, or samples cannot be held;
+                nothing is left behind when the `with` block is left.
         """
         self._file.write(blocks)
         self._written += next(iter(blocks.values())).shape[1]
         self._copy_until(self._start + self._written / self._rate)
 
     def close(self) -> None:
-        """Copy the rest of the picture, complete the film and give it its name."""
-        self._copy_until(float("inf"))
-        self._file.close()
+        """Copy the rest of the picture, complete the film and give it its name.
+
+        Raises:
+            AudioError: The picture cannot be read, or the film cannot be completed; nothing is left
+                behind then.
+        """
+        try:
+            self._copy_until(float("inf"))
+            self._file.close()
+        except BaseException:  # also Ctrl-C: the rest of a picture may be long
+            self.abort()
+            raise
         self._source.close()
 
     def abort(self) -> None:
@@ -152,7 +162,7 @@ class FilmWriter(Completable):
 
     def notes(self) -> list[str]:
         """Say, one line each, what was limited and what was left out."""
-        left_out = [f"{self._source.name}: left out: {what}" for what in self.skipped]
+        left_out = [f"{self._film}: left out: {what}" for what in self.skipped]
         return [*self._file.notes(), *left_out]
 
     def _copy_streams(self, old: Any) -> dict[int, Any]:
@@ -180,9 +190,15 @@ class FilmWriter(Completable):
     def _demux(self) -> Iterator[Any]:
         """Give the packets that are copied, in the film's order."""
         streams = [stream for stream in self._source.streams if stream.index in self._copies]
-        for packet in self._source.demux(streams) if streams else ():
-            if packet.dts is not None and packet.size:
-                yield packet
+        try:
+            for packet in self._source.demux(streams) if streams else ():
+                if packet.dts is not None and packet.size:
+                    yield packet
+        except self._errors as error:
+            raise AudioError(
+                f"{self._film}: its picture cannot be read any further ({error}): get another "
+                "copy, or leave --remux out"
+            ) from error
 
     def _copy_until(self, seconds: float) -> None:
         """Copy packets up to a time."""

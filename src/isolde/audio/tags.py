@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from isolde.core.errors import InputError
+from isolde.core.names import readable
 
 ALIASES = {
     "track": "tracknumber",
@@ -86,7 +87,7 @@ class SongTags:
     cover: Cover | None = None
 
     def __post_init__(self) -> None:
-        """Leave empty tags out, and refuse names that no format takes.
+        """Leave empty tags out, make the others UTF-8, and refuse names that no format takes.
 
         Raises:
             InputError: A name is empty, or holds "=" or anything beyond ASCII.
@@ -96,7 +97,8 @@ class SongTags:
         for name in self.values:
             if not _NAME.fullmatch(name):
                 raise InputError(f"a tag '{name}': its name must be ASCII, without '='")
-        kept = {name.lower(): str(value) for name, value in self.values.items() if str(value)}
+        texts = {name.lower(): readable(str(value)) for name, value in self.values.items()}
+        kept = {name: text for name, text in texts.items() if text}
         object.__setattr__(self, "values", kept)
 
 
@@ -112,7 +114,7 @@ def read_tags(path: str | Path) -> SongTags:
     """
     av: Any = importlib.import_module("av")
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with av.open(f"file:{path}", metadata_errors="replace") as container:
             streams = container.streams.audio
             own = dict(streams[0].metadata) if len(streams) else {}
             return SongTags(known_tags({**own, **container.metadata}), _cover(av, container))

@@ -32,7 +32,8 @@ INFO_IDS = {
 }
 """Tags that LIST INFO has a place for, and their names in it."""
 
-_SPEAKERS = {1: 0x4, 2: 0x3, 3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x13F, 8: 0x63F}
+_SPEAKERS = {1: 0x4, 2: 0x3, 3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x70F, 8: 0x63F}
+"""Masks of the speakers, in the order of FFmpeg's layouts (`encoding.ffmpeg.LAYOUTS`)."""
 
 BYTES_PER_SAMPLE = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4}
 
@@ -76,9 +77,9 @@ def parse_header(read: Callable[[int], bytes]) -> WavHeader:
 
     Returns:
         The header. `data_bytes` is None where writers to pipes put a placeholder: 0xFFFFFFFF
-        (FFmpeg), anything from 0x7FFFF000 (SoX, arecord) in a plain RIFF file, or 0 beside a
-        RIFF size that leaves no room for anything after it, or is 0xFFFFFFFF (recorders write that
-        first, and some are cut off before they write the length).
+        (FFmpeg), anything from 0x7FFFF000 (SoX, arecord) in a plain RIFF file that states nothing
+        behind the samples, or 0 beside a RIFF size that leaves no room for anything after it, or is
+        0xFFFFFFFF (recorders write that first, and some are cut off before they write the length).
 
     Raises:
         NotPlainWavError: This is no wav header, or it is cut, or has no fmt before its data.
@@ -107,10 +108,11 @@ def parse_header(read: Callable[[int], bytes]) -> WavHeader:
     data_bytes: int | None = size
     if size == _UNKNOWN and long_data_bytes is not None:
         data_bytes = long_data_bytes or None
-    elif size >= _PLACEHOLDER or (
-        size == 0 and (riff_bytes + 8 <= head_bytes or riff_bytes == _UNKNOWN)
-    ):
-        data_bytes = None
+    elif size >= _PLACEHOLDER or size == 0:
+        # what the header states behind the samples tells that it knows where they end
+        behind = riff_bytes + 8 - (head_bytes + size + size % 2)
+        if behind <= 0 or _UNKNOWN in (size, riff_bytes):
+            data_bytes = None
     is_rf64 = magic == b"RF64"
     return WavHeader(sample_rate, n_channels, subtype, block_bytes, data_bytes, is_rf64)
 

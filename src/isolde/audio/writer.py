@@ -27,7 +27,7 @@ from isolde.audio.tags import SongTags
 from isolde.core.atomic import Draft, explain
 from isolde.core.closing import Completable
 from isolde.core.errors import AudioError, InputError
-from isolde.core.signal.resample import Resampler
+from isolde.core.signal.resample import Resampler, resampled_length
 from isolde.core.stage import Float32, check_block, checked_form
 
 _NEVER_EMPTY = ("flac", "opus", "mp3", "m4a", "alac")
@@ -167,7 +167,8 @@ class AudioWriter(Completable):
         with self._whole_or_not():
             if self._draft is not None:
                 self._draft.check()
-            if not self.n_samples and self._kind.name in _NEVER_EMPTY:
+            stored = resampled_length(self.n_samples, self.sample_rate, self._sound.sample_rate)
+            if not stored and self._kind.name in _NEVER_EMPTY:
                 raise AudioError(
                     f"{self.name}: no sample was written, and {self._kind.name} cannot hold that: "
                     "choose wav or ogg"

@@ -1,1 +1,1 @@
-"""What every room builds on: stages, errors, files that appear whole, processes; no audio."""
+"""What every room builds on: stages, signals, errors, whole files, processes; it opens no sound."""

@@ -165,6 +165,11 @@ class Draft:
         """
         self._name, self._overwrite = str(target), overwrite
         self.target = Path(os.path.realpath(target))
+        try:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                self.target.stat()  # a name that no file can have is refused now, not at the end
+        except OSError as error:
+            raise AudioError(explain(self._name, error)) from error
         self.check()
         folder = self.target.parent
         missing = [up for up in (folder, *folder.parents) if not up.exists()]
@@ -269,9 +274,9 @@ def write_bytes(path: str | Path, data: bytes, *, overwrite: bool = True) -> Non
         AudioError: The file exists and may not be replaced, or cannot be written.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise AudioError(f"{path}: is a folder: name a file in it")
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         try:
             path.write_bytes(data)
         except OSError as error:

@@ -135,7 +135,10 @@ def _converted(value: Any, hint: Any, *, where: str, key: str, nan: bool) -> Any
     if hint is Path and isinstance(value, str):
         return Path(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            value = math.inf
     if hint is float and value is None and nan:
         return math.nan
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
@@ -155,7 +158,9 @@ def _items(value: Any, hints: tuple[Any, ...], *, where: str, key: str, nan: boo
         raise InputError(f"{where}: '{key}' has {len(value)} values: give {len(wanted)}")
     if any_length and hints[0] is float:  # of scores, there are millions
         found = set(map(type, value))
-        if found <= {float, NoneType} and (nan or None not in value):
+        if found <= {float, NoneType} and (
+            nan or (found == {float} and all(map(math.isfinite, value)))
+        ):
             return [math.nan if v is None else v for v in value]
     pairs = zip(value, wanted, strict=True)
     return [_converted(v, hint, where=where, key=key, nan=nan) for v, hint in pairs]

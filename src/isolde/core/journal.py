@@ -1,7 +1,7 @@
 """What has begun and what is finished, in JSON lines that survive a crash; it runs nothing.
 
 A journal is only ever added to. Its last line may be cut off by a crash: it does not count, and the
-next line replaces it.
+next line replaces it; where no more than its end of line is missing, it counts and stays.
 """
 
 import json
@@ -23,12 +23,16 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
         path: Path of the file; one that does not exist has no lines.
 
     Raises:
+        AudioError: It cannot be read.
         InputError: A line before the last is not a JSON object.
     """
     path = Path(path)
-    if not path.exists():
+    try:
+        lines = path.read_text("utf-8", errors="surrogateescape").split("\n")
+    except FileNotFoundError:
         return
-    lines = path.read_text("utf-8", errors="surrogateescape").split("\n")
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read ({error.strerror}): name another file") from error
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -85,10 +89,23 @@ def _write(path: Path, text: str) -> None:
         if file.tell() > 0:
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":
-                file.truncate(path.read_bytes().rfind(b"\n") + 1)
+                held = path.read_bytes()
+                start = held.rfind(b"\n") + 1
+                if _is_whole(held[start:]):
+                    text = f"\n{text}"
+                else:
+                    file.truncate(start)
         file.write(text.encode("utf-8"))
         file.flush()
         os.fsync(file.fileno())
+
+
+def _is_whole(line: bytes) -> bool:
+    """Whether a last line lacks nothing but its end of line."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
 
 
 class Journal:
@@ -109,17 +126,18 @@ class Journal:
             others: Paths of journals of other runs over the same items, which count as well.
 
         Raises:
+            AudioError: A file cannot be read.
             InputError: A file is not a journal.
         """
         self.path = Path(path)
         self._begun: dict[str, str] = {}
         self._finished: dict[str, tuple[str, Any]] = {}
-        self._foreign: dict[str, dict[str, Any]] = {}  # the newest line, where another file has it
+        self._foreign: dict[str, dict[str, Any]] = {}  # what another file has, and ours has not
         entries = [(entry, True) for other in others for entry in _entries(Path(other))]
         entries += [(entry, False) for entry in _entries(self.path)]  # of equals, our own counts
         for entry, foreign in sorted(entries, key=lambda pair: pair[0]["time"]):
             self._take(entry)
-            if foreign:
+            if foreign and ("value" in entry or entry["key"] not in self._finished):
                 self._foreign[entry["key"]] = entry
 
     def begin(self, stamps: Mapping[str, str]) -> None:
@@ -182,7 +200,8 @@ class Journal:
 
     def _take(self, entry: Mapping[str, Any]) -> None:
         key, stamp = entry["key"], entry["stamp"]
-        self._foreign.pop(key, None)
+        if "value" in entry or self._begun.get(key) != stamp:  # else what is finished stays so
+            self._foreign.pop(key, None)
         self._begun[key] = stamp
         if "value" in entry:
             self._finished[key] = (stamp, entry["value"])
@@ -193,9 +212,11 @@ class Journal:
 def _entries(path: Path) -> Iterator[dict[str, Any]]:
     """Read the lines of a journal; those from before lines had a time come first."""
     for number, entry in read_lines(path):
-        if not isinstance(entry.get("key"), str) or not isinstance(entry.get("stamp"), str):
+        entry = {"time": 0.0, **entry}
+        kinds = {"key": str, "stamp": str, "time": int | float}
+        if not all(isinstance(entry.get(name), kind) for name, kind in kinds.items()):
             raise InputError(f"{path}: line {number} is not of a journal: use another file")
-        yield {"time": 0.0, **entry}
+        yield entry
 
 
 def _now() -> float:

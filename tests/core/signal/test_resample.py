@@ -190,6 +190,9 @@ def test_a_stream_that_has_ended_says_so_until_it_is_reset(rate: int):
     assert np.array_equal(first, again)
 
 
-def test_blocks_of_another_shape_are_refused():
-    with pytest.raises(InputError, match=r"\(2, n\)"):
-        Resampler(44100, 48000, 2).feed(np.zeros((3, 5), np.float32))
+@pytest.mark.parametrize("rate", [44100, 48000])
+def test_blocks_of_another_shape_or_kind_are_refused(rate: int):
+    with pytest.raises(InputError, match=r"give \(2, n_samples\)"):
+        Resampler(44100, rate, 2).feed(np.zeros((3, 5), np.float32))
+    with pytest.raises(InputError, match="x / 32768"):
+        Resampler(44100, rate, 2).feed(np.zeros((2, 5), np.int16))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from isolde.audio import tags
 from isolde.audio.decoding import flac
 from isolde.audio.decoding.links import end_of_tag
 from isolde.audio.formats import TAG_NAMES
@@ -14,7 +15,6 @@ from isolde.core.stage import Float32
 LATE_SECONDS = 0.04
 """A sound that begins later than this after the picture is late: one picture of 25 in a second."""
 
-_TAG_ALIASES = {"track": "tracknumber", "year": "date", "description": "comment"}
 _STATED = frozenset("mov matroska flac ogg asf tta wv ape wav w64 aiff dsf".split())
 """Demuxers whose duration is stated by the file; others guess it from a bit rate, or the durations
 are often wrong (avi and caf: written in units of packets)."""
@@ -36,7 +36,11 @@ def choose_stream(container: Any, number: int | None) -> Any:
         LookupError: There is none; its argument is the number of audio streams.
     """
     streams = list(container.streams.audio)
-    if number is not None and number < len(streams) and streams[number].codec_context is not None:
+    if (
+        number is not None
+        and 0 <= number < len(streams)
+        and streams[number].codec_context is not None
+    ):
         return streams[number]
     usable = [each for each in streams if each.codec_context is not None]
     if number is not None or not usable:
@@ -106,12 +110,8 @@ def lateness(container: Any, time: float) -> float:
 
 def known_tags(container: Any, stream: Any) -> dict[str, str]:
     """Keep the tags that isolde knows, of the container and of the stream."""
-    found: dict[str, str] = {}
-    for name, value in {**stream.metadata, **container.metadata}.items():
-        key = _TAG_ALIASES.get(name.lower(), name.lower())
-        if key in TAG_NAMES and value:
-            found[key] = value
-    return found
+    found = tags.known_tags({**stream.metadata, **container.metadata})
+    return {name: value for name, value in found.items() if name in TAG_NAMES}
 
 
 def bit_depth(codec: str, sample_format: str, start: Float32) -> str | None:

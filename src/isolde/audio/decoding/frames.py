@@ -73,6 +73,7 @@ class FrameDecoder:
         self._blocks = self._decode()
         first = next(self._blocks, None)
         if first is None:
+            self.close()
             raise EOFError
         self.facts = self._describe(first)
         self._rest = [np.zeros((len(first), self._late), np.float32), first]

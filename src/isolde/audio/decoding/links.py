@@ -28,11 +28,11 @@ class FileEnd(io.RawIOBase):
         self.seek(0)
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Mark the stream as readable."""
         return True
 
     def seekable(self) -> bool:
-        """Say that it can seek."""
+        """Mark the stream as seekable."""
         return True
 
     def read(self, size: int = -1, /) -> bytes:

@@ -41,7 +41,11 @@ class PacketSource:
         self._number = number
         self.is_chained = False
         self._start = self._byte = 0  # of the link, of its last packet
-        self._open(0)
+        try:
+            self._open(0)
+        except BaseException:
+            self._file.close()
+            raise
         self.demuxer = facts.demuxer_of(self.container)
 
     def packets(self) -> Iterator[Any]:

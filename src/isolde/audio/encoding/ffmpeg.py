@@ -37,6 +37,7 @@ _CODECS = {  # subtype: codec, its sample format, ours
 _BEST = 10
 _LAMBDA = 118
 """FFmpeg's FF_QP2LAMBDA: its unit of quality."""
+_ALAC_FRAME = 4096
 
 
 class Track:
@@ -55,7 +56,8 @@ class Track:
         layouts = _ALAC_LAYOUTS if codec == "alac" else {}
         self._layout = layouts.get(sound.n_channels, LAYOUTS[sound.n_channels])
         self._sound, self._container = sound, container
-        self._at = round(start * sound.sample_rate)
+        self._at = self._start = round(start * sound.sample_rate)
+        self._codec = codec
         self.stream: Any = container.add_stream(
             codec, rate=sound.sample_rate, layout=self._layout, format=its_format
         )
@@ -83,7 +85,18 @@ class Track:
         self._container.mux(self.stream.encode(frame))
 
     def finish(self) -> None:
-        """Encode what the encoder still holds."""
+        """Encode what the encoder still holds.
+
+        Raises:
+            AudioError: The last frame is one at which FFmpeg's encoder of ALAC ends the process: of
+                one or two samples of more than two channels.
+        """
+        last = (self._at - self._start) % _ALAC_FRAME
+        if self._codec == "alac" and self._sound.n_channels > 2 and last in (1, 2):
+            raise AudioError(
+                f"FFmpeg cannot write {self._at - self._start} samples of "
+                f"{self._sound.n_channels} channels as alac: choose flac or wav"
+            )
         self._container.mux(self.stream.encode(None))
 
     def _samples(self, block: Float32) -> NDArray[Any]:

@@ -44,11 +44,11 @@ class Sink(io.RawIOBase):
             raise self._error
 
     def writable(self) -> bool:
-        """Tell whether it can be written: always."""
+        """Mark the stream as writable."""
         return True
 
     def seekable(self) -> bool:
-        """Tell whether it can seek: always."""
+        """Mark the stream as seekable."""
         return True
 
     def write(self, data: Any, /) -> int:

@@ -6,7 +6,8 @@ journal is not done again, and a resumed run returns the same values as a run in
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -123,14 +124,17 @@ def run(
         stream = run_in_pool(
             job, rest, workers=workers, begin=begin, timeout=timeout, progress=progress
         )
-    for outcome in stream:
-        if kept is not None and outcome.error is None:
-            # what a resumed run would read is what this one returns: tuples are lists in both
-            value = kept.finish(outcome.key, marks[outcome.key], outcome.value)
-            outcome = replace(outcome, value=value)
-        outcomes[outcome.key] = outcome
-        if report:
-            report(outcome)
+    with closing(
+        stream
+    ):  # at once, whatever is raised here: workers that nobody ends wait for ever
+        for outcome in stream:
+            if kept is not None and outcome.error is None:
+                # what a resumed run would read is what this one returns: tuples are lists in both
+                value = kept.finish(outcome.key, marks[outcome.key], outcome.value)
+                outcome = replace(outcome, value=value)
+            outcomes[outcome.key] = outcome
+            if report:
+                report(outcome)
     return [outcomes[k] for k in items]
 
 
@@ -139,7 +143,7 @@ def _here(
     items: Mapping[str, Any],
     begin: Callable[[str], None],
     progress: Callable[[str, float], None] | None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Do the jobs in this process, one after the other."""
     for key, item in items.items():
         begin(key)

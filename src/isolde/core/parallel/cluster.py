@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -38,7 +38,7 @@ def run_on_dask(
     reports: bool,
     ready: Callable[[], None] | None,
     notify: Callable[[str], None],
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Run a job for every item on the workers of a scheduler.
 
     Args:

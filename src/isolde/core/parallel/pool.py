@@ -7,7 +7,7 @@ item, and the others go on. Workers stay for the whole run: what a job loads onc
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -37,7 +37,7 @@ def run_in_pool(
     begin: Callable[[str], None],
     timeout: float | None = None,
     progress: Callable[[str, float], None] | None = None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Run a job for every item in processes of this machine.
 
     An item whose worker died is tried again when all others are done, alone: if memory was short,
@@ -93,7 +93,8 @@ def run_in_pool(
                     del busy[connection]
                     worker.process.join(GRACE_SECONDS)  # what it left is only then a dead one's
                     if worker.is_late and timeout is not None:
-                        yield Outcome(worker.key, None, too_long(worker.key, timeout), timeout)
+                        text, tried = too_long(worker.key, timeout), tries[worker.key]
+                        yield Outcome(worker.key, None, text, timeout, tries=tried)
                     elif tries[worker.key] < DEATHS:
                         again[worker.key] = items[worker.key]
                     else:
@@ -101,9 +102,10 @@ def run_in_pool(
                         yield Outcome(worker.key, None, text, 0.0, tries=DEATHS)
             for worker in busy.values():
                 worker.end_if_late()
-    except (SystemExit, GeneratorExit):  # nobody waits for the outcomes any more
-        for worker in busy.values():
-            worker.process.terminate()
+    except BaseException as stop:  # nobody waits for the outcomes any more
+        if not isinstance(stop, KeyboardInterrupt):  # which the workers hear themselves
+            for worker in busy.values():
+                worker.process.terminate()
         raise
     finally:
         for worker in [*idle, *busy.values()]:

@@ -45,7 +45,7 @@ class Features:
             raise InputError(f"scale {self.scale}: give a number above 0")
 
     def __call__(self, spectra: Complex64) -> Float32:
-        """Features of some frames.
+        """Compute the features of some frames.
 
         Args:
             spectra: (n_channels, n_frames, n_bins).
@@ -76,7 +76,7 @@ class Features:
         return 1 if self.signal == "mid" else n_channels
 
     def compressed(self, magnitudes: Float32) -> Float32:
-        """Features of magnitudes (..., n_bins), of the same shape."""
+        """Compute the features of magnitudes (..., n_bins), of the same shape."""
         if self.mel:
             magnitudes = magnitudes @ to_mel(magnitudes.shape[-1]).T
         scaled = np.float32(self.scale) * magnitudes

@@ -36,7 +36,7 @@ FALL_SECONDS = 5.0
 
 
 def frame_power(spectra: Complex64) -> NDArray[np.float64]:
-    """Mean square of the samples under each frame's window.
+    """Compute the mean square of the samples under each frame's window.
 
     Args:
         spectra: Frames (..., n_frames, n_bins), scaled as in `spectrum`.

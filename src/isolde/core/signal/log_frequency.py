@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 
+from isolde.core.signal.mel import triangles
 from isolde.core.signal.spectrum import Grid
 from isolde.core.stage import Float32
 
@@ -24,23 +25,16 @@ def picture_grid(sample_rate: int) -> Grid:
 
 @cache
 def log_rows(bin_hz: float, n_bins: int, low: float, high: float, rows: int) -> Float32:
-    """Rows at equal distances on a logarithmic axis, from bins at equal distances in Hz.
-
-    Each row is a triangle as wide as the rows are apart, but one bin at least: where rows are
-    denser than bins they interpolate, where they are sparser they average.
+    """Make rows at equal distances on a logarithmic axis, from bins at equal distances in Hz.
 
     Args:
         bin_hz: Distance in Hz from one bin to the next.
         n_bins: Number of bins from 0 Hz up.
         low: Frequency of the first row in Hz.
         high: Frequency in Hz of the last one.
-        rows: How many.
+        rows: Number of rows, 2 or more.
 
     Returns:
-        (rows, n_bins); each row sums to 1.
+        Weights (rows, n_bins), see `triangles`.
     """
-    places = np.geomspace(low, high, rows) / bin_hz
-    width = np.maximum(np.gradient(places), 1.0)[:, None]
-    weights = np.maximum(0, 1 - np.abs(np.arange(n_bins) - places[:, None]) / width)
-    weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
-    return np.asarray(weights, np.float32)
+    return triangles(np.geomspace(low, high, rows) / bin_hz, n_bins)

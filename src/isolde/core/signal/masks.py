@@ -44,7 +44,7 @@ def ratio_mask(vocals: Float32, accompaniment: Float32, *, power: float = 2.0) -
     Args:
         vocals: Magnitudes, any shape.
         accompaniment: Magnitudes of the same shape.
-        power: P; 1 is the magnitude ratio, 2 the power ratio (Wiener-like).
+        power: Exponent p; 1 is the magnitude ratio, 2 the power ratio (Wiener-like).
     """
     v, a = vocals**power, accompaniment**power
     return (v / np.maximum(v + a, _TINY)).astype(np.float32)
@@ -53,7 +53,7 @@ def ratio_mask(vocals: Float32, accompaniment: Float32, *, power: float = 2.0) -
 def phase_sensitive_mask(
     vocals: Complex64, mixture: Complex64, *, low: float = 0.0, high: float = 1.0
 ) -> Float32:
-    """Re(V / X) within [low, high]: of all real masks the one nearest to the voice.
+    """Compute Re(V / X) within [low, high]: of all real masks the one nearest to the voice.
 
     Erdogan et al., "Phase-sensitive and recognition-boosted speech separation", 2015.
     """
@@ -110,9 +110,10 @@ def extend_treble(mask: Float32, grid: Grid) -> Float32:
 
     Above those there is one value a frame: the mean of the mask from 8 kHz up. Consonants and
     breath, which is what a voice has up there, fill that band too; where nobody sings it is near 0.
+    A mask that ends below 8 kHz goes on as its last bin.
 
     Args:
-        mask: Mask (..., n_bins) of the bins from 0 Hz to 8 kHz or higher.
+        mask: Mask (..., n_bins) of the bins from 0 Hz up.
         grid: Grid whose bins the mask is for.
 
     Returns:
@@ -121,5 +122,6 @@ def extend_treble(mask: Float32, grid: Grid) -> Float32:
     above = grid.n_bins - mask.shape[-1]
     if not above:
         return mask
-    treble = mask[..., ceil(TREBLE_FROM / grid.bin_hz) :].mean(axis=-1, keepdims=True)
+    first = min(ceil(TREBLE_FROM / grid.bin_hz), mask.shape[-1] - 1)
+    treble = mask[..., first:].mean(axis=-1, keepdims=True)
     return np.concatenate([mask, np.broadcast_to(treble, (*mask.shape[:-1], above))], axis=-1)

@@ -36,24 +36,35 @@ def _mel_places(n_bins: int) -> tuple[Float32, Float32]:
     return point_in_bins.astype(np.float32), bin_in_points.astype(np.float32)
 
 
-def _triangles(places: Float32) -> Float32:
-    """Rows that interpolate at `places`, as wide as the places are apart but one bin at least."""
+def triangles(places: Float32 | Float64, n_bins: int) -> Float32:
+    """Make rows that interpolate bins at some places.
+
+    Each row is a triangle as wide as the places are apart, but one bin at least: where places are
+    denser than bins they interpolate, where they are sparser they average.
+
+    Args:
+        places: Places (n_rows,) in bins, ascending, 2 or more.
+        n_bins: Number of bins.
+
+    Returns:
+        (n_rows, n_bins); each row sums to 1, or is 0 where its place is beyond the bins.
+    """
     width = np.maximum(np.gradient(places), 1.0)[:, None]
-    rows = np.maximum(0, 1 - np.abs(np.arange(len(places)) - places[:, None]) / width)
-    shares: Float32 = (rows / rows.sum(axis=1, keepdims=True)).astype(np.float32)
+    rows = np.maximum(0, 1 - np.abs(np.arange(n_bins) - places[:, None]) / width)
+    shares: Float32 = (rows / np.maximum(rows.sum(axis=1, keepdims=True), 1e-9)).astype(np.float32)
     return shares
 
 
 @cache
 def to_mel(n_bins: int) -> Float32:
     """(n_bins, n_bins): linear bins up to 11,025 Hz to Mel points; each row sums to 1."""
-    return _triangles(_mel_places(n_bins)[0])
+    return triangles(_mel_places(n_bins)[0], n_bins)
 
 
 @cache
 def from_mel(n_bins: int) -> Float32:
     """(n_bins, n_bins): a mask on Mel points to linear bins; each row sums to 1: [0, 1] stays."""
-    return _triangles(_mel_places(n_bins)[1])
+    return triangles(_mel_places(n_bins)[1], n_bins)
 
 
 def hz_to_mel(frequency: ArrayLike) -> Float64:

@@ -13,8 +13,7 @@ from functools import lru_cache
 import numpy as np
 import soxr  # type: ignore[import-untyped]
 
-from isolde.core.errors import InputError
-from isolde.core.stage import Float32, check_open, checked_form
+from isolde.core.stage import Float32, check_block, check_open, checked_form
 
 _QUALITY = "HQ"
 
@@ -86,13 +85,10 @@ class Resampler:
             float32 (n_channels, m) at `rate_out`; peaks may exceed those of the input.
 
         Raises:
-            InputError: The block has another shape, or the stream has ended.
+            InputError: The block is no array of floats of that shape, or the stream has ended.
         """
         check_open(ended=self._ended)
-        if block.ndim != 2 or block.shape[0] != self.n_channels:
-            raise InputError(
-                f"a block of shape {block.shape}: the resampler was made for ({self.n_channels}, n)"
-            )
+        check_block(block, n_channels=self.n_channels)
         self._n_in += block.shape[1]
         if self._stream is None:
             return np.array(block, dtype=np.float32)
