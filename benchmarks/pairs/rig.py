@@ -9,7 +9,6 @@ together, 220 to 339 do not.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from right import RightCase
@@ -18,26 +17,25 @@ from songs import Songs
 from table import make_tables
 from wrong import SILENT, WrongCase
 
+from isolde.core.journal import append_line, read_lines
+
 N_RIGHT, N = 220, 340
 
 
 def run(data: Path, out: Path, cases: range) -> None:
     """Answer the cases that the file does not hold; add a line for each."""
-    lines = out.read_text().splitlines() if out.exists() else []
-    done = {json.loads(line)["case"] for line in lines}
+    done = {entry["case"] for _, entry in read_lines(out)}
     songs = Songs(data)
-    with out.open("a") as file:
-        for number in cases:
-            if number in done:
-                continue
-            right = number < N_RIGHT
-            maker = (
-                RightCase(number, songs)
-                if right
-                else WrongCase(number, songs, silent=number >= N - SILENT)
-            )
-            file.write(json.dumps(score_case(maker.make()), default=float) + "\n")
-            file.flush()
+    for number in cases:
+        if number in done:
+            continue
+        right = number < N_RIGHT
+        maker = (
+            RightCase(number, songs)
+            if right
+            else WrongCase(number, songs, silent=number >= N - SILENT)
+        )
+        append_line(out, score_case(maker.make()))
 
 
 def main() -> None:
@@ -54,7 +52,7 @@ def main() -> None:
     if args.command == "run":
         run(args.data, args.out, range(*map(int, args.cases.split(":"))))
         return
-    rows = [json.loads(line) for file in args.files for line in file.read_text().splitlines()]
+    rows = [entry for file in args.files for _, entry in read_lines(file)]
     print(make_tables(sorted(rows, key=lambda row: int(row["case"]))))
 
 

@@ -31,7 +31,7 @@ def score_case(case: Case) -> dict[str, Any]:
         "accepted": report.accepted,
         "reason": report.reason,
         "kind_right": report.kind == case.kind,
-        "denied": report.denied,
+        "denied": None if np.isnan(report.denied) else report.denied,
         "drift_true": case.drift * 1e6,
         "baseline": baseline(case),
     }

@@ -31,7 +31,7 @@ from isolde.core.errors import InputError, IsoldeError
 from isolde.datasets.label.label import label_songs
 from isolde.datasets.label.model import ModelTeacher
 from isolde.datasets.label.results import LabelManifest, LabelResult
-from isolde.datasets.manifest import Row
+from isolde.datasets.manifest import Row, read_manifest
 from isolde.datasets.sources import probe
 
 LIST = Path(__file__).with_name("free_songs.csv")
@@ -44,8 +44,11 @@ class MissingSourceError(IsoldeError):
 
 
 def is_commercial(licence: str) -> bool:
-    """Whether weights that learnt from music under a licence may be used by companies."""
-    return not re.search(r"NC|GPL|ND", licence)
+    """Whether weights that learnt from music under a licence may be used by companies.
+
+    Under one that nobody has stated they may not.
+    """
+    return licence not in ("", "unknown", "unstated") and not re.search(r"NC|GPL|ND", licence)
 
 
 def repository(sources: Path, name: str) -> Path:
@@ -123,15 +126,20 @@ def main() -> None:
     teacher = ModelTeacher.of(asked.teacher, threads=asked.threads)
     if asked.commercial and not is_commercial(teacher.licence):
         sys.exit(
-            f"songs.py: labels of '{teacher.name}' ({teacher.licence}) are for other uses only"
+            f"free_songs.py: labels of '{teacher.name}' ({teacher.licence}) are for other uses only"
         )
+    manifest = asked.out / "manifest.csv"
+    if asked.commercial and manifest.is_file():
+        held = {row.licence for row in read_manifest(manifest)}
+        if others := sorted(name for name in held if not is_commercial(name)):
+            sys.exit(f"free_songs.py: {manifest} has songs under {others}: take another folder")
     with LIST.open(newline="", encoding="utf-8") as file:
         songs = [s for s in csv.DictReader(file) if not asked.packs or s["pack"] in asked.packs]
     if asked.commercial:
         songs = [song for song in songs if is_commercial(song["licence"])]
     folder = asked.out / "songs"
     folder.mkdir(parents=True, exist_ok=True)
-    journal = LabelManifest(asked.out / "manifest.csv", split="train")
+    journal = LabelManifest(manifest, split="train")
     missing, failed, done = Counter[str](), 0, 0
     for song in songs:
         name = Path(song["file"]).stem

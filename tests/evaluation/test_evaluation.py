@@ -315,3 +315,13 @@ def test_the_table_shows_median_mean_interval_and_counts():
     records = json.loads(exports.summary_json(results))
     assert records[0]["medians"]["vocals_usdr"]["value"] == 2.0
     assert records[0]["medians"]["silence_dbfs"]["value"] is None
+
+
+def test_songs_to_learn_from_are_told(data, tmp_path, isolde):
+    rows = scan([data]).rows
+    sides = dict(zip(sorted({row.track for row in rows}), ("train", "test", "train"), strict=True))
+    write_manifest([replace(row, split=sides[row.track]) for row in rows], tmp_path / "songs.csv")
+    code, _, err = isolde("evaluate", "--data", "songs.csv", "--models", ",")
+    assert code == 0 and err[0].startswith("isolde: 2 of 3 songs are to learn from ('train'): ")
+    code, _, err = isolde("evaluate", "--data", data, "--models", ",", "-o", "other")
+    assert code == 0 and "learn" not in "".join(err)

@@ -227,3 +227,21 @@ def test_the_last_step_of_a_recipe(tmp_path):
     by_hours = replace(recipe, hours=0.01)
     last = by_hours.last_step
     assert last and by_hours.done(last) >= 1 > by_hours.done(last - 1)
+
+
+def test_a_failed_start_leaves_a_run_its_own_songs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Else --resume, which was told a wrong folder once, would look there for ever."""
+    for name in ("right", "wrong"):
+        (tmp_path / name).mkdir()
+    out, recipe = tmp_path / "run", write_toml(tmp_path / "x.toml")
+    begin(out, recipe)
+    remember_songs(out, [tmp_path / "right"], None)
+
+    def refused(*_: object, **__: object) -> None:
+        raise InputError("no songs")
+
+    monkeypatch.setattr("isolde.training.train.Courses", refused)
+    options = Options(cache=out / "cache")
+    with pytest.raises(InputError, match="no songs"):
+        train_songs(None, [tmp_path / "wrong"], out=out, options=options, resume=True)
+    assert recall_songs(out) == ([tmp_path / "right"], None)

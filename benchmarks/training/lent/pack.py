@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isolde.audio import read
+from isolde.core.atomic import write_bytes
 from isolde.core.signal.spectrum import GRID_22
 from isolde.datasets.cache import FULL_SCALE, activity_of, save_array
 from isolde.datasets.mixing.packed import KINDS
@@ -56,7 +57,7 @@ def tell_voice(path: Path) -> str:
     if told.exists() or path.parent.name == "backing":
         return ""
     vocals = np.load(path, mmap_mode="r")[0]
-    activity_of(vocals / np.float32(FULL_SCALE)).tofile(told)
+    write_bytes(told, activity_of(vocals / np.float32(FULL_SCALE)).tobytes())
     return path.parent.name
 
 

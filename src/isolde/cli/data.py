@@ -82,6 +82,8 @@ def scan(
     from isolde.datasets import Hints, manifest, scan
 
     refuse_urls(*folders)
+    if add and overwrite:
+        raise InputError("--add keeps a manifest, --overwrite replaces it: give one of them")
     manifest.check_target(output)
     if output.exists() and not (add or overwrite):
         raise InputError(
@@ -174,13 +176,22 @@ def show(
 
     Exit code 1 when a song cannot be drawn.
     """
+    import glob
+
     from isolde.core.atomic import exists_already
+    from isolde.datasets import manifest
     from isolde.figures.dataset import draw_dataset
 
-    parts = [output, *output.parent.glob(f"{output.stem}-*{output.suffix}")]
+    parts = [output]
+    if output.suffix.lower() != ".html":
+        kinds = [
+            f"{glob.escape(output.stem)}-{part}{output.suffix}" for part in ("totals", "songs*")
+        ]
+        parts = [path for kind in kinds for path in output.parent.glob(kind)]
     if not overwrite and (there := next((p for p in parts if p.exists()), None)):
         raise InputError(exists_already(str(there)))
-    with terminal.counting_bar(songs) as advance:
+    n_songs = len(manifest.by_track(manifest.read_manifest(path)))
+    with terminal.counting_bar(min(songs, n_songs)) as advance:
         drawn = draw_dataset(path, output, cache=cache, songs=songs, report=advance)
     for note in drawn.notes:
         terminal.say(f"isolde: {note}")

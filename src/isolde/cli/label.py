@@ -83,6 +83,8 @@ def label(
 
     Stop it and run it again: what is done is kept. Exit code 1 when a song failed, 2 when all did.
     """
+    from dataclasses import replace
+
     from isolde.audio.formats import container_named
     from isolde.datasets.label.label import label_songs, songs_to_label
     from isolde.datasets.label.model import ModelTeacher
@@ -96,6 +98,7 @@ def label(
     separator: ModelTeacher | ExternalSeparator
     if model is not None:
         separator = ModelTeacher.of(model)
+        separator = replace(separator, name=name or separator.name)
     else:
         separator = ExternalSeparator.parse(teacher or "", name=name, timeout=timeout)
     container_named(format_)

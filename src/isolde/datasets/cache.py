@@ -7,7 +7,8 @@ it the rest does not count. It never writes beside the songs.
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from isolde.activity.loudness import loud_frames
 from isolde.core.atomic import Draft, write_text
 from isolde.core.errors import AudioError, InputError
+from isolde.core.parallel import stamp
 from isolde.core.signal.spectrum import GRID_22, GRID_44, analyse
 from isolde.core.stage import Float32
 from isolde.core.stems import PARTS
@@ -50,15 +52,15 @@ def key_of(rows: Sequence[Row]) -> str:
     rows = needed(rows)
     item, plain = _item(rows)
     try:
-        stamp = f"{item.resolve()}|{item.stat().st_mtime_ns}"
+        text = f"{item.resolve()}|{item.stat().st_mtime_ns}"
         if not plain:
             facts = sorted(
                 f"{row.stem}={row.path.name}@{row.file.stat().st_mtime_ns}" for row in rows
             )
-            stamp = "|".join([stamp, *facts])
+            text = "|".join([text, *facts])
     except OSError as error:
         raise AudioError(f"{error.filename}: cannot be read ({error.strerror})") from None
-    return hashlib.sha1(stamp.encode(), usedforsecurity=False).hexdigest()[:16]
+    return hashlib.sha1(os.fsencode(text), usedforsecurity=False).hexdigest()[:16]
 
 
 def _item(rows: Sequence[Row]) -> tuple[Path, bool]:
@@ -108,10 +110,11 @@ def ensure(rows: Sequence[Row], cache: Path, *, parts: Iterable[str] = ()) -> tu
     meta: dict[str, Any] = {}
     if facts.is_file():
         meta = json.loads(facts.read_text(encoding="utf-8"))
+    held = {part for part in PARTS if (cache / f"{key}.{part}.npy").is_file()}
     wanted = {part for part in parts if has_part(rows, part)}
-    missing = {part for part in wanted if not (cache / f"{key}.{part}.npy").is_file()}
-    if not meta or _newest(rows) > meta.get("newest", facts.stat().st_mtime_ns):
-        meta = _decode(rows, cache, key, wanted)
+    missing = wanted - held
+    if not meta or _has_changed(rows, meta, facts):
+        meta = _decode(rows, cache, key, wanted | held)  # none stays as it was before
     elif missing:
         _decode_parts(rows, cache, key, missing)
     return key, float(meta["top_hz"])
@@ -158,13 +161,22 @@ def needed(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if derived or row.stem != "mixture"]
 
 
-def _newest(rows: Sequence[Row]) -> int:
-    return max(row.file.stat().st_mtime_ns for row in rows)
+def _stamp(rows: Sequence[Row]) -> str:
+    """What changes when a file does, also for an older one."""
+    return stamp(*(row.file.resolve() for row in rows))
+
+
+def _has_changed(rows: Sequence[Row], meta: Mapping[str, Any], facts: Path) -> bool:
+    """Whether files are others than those decoded; earlier caches know only which was newest."""
+    if "stamp" in meta:
+        return bool(meta["stamp"] != _stamp(rows))
+    newest = max(row.file.stat().st_mtime_ns for row in rows)
+    return bool(newest > meta.get("newest", facts.stat().st_mtime_ns))
 
 
 def _decode(rows: Sequence[Row], cache: Path, key: str, wanted: set[str]) -> dict[str, Any]:
     """Everything of a song, one file after the other."""
-    newest = _newest(rows)
+    mark = _stamp(rows)
     sums, top = _sums(rows, wanted)
     n = _common_length([part.shape[1] for part in sums.values()])
     sums = {stem: _to_length(part, n) for stem, part in sums.items()}
@@ -181,7 +193,7 @@ def _decode(rows: Sequence[Row], cache: Path, key: str, wanted: set[str]) -> dic
         save_array(cache / f"{key}.accompaniment.npy", int16(backing))
     for stem, part in sums.items():
         save_array(cache / f"{key}.{stem}.npy", int16(part))
-    meta = {"top_hz": top, "item": str(_item(rows)[0]), "n": n, "newest": newest}
+    meta = {"top_hz": top, "item": str(_item(rows)[0]), "n": n, "stamp": mark}
     write_text(cache / f"{key}.json", json.dumps(meta))
     return meta
 

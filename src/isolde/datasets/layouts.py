@@ -266,7 +266,8 @@ class _Search:
         tags = self._tags[above].get(item.name, self._tags[above].get(track, Tags()))
         said = self._how.artist or tags.artist or artist
         artist = said or artist_by_name(track, album=above.resolve().name)
-        parts = item.resolve().parts[len(self._root.resolve().parts) - 1 : -1]
+        below = Path(os.path.abspath(item)).relative_to(os.path.abspath(self._root))
+        parts = (self._root.resolve().name, *below.parts[:-1])  # as named, not where links lead
         split = tags.split or split_by_folders(parts)
         if item == self._root:
             split = tags.split

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from isolde.core.atomic import write_bytes
 from isolde.core.config import suggestion
 from isolde.core.errors import InputError
+from isolde.core.names import readable
 from isolde.datasets.table import SUFFIXES, check_packages, read_table, table_bytes
 
 STEMS = ("mixture", "vocals", "accompaniment", "drums", "bass", "other", "rest", "unsorted")
@@ -78,6 +79,16 @@ _KINDS = {name: {"seconds": float, "rate": int}.get(name, str) for name in COLUM
 _NEEDED = ("track", "stem", "path")
 
 
+def artist_key(artist: str) -> str:
+    """Give what tells an artist from others: case, accents' form and outer blanks do not.
+
+    Examples:
+        >>> artist_key(" Zoe\u0301 ") == artist_key("ZO\u00c9")
+        True
+    """
+    return unicodedata.normalize("NFC", artist).strip().casefold()
+
+
 def split_of(artist: str, *, validation: float = VALIDATION_SHARE) -> str:
     """On which side of the split an artist is, always the same for the same name.
 
@@ -100,8 +111,8 @@ def split_of(artist: str, *, validation: float = VALIDATION_SHARE) -> str:
     """
     if not 0 <= validation <= 1:
         raise InputError(f"a validation share of {validation}: choose one from 0 to 1")
-    name = unicodedata.normalize("NFC", artist).strip().casefold()
-    digest = hashlib.sha1(name.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()
+    name = artist_key(artist).encode("utf-8", "surrogatepass")
+    digest = hashlib.sha1(name, usedforsecurity=False).digest()
     return "validation" if int.from_bytes(digest[:6], "big") < validation * 2**48 else "train"
 
 
@@ -185,13 +196,16 @@ def write_manifest(rows: Iterable[Row], path: str | Path) -> None:
         path: Path of a .csv or .parquet file; overwritten, its folder is made.
 
     Raises:
-        InputError: The name ends otherwise.
+        InputError: The name ends otherwise, or a path is not UTF-8.
         AudioError: The file cannot be written.
         MissingExtraError: Parquet without pyarrow.
     """
     path = Path(path)
     check_target(path)
     table = [_plain(row, path.parent) for row in rows]
+    for text in (str(value) for values in table for value in values.values()):
+        if readable(text) != text:
+            raise InputError(f"{readable(text)}: is not UTF-8, as {path.name} is: rename it")
     further = {name: str for values in table for name in values if name not in _KINDS}
     write_bytes(path, table_bytes(table, path, kinds={**_KINDS, **further}))
 

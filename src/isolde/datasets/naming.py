@@ -67,7 +67,10 @@ def read_tags(folder: Path) -> dict[str, Tags]:
         if split and split not in SPLIT_NAMES:
             hint = suggestion(split, list(SPLIT_NAMES))
             raise InputError(f"{path}, {place}: split '{split}' is unknown: {hint}")
-        tags[row["song"]] = Tags(
+        song = row.get("song", "")
+        if not song:
+            raise InputError(f"{path}, {place}: has no song: fill it in, or delete the row")
+        tags[song] = Tags(
             artist=row.get("artist", ""),
             split=SPLIT_NAMES.get(split, "") or ("train" if split in SPLIT_NAMES else ""),
             licence=row.get("licence", "") or row.get("license", ""),

@@ -54,6 +54,8 @@ class Labelling:
 def level_db(audio: Float32) -> Float32:
     """Level of each frame, (n_frames,) in dB of a full-scale sine, smoothed over 58 ms."""
     power = np.sum(np.abs(analyse(audio, GRID_22)[:, :, BINS]) ** 2, axis=(0, 2))
+    if not power.size:
+        return np.zeros(0, np.float32)
     smooth = np.convolve(power, np.full(5, 0.2), "same")[: len(power)]
     return (10 * np.log10(smooth + 1e-12)).astype(np.float32)
 
@@ -93,14 +95,9 @@ def labelled(entries: Iterable[Entry]) -> list[Entry]:
     def sound(part: NDArray[np.int16]) -> Float32:
         return part.astype(np.float32) / np.float32(FULL_SCALE)
 
+    def heard(vocals: NDArray[np.int16], backing: NDArray[np.int16] | None) -> Bools:
+        return voice_frames(sound(vocals), None if backing is None else sound(backing))
+
     return [
-        replace(
-            e,
-            activity=voice_frames(
-                sound(e.vocals), None if e.accompaniment is None else sound(e.accompaniment)
-            ),
-        )
-        if e.vocals is not None
-        else e
-        for e in entries
+        e if e.vocals is None else replace(e, activity=heard(e.vocals, e.backing)) for e in entries
     ]

@@ -24,7 +24,7 @@ from isolde.evaluation.provenance import as_list, provenance
 from isolde.evaluation.robustness import measure_robustness
 from isolde.evaluation.runner import Progress, evaluate
 from isolde.evaluation.scoring import Result
-from isolde.evaluation.songs import Song, find_songs
+from isolde.evaluation.songs import Song, find_songs, training_note
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,8 @@ def run(
     if with_parquet:
         exports.require_parquet()
     songs = find_songs(data, limit=limit, report=report)
+    if notify and (note := training_note(songs)):
+        notify(note)
     chosen = choose(
         models=models,
         peers=peers,
@@ -267,6 +269,9 @@ def summary_text(
     if failed:
         parts.append("Failed, and not in the numbers:\n")
         parts.append("".join(f"* {line}\n" for line in _failures(results)))
+    if lost := [cost for cost in costs if cost.error is not None]:
+        parts.append("Costs that could not be measured:\n")
+        parts.append("".join(f"* {cost.candidate}: {cost.error}\n" for cost in lost))
     parts.append(as_list(made))
     return "\n".join(parts)
 

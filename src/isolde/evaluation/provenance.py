@@ -1,5 +1,6 @@
 """How a table was made, for whoever wants to make it again; it measures nothing."""
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ def provenance(
         command: Command line to tell; None for that of this process.
     """
     return {
-        "command": command or " ".join(["isolde", *sys.argv[1:]]),
+        "command": command or shlex.join(["isolde", *sys.argv[1:]]),
         "commit": commit(),
         "isolde": __version__,
         "data": f"{Path(data).name}: {len(songs)} songs, "
@@ -36,11 +37,20 @@ def as_list(made: Mapping[str, str]) -> str:
 
 
 def commit() -> str:
-    """Find the commit of this file's working copy; with + when something is changed."""
-    here = Path(__file__).parent
-    words = ["git", "-C", str(here), "describe", "--always", "--abbrev=12", "--dirty=+"]
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return done.stdout.strip() if done.returncode == 0 else "unknown"
+    """Find the commit of this file's working copy; with + when something is changed.
+
+    A package that is installed below somebody else's working copy has none.
+    """
+    here = Path(__file__)
+    for words in (
+        ["ls-files", "--error-unmatch", here.name],
+        ["describe", "--always", "--abbrev=12", "--dirty=+"],
+    ):
+        command = ["git", "-C", str(here.parent), *words]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+        except (OSError, subprocess.TimeoutExpired):
+            return "unknown"
+        if done.returncode:
+            return "unknown"
+    return done.stdout.strip()

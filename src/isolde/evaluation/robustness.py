@@ -7,12 +7,13 @@ it is. The oracle's own loss stands beside them: what the change takes from the 
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from isolde.core.atomic import write_text
+from isolde.core.config import plain
 from isolde.core.errors import InputError
 from isolde.evaluation import statistics, tables
 from isolde.evaluation.candidates.candidate import Candidate
@@ -22,7 +23,7 @@ from isolde.evaluation.distortions import CLEAN, Distortion, distorted, original
 from isolde.evaluation.provenance import as_list, provenance
 from isolde.evaluation.runner import Progress, evaluate
 from isolde.evaluation.scoring import Result
-from isolde.evaluation.songs import find_songs
+from isolde.evaluation.songs import find_songs, training_note
 from isolde.evaluation.statistics import Comparison
 
 ORACLE = "power ratio"
@@ -70,6 +71,8 @@ def measure_robustness(
         InputError: Data or numbers that cannot be used.
     """
     songs = find_songs(data, limit=limit, report=report)
+    if notify and (note := training_note(songs)):
+        notify(note)
     ceiling = [c for c in oracles() if ORACLE in c.name]
     mark = f"distortions {code_digest('isolde.evaluation.distortions')}"
     marked = [replace(c, identity=f"{c.identity} {mark}") for c in (*candidates, *ceiling)]
@@ -96,8 +99,8 @@ def measure_robustness(
         ]
     )
     write_text(folder / "robustness.md", text)
-    plain = {d: {c: asdict(loss) for c, loss in row.items()} for d, row in losses.items()}
-    write_text(folder / "robustness.json", json.dumps(plain, indent=1) + "\n")
+    numbers = json.dumps(plain(losses), indent=1, allow_nan=False)
+    write_text(folder / "robustness.json", numbers + "\n")
     return results, text
 
 
@@ -136,7 +139,7 @@ def robustness_markdown(results: Sequence[Result], losses: Losses) -> str:
     top = ["undistorted"]
     for name in names:
         values = [r.metrics.get(METRIC, np.nan) for r in clean if r.candidate == name]
-        top.append(tables.format_value(float(np.nanmedian(values))) if values else "-")
+        top.append(tables.format_value(statistics.bootstrap(values).value))
     rows = [top]
     for change, row in losses.items():
         cells = [change]

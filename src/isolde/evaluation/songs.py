@@ -147,6 +147,17 @@ def find_songs(
     return songs
 
 
+def training_note(songs: Sequence[Song]) -> str:
+    """Say how many songs are there to learn from, by their folder or manifest; empty: none."""
+    n = sum(song.rows[0].split == "train" for song in songs)
+    if not n:
+        return ""
+    return (
+        f"{n} of {len(songs)} songs are to learn from ('train'): what a model reaches on songs "
+        "that it has learnt from says nothing of others"
+    )
+
+
 def _reason_against(rows: Sequence[Row]) -> str:
     """Why a song cannot be measured on; empty if it can."""
     stems = {row.stem for row in rows}

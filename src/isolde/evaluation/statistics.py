@@ -141,8 +141,8 @@ def compare(
     """Compare two candidates on the same songs, paired by position.
 
     Args:
-        a: A (n_songs,) scores of the first candidate; higher is better.
-        b: B (n_songs,) scores of the second, the same songs in the same order.
+        a: Scores (n_songs,) of the first candidate; higher is better.
+        b: Scores (n_songs,) of the second, the same songs in the same order.
         tie: Differences up to this (absolute) count as ties.
         level: Coverage of the intervals.
         n_resamples: Bootstrap resamples.

@@ -264,7 +264,7 @@ def paired_table(comparisons: dict[str, Comparison], *, against: str) -> Table:
         cells = [name]
         for interval in (result.median, result.mean):
             low, high = format_value(interval.low), format_value(interval.high)
-            cells.append(f"{interval.value:+.2f} [{low}, {high}]")
+            cells.append(f"{interval.value:+.2f} [{low}, {high}]" if interval.n else "-")
         cells += [f"{result.wins} / {result.losses}", f"{result.p_value:.2g}"]
         rows.append(cells)
     return Table(head, rows)

@@ -179,7 +179,9 @@ def _rests(signal: Float32, rate: int, use: NDArray[np.bool_]) -> float:
     block = rate // 10
     tenths = signal[:, : signal.shape[1] // block * block]
     power = np.square(tenths).mean(axis=0).reshape(-1, block).mean(axis=1)
-    power = power[np.repeat(use, 10)[: len(power)]]
+    # at a rate that ten does not divide, the blocks are a little short, and there may be more
+    keep = np.repeat(use, 10)
+    power = power[: len(keep)][keep[: len(power)]]
     if not len(power):
         return 0.0
     return float((power < np.percentile(power, 90) * 10 ** (REST_DB / 10)).mean())

@@ -1,6 +1,6 @@
 """A folder of songs, from files in any order to song folders: match by content, then build each.
 
-Never looks at samples itself: it names the work, hands it to `many` and gathers the reports.
+Never looks at samples itself: it names the work, hands it to `parallel` and gathers the reports.
 """
 
 from collections.abc import Callable, Sequence

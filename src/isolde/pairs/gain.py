@@ -41,7 +41,7 @@ class Colour:
     """A partner's level and colour in the mix.
 
     Attributes:
-        nodes: Nodes (n_bands,) Hz.
+        nodes: Frequencies (n_bands,) of the nodes in Hz.
         gains: Gains (n_channels, n_bands) complex; |g| = 1: as loud in the mix as in the partner's
             file.
         level_db: The gain over all, in dB, weighted by the partner's own spectrum.

@@ -13,6 +13,7 @@ from typing import Any
 
 from isolde.core.atomic import write_text
 from isolde.core.config import build, plain
+from isolde.core.names import readable
 from isolde.pairs.score import Scores, Span
 from isolde.pairs.timing.edits import Piece
 from isolde.pairs.whiten import Float64
@@ -26,11 +27,12 @@ class Picture:
     """Arrays for the page of one pair; nothing here is rounded or styled.
 
     Attributes:
-        hits: Hits (n, 3) partner seconds, mix seconds, z of the coarse search.
-        fine: Fine (n, 3) mix seconds, delay left in seconds, 1 on the line / 0 off it.
-        envelope: Envelope (4, n) dB per 0.1 s: mix, partner as found in the mix, what is left, and
-            seconds.
-        bands: Bands (n_channels + 1, n_bands) Hz, then |gain| in dB per channel.
+        hits: Of the coarse search, (n, 3): seconds of the partner, seconds of the mix, z.
+        fine: Of the fine search, (n, 3): seconds of the mix, seconds of delay that are left, and
+            1 on the line or 0 off it.
+        envelope: Levels in dB of each 0.1 s, (4, n): of the mix, of the partner as found in it, of
+            what is left; and the seconds.
+        bands: Frequencies in Hz, then |gain| in dB of each channel, (n_channels + 1, n_bands).
     """
 
     hits: Float64
@@ -54,10 +56,10 @@ class PairReport:
         duration: Seconds of the mix.
         offset: Offset in seconds, of the longest piece: t_mix = offset + (1 + drift_ppm / 1e6)
             t_partner.
-        drift_ppm: Drift ppm in parts per million; positive: the partner's clock runs fast, it must
-            be stretched.
+        drift_ppm: Drift in parts per million; positive: the partner's clock runs fast, it must be
+            stretched.
         drift_error_ppm: Its standard error.
-        timing_rms_us: Timing rms us in microseconds, spread of the windows around the line.
+        timing_rms_us: Spread of the windows around the line, RMS in microseconds.
         share: Fraction of the partner's sounding windows on the line.
         pieces: Spans between edits.
         gain_db: Level over all.
@@ -68,7 +70,7 @@ class PairReport:
         denied: Share of the partner's sound that the mix certainly does not hold where both are.
         accepted_seconds: Length of what may be trained on.
         spans: Accepted and rejected, with reasons.
-        scores: Scores per-second scores; None if rejected early.
+        scores: Scores of each second; None if rejected early.
         picture: Arrays for the page.
         compute_seconds: CPU time spent.
         folder: Where the song was written, or None.
@@ -142,7 +144,11 @@ def write_json(report: PairReport, path: Path) -> None:
         report: What to write.
         path: Path of the file; its folder is made.
     """
-    write_text(path, json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n")
+    values = report.to_dict()
+    text = json.dumps(values, indent=1, ensure_ascii=False)
+    if readable(text) != text:  # names that are not UTF-8, which JSON holds in ASCII alone
+        text = json.dumps(values, indent=1)
+    write_text(path, text + "\n")
 
 
 def is_report_of(path: Path, track: str) -> bool:
@@ -173,4 +179,4 @@ def write_csv(reports: Sequence[PairReport], path: Path) -> None:
     for report in reports:
         values = report.to_dict()
         writer.writerow([*[values[c] for c in columns], max(0, len(report.pieces) - 1)])
-    write_text(path, text.getvalue())
+    write_text(path, readable(text.getvalue()))

@@ -83,9 +83,8 @@ def score(
         mix: Mix (n_channels, n_samples).
         partner: The same shape: in its place, with the level and colour of the mix.
         sample_rate: Sample rate in Hz.
-        covered: Covered (n_seconds,) fraction of each second for which the partner's file has
-            audio.
-        cuts: Cuts in seconds at which the mix was edited.
+        covered: Fraction of each second for which the partner's file has audio, (n_seconds,).
+        cuts: Times in seconds at which the mix was edited.
 
     Returns:
         The scores; n_seconds = ceil(duration).
@@ -181,7 +180,7 @@ def denied(scores: Scores, covered: Float64) -> float:
 
     Args:
         scores: Scores from `score`.
-        covered: Covered (n_seconds,) as `score` had it.
+        covered: Fractions (n_seconds,) as `score` had them.
 
     Returns:
         In [0, 1]; 0 if nothing can be judged.

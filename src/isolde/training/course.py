@@ -118,7 +118,10 @@ class Courses:
                 self._say(f"{self._timelines[key].hours:.2f} h of music in memory")
             source = self._timelines[key]
         if not self._precision:
-            self._precision = precision_for(self._device, self._options.precision)
+            chosen = precision_for(self._device, self._options.precision)
+            # what each process of a team has timed may differ, and their gradients are averaged
+            (share,) = self._team.mean(float(chosen == "bfloat16"), device=self._device)
+            self._precision = chosen if share in (0.0, 1.0) else "float32"
         run = Run(
             folder,
             recipe,

@@ -79,10 +79,12 @@ def publish(
 
     Raises:
         InputError: The name cannot be one, or a model has it already; or the folder holds
-            no run, or one of a kind that no separator can use.
+            no run, or one of a kind that no separator can use; or a file has no best.
     """
     check_target(folder, name, overwrite=overwrite)
     if run.is_file():
+        if best:
+            raise InputError(f"{run}: is one network, with no best beside it: leave out --best")
         return publish_network(
             run,
             folder,

@@ -1,7 +1,10 @@
 """What happened in a training run, step by step, as CSV; it decides nothing."""
 
 import csv
+import io
 from pathlib import Path
+
+from isolde.core.atomic import write_text
 
 COLUMNS = ("step", "hours", "loss", "seconds", "median", "mean")
 NAME = "log.csv"
@@ -16,7 +19,7 @@ class Log:
         Args:
             folder: Folder of the run.
             step: Number of steps that count.
-            writes: False: say nothing, for all but one of a team.
+            writes: Whether anything is written: by one of a team.
         """
         self._path, self._writes = folder / NAME, writes
         if not writes:
@@ -25,11 +28,14 @@ class Log:
         if self._path.is_file():
             with self._path.open(newline="", encoding="utf-8", errors="replace") as file:
                 rows = [r for r in csv.reader(file) if len(r) >= 3 and r[0].isdigit()]
-        self._write([[*COLUMNS], *(r for r in rows if int(r[0]) <= step)], mode="w")
+        text = io.StringIO(newline="")
+        kept = [[*COLUMNS], *(r for r in rows if int(r[0]) <= step)]
+        csv.writer(text, lineterminator="\n").writerows(kept)
+        write_text(self._path, text.getvalue())
 
-    def _write(self, rows: list[list[str]], *, mode: str = "a") -> None:
-        with self._path.open(mode, newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows(rows)
+    def _add(self, row: list[str]) -> None:
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerow(row)
 
     def step(self, step: int, hours: float, loss: float, seconds: float) -> None:
         """Write that a step was taken.
@@ -41,9 +47,9 @@ class Log:
             seconds: Seconds that it took.
         """
         if self._writes:
-            self._write([[str(step), f"{hours:.4f}", f"{loss:.6f}", f"{seconds:.3f}", "", ""]])
+            self._add([str(step), f"{hours:.4f}", f"{loss:.6f}", f"{seconds:.3f}", "", ""])
 
     def score(self, step: int, hours: float, median: float, mean: float) -> None:
         """Write how the network did on the validation songs."""
         if self._writes:
-            self._write([[str(step), f"{hours:.4f}", "", "", f"{median:.4f}", f"{mean:.4f}"]])
+            self._add([str(step), f"{hours:.4f}", "", "", f"{median:.4f}", f"{mean:.4f}"])

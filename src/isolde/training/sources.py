@@ -1,13 +1,14 @@
 """The songs of a training and those it is measured on, from folders or a manifest."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from isolde.core.errors import InputError
-from isolde.datasets.manifest import manifest_in
+from isolde.datasets.manifest import artist_key, manifest_in
 from isolde.datasets.mixing.library import Entry, Library
 from isolde.datasets.mixing.packed import is_packed, packed_songs
 from isolde.datasets.voicing import labelled
@@ -35,7 +36,7 @@ class Songs:
     def digest(self) -> str:
         """A short text that changes when the songs to learn from do."""
         lines = (f"{e.track}|{e.artist}|{len(e.activity)}\n" for e in self.train)
-        return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+        return hashlib.sha256(os.fsencode("".join(lines))).hexdigest()[:16]
 
 
 def open_songs(
@@ -45,7 +46,8 @@ def open_songs(
 
     Args:
         data: Folders of songs, or of packed ones, or one manifest, whose column `split` then
-            decides.
+            decides. Of folders, songs that folders or tags call "test" are left out where there
+            are others.
         recipe: Recipe, whose task says what must be decoded, and whose `hold_out` is the share of
             the music in folders that is kept for validation, by artists, when `validation` is None.
         cache: Folder for decoded audio.
@@ -69,6 +71,10 @@ def open_songs(
         else:
             library = Library(data, cache, stems=parts)
         train, problems = library.entries, list(library.failed)
+        kept = [e for e in train if e.split != "test"]
+        if kept and len(kept) < len(train):
+            problems.append(f"{len(train) - len(kept)} songs of 'test', which are to measure on")
+            train = kept
     if validation:
         if manifest_in([validation]):
             other = Library.from_manifest(validation, cache, stems=parts)
@@ -83,8 +89,9 @@ def open_songs(
             problems.append(f"measuring on other songs: {error}")
     elif recipe.hold_out:
         out = held_out(train, recipe.hold_out)
-        held = [e for e in train if e.artist in out]
-        train = [e for e in train if e.artist not in out]
+        held = [e for e in train if artist_key(e.artist) in out]
+        train = [e for e in train if artist_key(e.artist) not in out]
+    held = [replace(e, accompaniment=e.backing) for e in held]
     songs = [e for e in held if e.vocals is not None and e.accompaniment is not None]
     if validation and not songs:
         raise InputError(
@@ -101,18 +108,22 @@ def held_out(entries: Iterable[Entry], share: float) -> set[str]:
 
     Which ones depends on their names alone, so that a second run holds out the same.
 
+    Returns:
+        Artists by `artist_key`.
+
     Raises:
         InputError: There is one artist only.
     """
     lengths: dict[str, int] = {}
     for entry in entries:
-        lengths[entry.artist] = lengths.get(entry.artist, 0) + len(entry.activity)
+        name = artist_key(entry.artist)
+        lengths[name] = lengths.get(name, 0) + len(entry.activity)
     if len(lengths) < 2:
         raise InputError(
             "all songs are by one artist, so none can be held out: "
             "give a folder of other songs with --validate"
         )
-    order = sorted(lengths, key=lambda a: hashlib.sha256(a.casefold().encode()).hexdigest())
+    order = sorted(lengths, key=lambda a: hashlib.sha256(os.fsencode(a)).hexdigest())
     out: set[str] = set()
     for artist in order[:-1]:
         if out and sum(lengths[a] for a in out) >= share * sum(lengths.values()):

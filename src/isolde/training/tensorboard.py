@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from torch import nn
 
-from isolde.core.signal.spectrum import GRID_22, analyse, grid_for
+from isolde.core.signal.spectrum import GRID_22, analyse
 from isolde.core.signal.synthesis import synthesise
 from isolde.core.stage import Float32
 from isolde.datasets.mixing.library import Entry
@@ -23,7 +23,7 @@ class Masking(Protocol):
     """A task whose network gives a mask for the voice."""
 
     def masks(self, network: Any, spectra: Any) -> Float32:
-        """Give the mask (1 or n_channels, n, 513) of a song's spectra (n_channels, n, 513)."""
+        """Give the mask (1 or n_channels, n, n_bins) of spectra (n_channels, n, n_bins)."""
         ...
 
 
@@ -75,10 +75,9 @@ class Board:
         ends = np.arange(min(n, vocals.shape[1]), vocals.shape[1] + 1, GRID_22.hop)
         start = int(ends[np.argmax(energy[ends] - energy[ends - ends[0]])] - ends[0])
         vocals, mixture = vocals[:, start : start + n], mixture[:, start : start + n]
-        grid = grid_for(GRID_22.sample_rate, task.synthesis)
-        spectra = analyse(mixture, grid)
-        mask = task.masks(network, spectra[:, :, : GRID_22.n_bins])
-        estimate = synthesise(spectra * mask, grid, mixture.shape[1])
+        spectra = analyse(mixture, task.grid)
+        mask = task.masks(network, spectra)
+        estimate = synthesise(spectra * mask, task.grid, mixture.shape[1])
         sounds = {"mixture": mixture, "vocals": vocals, "estimate": estimate}
         for name, sound in sounds.items():
             mono = np.clip(sound.mean(axis=0), -1, 1)
@@ -89,7 +88,7 @@ class Board:
         self._writer.flush()
 
     def _picture(self, name: str, step: int, values: Float32) -> None:
-        """(n, 513) in [0, 1], time to the right and frequency upwards."""
+        """(n, n_bins) in [0, 1], time to the right and frequency upwards."""
         picture = np.clip(values, 0, 1).T[::-1]
         self._writer.add_image(name, picture, step, dataformats="HW")
 

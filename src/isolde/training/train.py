@@ -14,7 +14,7 @@ from types import FrameType
 
 import torch
 
-from isolde.core.atomic import write_text
+from isolde.core.atomic import write_bytes, write_text
 from isolde.core.errors import InputError, IsoldeError
 from isolde.training import distributed
 from isolde.training.beginning import (
@@ -92,8 +92,8 @@ def train_songs(
         device = f"cuda:{team.local}" if options.device == "cuda" else options.device
         tell = say if team.leads else _nothing
         new = [path for path in (out, *(f for _, _, f in runs)) if team.leads and not path.exists()]
-        begun = [out / SONGS, *(folder / RECIPE for _, _, folder in runs)]
-        begun = [path for path in begun if team.leads and not path.exists()]
+        noted = [out / SONGS, *(folder / RECIPE for _, _, folder in runs)] if team.leads else []
+        before = {path: path.read_bytes() if path.is_file() else None for path in noted}
         if team.leads:  # before the songs are decoded, which may take long and be stopped
             remember_songs(out, data, options.validation)
             for (_, _, folder), one in zip(runs, chosen, strict=True):
@@ -105,8 +105,11 @@ def train_songs(
                 begins = first_weights(start, name) if start else None
                 courses.append(shared.course(name, folder, one, begins))
         except IsoldeError:  # no run has begun: nothing of it stays, but for the decoded songs
-            for path in begun:
-                path.unlink(missing_ok=True)
+            for path, data_before in before.items():
+                if data_before is None:
+                    path.unlink(missing_ok=True)
+                else:
+                    write_bytes(path, data_before)
             for folder in reversed(new):
                 if folder != out:
                     shutil.rmtree(folder, ignore_errors=True)

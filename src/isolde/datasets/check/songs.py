@@ -11,7 +11,7 @@ from pathlib import Path
 
 from isolde.core.parallel import run
 from isolde.datasets.check.song import Checked, Finding, Limits, check_song
-from isolde.datasets.manifest import Row, by_track
+from isolde.datasets.manifest import Row, artist_key, by_track
 
 __all__ = ["CheckReport", "Checked", "Finding", "Limits", "check", "check_song"]
 
@@ -87,8 +87,7 @@ def _of_the_set(songs: dict[str, list[Row]], results: dict[str, Checked]) -> lis
     sides: dict[str, dict[str, str]] = {}
     for track, rows in songs.items():
         if rows[0].split:
-            name = rows[0].artist.strip().casefold()
-            sides.setdefault(name, {}).setdefault(rows[0].split, track)
+            sides.setdefault(artist_key(rows[0].artist), {}).setdefault(rows[0].split, track)
     for where in sides.values():
         if len(where) > 1:
             (split, track), *others = where.items()

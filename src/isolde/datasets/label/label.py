@@ -9,9 +9,10 @@ with the same command, and what is there is whole:
 """
 
 import json
-import tempfile
+import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from isolde.audio import write
 from isolde.audio.formats import AUDIO_SUFFIXES, container_named
-from isolde.core.atomic import Draft, explain, write_text
+from isolde.core.atomic import Draft, explain, hidden_name, remove_stale, write_text
 from isolde.core.errors import AudioError, InputError, IsoldeError
 from isolde.core.parallel import stamp
 from isolde.core.stage import Float32
@@ -122,8 +123,7 @@ def _label_one(rows: Sequence[Row], target: Path, teacher: Teacher, ending: str)
     if _is_done(target, mark):
         made = _rows_of(rows, target, teacher)
         return LabelResult(track, made, seconds=made[0].seconds)
-    with tempfile.TemporaryDirectory(prefix=".teaching-", dir=target.parent) as place:
-        work = Path(place)
+    with _work_folder(target.parent) as work:
         song, mixture, rate = _mixture(rows, work)
         began = time.perf_counter()
         (work / "teacher").mkdir()
@@ -143,6 +143,18 @@ def _label_one(rows: Sequence[Row], target: Path, teacher: Teacher, ending: str)
     return LabelResult(track, made, seconds=seconds, elapsed=elapsed, confidence=confidence)
 
 
+@contextmanager
+def _work_folder(parent: Path) -> Iterator[Path]:
+    """A folder for one song, gone afterwards; of a process that is killed, at the next song."""
+    remove_stale(parent)
+    work = parent / hidden_name()
+    work.mkdir()
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
 def _is_done(target: Path, mark: str) -> bool:
     try:
         facts = json.loads((target / "teacher.json").read_text("utf-8"))
@@ -154,9 +166,10 @@ def _is_done(target: Path, mark: str) -> bool:
 def _mixture(rows: Sequence[Row], work: Path) -> tuple[Path, Float32, int]:
     """The song as a file for the teacher, as samples, and its rate."""
     whole = [row for row in rows if row.stem == MIXTURE] or list(rows)
-    sounds, rates = [], set()
+    sounds, rates, n_channels = [], set(), 0
     for row in whole:
         with Source(row) as source:
+            n_channels = max(n_channels, source.info.n_channels)
             blocks = [block[:2] for block in source]
             rates.add(source.info.sample_rate)
         if not blocks:
@@ -169,7 +182,7 @@ def _mixture(rows: Sequence[Row], work: Path) -> tuple[Path, Float32, int]:
     for sound in sounds:
         mixture[:, : sound.shape[1]] += sound
     rate = rates.pop()
-    if len(whole) == 1 and whole[0].stream is None:
+    if len(whole) == 1 and whole[0].stream is None and n_channels == len(mixture):
         return whole[0].file.resolve(), mixture, rate
     song = work / f"{file_name(rows[0].track)}.wav"
     write(song, mixture, rate, subtype="FLOAT")

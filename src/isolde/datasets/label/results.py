@@ -1,6 +1,7 @@
 """The labels of a song, and the manifest that collects them as they come; it runs no separator."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -55,6 +56,11 @@ class LabelResult:
         )
 
 
+def _facts(rows: Iterable[Row]) -> set[tuple[str, str, float, int]]:
+    """What a labelling says of its files, as a manifest keeps it."""
+    return {(os.path.abspath(r.path), r.origin, round(r.seconds, 3), r.rate) for r in rows}
+
+
 class LabelManifest:
     """A manifest that gets the rows of each result as it is done, edited rows staying as they are.
 
@@ -97,7 +103,8 @@ class LabelManifest:
             if os.path.abspath(row.path) in files
             or (row.origin and os.path.dirname(os.path.abspath(row.path)) in folders)
         ]
-        if {os.path.abspath(row.path) for row in old} == files:
+        was_done = result.confidence is None or _facts(old) == _facts(result.rows)
+        if {os.path.abspath(row.path) for row in old} == files and was_done:
             return
         new = [replace(row, split=self._split or row.split) for row in result.rows]
         if old:

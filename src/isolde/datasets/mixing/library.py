@@ -53,6 +53,17 @@ class Entry:
     licence: str = "unknown"
     origin: str = ""
 
+    @property
+    def backing(self) -> Int16 | None:
+        """What accompanies the voice: `accompaniment`, or else the sum of its parts, limited."""
+        if self.accompaniment is not None:
+            return self.accompaniment
+        parts = [part for part in (self.drums, self.bass, self.other) if part is not None]
+        if len(parts) < len(PARTS):
+            return None
+        total = np.sum(parts, axis=0, dtype=np.int32)
+        return np.clip(total, -FULL_SCALE, FULL_SCALE).astype(np.int16)
+
 
 class Library:
     """Songs, decoded into a cache and mapped from there.

@@ -116,6 +116,7 @@ def floors(*, classical: bool = True) -> list[Candidate]:
         Candidate("centre channel", centre, kind="floor", identity=identity),
     ]
     if classical:
+        identity += f" synthesis {code_digest('isolde.core.signal.synthesis')}"
         out.append(Candidate("REPET-SIM", repet_sim, kind="peer", identity=identity))
         out.append(Candidate("HPSS (median filter)", hpss, kind="peer", identity=identity))
     return out

@@ -65,7 +65,10 @@ def voicing(
     loud = level_dbfs(mix)
     truth = _levels(ref, sample_rate)
     labels = loud_frames(truth, reference=loud, within=AUDIBLE_DB, floor=FLOOR_DBFS)
-    levels = np.round(_levels(est, sample_rate) - (loud - AUDIBLE_DB), 2)
+    heard = _levels(est, sample_rate)
+    levels = np.round(heard - (loud - AUDIBLE_DB), 2)
+    # below a mixture that is all but silent the threshold is under the floor, where nobody sings
+    levels[heard <= FLOOR_DBFS] = np.minimum(levels[heard <= FLOOR_DBFS], -0.01)
     return Voicing(tuple(labels.astype(int).tolist()), tuple(levels.tolist()))
 
 

@@ -49,8 +49,8 @@ class Alignment:
         rms: Spread in seconds of the delays around the lines.
         share: Fraction of the windows with a sounding partner that lie on the lines.
         hits: The coarse hits, for the picture.
-        times: Times (n,) seconds of the mix, centres of the fine windows.
-        delays: Delays (n,) seconds, what is left of the delay there.
+        times: Centres (n,) of the fine windows, in seconds of the mix.
+        delays: What is left of the delay there, (n,) in seconds.
         on_line: Whether each window (n,) lies on the line.
     """
 

@@ -56,10 +56,10 @@ def fit_lines(
     with a tolerance that follows their spread (three sigma by the median), until it settles.
 
     Args:
-        times: Times (n,) seconds.
-        delays: Delays (n,) seconds.
+        times: Times (n,) in seconds.
+        delays: Delays (n,) in seconds.
         weights: Weights (n,) positive.
-        groups: Groups (n,) group of each point, 0 ... n_groups - 1.
+        groups: Group of each point, (n,), 0 ... n_groups - 1.
         tolerance: Tolerance in seconds; points further off than this are outliers for sure.
 
     Returns:
@@ -172,7 +172,7 @@ def place(audio: Float32, start: float, n_samples: int) -> Float32:
 
     Args:
         audio: Audio (n_channels, n).
-        start: Start in samples, where audio's sample 0 falls in the frame; any real number.
+        start: Where audio's sample 0 falls in the frame, in samples; any real number.
         n_samples: Length of the frame.
 
     Returns:

@@ -35,8 +35,8 @@ class Hit:
     """A window of the partner, found in the mix.
 
     Attributes:
-        partner: Partner in seconds, centre of the window in the partner.
-        mix: Mix in seconds, centre of the window in the mix.
+        partner: Centre of the window in the partner, in seconds.
+        mix: Centre of the window in the mix, in seconds.
         drift: Drift at which it was tried (dimensionless, a step of the bank).
         z: Height of the peak in standard deviations of the correlation.
     """
@@ -226,9 +226,9 @@ def local_delays(
         partner: Partner (n_samples,) whitened, already in its place in the mix.
         rate: Sample rate in Hz.
         spans: Spans (start, end) seconds of the mix, each a group.
-        window: Window in seconds.
-        hop: Hop in seconds.
-        reach: Reach in seconds, delays looked for.
+        window: Length of a window in seconds.
+        hop: Seconds from one window to the next.
+        reach: Greatest delay looked for, in seconds.
 
     Returns:
         (times, delays, z, groups): centres in seconds; seconds by which the partner comes too

@@ -162,14 +162,8 @@ class Timeline:
 
 def _part(entry: Entry, stem: str) -> Int16 | None:
     """A stem of a song; what accompanies a voice may lie there in its parts."""
-    found: Int16 | None = getattr(entry, stem)
-    if found is not None or stem != PAIR[1]:
-        return found
-    parts = [getattr(entry, name) for name in QUARTET[1:]]
-    if any(part is None for part in parts):
-        return None
-    total = np.sum(parts, axis=0, dtype=np.int32)
-    return np.clip(total, -FULL_SCALE, FULL_SCALE).astype(np.int16)
+    found: Int16 | None = entry.backing if stem == PAIR[1] else getattr(entry, stem)
+    return found
 
 
 def _length(entry: Entry, stem: str) -> int:
