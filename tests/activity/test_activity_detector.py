@@ -213,6 +213,6 @@ def test_command_line(tmp_path):
             str(tmp_path / "out"),
         ],
     )
-    assert result.exit_code == 1  # one of two failed
+    assert result.exit_code == 2  # one of two failed
     assert (tmp_path / "out" / "a song.csv").read_text().startswith("track,start,end")
     assert not out.exists()

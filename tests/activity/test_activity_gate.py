@@ -206,3 +206,15 @@ def test_phrases_refuse_bad_arguments(tmp_path):
         cut_phrases(np.zeros((1, 10), np.float32), [], tmp_path)
     with pytest.raises(InputError):
         cut_phrases(tmp_path / "x.wav", [], tmp_path, fade=-1)
+
+
+def test_a_gate_keeps_nothing_that_nobody_takes():
+    gated, spectra = GatedMasker(masker(12)), sung()
+    for _ in range(3):
+        gated.feed(spectra)
+    assert len(gated.take()) == 0
+    gated.reset()
+    gated.is_asked = True
+    gated.feed(spectra)
+    gated.flush()
+    assert len(gated.take()) == spectra.shape[1]

@@ -132,3 +132,28 @@ def test_a_closed_terminal_leaves_nothing_behind(tmp_path: Path, jobs: str):
     while (left := list(tmp_path.glob("out/*/.*"))) and time.monotonic() < deadline:
         time.sleep(0.1)  # the workers end a moment later
     assert not left
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--model", "nope"), "'nope' is not known"),
+        (("--format", "midi", "-o", "out", "--separator", "nope"), "'nope' is not known"),
+    ],
+)
+def test_a_model_that_is_not_there_is_said_once_before_any_song(
+    isolde: Shell, tmp_path: Path, words: tuple[str, ...], message: str
+):
+    music(tmp_path / "music", 3)
+    code, out, err = isolde("activity", "music", *words)
+    assert (code, out, len(err)) == (2, [], 1) and message in err[0]
+
+
+def test_a_name_that_is_too_long_costs_its_own_song_only(isolde: Shell, tmp_path: Path):
+    for name in (251 * "a", "b"):  # .json has a letter more than .wav
+        write(tmp_path / f"{name}.wav", noise(1, 4000), 22050)
+    (tmp_path / "out").mkdir()
+    songs = sorted(tmp_path.glob("*.wav"))
+    command = ("activity", *songs, "--model", "vocals", "--format", "json", "-o", "out")
+    code, out, err = isolde(*command)
+    assert (code, out, len(err)) == (2, ["out/b.json"], 1) and "name is too long" in err[0]

@@ -10,6 +10,7 @@ import soundfile
 from helpers import windows
 from helpers.shell import Shell
 from helpers.sounds import noise
+from isolde.cli import doctor
 from isolde.cli.doctor import Finding
 from isolde.core import packages
 from isolde.models import catalogue, sources
@@ -33,6 +34,8 @@ def test_the_table_has_every_model_with_its_licence(shell: Shell):
     rows.pop("rules")
     for name, row in rows.items():
         assert catalogue.find(name).card.licence in row
+    code, _, said = shell("models", "--json", "list")
+    assert code == 2 and "isolde models list --json" in said[0]
     code, lines, _ = shell("models", "list", "--json")
     assert [json.loads(line)["name"] for line in lines] == [line.split()[0] for line in table[1:]]
 
@@ -104,3 +107,31 @@ def test_a_graph_of_no_form_is_one_line(shell: Shell, tmp_path: Path):
     assert code == 2 and len(said) == 1
     assert "inputs a (1, 3); outputs b (1, 3)" in said[0] and "onnx.md" in said[0]
     assert not (tmp_path / "out").exists()
+
+
+def test_the_doctor_finds_a_network_that_gives_sound_and_one_that_is_not_what_its_card_says(
+    shell: Shell, tmp_path: Path
+):
+    path = windows.waves(tmp_path / "net.onnx", delay=0)
+    assert shell("models", "add", path, "--stems", "vocals", "--licence", "CC0")[0] == 0
+    found = doctor._model(catalogue.find("net"))
+    assert (found.state, found.detail) == ("ok", "CC0; gives sound, no masks")
+    card = tmp_path / "own" / "net.json"
+    values = json.loads(card.read_text())
+    values["window"]["size"] *= 2
+    card.write_text(json.dumps(values))
+    assert doctor._model(catalogue.find("net")).state == "broken"
+
+
+def test_a_card_whose_numbers_are_none_keeps_no_other_from_being_listed(
+    shell: Shell, tmp_path: Path
+):
+    path = windows.waves(tmp_path / "net.onnx", delay=0)
+    assert shell("models", "add", path, "--stems", "vocals")[0] == 0
+    card = tmp_path / "own" / "net.json"
+    metrics = {"vocals uSDR, dB": {"median": "7.1"}, "seconds of audio per CPU second": [20]}
+    card.write_text(json.dumps({**json.loads(card.read_text()), "metrics": metrics}))
+    code, table, _ = shell("models")
+    assert code == 0 and len(table) == len(catalogue.names()) + 3
+    (row,) = (line for line in table if line.startswith("net "))
+    assert [cell for cell in row.split() if cell == "-"] == ["-", "-"]

@@ -98,6 +98,7 @@ def test_a_stem_of_a_file_goes_to_standard_output(song: Path):
         (("song.wav", "--stem", "vocals", "--stem", "accompaniment"), "one stream holds one stem"),
         (("song.wav", "other.wav"), "standard output is one stem: give one song"),
         (("song.wav", "--resume"), "--resume"),
+        (("song.wav", "--timeout", "9"), "and --timeout"),
         (("song.wav", "--json"), "--json and the sound"),
         (("song.wav", "--preview"), "previews"),
         (("https://localhost/song.wav",), "give a folder with -o"),

@@ -1,11 +1,14 @@
 """The demo does the main job, and the doctor finds what is broken."""
 
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from helpers.laws import ROOT
 from isolde.audio import info
 from isolde.cli import main
 from isolde.cli.demo import run_demo
@@ -87,6 +90,16 @@ def test_a_missing_extra_is_no_fault(monkeypatch):
     monkeypatch.setattr(doctor, "_model", lambda model: doctor.Finding("model", "ok", ""))
     found = {finding.name: finding for finding in examine()}
     assert found["pyarrow"].state == "missing" and "isolde[parquet]" in found["pyarrow"].detail
+
+
+def test_the_doctor_looks_for_every_package_and_extra():
+    from isolde.cli import doctor
+
+    about = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    needed = [re.split("[>=]", line)[0] for line in about["dependencies"]]
+    assert sorted(doctor.RUNTIME) == sorted(needed)
+    extras = {*about["optional-dependencies"]} - {"docs", "dev"}
+    assert {extra for extra, _ in doctor.EXTRAS.values()} == extras
 
 
 @pytest.mark.parametrize("package", ["numpy", "onnxruntime"])

@@ -48,6 +48,8 @@ def test_a_card_out_of_range_is_refused(values: dict, message: str):
         ({"n_fft": 10**9, "hop": 250_000_000}, "n_fft 1000000000"),
         ({"sample_rate": 0}, "0 Hz is too low"),
         ({"sample_rate": 2**63}, "too high"),
+        ({"form": "spectra", "size": 5}, "windows of 5 frames every 1024 samples with n_fft 4096"),
+        ({"form": "hybrid", "hop": 1366}, "n_fft 4096 with hop 1366: give at least 3 times"),
     ],
 )
 def test_a_window_out_of_range_is_refused(values: dict, message: str):

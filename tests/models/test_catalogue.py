@@ -1,14 +1,15 @@
 """Where models come from: the package, the user's folder, other packages, paths."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from helpers import windows
 from isolde.core import packages
-from isolde.core.errors import InputError, ModelError
-from isolde.models import catalogue, listing, sources
+from isolde.core.errors import AudioError, InputError, ModelError
+from isolde.models import additions, catalogue, listing, sources
 from isolde.models.additions import add_model, remove_model
 from isolde.models.card_files import card_for
 from isolde.models.overview import latency_of, overview
@@ -46,6 +47,25 @@ def test_a_file_is_added_found_by_name_and_removed(tmp_path: Path, folder: Path)
     assert sorted(p.name for p in remove_model("voc-ft")) == ["voc-ft.json", "voc-ft.onnx"]
     with pytest.raises(ModelError, match="not known"):
         catalogue.find("voc-ft")
+
+
+def test_a_graph_that_takes_several_frames_at_once_is_as_late_as_its_first_frame_waits():
+    card = catalogue.find("vocals-live").card
+    later = latency_of(replace(card, step=card.step + 3)) - latency_of(card)
+    assert later == pytest.approx(3 * card.grid.frame_seconds)
+
+
+def test_a_model_that_cannot_be_added_leaves_nothing(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object) -> None:
+        raise AudioError("the disk is full")
+
+    monkeypatch.setattr(additions, "write_text", full)
+    path = windows.waves(tmp_path / "net.onnx", delay=0)
+    with pytest.raises(AudioError, match="full"):
+        add_model(path, hints=Hints(stems=("vocals",)))
+    assert list(folder.iterdir()) == []
 
 
 def test_a_file_with_a_card_keeps_it(tmp_path: Path):
@@ -140,7 +160,8 @@ def test_one_that_cannot_be_used_is_told_and_stops_no_other(
         @staticmethod
         def load():
             names = ("vocals", "mine", "wrong")
-            return lambda: [({**card, "name": name, "stems": "vocals"}, graph) for name in names]
+            wrong = [({**card, "name": name, "stems": "vocals"}, graph) for name in names]
+            return lambda: [*wrong, ({**card, "name": "lost"}, tmp_path / "lost.onnx")]
 
     monkeypatch.setattr(packages.metadata, "entry_points", lambda group: [Entry])
     (folder / "text.json").write_text("{")
@@ -153,7 +174,7 @@ def test_one_that_cannot_be_used_is_told_and_stops_no_other(
     faults = listing.read_models().faults
     assert [line.partition(": ")[0] for line in faults] == [
         *(str(folder / f"{name}.json") for name in ("alone", "mean", "rules", "text")),
-        *(f"model '{name}' of a package" for name in ("vocals", "mine", "wrong")),
+        *(f"model '{name}' of a package" for name in ("vocals", "mine", "wrong", "lost")),
     ]
     assert "'nonesuch' is not known" in faults[1]
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from helpers import windows
+from isolde.core.errors import ModelError
 from isolde.models import graph
 from isolde.models.catalogue import find
 
@@ -42,3 +44,22 @@ def test_telemetry_goes_off_where_a_program_had_imported_the_runtime_first(
     graph._onnxruntime.cache_clear()
     find("article").session()
     assert told == ["off"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "mask"),
+    [
+        ({"frames": ["batch", "n", "width"]}, ["batch", "n", 513]),
+        ({"frames": ["batch", 513]}, ["batch", 513]),
+        ({"frames": ["batch", "n", 513], "state": ["batch", "size"]}, ["batch", "n", 513]),
+    ],
+)
+def test_a_graph_of_unknown_sizes_is_refused_in_one_line(
+    tmp_path: Path, inputs: dict[str, windows.Shape], mask: windows.Shape
+):
+    nodes = [("Sigmoid", ["frames"], "mask")]
+    nodes += [("Identity", [name], f"next_{name}") for name in inputs if name != "frames"]
+    outputs = {"mask": mask, **{f"next_{k}": v for k, v in inputs.items() if k != "frames"}}
+    path = windows.write_graph(tmp_path / "net.onnx", inputs, outputs, nodes)
+    with pytest.raises(ModelError, match="leaves sizes free"):
+        graph.Graph(path)

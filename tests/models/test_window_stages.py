@@ -261,3 +261,18 @@ def test_a_network_that_begins_to_give_nan_says_so(tmp_path: Path):
     stage.feed(np.abs(noise(2, 4096)))
     with pytest.raises(ModelError, match="'vocals' gives NaN or infinity"):
         run(stage, noise(2, 8192), [4096])
+
+
+@pytest.mark.parametrize("form", ["magnitudes", "spectra", "hybrid"])
+def test_a_graph_with_more_inputs_than_its_card_says_is_refused_in_one_line(
+    tmp_path: Path, form: str
+):
+    shape = ["batch", 2, 64, 1024]
+    inputs = {name: shape for name in ("a", "b", "c")}
+    nodes = [("Add", ["a", "b"], "x"), ("Add", ["b", "c"], "y")]
+    path = windows.write_graph(tmp_path / "net.onnx", inputs, {"x": shape, "y": shape}, nodes)
+    known = card_for(windows.spleeter(tmp_path / "one.onnx", {"vocals": 1.0}))
+    assert known.window is not None
+    card = replace(known, window=replace(known.window, form=form))
+    with pytest.raises(ModelError, match="the card does not fit the file"):
+        check_window(Model(card, path).session(), card)

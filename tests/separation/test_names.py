@@ -120,3 +120,29 @@ def test_the_command_refuses_in_one_line_and_makes_nothing(isolde: Shell, tmp_pa
             code, out, err = isolde("separate", source, "-o", "out", "--name", name)
             assert (code, out, len(err)) == (2, [], 1)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_songs_beside_whom_one_works_are_songs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    music(tmp_path / "music" / "album", 1)
+    music(tmp_path / "music" / "other", 1)
+    monkeypatch.chdir(tmp_path / "music" / "album")
+    for settings in (None, FileSettings()):  # nobody has named the current folder for the stems
+        tracks = [song.track for song in songs_in([Path("..")], settings)]
+        assert tracks == ["album/song 0", "other/song 0"]
+    named = FileSettings(output=Path())
+    assert [song.track for song in songs_in([Path("..")], named)] == ["other/song 0"]
+
+
+@pytest.mark.parametrize("layout", ["spleeter", "demucs", "uvr", "flat"])
+def test_stems_of_a_preview_are_no_songs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str
+):
+    monkeypatch.chdir(tmp_path)
+    music(Path(), 1)
+    preview = FileSettings(preview=True, layout=layout)
+    (song,) = songs_in([Path()], preview)
+    for path in paths_of(song, preview, BOTH).values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    for settings in (preview, FileSettings(layout=layout)):
+        assert [song.path for song in songs_in([Path()], settings)] == [Path("song 0.wav")]

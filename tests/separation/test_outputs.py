@@ -103,6 +103,7 @@ def test_a_film_gets_a_stem_for_its_sound_or_both_beside_it(tmp_path):
         ({"loudness": 3.0}, "give -60 to 0"),
         ({"remux": "swap"}, "take replace or add"),
         ({"remux": "add", "end": 3.0}, "a film keeps its length"),
+        ({"preview": True, "start": 3.0}, "a preview chooses its part itself"),
         ({"remux": "add", "container": "flac"}, "leave out the format"),
         ({"remux": "replace", "bit_depth": "24"}, "leave out the format"),
         ({"container": "stem.mp4", "phrases": True}, "leave out the film or the stem file"),

@@ -13,8 +13,8 @@ import pytest
 import isolde
 from helpers.maskers import Shelf
 from helpers.sounds import noise
-from isolde.audio import info, read, write
-from isolde.core.errors import InputError
+from isolde.audio import AudioReader, info, read, write
+from isolde.core.errors import AbortedError, InputError
 from isolde.separation.stages.separator import Separator
 
 RATE = 22050
@@ -262,3 +262,15 @@ def test_the_models_are_listed():
     assert cards["vocals"].stems == ("vocals",)
     assert [card.name for card in isolde.models()] == list(cards)
     assert isolde.models.__name__ == "isolde.models"
+
+
+def test_progress_is_told_where_a_file_tells_no_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write(tmp_path / "song.wav", noise(2, 9000), RATE)
+    monkeypatch.setattr(AudioReader, "about_samples", None)
+    seen: list[float] = []
+    isolde.separate(tmp_path / "song.wav", progress=seen.append)
+    assert seen and set(seen) == {0.0}
+    with pytest.raises(AbortedError):
+        isolde.separate(tmp_path / "song.wav", progress=lambda share: False)

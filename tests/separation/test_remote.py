@@ -14,8 +14,18 @@ import pytest
 
 from helpers.shell import Shell
 from helpers.songs import contents, music
+from isolde.activity import Phrase
 from isolde.core.errors import AudioError, InputError, IsoldeError
-from isolde.separation import FileSettings, State, check_songs, remote, separate_songs, songs_in
+from isolde.separation import (
+    FileSettings,
+    Separated,
+    Song,
+    State,
+    check_songs,
+    remote,
+    separate_songs,
+    songs_in,
+)
 from isolde.separation.batch import staging
 
 fsspec = pytest.importorskip("fsspec")
@@ -97,6 +107,35 @@ def test_shares_have_journals_in_the_store(isolde: Shell, tmp_path: Path, store:
     ]
 
 
+def test_a_number_sign_belongs_to_a_name_in_a_store(tmp_path: Path, store: Any):
+    (song,) = music(tmp_path, 1)
+    store.put_file(str(song), "/bucket/music/Track #1.wav")
+    settings = FileSettings(remote="memory://bucket/stems", stems=("vocals",))
+    for source in ("memory://bucket/music", "memory://bucket/music/Track #1.wav"):
+        (found,) = songs_in([source], settings)
+        assert (found.track, found.source) == ("Track #1", "memory://bucket/music/Track #1.wav")
+    assert remote.shown("https://me:secret@host/song.mp3?token=1#part") == "https://host/song.mp3"
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_run_that_is_killed_has_said_whose_the_stems_are(
+    tmp_path: Path, store: Any, monkeypatch: pytest.MonkeyPatch, n: int
+):
+    filled(store, tmp_path, n)
+    settings = FileSettings(remote="memory://bucket/stems", stems=("vocals",))
+    songs = songs_in(["memory://bucket/music"], settings)
+    told: list[int] = []
+
+    def killed(*_: object, **__: object) -> None:
+        told.append(store.cat_file("/bucket/stems/separate.journal.jsonl").count(b"\n"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("isolde.separation.batch.running.separate_staged", killed)
+    with pytest.raises(KeyboardInterrupt):
+        separate_songs(songs, settings, resume=True)
+    assert told == [n]
+
+
 def test_stems_in_a_remote_folder_are_no_songs(tmp_path: Path, store: Any):
     filled(store, tmp_path, 2)
     store.pipe_file("/bucket/music/.hidden.wav", b"x")
@@ -136,6 +175,29 @@ def test_a_song_whose_stems_cannot_all_be_sent_leaves_none(
     ]
     states = [found.state for found in check_songs([song, other], settings)]
     assert states == [State.BEGUN, State.DONE]
+
+
+def test_phrases_of_an_earlier_run_make_room_and_nothing_else_does(
+    tmp_path: Path, store: Any, monkeypatch: pytest.MonkeyPatch
+):
+    filled(store, tmp_path, 1)
+    ends = iter(["0001.500", "0001.000"])
+
+    def separated(song: Song, settings: FileSettings, *, progress: object) -> Separated:
+        assert settings.output is not None
+        folder = settings.output / song.track / "vocals"
+        folder.mkdir(parents=True)
+        path = folder / f"001_0000.000-{next(ends)}.wav"
+        path.write_bytes(b"la")
+        return Separated(song, {"vocals": folder}, 2.0, 1.0, phrases=[Phrase(path, 0.0, 1.0)])
+
+    monkeypatch.setattr(staging, "separate_file", separated)
+    settings = FileSettings(remote="memory://bucket/stems", phrases=True, overwrite=True)
+    songs = songs_in(["memory://bucket/music"], settings)
+    for name in ("001_0000.000-0001.500.wav", "001_0000.000-0001.000.wav"):
+        assert None not in separate_songs(songs, settings)
+        store.pipe_file("/bucket/stems/song 0/vocals/notes.txt", b"mine")
+        assert sorted(stored(store, "/bucket/stems/song 0/vocals")) == [name, "notes.txt"]
 
 
 def test_what_fails_in_passing_is_tried_again(

@@ -228,6 +228,24 @@ def test_the_command_writes_phrases_and_other_stems_where_asked(isolde: Shell, t
     assert code == 2 and "exists" in err[0]
 
 
+@pytest.mark.usefixtures("ears")
+def test_phrases_that_cannot_be_completed_leave_no_other_stem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(sink: PhraseSink, *, final: bool) -> None:
+        if final:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(PhraseSink, "_cut", full)
+    write(tmp_path / "song.wav", song(1, [(0.2, 0.8)]), RATE)
+    settings = FileSettings(
+        output=tmp_path / "out", phrases=True, stems=("vocals", "accompaniment")
+    )
+    with pytest.raises(AudioError, match="disk is full"):
+        separate_file(Song(tmp_path / "song.wav", "song"), settings)
+    assert [p.name for p in tmp_path.iterdir()] == ["song.wav"]
+
+
 def test_phrases_need_the_vocals_and_a_file(isolde: Shell, tmp_path: Path):
     write(tmp_path / "song.wav", song(2, []), RATE)
     stem = ("--stem", "accompaniment")

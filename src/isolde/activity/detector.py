@@ -137,26 +137,39 @@ def load_frame_detector(
     Args:
         model: Its name or path (see `catalogue.find`).
         n_channels: Number of channels of the music.
-        threads: Threads for the network.
+        threads: Number of threads that run the network.
 
     Raises:
         ModelError: There is no such model, or it gives no masks of vocals and no activity.
     """
-    return _frame_detector(catalogue.find(model), n_channels=n_channels, threads=threads)
+    return _frame_detector(find_telling(model), n_channels=n_channels, threads=threads)
 
 
 def _frame_detector(found: Model, *, n_channels: int, threads: int) -> FrameDetector:
     """The detector on spectra with a model that was found."""
     card = found.card
-    if not tells_activity(card):
-        raise ModelError(
-            f"model '{card.name}' gives no masks of vocals, which tell where somebody sings: "
-            f"take another, like '{MODEL}'"
-        )
     if card.presence or not card.stems:
         graph = found.graph(threads=threads, answer="presence" if card.presence else "mask")
         return GraphDetector(graph, card, n_channels=n_channels)
     return MaskDetector(make_masker(found, n_channels=n_channels, threads=threads))
+
+
+def find_telling(model: str | Path) -> Model:
+    """Find a model that tells where somebody sings.
+
+    Args:
+        model: Its name or path.
+
+    Raises:
+        ModelError: There is no such model, or it gives no masks of vocals and no activity.
+    """
+    found = catalogue.find(model)
+    if not tells_activity(found.card):
+        raise ModelError(
+            f"model '{found.card.name}' gives no masks of vocals, which tell where somebody sings: "
+            f"take another, like '{MODEL}'"
+        )
+    return found
 
 
 def tells_activity(card: Card) -> bool:
@@ -216,7 +229,7 @@ class ActivityDetector:
             sample_rate: Sample rate of the music in Hz.
             n_channels: Number of channels of the music.
             model: Name or path of a model that masks vocals, or that tells activity itself.
-            threads: Threads for the network.
+            threads: Number of threads that run the network.
 
         Raises:
             InputError: When rate, channels or threads cannot be.
@@ -225,11 +238,10 @@ class ActivityDetector:
         sample_rate, n_channels = checked_form(sample_rate, n_channels)
         check_threads(threads)
         self.sample_rate, self.n_channels = sample_rate, n_channels
-        found = catalogue.find(model)
+        found = find_telling(model)
         self._frames = _frame_detector(found, n_channels=n_channels, threads=threads)
         card = found.card
-        self._name = card.name
-        self._conditioner = conditioner_of(card)
+        self._name, self._conditioner = card.name, conditioner_of(card)
         grid = self._grid = card.grid.at(sample_rate)  # in which a separator would hear it
         self._resampler = Resampler(sample_rate, grid.sample_rate, n_channels)
         self._analysis = Analysis(grid, n_channels)

@@ -1,5 +1,6 @@
 """Where the texts of `formats` go: the names of files; writes none."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -80,6 +81,7 @@ def targets_of(
         raise InputError(f"{output}: one file for {len(tracks)} songs: give a folder")
     targets = [output] if is_file else [output / f"{track}{suffix}" for track in tracks]
     for target in targets:
-        if target.exists() and not overwrite:
+        # not `Path.exists`, which raises for a name that is too long: its song alone fails
+        if os.path.exists(target) and not overwrite:
             raise InputError(f"{target}: exists already: give another name or --overwrite")
     return list(targets)

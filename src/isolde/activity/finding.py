@@ -57,7 +57,7 @@ def find_activity(
         sample_rate: Sample rate of the samples in Hz; None for a file, which has its own.
         model: Name or path of an activity model.
         rule: When singing starts and stops.
-        threads: Threads for the network.
+        threads: Number of threads that run the network.
         progress: Function called with the share that is done, where a file tells its length.
 
     Raises:

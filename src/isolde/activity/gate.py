@@ -117,7 +117,13 @@ class Gate:
 
 
 class GatedMasker(PresenceMasker):
-    """A masker whose vocal mask is turned down where nobody sings; a `Masker` itself."""
+    """A masker whose vocal mask is turned down where nobody sings; a `Masker` itself.
+
+    Attributes:
+        is_asked: Whether somebody takes what it hears, too; usually nobody does.
+    """
+
+    is_asked = False
 
     def __init__(self, masker: Masker, *, rule: GateRule | None = None) -> None:
         """Start a stream.

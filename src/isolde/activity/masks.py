@@ -77,7 +77,13 @@ class MaskDetector:
 
 
 class PresenceMasker:
-    """A masker that also tells where somebody sings; a `Masker` itself."""
+    """A masker that also tells where somebody sings; a `Masker` itself.
+
+    Attributes:
+        is_asked: Whether what it hears is kept until somebody takes it; else it is forgotten.
+    """
+
+    is_asked = True
 
     def __init__(self, masker: Masker) -> None:
         """Start a stream.
@@ -118,11 +124,13 @@ class PresenceMasker:
         return np.concatenate([np.zeros(0, np.float32), *told])
 
     def _hear(self, spectra: Complex64) -> tuple[Float32, Float32]:
-        masks, probabilities = self._detector.feed_masks(spectra)
-        self._told.append(probabilities)
-        return masks, probabilities
+        return self._told_of(self._detector.feed_masks(spectra))
 
     def _hear_last(self) -> tuple[Float32, Float32]:
-        masks, probabilities = self._detector.flush_masks()
-        self._told.append(probabilities)
-        return masks, probabilities
+        return self._told_of(self._detector.flush_masks())
+
+    def _told_of(self, found: tuple[Float32, Float32]) -> tuple[Float32, Float32]:
+        """Keep the probabilities only where somebody asks for them: memory is constant."""
+        if self.is_asked:
+            self._told.append(found[1])
+        return found

@@ -69,7 +69,7 @@ class Segment:
 
     @property
     def duration(self) -> float:
-        """In seconds."""
+        """Length in seconds."""
         return self.end - self.start
 
 
@@ -182,7 +182,7 @@ def find_segments(
 
     Args:
         probabilities: Probabilities (n_frames,) in [0, 1].
-        frame_seconds: Frame from one frame to the next.
+        frame_seconds: Time from one frame to the next in seconds.
         seconds: Length of the song; None: up to the last frame's centre.
         rule: When singing starts and stops.
 

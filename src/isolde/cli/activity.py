@@ -91,12 +91,13 @@ def activity(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
 ) -> None:
     """Find where somebody sings: segments, every frame's probability, words, or the melody."""
-    from isolde.activity import SegmentRule
+    from isolde.activity import MODEL, SegmentRule, find_telling
     from isolde.activity.files import format_of, targets_of
-    from isolde.core.atomic import refuse_inputs, write_bytes
+    from isolde.core.atomic import explain, refuse_inputs, write_bytes
     from isolde.karaoke import FORMATS, find_singing
     from isolde.karaoke.formats import SUFFIXES, read_words_for
     from isolde.separation import SeparationSettings
+    from isolde.separation.load import stems_of
     from isolde.separation.songs import STDIN, songs_in
 
     refuse_urls(*songs)
@@ -112,6 +113,10 @@ def activity(
         raise InputError(f"{kind} is nothing for a terminal: name a file with -o")
     lines = None if words is None else read_words_for(kind, words, n_songs=len(found))
     separation = SeparationSettings(separator, threads=threads)
+    if FORMATS[kind].needs_notes:
+        stems_of(separator)
+    if model is not None or not FORMATS[kind].needs_notes:
+        find_telling(model or MODEL)
     n_failed = n_printed = 0
     with terminal.bars(quiet=quiet) as bars:
         for song, target in zip(found, targets, strict=True):
@@ -129,9 +134,11 @@ def activity(
                 data = FORMATS[kind].write(singing, song.track)
                 if target is not None:
                     write_bytes(target, data, overwrite=overwrite)
-            except IsoldeError as error:
+            except (IsoldeError, OSError) as error:
                 n_failed += 1
-                terminal.say(f"isolde: {song.blame(error)}")
+                known = isinstance(error, IsoldeError)
+                said = error if known else explain(str(target or song.path), error)
+                terminal.say(f"isolde: {song.blame(said)}")
                 continue
             finally:
                 bars.remove_task(task)
@@ -145,4 +152,4 @@ def activity(
             terminal.write_out(data)
             n_printed += 1
     if n_failed:
-        raise typer.Exit(1 if n_failed < len(found) else 2)
+        raise typer.Exit(2)

@@ -27,8 +27,20 @@ EXTRAS = {
     "scipy": ("data", "training pairs"),
     "pyarrow": ("parquet", "manifests in Parquet"),
     "museval": ("evaluation", "BSSEval scores"),
+    "distributed": ("dask", "separation on several machines"),
+    "fsspec": ("remote", "songs and stems at URLs"),
 }
-RUNTIME = ("numpy", "soundfile", "av", "soxr", "onnxruntime", "typer", "rich")
+RUNTIME = (
+    "numpy",
+    "soundfile",
+    "av",
+    "soxr",
+    "onnxruntime",
+    "typer",
+    "rich",
+    "mido",
+    "swift-f0",
+)
 
 
 @dataclass(frozen=True)
@@ -154,6 +166,7 @@ def _model(model: "Model") -> Finding:
     import numpy as np
 
     from isolde.activity import GraphDetector
+    from isolde.models.additions import check_model
     from isolde.models.masker import make_masker
 
     card, name = model.card, model.card.name
@@ -161,6 +174,9 @@ def _model(model: "Model") -> Finding:
         if card.members:
             share = ", ".join(f"{m.weight:g} x {m.model}" for m in card.members)
             return Finding(f"model {name}", "ok", f"{card.licence}; the mean of {share}")
+        if card.window and card.window.form != "magnitudes":
+            check_model(model)
+            return Finding(f"model {name}", "ok", f"{card.licence}; gives sound, no masks")
         stage = (
             make_masker(model, n_channels=2)
             if card.stems

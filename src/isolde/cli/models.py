@@ -44,8 +44,12 @@ def models_(
 
     Without a command: a table of stems, quality, speed, latency and licence.
     """
+    from isolde.core.errors import InputError
+
     if context.invoked_subcommand is None:
         show(as_json=as_json)
+    elif as_json:
+        raise InputError("--json is of the table: isolde models list --json")
 
 
 @models.command("list", epilog=examples("isolde models list --json # for programs"))

@@ -277,7 +277,7 @@ def separate(
     found = songs_in(songs, settings)
     check_batch(found, settings)
     if to_stdout or str(STDIN) in songs:
-        many = any((resume, skip_existing, check, shard, scheduler))
+        many = any((resume, skip_existing, check, shard, scheduler, timeout is not None))
         separate_pipe(found, settings, needs_files=many, quiet=quiet, as_json=as_json)
         return
     part = None if shard is None else parse_shard(shard)

@@ -55,7 +55,11 @@ def add_model(path: Path, *, name: str | None = None, hints: Hints | None = None
             shutil.copyfile(model.path, draft.path)
         with model.path.open("rb") as file:
             card = replace(card, sha256=hashlib.file_digest(file, "sha256").hexdigest())
-    write_text(target, card.to_json())
+    try:
+        write_text(target, card.to_json())
+    except BaseException:
+        target.with_suffix(".onnx").unlink(missing_ok=True)
+        raise
     return find(name)
 
 

@@ -220,6 +220,10 @@ def from_package(values: Mapping[str, Any], graph: Path | None) -> Model:
         raise ModelError(f"{error}: update the package that gives it") from None
     if graph is None and not card.members:
         raise ModelError(f"model '{card.name}' has no graph: update the package that gives it")
+    if graph is not None and not graph.is_file():
+        raise ModelError(
+            f"model '{card.name}': its graph {graph} is not there: update the package that gives it"
+        )
     return Model(card, graph or Path())
 
 

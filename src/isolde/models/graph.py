@@ -144,9 +144,16 @@ class Graph:
                 f"a graph with inputs {sorted(inputs)} and outputs {outputs} is not isolde's: "
                 f"it needs 'frames' in and '{answer}' out"
             )
-        self.width, self.step = int(inputs.pop("frames")[2]), step
-        self.n_outputs = int(self._session.outputs[answer][2])
+        frames, self.step = inputs.pop("frames"), step
         self._states = inputs
+        try:
+            self.width, self.n_outputs = int(frames[2]), int(self._session.outputs[answer][2])
+            self.state(1)
+        except (IndexError, TypeError, ValueError):
+            raise ModelError(
+                f"a graph with inputs {self._session.inputs} and outputs {self._session.outputs} "
+                "leaves sizes free: only the batch and the number of frames may be"
+            ) from None
         self._outputs = [answer, *(f"next_{name}" for name in inputs)]
 
     def state(self, batch: int) -> State:

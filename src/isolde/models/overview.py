@@ -60,13 +60,14 @@ def row_of(model: Model, *, origin: str) -> Row:
     card = model.card
     scores = card.metrics.get(QUALITY)
     quality = scores.get("median") if isinstance(scores, Mapping) else None
+    speed = card.metrics.get(SPEED)
     return Row(
         card.name,
         origin,
         card.kind,
         (*card.stems, card.residual) if card.stems else (),
-        quality,
-        card.metrics.get(SPEED),
+        quality if isinstance(quality, int | float) else None,  # a card may say anything
+        speed if isinstance(speed, int | float) else None,
         latency_of(card),
         card.licence,
         card.summary,
@@ -85,4 +86,4 @@ def latency_of(card: Card) -> float:
         window = card.window.live or card.window
         return window.latency / window.sample_rate
     grid = card.grid.at(TOP_RATE)
-    return (grid.latency + card.look_ahead * grid.hop) / grid.sample_rate
+    return (grid.latency + card.latency * grid.hop) / grid.sample_rate

@@ -1,4 +1,4 @@
-"""One song to its stem files, or a stream to a stream; which files is decided in `plan`.
+"""One song to its stem files, or a stream to a stream; which files is decided in `songs`.
 
 A song that fails leaves nothing behind.
 """
@@ -110,6 +110,8 @@ def separate_file(
                 overlap=not once and settings.separation.n_threads > 1,
             )
             complete(outputs)
+            if sink is not None:
+                sink.complete()
         warnings += [*reader.notes(), *separator.notes(), *_notes(outputs)]
         warnings += sink.notes() if sink else ()
     seconds, phrases = n_samples / separator.sample_rate, sink.phrases if sink else None

@@ -234,8 +234,8 @@ def separate(
         threshold: Value from which the binary mask is 1, between 0 and 1.
         strength: Exponent of the soft mask: 1 is neutral, 2 removes more, 0.5 leaves more.
         gate: Whether the vocals are turned down where nobody sings.
-        progress: Function called now and then with the share that is done, in [0, 1]; when it
-            returns False, or raises, the separation ends.
+        progress: Function called now and then with the share that is done, in [0, 1], or 0 where a
+            file does not tell its length; when it returns False, or raises, the separation ends.
 
     Returns:
         Mapping from each stem to float32 of the shape of the mixture; the stems sum to it, to
@@ -290,10 +290,11 @@ def _told(
     n_samples: int | None,
     progress: Callable[[float], bool | None] | None,
 ) -> Iterator[Float32]:
-    """Pass blocks on, and tell how far they are; without a known length only the end."""
+    """Pass blocks on, and tell how far they are: 0 where the length is not known."""
     n = 0
     for block in blocks:
         yield block
         n += block.shape[1]
-        if progress and n_samples and progress(min(1.0, n / n_samples)) is False:
+        share = min(1.0, n / n_samples) if n_samples else 0.0
+        if progress and progress(share) is False:
             raise AbortedError("the separation was ended by its progress function")

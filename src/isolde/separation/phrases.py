@@ -8,6 +8,7 @@ memory does not grow with the song.
 import os
 import re
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,15 @@ LONG = 20.0
 """Seconds after which a phrase that goes on is written as it comes."""
 
 _NAME = re.compile(r"\d{3,}_\d{4,}\.\d{3}-\d{4,}\.\d{3}\.\w+")
+
+
+def is_phrase(name: str) -> bool:
+    """Tell whether a file has the name of a phrase, which an earlier run has left.
+
+    Args:
+        name: Name of the file without its folder.
+    """
+    return _NAME.fullmatch(name) is not None
 
 
 @dataclass
@@ -93,6 +103,7 @@ class PhraseSink(Completable):
         self._open: _Open | None = None
         self._n_clipped, self._peak = 0, 0.0
         self._moved: list[Phrase] = []
+        self._is_complete = False
         try:
             self._draft.path.mkdir()
         except OSError as error:
@@ -113,17 +124,34 @@ class PhraseSink(Completable):
         self._held = np.concatenate([self._held, vocals], axis=1)
         self._cut(final=False)
 
+    def complete(self) -> None:
+        """End the song: write what is left. Nothing can be taken afterwards.
+
+        Raises:
+            AudioError: The files cannot be written; nothing is left behind then.
+        """
+        if not self._is_complete:
+            self._is_complete = True
+            self._whole_or_not(self._write_rest)
+
     def close(self) -> None:
-        """End the song: write what is left and give the phrases their names.
+        """Complete the phrases and give them their names.
 
         Raises:
             AudioError: The files cannot be written or moved; nothing is left behind then.
         """
+        self.complete()
+        self._whole_or_not(self._publish)
+
+    def _write_rest(self) -> None:
+        self._done += self._segmenter.feed(self._detector.flush())
+        self._done += self._segmenter.flush(self._heard / self._rate)
+        self._cut(final=True)
+
+    def _whole_or_not(self, action: Callable[[], None]) -> None:
+        """Do a part of the end; remove everything if that fails."""
         try:
-            self._done += self._segmenter.feed(self._detector.flush())
-            self._done += self._segmenter.flush(self._heard / self._rate)
-            self._cut(final=True)
-            self._publish()
+            action()
         except BaseException as error:
             self.abort()
             if isinstance(error, OSError) and not isinstance(error, AudioError):
@@ -236,7 +264,7 @@ class PhraseSink(Completable):
     def _publish(self) -> None:
         """Move the files to their folder; an earlier run's phrases make room if they may."""
         among_others = self._settings.overwrite and self.folder.is_dir()
-        old = [p for p in self.folder.iterdir() if _NAME.fullmatch(p.name)] if among_others else []
+        old = [p for p in self.folder.iterdir() if is_phrase(p.name)] if among_others else []
         to = self.folder if among_others else self._draft.path
         for number, phrase in enumerate(self.phrases, 1):
             name = phrase_name(number, phrase.start, phrase.end, phrase.path.suffix)

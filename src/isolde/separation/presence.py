@@ -27,6 +27,7 @@ class SharedDetector:
     def __init__(self, masker: PresenceMasker) -> None:
         """Listen to the masker of a separator."""
         self._masker = masker
+        masker.is_asked = True
         self.frame_seconds = masker.grid.frame_seconds
 
     def feed(self, block: Float32, /) -> Float32:

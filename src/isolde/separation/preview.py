@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from isolde.activity import find_activity
-from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 from isolde.separation.settings import FileSettings
 
@@ -51,10 +50,7 @@ def preview_of(path: Path, settings: FileSettings) -> FileSettings:
 
     Raises:
         AudioError: The song cannot be read.
-        InputError: The settings name a range of their own.
     """
-    if settings.start or settings.end is not None:
-        raise InputError("a preview chooses its part itself: leave out --start and --end")
     threads = settings.separation.n_threads
     found = find_activity(path, model=settings.activity or QUICK, threads=threads)
     start, end = fullest_part(found.probabilities, found.frame_seconds)

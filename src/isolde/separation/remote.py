@@ -59,7 +59,7 @@ def local_path(text: str) -> Path | None:
 
 def shown(url: str) -> str:
     """Give a URL without what is secret in it: user, password and query."""
-    parts = urlsplit(url)
+    parts = urlsplit(url, allow_fragments=_is_web(url))  # elsewhere '#' is part of a name
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
@@ -75,7 +75,7 @@ def place_of(path: Path, folder: str | None) -> str:
 
 def path_in(url: str) -> PurePosixPath:
     """Give the place of a URL as a path from the root, host or bucket first."""
-    parts = urlsplit(url)
+    parts = urlsplit(url, allow_fragments=_is_web(url))
     return PurePosixPath("/", parts.netloc.rpartition("@")[2], unquote(parts.path).lstrip("/"))
 
 
@@ -92,7 +92,7 @@ def check_writable(url: str) -> None:
         IsoldeError: What fsspec needs for the protocol is not installed.
     """
     scheme = urlsplit(url).scheme.lower()
-    if scheme in _READ_ONLY:
+    if _is_web(url):
         raise InputError(f"{shown(url)}: can only be read: give another folder with -o")
     system, path = _opened(url)
     if scheme not in _BUCKETS:
@@ -122,7 +122,7 @@ def files_below(url: str) -> dict[str, Listed] | None:
     Raises:
         AudioError: The folder cannot be listed.
     """
-    if urlsplit(url).scheme.lower() in _READ_ONLY:
+    if _is_web(url):
         return None
     system, top = _opened(url)
     with _explained(url):
@@ -226,7 +226,8 @@ def _opened(url: str) -> tuple[Any, str]:
     except ImportError:
         raise MissingExtraError("fsspec", extra="remote", purpose=shown(url)) from None
     try:
-        system, path = url_to_fs(url, **_options(url))
+        # elsewhere listings are not kept: those of others change while we work
+        system, path = url_to_fs(url, **({} if _is_web(url) else {"use_listings_cache": False}))
     except ImportError as error:
         raise IsoldeError(f"{shown(url)}: {error}".rstrip(".") + ": install it with pip") from None
     except ValueError as error:
@@ -234,9 +235,9 @@ def _opened(url: str) -> tuple[Any, str]:
     return system, str(path)
 
 
-def _options(url: str) -> dict[str, Any]:
-    """What a file system is told: the listings of others change while we work."""
-    return {} if urlsplit(url).scheme.lower() in _READ_ONLY else {"use_listings_cache": False}
+def _is_web(url: str) -> bool:
+    """Whether a URL is of a web server, which lists nothing and takes nothing."""
+    return urlsplit(url).scheme.lower() in _READ_ONLY
 
 
 def _mark(facts: dict[str, Any]) -> str:
@@ -270,7 +271,7 @@ def _may_pass(error: BaseException) -> bool:
 def _unmasked(url: str, error: BaseException) -> BaseException:
     """Give what a web server said: to fsspec a file is not there, whatever is the matter."""
     said = error.__cause__
-    if said is None or urlsplit(url).scheme.lower() not in _READ_ONLY:
+    if said is None or not _is_web(url):
         return error
     return error if getattr(said, "status", None) in (404, 410) else said
 

@@ -145,6 +145,8 @@ class FileSettings:
             raise InputError("phrases are files of their own: leave out the film or the stem file")
         if self.remux and (self.start or self.end is not None or self.preview):
             raise InputError("a film keeps its length: leave out the start, the end, the preview")
+        if self.preview and (self.start or self.end is not None):
+            raise InputError("a preview chooses its part itself: leave out --start and --end")
         if self.remux not in (None, "replace", "add"):
             raise InputError(f"remux '{self.remux}' is unknown: take replace or add")
         if self.remux and (self.container != FileSettings.container or self.bit_depth is not None):

@@ -80,16 +80,19 @@ def songs_in(sources: Iterable[Path | str], settings: FileSettings | None = None
         else:
             songs.append(Song(source, safe_track(source.stem)))
     told = _told_apart(songs)
-    if settings is not None and settings.preview:
-        return [replace(song, track=f"{song.track} (preview)") for song in told]
-    return told
+    return [*map(_previewed, told)] if settings is not None and settings.preview else told
+
+
+def _previewed(song: Song) -> Song:
+    """Name a song as its preview."""
+    return replace(song, track=f"{song.track} (preview)")
 
 
 def _below(source: Path, settings: FileSettings) -> list[Song]:
     """List the songs below a folder, sorted."""
-    output = _real(settings.output or Path())
-    top = _real(source)
-    inner = output if output != top and output.is_relative_to(top) else None
+    output = None if settings.output is None else _real(settings.output)
+    top = _real(source)  # where nobody named a folder, songs beside its stems are songs
+    inner = output if output and output != top and output.is_relative_to(top) else None
     found = [
         path
         for path in sorted(source.rglob("*"))
@@ -141,8 +144,9 @@ def _without_stems(songs: Sequence[Song], settings: FileSettings, folder: Path) 
     written = {
         (folder / path).absolute().with_suffix("")
         for song in songs
+        for named in (song, _previewed(song))
         for stem in _STEMS
-        for path in paths_of(song, settings, [stem]).values()
+        for path in paths_of(named, settings, [stem]).values()
     }
     return [song for song in songs if written.isdisjoint(_places(song.path.absolute()))]
 

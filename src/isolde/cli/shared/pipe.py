@@ -25,7 +25,7 @@ def separate_pipe(
     Args:
         songs: Songs, of which there may be only one.
         settings: How it is separated.
-        needs_files: Whether something is asked that needs files: journals, other machines.
+        needs_files: Whether something is asked that needs files: journals, other processes.
         quiet: Whether only errors are shown.
         as_json: Whether a line of JSON tells what was written.
 
@@ -40,8 +40,8 @@ def separate_pipe(
     if len(songs) != 1 or needs_files:
         one = "input is one song: give '-'" if piped else "output is one stem: give one song"
         raise InputError(
-            f"standard {one} alone, without --resume, --skip-existing, --shard, --check and "
-            "--scheduler"
+            f"standard {one} alone, without --resume, --skip-existing, --shard, --check, "
+            "--scheduler and --timeout"
         )
     (song,) = songs
     if song.url:

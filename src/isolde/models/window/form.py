@@ -94,6 +94,15 @@ class Window:
             raise InputError(
                 f"{self.n_bins} bins of a window of {self.n_fft}: give 1 to {self.n_fft // 2 + 1}"
             )
+        if self.form == "spectra" and self.hop * (self.size - 1) <= self.n_fft:
+            raise InputError(
+                f"windows of {self.size} frames every {self.hop} samples with n_fft {self.n_fft}: "
+                "give a shorter n_fft, half of which is only heard at each end"
+            )
+        if self.form == "hybrid" and self.n_fft < 3 * self.hop:
+            raise InputError(
+                f"n_fft {self.n_fft} with hop {self.hop}: give at least 3 times the hop"
+            )
         if not 0 < self.compensate < 10:
             raise InputError(f"a compensation of {self.compensate}: give a factor near 1")
 

@@ -54,6 +54,11 @@ def run_checked(
     Raises:
         ModelError: When it fails, or gives others.
     """
+    if len(session.inputs) != len(feeds):
+        raise ModelError(
+            f"the graph takes {len(session.inputs)} inputs where its card says {len(feeds)}: "
+            "the card does not fit the file"
+        )
     feeding = dict(zip(session.inputs, feeds, strict=True))
     outputs = session.run(feeding, release=release)
     given = [output.shape for output in outputs]
@@ -169,8 +174,17 @@ class HybridNetwork:
     margin = 0
 
     def __init__(self, session: Session, window: Window) -> None:
-        """Take a loaded graph."""
+        """Take a loaded graph.
+
+        Raises:
+            ModelError: It has not two inputs and two outputs.
+        """
         self._session, self._window, self.size = session, window, window.size
+        if (len(session.inputs), len(session.outputs)) != (2, 2):
+            raise ModelError(
+                f"the graph has {len(session.inputs)} inputs and {len(session.outputs)} outputs "
+                "where its card says waves and spectra: the card does not fit the file"
+            )
         self._inputs = np.argsort([len(shape) for shape in session.inputs.values()])
         self._outputs = np.argsort([len(shape) for shape in session.outputs.values()])
         self._n_frames = -(-window.size // window.hop)

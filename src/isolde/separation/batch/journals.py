@@ -66,9 +66,10 @@ class _RemoteJournal(Journal):
         self._url, self._changed, self._copied = url, False, time.monotonic()
 
     def begin(self, stamps: Mapping[str, str]) -> None:
+        is_new = not all(self.has_begun(key, stamp) for key, stamp in stamps.items())
         super().begin(stamps)
-        self._changed = True
-        if len(stamps) > 1:  # at once: these lines say whose the stems are
+        if is_new:  # copied at once: these lines say whose the stems are
+            self._changed = True
             self.copy()
 
     def finish(self, key: str, stamp: str, value: Any) -> Any:

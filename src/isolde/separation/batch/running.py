@@ -15,11 +15,11 @@ from typing import Any
 from isolde.core import parallel
 from isolde.core.errors import AudioError, InputError
 from isolde.core.stems import VOCALS
-from isolde.separation.batch.fitness import Fitness
+from isolde.separation.batch.fitness import Fitness, with_whole_path
 from isolde.separation.batch.journals import open_journal
 from isolde.separation.batch.shard import Shard
 from isolde.separation.batch.staging import separate_staged
-from isolde.separation.batch.state import Folder, settle, stamp_of, taken_over
+from isolde.separation.batch.state import Folder, settle, stamp_of, taken_over, weights_of
 from isolde.separation.load import stems_of
 from isolde.separation.remote import place_of
 from isolde.separation.separated import Separated
@@ -58,7 +58,8 @@ def separate_songs(
         songs: Songs with tracks that differ (see `check_batch`).
         settings: Settings for all of them. Unless `threads` says otherwise, each of several
             processes has one thread.
-        jobs: Number of processes; 0 for one per core, as far as memory reaches, 1 for this one.
+        jobs: Number of processes; 0 for one per core, as far as memory reaches, 1 for this one, and
+            1 where a scheduler has the workers.
         scheduler: Address of a Dask scheduler, see `parallel.run`; every machine must see songs and
             output folder by the same paths, unless they are remote.
         resume: Whether to keep a journal in the output folder, and to leave alone the songs that
@@ -81,15 +82,18 @@ def separate_songs(
         For each song of the share what was written, or None where it failed.
 
     Raises:
-        InputError: The number of jobs is negative, the time is not above 0, the journal is not
-            one, or existing files are to be both replaced and skipped.
+        InputError: The number of jobs is negative, or given beside a scheduler; the time is not
+            above 0, the journal is not one, or existing files are to be both replaced and skipped.
         MissingExtraError: A scheduler is given and Dask is not installed.
         IsoldeError: The scheduler cannot be reached or has gone, or a worker of it has another
             version or other weights.
     """
     if settings.overwrite and skip_existing:
         raise InputError("--overwrite replaces what --skip-existing leaves: give one of them")
+    if scheduler is not None and jobs != 1:
+        raise InputError(f"--jobs {jobs} is of this machine: with --scheduler its workers count")
     tell = report or (lambda song, done, error: None)
+    settings = with_whole_path(settings)
     if scheduler is not None:  # other machines have other current folders
         if settings.remote is None:
             settings = replace(settings, output=(settings.output or Path()).absolute())
@@ -104,7 +108,7 @@ def separate_songs(
         tell(song, done, None if error is None else song.blame(error))
 
     items: dict[str, _Item] = {}
-    stamps: dict[str, str] = {}
+    stamps, weights = dict[str, str](), weights_of(settings)
     blocked: dict[str, Song] = {}
     for track, song in by_track.items():
         there = folder.existing(song, settings, stems)
@@ -113,7 +117,7 @@ def separate_songs(
             take(song, taken_over(song, settings, there, "exists already: skipped"), None)
             continue
         try:
-            stamps[track] = stamp_of(song, settings)
+            stamps[track] = stamp_of(song, settings, weights)
         except AudioError as error:
             take(song, None, str(error))
             continue
@@ -165,7 +169,7 @@ def separate_songs(
             settings = replace(settings, separation=replace(settings.separation, threads=1))
         fit = Fitness.here(settings.separation.model) if scheduler else None
         # what exists was looked at above; a song that is begun again may find a stem of its own
-        again = journal is not None or scheduler is not None or jobs != 1
+        again = journal is not None or scheduler is not None or jobs != 1 or timeout is not None
         allowed = replace(settings, overwrite=settings.overwrite or again)
         run = partial(
             parallel.run,

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from isolde.activity import Phrase
 from isolde.core.errors import AudioError, InputError, IsoldeError, ModelError
+from isolde.core.stems import VOCALS
 from isolde.separation.files import separate_file
-from isolde.separation.remote import below, fetch, remove, send
+from isolde.separation.phrases import is_phrase
+from isolde.separation.remote import below, fetch, files_below, remove, send
 from isolde.separation.separated import Separated
 from isolde.separation.settings import FileSettings
 from isolde.separation.songs import Song
@@ -70,6 +72,11 @@ def _sent(done: Separated, stems: Path, remote: str) -> Separated:
             url = below(remote, path.relative_to(stems).as_posix())
             send(path, url)
             sent.append(url)
+        if done.phrases is not None:  # an earlier run's make room, as on this machine
+            folder = below(remote, done.paths[VOCALS].relative_to(stems).as_posix())
+            old = (below(folder, name) for name in files_below(folder) or () if is_phrase(name))
+            for url in set(old) - set(sent):
+                remove(url)
     except BaseException:
         for url in sent:
             remove(url)

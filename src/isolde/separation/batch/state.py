@@ -14,6 +14,8 @@ from isolde.audio import info
 from isolde.core import parallel
 from isolde.core.errors import AudioError
 from isolde.core.journal import Journal
+from isolde.models.catalogue import names
+from isolde.separation.batch.fitness import checksums_of, with_whole_path
 from isolde.separation.batch.journals import open_journal
 from isolde.separation.batch.shard import Shard
 from isolde.separation.load import stems_of
@@ -100,23 +102,38 @@ class Folder:
         return {s: p for s, p in paths_of(song, settings, stems).items() if self.has(p)}
 
 
-def stamp_of(song: Song, settings: FileSettings) -> str:
+def weights_of(settings: FileSettings) -> tuple[str, ...]:
+    """Give what changes when a model of one's own does: it may have learnt more. Shipped ones stay.
+
+    Args:
+        settings: Settings with the model.
+
+    Raises:
+        ModelError: There is no such model.
+    """
+    model = settings.separation.model
+    return () if model in names() else checksums_of(model)
+
+
+def stamp_of(song: Song, settings: FileSettings, weights: tuple[str, ...] = ()) -> str:
     """Stamp what decides the sound of a song's stems: neither threads nor what may be replaced.
 
     Args:
         song: Song.
         settings: Settings of its separation.
+        weights: What `weights_of` gives for them.
 
     Raises:
         AudioError: A remote song cannot be reached.
     """
-    what = replace(
+    all_songs = replace(
         settings,
         output=(settings.output or Path()).absolute() if settings.remote is None else None,
         remote=None if settings.remote is None else shown(settings.remote),
         overwrite=False,
         separation=replace(settings.separation, threads=0),
     )
+    what = (all_songs, weights) if weights else all_songs
     if song.url:
         mark = song.mark or mark_of(song.url)
         return parallel.stamp(settings=(what, shown(song.url), mark))
@@ -177,12 +194,13 @@ def check_songs(
     Raises:
         InputError: A journal of the folder is damaged.
     """
+    settings = with_whole_path(settings)
     stems = settings.chosen(stems_of(settings.separation.model))
     songs = [song for song in songs if shard is None or shard.holds(song.track)]
-    stamps: dict[str, str] = {}
+    stamps, weights = dict[str, str](), weights_of(settings)
     for song in songs:
         with suppress(AudioError):  # a remote song that cannot be reached
-            stamps[song.track] = stamp_of(song, settings)
+            stamps[song.track] = stamp_of(song, settings, weights)
     with open_journal(settings, None) as journal:
         done = journal.finished(stamps)
     folder = Folder(settings)

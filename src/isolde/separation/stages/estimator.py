@@ -171,7 +171,7 @@ class MaskEstimator:
         return np.stack(samples)
 
     def _check(self, masks: Float32) -> None:
-        """Refuse masks that are not for these stems, channels and bins, or hold NaN or infinity."""
+        """Refuse masks that are not for these stems, channels and bins, or hold what is none."""
         stems, channels, bins = masks.shape[0], masks.shape[1], masks.shape[3]
         if (
             stems != len(self.stems)
@@ -185,6 +185,11 @@ class MaskEstimator:
         if not isfinite(masks.sum()):  # NaN and infinity survive a sum
             raise ModelError(
                 f"the masks of {', '.join(self.stems)} hold NaN or infinity: take another model"
+            )
+        if self._settings.strength != 1 and masks.min() < 0:  # its power would be NaN
+            raise ModelError(
+                f"the masks of {', '.join(self.stems)} go below 0, and are raised to no power: "
+                "leave out the strength"
             )
 
     def _read(self, mask: Float32) -> Float32:
