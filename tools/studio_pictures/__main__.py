@@ -4,18 +4,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required"
 ).split()
 
-PICTURES: tuple[tuple[str, Literal["light", "dark"], int, int], ...] = (
-    ("studio-light", "light", 1440, 900),
-    ("studio-phone", "light", 390, 844),
-)
-"""Name, colours and size of those that are taken once the song is separated."""
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 1180}, "has_touch": True, "is_mobile": True}
 
 STATE = """async () => {
   const { player, song } = await import("/page/main.js");
@@ -45,19 +42,24 @@ def main(folder: Path) -> None:
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"), args=FLAGS
             )
-            page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="dark")
-            page.goto(server.stdout.readline().strip())
+            address = server.stdout.readline().strip()
+            page = browser.new_page(**DESKTOP, color_scheme="dark")
+            page.goto(address)
+            page_address = page.url
             page.click("#demo-large")
             wait(page, lambda state, ready, now: now > 7 and ready > 12)
-            save(page, folder / "studio-dark.png", whole=False)
+            save(page, folder / "studio-dark.png")
             wait(page, lambda state, ready, now: state == "ready")
-            for name, colours, width, height in PICTURES:
-                page.emulate_media(color_scheme=colours)
-                page.set_viewport_size({"width": width, "height": height})
+            session = page.context.storage_state()  # whose songs are seen
+            for name, device in (("light", DESKTOP), ("phone", PHONE)):
+                page = browser.new_page(**device, color_scheme="light", storage_state=session)
+                page.goto(page_address)
+                wait(page, lambda state, ready, now: state == "ready")
                 page.click(".picture [value=both] + span")
                 page.evaluate(PLAY)
                 page.wait_for_timeout(1500)
-                save(page, folder / f"{name}.png", whole=width < 1000)
+                save(page, folder / f"studio-{name}.png")
+                page.close()
             browser.close()
     finally:
         server.terminate()
@@ -70,11 +72,11 @@ def wait(page: Any, enough: Any) -> None:
         page.wait_for_timeout(100)
 
 
-def save(page: Any, path: Path, *, whole: bool = True) -> None:
-    """A picture of what is seen, or of the whole page."""
+def save(page: Any, path: Path) -> None:
+    """A picture of what is seen."""
     page.wait_for_timeout(400)
     path.parent.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=path, full_page=whole)
+    page.screenshot(path=path)
     print(path)
 
 
