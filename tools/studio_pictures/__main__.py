@@ -12,7 +12,11 @@ FLAGS = (
 ).split()
 
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
-PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 1180}, "has_touch": True, "is_mobile": True}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 1180},
+    "has_touch": True,
+    "is_mobile": True,
+}
 
 STATE = """async () => {
   const { player, song } = await import("/page/main.js");
