@@ -15,7 +15,6 @@ _HELP = "Songs to learn from: find them, check them, look at them, label them."
 
 ManifestFile = Annotated[Path, typer.Argument(help="Manifest, .csv or .parquet.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0: one per core.")]
-Licence = Annotated[str, typer.Option(help=label.LICENCE)]
 
 
 def register(app: typer.Typer) -> None:
@@ -64,7 +63,7 @@ def scan(
         bool, typer.Option("--instrumental", help="Nobody sings in what cannot be told otherwise.")
     ] = False,
     artist: Annotated[str, typer.Option(help="Artist of all songs \\[by tags and names].")] = "",
-    licence: Licence = "",
+    licence: label.Licence = "",
     validation: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the artists kept for validation.")
     ] = 0.1,

@@ -10,7 +10,7 @@ from isolde.cli.shared.help import examples
 from isolde.cli.shared.urls import refuse_urls
 from isolde.core.errors import InputError
 
-LICENCE = "Licence of the audio, such as 'CC BY 4.0'."
+Licence = Annotated[str, typer.Option(help="Licence of the audio, such as 'CC BY 4.0'.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -53,7 +53,7 @@ def label(
             show_default=False,
         ),
     ] = None,
-    licence: Annotated[str, typer.Option(help=LICENCE)] = "",
+    licence: Licence = "",
     artist: Annotated[str, typer.Option(help="Artist of all songs \\[by tags and names].")] = "",
     split: Annotated[
         str,
@@ -83,8 +83,6 @@ def label(
 
     Stop it and run it again: what is done is kept. Exit code 1 when a song failed, 2 when all did.
     """
-    from dataclasses import replace
-
     from isolde.audio.formats import container_named
     from isolde.datasets.label.label import label_songs, songs_to_label
     from isolde.datasets.label.model import ModelTeacher
@@ -97,8 +95,7 @@ def label(
         raise InputError("give --teacher, the command of a separator, or --model, and not both")
     separator: ModelTeacher | ExternalSeparator
     if model is not None:
-        separator = ModelTeacher.of(model)
-        separator = replace(separator, name=name or separator.name)
+        separator = ModelTeacher.of(model, name=name)
     else:
         separator = ExternalSeparator.parse(teacher or "", name=name, timeout=timeout)
     container_named(format_)

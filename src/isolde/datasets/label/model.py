@@ -38,7 +38,7 @@ class ModelTeacher:
     """A model that labels songs.
 
     Attributes:
-        name: Of the model.
+        name: What messages and manifests call it.
         model: Name or path by which it is found.
         command: The model and the checksum of its weights.
         licence: Of its weights.
@@ -52,11 +52,12 @@ class ModelTeacher:
     threads: int = 0
 
     @classmethod
-    def of(cls, model: str, *, threads: int = 0) -> "ModelTeacher":
+    def of(cls, model: str, *, name: str = "", threads: int = 0) -> "ModelTeacher":
         """Take a model by its name or path.
 
         Args:
             model: Name or path of a model.
+            name: What messages and manifests call it; empty: the model's name.
             threads: Number of threads that run it; 0 for one per core, up to 4.
 
         Raises:
@@ -65,7 +66,8 @@ class ModelTeacher:
         if VOCALS not in stems_of(model):
             raise ModelError(f"model '{model}' gives no vocals: take one that does")
         card = find(model).card
-        return cls(card.name, model, ("isolde", card.name, card.sha256), card.licence, threads)
+        command = ("isolde", card.name, card.sha256)
+        return cls(name or card.name, model, command, card.licence, threads)
 
     def run(self, song: Path, folder: Path, /) -> None:
         """Separate a file into files below a folder.
