@@ -17,6 +17,18 @@ def test_blank_lines_and_headings_are_breaks():
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0646\u0645",) * 2,  # Persian, with a joiner
+        ("wan\u00adder \u200erow\u200f", "wander row"),
+        ("la\u00a0la\u3000lu\x07li", "la la lu li"),
+    ],
+)
+def test_hidden_characters_split_no_words(text: str, words: str):
+    assert [line.text for line in parse_words(text)] == [words]
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         (None, "cannot be read (No such file or directory)"),

@@ -78,9 +78,9 @@ def opened(context: Any, address: str, raised: list[str]) -> Any:
     return page
 
 
-def wav(seconds: float) -> bytes:
+def wav(seconds: float, *, rate: int = RATE) -> bytes:
     file = io.BytesIO()
-    soundfile.write(file, noise(1, round(seconds * RATE), peak=0.1).T, RATE, format="WAV")
+    soundfile.write(file, noise(1, round(seconds * rate), peak=0.1).T, rate, format="WAV")
     return file.getvalue()
 
 

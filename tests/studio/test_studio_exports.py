@@ -16,7 +16,9 @@ pytest.importorskip("starlette", reason="the extra 'studio' is not installed")
 from starlette.requests import Request
 
 from helpers.sounds import noise
+from isolde.core.errors import AudioError
 from isolde.separation import SeparationSettings
+from isolde.studio import exports
 from isolde.studio.exports import MAX_FILES, file_of
 from isolde.studio.library import Library
 from isolde.studio.song import READY, NoSuchSongError, Song
@@ -119,6 +121,22 @@ def test_who_waited_for_a_song_that_went_gets_nothing(song: Song):
         with pytest.raises(NoSuchSongError):
             waiting.result()
     assert not song.folder.exists()
+
+
+def test_stems_that_cannot_all_be_kept_leave_none(
+    song: Song, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write = exports.open_stem
+
+    def full(path: Path, *given: Any) -> Any:
+        if path.stem != song.stems[0]:
+            raise AudioError("the disk is full")
+        return write(path, *given)
+
+    monkeypatch.setattr(exports, "open_stem", full)
+    with pytest.raises(AudioError):
+        exports.keep_stems(song, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_zip_that_cannot_be_made_leaves_nothing(song: Song, monkeypatch: pytest.MonkeyPatch):

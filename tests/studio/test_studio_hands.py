@@ -117,6 +117,18 @@ def test_a_refused_file_has_its_name_once(page: Any):
     assert page.inner_text("#said").startswith("notes.wav: not audio")
 
 
+def test_a_song_that_the_browser_cannot_play_says_so(page: Any):
+    drop(page, "low.wav", wav(1, rate=2000))
+    trouble = page.locator(
+        "#trouble:has-text('cannot play 1-channel sound at 2000 Hz')"
+    )
+    trouble.wait_for()
+    page.click("#close")
+    trouble.wait_for(state="hidden")
+    page.click("#play")
+    trouble.wait_for()
+
+
 def test_what_cannot_be_read_says_so_and_what_waits_is_listed(page: Any, tmp_path: Path):
     (tmp_path / "album").mkdir()
     for name in ("one.wav", "two.wav"):

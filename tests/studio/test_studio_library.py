@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from isolde.separation import SeparationSettings
 from isolde.studio import engine
 from isolde.studio import library as library_module
 from isolde.studio.library import Library
-from isolde.studio.song import NoSuchSongError, Song, display_name
+from isolde.studio.song import READY, NoSuchSongError, Song, display_name
 from isolde.studio.web.news import news
 from isolde.studio.words import clock, speed, tell
 
@@ -133,6 +134,20 @@ def test_stems_are_kept_whole_or_not_at_all(
     library.remove(song)
     library._finished(song)
     assert kept == [True]
+
+
+def test_a_song_needs_room_beside_those_that_are_not_separated_yet(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+):
+    """One of these songs takes 800 samples of 4 bytes for each of two stems: 6400 bytes."""
+    free = SimpleNamespace(free=library_module.SPARE_BYTES + 10_000)
+    monkeypatch.setattr(library_module.shutil, "disk_usage", lambda folder: free)
+    first = add(library, "one")
+    with pytest.raises(InputError, match=r"the song needs 0 MB on the disk of .* left for it"):
+        add(library, "two")
+    assert library.songs(ME) == [first]
+    first.state = READY
+    add(library, "three")
 
 
 def test_songs_are_separated_though_nothing_could_be_prepared(

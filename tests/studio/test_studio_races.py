@@ -73,6 +73,16 @@ def test_a_jump_at_the_very_end_plays_on(hooked: Any):
     until(hooked, "player.level(1) > 0.001", 1)
 
 
+def test_a_song_that_is_ready_before_the_ring_is_plays(page: Any):
+    add(page, "song", wav(3))
+    ask(
+        page,
+        "(player.open({ ...song(), state: 'separating', n_samples: null, seconds: null }),"
+        " player.update(song()), await player.play())",
+    )
+    until(page, "player.playing && player.position > 0.3", 5)
+
+
 STRETCHED = """
 async (pause) => {
   const { song } = await import("/page/main.js");

@@ -105,6 +105,17 @@ def test_arrows_through_the_models_ask_for_the_last_one_only(page: Any):
     assert len([url for url in asked if "/again?" in url]) == 1
 
 
+def test_a_model_that_is_not_in_the_menu_has_no_line_of_another(page: Any):
+    page.evaluate(
+        "async () => { const { Choice } = await import('/page/choice.js');"
+        " const models = await (await fetch('/about')).json().then((told) => told.models);"
+        " new Choice({ models, model: 'vocals', strength: 1 }).show("
+        "{ model: '/own.onnx', strength: 1 }); }"
+    )
+    assert page.text_content("#model-name") == "/own.onnx"
+    assert page.text_content("#model-line") == ""
+
+
 def refuse(route: Any) -> None:
     told = json.dumps({"error": "64 songs are open: remove some first"})
     route.fulfill(status=422, content_type="application/json", body=told)

@@ -76,7 +76,8 @@ def targets_of(
                 f"--format {' or '.join(STREAMED)}"
             )
         return [None for _ in tracks]
-    is_file = output.suffix.lower() == suffix.lower() or output.is_file()
+    named = output.suffix.lower() == suffix.lower() and not output.is_dir()
+    is_file = named or output.is_file()
     if is_file and len(tracks) > 1:
         raise InputError(f"{output}: one file for {len(tracks)} songs: give a folder")
     targets = [output] if is_file else [output / f"{track}{suffix}" for track in tracks]

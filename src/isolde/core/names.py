@@ -2,6 +2,9 @@
 
 import re
 
+JOINERS = "\u200c\u200d"
+"""Invisible characters that are part of Persian, Indic and emoji spelling."""
+
 
 def readable(name: str) -> str:
     r"""Give a name as text: what of it is not UTF-8 becomes replacement characters.

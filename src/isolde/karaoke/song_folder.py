@@ -13,7 +13,7 @@ from isolde.audio import AudioWriter, comes_once, info, subtype_for
 from isolde.audio.formats import container_named
 from isolde.core.atomic import Draft
 from isolde.core.errors import InputError
-from isolde.core.names import readable
+from isolde.core.names import JOINERS, readable
 from isolde.core.stage import Float32
 from isolde.core.stems import ACCOMPANIMENT, VOCALS
 from isolde.karaoke.score import make_score
@@ -124,4 +124,4 @@ def write_song_folder(
 def _printable(track: str) -> str:
     """A name that a line of UTF-8 text can hold: no control characters, no outer spaces."""
     words = " ".join(readable(track).split())
-    return "".join(c if c.isprintable() else "_" for c in words) or "_"
+    return "".join(c if c.isprintable() or c in JOINERS else "_" for c in words) or "_"

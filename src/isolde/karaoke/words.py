@@ -1,10 +1,12 @@
 """The words of a song from a text file; when they are sung is `placement`'s affair."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 from isolde.core.errors import InputError
+from isolde.core.names import JOINERS
 
 MAX_BYTES = 1_000_000
 _HEADING = re.compile(r"\[[^\]]*\]")
@@ -36,13 +38,20 @@ def parse_words(text: str) -> tuple[WordLine, ...]:
     lines: list[WordLine] = []
     after_break = False
     for row in text.splitlines():
-        words = " ".join("".join(c if c.isprintable() else " " for c in row).split())
+        words = " ".join("".join(map(_plain, row)).split())
         if not words or _HEADING.fullmatch(words):
             after_break = bool(lines)
             continue
         lines.append(WordLine(words, after_break))
         after_break = False
     return tuple(lines)
+
+
+def _plain(c: str) -> str:
+    """A character of a word; a space for a control character, nothing for a hidden mark."""
+    if c.isprintable() or c in JOINERS:
+        return c
+    return "" if unicodedata.category(c) == "Cf" else " "
 
 
 def words_for(path: Path, *, n_songs: int) -> tuple[WordLine, ...]:

@@ -4,6 +4,7 @@ They are the files that `isolde separate` writes, opened by the same functions.
 """
 
 import secrets
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -139,8 +140,12 @@ def keep_stems(song: Song, folder: Path) -> None:
     target, number = folder / song.track, 2
     while target.exists():
         target, number = folder / f"{song.track} {number}", number + 1
-    for stem in song.stems:
-        _write(song, target / f"{stem}.wav", "wav", {stem: 1.0})
+    try:
+        for stem in song.stems:
+            _write(song, target / f"{stem}.wav", "wav", {stem: 1.0})
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
 
 
 def _is_karaoke(song: Song, gains: Mapping[str, float]) -> bool:

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from isolde.audio import AudioReader, AudioWriter
+from isolde.audio import AudioInfo, AudioReader, AudioWriter
 from isolde.audio.demo import read_demo
 from isolde.audio.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from isolde.core.errors import InputError, IsoldeError
@@ -21,7 +21,7 @@ from isolde.separation.load import stems_of
 from isolde.separation.settings import SeparationSettings
 from isolde.studio.engine import Engine
 from isolde.studio.exports import keep_stems
-from isolde.studio.song import NoSuchSongError, Song, display_name
+from isolde.studio.song import SEPARATING, WAITING, NoSuchSongError, Song, display_name
 from isolde.studio.spool import SAMPLE_BYTES
 
 PREFIX = "isolde-studio-"
@@ -110,7 +110,7 @@ class Library:
             stems = stems_of(settings.model)
             with AudioReader(source) as reader:
                 info = reader.info
-            self._check_room(info.seconds or 0, info.sample_rate * info.n_channels * len(stems))
+            self._check_room(_stem_bytes(info, stems))
         except IsoldeError as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise InputError(str(error).replace(str(source), name)) from None
@@ -221,20 +221,23 @@ class Library:
         Raises:
             InputError: When there is no room for so much.
         """
-        self._check_room(1.0, n_bytes // SAMPLE_BYTES)
+        self._check_room(n_bytes)
 
     def _coming(self, song: Song, session: str) -> Song | None:
         """The song of a session that is to take another one's place."""
         songs = self.songs(session)
         return next((other for other in songs if other.replaces == song.id), None)
 
-    def _check_room(self, seconds: float, samples_per_second: int) -> None:
-        need = int(seconds * samples_per_second * SAMPLE_BYTES)
-        free = shutil.disk_usage(self.folder).free
-        if need + SPARE_BYTES > free:
+    def _check_room(self, need: float) -> None:
+        """Refuse a song for which the disk has no room beside those that are still separated."""
+        with self._lock:
+            unfinished = [s for s in self._songs.values() if s.state in (WAITING, SEPARATING)]
+        promised = sum(_stem_bytes(s.info, s.stems) * (1 - s.share) for s in unfinished)
+        free = max(0.0, shutil.disk_usage(self.folder).free - SPARE_BYTES - promised)
+        if need > free:
             raise InputError(
-                f"the song needs {need / 1e6:,.0f} MB on the disk of {self.folder.parent}, which "
-                f"has {free / 1e6:,.0f}: make room, or set TMPDIR to another folder"
+                f"the song needs {need / 1e6:,.0f} MB on the disk of {self.folder.parent}, where "
+                f"{free / 1e6:,.0f} MB are left for it: make room, or set TMPDIR to another folder"
             )
 
     def _finished(self, song: Song) -> None:
@@ -248,6 +251,11 @@ class Library:
         except (IsoldeError, OSError) as error:
             song.warnings = [f"its stems are not kept: {error}", *song.warnings]
             song.version += 1
+
+
+def _stem_bytes(info: AudioInfo, stems: tuple[str, ...]) -> float:
+    """Size of all stems of a song on the disk; 0 where its length is not known."""
+    return (info.seconds or 0) * info.sample_rate * info.n_channels * len(stems) * SAMPLE_BYTES
 
 
 def sweep(folder: Path) -> None:

@@ -15,15 +15,13 @@ from isolde.audio import CONTAINERS, AudioInfo, subtype_for
 from isolde.audio.limits import check_target
 from isolde.audio.stemfile import check_stem_file
 from isolde.core.errors import InputError
-from isolde.core.names import readable
+from isolde.core.names import JOINERS, readable
 from isolde.core.stage import Float32
 from isolde.separation import SeparationSettings
 from isolde.studio.picture import LevelColumns, PeakColumns, column_samples
 from isolde.studio.spool import StemSpool
 
 NAME_LENGTH = 200
-JOINERS = "\u200c\u200d"
-"""Characters that are not seen, and without which emoji fall apart and Persian is misspelt."""
 
 WAITING, SEPARATING, READY, FAILED = "waiting", "separating", "ready", "failed"
 

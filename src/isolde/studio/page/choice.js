@@ -34,8 +34,8 @@ export class Choice {
       write(name, model.name);
       write(line, model.line);
       write(summary, model.summary);
-      if (radio.checked) write($("model-line"), model.line);
     });
     write($("model-name"), chosen);
+    write($("model-line"), models.find(({ name }) => name === chosen)?.line ?? "");
   }
 }

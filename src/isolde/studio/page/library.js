@@ -91,7 +91,11 @@ export class Library {
         const id = this.#answered(made);
         if (file === files[0] || !this.current || (this.current === before && !this.player.playing)) await this.open(id);
       } catch (error) {
-        if (!this.#songs.has(row.id)) continue;
+        if (row.upload.signal.aborted) continue;
+        if (!this.#songs.has(row.id)) { // it is on the server, but the browser cannot play it
+          this.refused(error.message);
+          continue;
+        }
         Object.assign(row, { state: "failed", progress: error.message.replace(`${file.name}: `, "") });
         write($("said"), `${file.name}: ${row.progress}`);
         this.changed();

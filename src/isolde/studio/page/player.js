@@ -1,7 +1,7 @@
 // What is heard: one audio context, a gain for each stem, and chunks fetched ahead of the ear.
 // The ring (ring.js) is the source and has the clock; between its messages the context's goes on.
 
-import { chunk, CHUNK } from "./api.js";
+import { chunk, CHUNK, Refused } from "./api.js";
 
 const AHEAD = 20; // chunks, 15 s at 44.1 kHz
 const GLIDE = 0.02; // seconds a gain takes to its new value
@@ -82,10 +82,12 @@ export class Player {
     this.song = song;
     this.#fed.clear();
     this.#at = Math.round(at * song.sample_rate);
-    await this.#connect(song);
+    await this.#connect(song).catch(() => {
+      if (turn === this.#turn) throw new Refused(`${song.title}: this browser cannot play ${song.n_channels}-channel sound at ${song.sample_rate} Hz: download the stems`);
+    });
     if (turn !== this.#turn) return;
     this.#apply(0);
-    this.#post({ do: "set", values: { chunks: new Map(), end: this.complete ? song.n_samples : Infinity } });
+    this.#post({ do: "set", values: { chunks: new Map(), end: this.complete ? this.song.n_samples : Infinity } });
     this.#post({ do: "stretch", tempo: this.tempo, key: this.key });
     this.#jump();
     this.setLoop(null);

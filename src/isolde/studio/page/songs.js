@@ -1,6 +1,6 @@
 // The list of songs: what each is doing, which one is on, and why one was refused.
 
-import { $, clock, copy, write } from "./text.js";
+import { $, copy, write } from "./text.js";
 
 /** What a song is doing, and how it is made where another one has the same title. */
 function line({ model, strength, progress, state }, on, playing, twin) {
