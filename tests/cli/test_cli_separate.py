@@ -13,7 +13,7 @@ import pytest
 from helpers.shell import Shell
 from helpers.sounds import noise
 from isolde.audio import info, read, write
-from isolde.core.errors import InputError, ModelError
+from isolde.core.errors import ModelError
 from isolde.models import catalogue
 
 
@@ -237,16 +237,14 @@ def test_help_is_quick_and_version_is_said():
 def test_a_quality_names_its_model_and_says_which(isolde: Shell, song: Path, monkeypatch):
     code, out, err = isolde("separate", song, "--quality", "good", "-o", "stems")
     assert (code, err, len(out)) == (0, ["isolde: quality good: model 'vocals'"], 2)
-    assert catalogue.of_quality("best") == "vocals-large"
+    assert catalogue.chosen_model("best") == "vocals-large"
     assert catalogue.find("good").card.name == "vocals"
-    assert catalogue.of_quality("fast") in catalogue.QUALITIES["fast"]
+    assert catalogue.chosen_model("fast") in catalogue.QUALITIES["fast"]
     monkeypatch.setattr(catalogue, "names", lambda: ["vocals"])
-    assert catalogue.of_quality("best") == "vocals"  # of those that are installed
+    assert catalogue.chosen_model("best") == "vocals"  # of those that are installed
     monkeypatch.setattr(catalogue, "names", lambda: [])
     with pytest.raises(ModelError, match="no model of the quality 'best' is installed"):
-        catalogue.of_quality("best")
-    with pytest.raises(InputError, match="'superb' is unknown: take fast, good, best"):
-        catalogue.of_quality("superb")
+        catalogue.chosen_model("best")
     assert catalogue.chosen_model("open") == "open"
 
 

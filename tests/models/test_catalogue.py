@@ -1,6 +1,8 @@
 """Where models come from: the package, the user's folder, other packages, paths."""
 
+import errno
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from helpers import windows
 from isolde.core import packages
 from isolde.core.errors import AudioError, InputError, ModelError
-from isolde.models import additions, catalogue, listing, sources
+from isolde.models import catalogue, listing, sources
 from isolde.models.additions import add_model, remove_model
 from isolde.models.card_files import card_for
 from isolde.models.overview import latency_of, overview
@@ -58,14 +60,14 @@ def test_a_graph_that_takes_several_frames_at_once_is_as_late_as_its_first_frame
 def test_a_model_that_cannot_be_added_leaves_nothing(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def full(*_: object) -> None:
-        raise AudioError("the disk is full")
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(additions, "write_text", full)
+    monkeypatch.setattr(Path, "write_text", full)
     path = windows.waves(tmp_path / "net.onnx", delay=0)
-    with pytest.raises(AudioError, match="full"):
+    with pytest.raises(AudioError, match="the disk is full"):
         add_model(path, hints=Hints(stems=("vocals",)))
-    assert list(folder.iterdir()) == []
+    assert not folder.exists()
 
 
 def test_a_file_with_a_card_keeps_it(tmp_path: Path):
@@ -96,6 +98,69 @@ def test_what_cannot_be_added_leaves_nothing_behind(tmp_path: Path, folder: Path
         with pytest.raises(InputError, match="name"):
             add_model(good, name=name)
     assert not folder.exists()
+
+
+def test_a_graph_whose_weights_are_in_another_file_is_not_added(tmp_path: Path, folder: Path):
+    onnx = pytest.importorskip("onnx")
+    path = windows.mdx_net(tmp_path / "whole.onnx")
+    (tmp_path / "parts").mkdir()
+    parts = tmp_path / "parts" / "net.onnx"
+    onnx.save_model(
+        onnx.load(path), parts, save_as_external_data=True, location="net.data", size_threshold=0
+    )
+    hints = Hints(stems=("vocals",), n_fft=1024)
+    card_for(parts, hints)  # can be loaded where it is
+    with pytest.raises(ModelError, match="give a whole"):
+        add_model(parts, hints=hints)
+    assert not folder.exists()
+
+
+def test_a_graph_that_does_not_fit_its_card_is_not_added(tmp_path: Path, folder: Path):
+    model = catalogue.find("vocals-live")
+    shutil.copy(model.path, tmp_path / "mine.onnx")
+    card = replace(model.card, stems=("vocals", "drums"))
+    (tmp_path / "mine.json").write_text(card.to_json())
+    with pytest.raises(ModelError, match="its card has 2 stems"):
+        add_model(tmp_path / "mine.onnx")
+    assert not folder.exists()
+
+
+def test_a_card_needs_no_checksum(tmp_path: Path):
+    model = catalogue.find("vocals-live")
+    shutil.copy(model.path, tmp_path / "mine.onnx")
+    (tmp_path / "mine.json").write_text(replace(model.card, sha256="").to_json())
+    assert catalogue.find(tmp_path / "mine.onnx").graph().width == model.graph().width
+
+
+def test_members_of_an_ensemble_are_checked_and_found_from_another_folder(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    windows.waves(tmp_path / "nets" / "vocals.onnx", delay=0)
+    monkeypatch.chdir(tmp_path)
+    added = add_model(windows.ensemble(tmp_path, {"nets/vocals.onnx": 2.0, "vocals": 1.0}))
+    monkeypatch.chdir("/")
+    members = catalogue.members_of(catalogue.find("both").card)
+    assert [model.card.name for model, _ in members] == ["vocals", "vocals"]
+    assert added.card.members[0].model == str(tmp_path / "nets" / "vocals.onnx")
+    drums = windows.waves(tmp_path / "drums.onnx", delay=0)
+    with pytest.raises(ModelError, match="names 'drums', which gives no vocals but drums"):
+        add_model(windows.ensemble(tmp_path, {str(drums): 1.0}), name="other")
+
+
+def test_the_name_of_a_model_is_that_of_its_file(tmp_path: Path, folder: Path):
+    add_model(windows.waves(tmp_path / "vocals.onnx", delay=0), name="old")
+    for path in folder.iterdir():
+        path.rename(path.with_stem("new"))
+    (folder / "._new.json").write_bytes(b"what another system keeps beside a file")
+    assert catalogue.find("new").card.name == "new"
+    assert [row.name for row in overview() if row.origin == "added"] == ["new"]
+    assert listing.read_models().faults == []
+    assert len(remove_model("new")) == 2
+
+
+def test_a_name_that_no_file_can_have_is_not_known():
+    with pytest.raises(ModelError, match="x' is not known: take one of"):
+        catalogue.find("x" * 300)
 
 
 def test_only_what_was_added_can_be_removed():

@@ -8,6 +8,7 @@ import pytest
 
 from isolde.models import list_models
 from isolde.models.catalogue import find
+from isolde.models.listing import Listing
 from isolde.models.graph import Session
 from isolde.separation import SeparationSettings
 from isolde.separation.load import load_separator
@@ -47,7 +48,7 @@ def test_a_measured_speed_keeps_no_network(
 ):
     models = [find("vocals-live"), find("open")]  # one of frames, one of windows
     assert {model.card.kind for model in models} == {"stream", "window"}
-    monkeypatch.setattr(choices, "every", lambda: models)
+    monkeypatch.setattr(choices, "read_models", lambda: Listing(models, []))
     gc.collect()
     before = networks()
     loaded = []

@@ -1,6 +1,5 @@
-"""The user's own folder of models: what is copied into it, checked and removed; never downloads."""
+"""Add models to the user's own folder, check them, and remove them; it never downloads."""
 
-import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,31 +8,34 @@ from isolde.core.atomic import Draft, write_text
 from isolde.core.errors import InputError, ModelError
 from isolde.models import sources
 from isolde.models.card_files import card_for
-from isolde.models.catalogue import Model, find, parts_of
+from isolde.models.catalogue import Model, absolute_name, find, parts_of
+from isolde.models.graph import Session
 from isolde.models.listing import taken_names
+from isolde.models.loading import checksum_of
+from isolde.models.masker import make_masker
 from isolde.models.window.recognition import Hints
 from isolde.models.window.stages import check_window
 
 
 def add_model(path: Path, *, name: str | None = None, hints: Hints | None = None) -> Model:
-    """Copy a model that somebody has as a file into the user's folder, with a card.
+    """Copy a model from a file into the user's folder, with a card.
 
-    A card beside the file is taken as it is; without one the file is asked for its form. A network
-    of windows is run once, on noise, before it is kept.
+    A card beside the file is kept. Without one, the form of the network is recognised from the
+    graph. A window network is run once, on noise, before it is kept.
 
     Args:
-        path: An ONNX file, or the card of an ensemble.
-        name: What it will be called; None: the file's name.
-        hints: What its user knows of it, where it has no card.
+        path: Path of an ONNX file, or of the card of an ensemble.
+        name: Name for the model; None: the file's name.
+        hints: Facts about a file without a card.
 
     Returns:
-        the model in the user's folder.
+        The model in the user's folder.
 
     Raises:
-        ModelError: When it is no model, fits no form, or gives something else than its card says.
-        InputError: When the name is taken or cannot be one, or hints are given for a file with a
-            card.
-        AudioError: When the folder cannot be written.
+        ModelError: The file is no model, fits no form, needs other files, or answers with
+            something else than its card says.
+        InputError: The name is taken or not allowed, or hints are given for a file with a card.
+        AudioError: The folder cannot be written.
     """
     if path.is_dir():
         raise ModelError(f"{path}: is a folder: give an .onnx file")
@@ -50,31 +52,33 @@ def add_model(path: Path, *, name: str | None = None, hints: Hints | None = None
     check_model(model)
     target = sources.user_folder() / f"{name}.json"
     card = replace(model.card, name=name)
-    if card.kind != "ensemble":
-        with Draft(target.with_suffix(".onnx")) as draft:
-            shutil.copyfile(model.path, draft.path)
-        with model.path.open("rb") as file:
-            card = replace(card, sha256=hashlib.file_digest(file, "sha256").hexdigest())
-    try:
-        write_text(target, card.to_json())
-    except BaseException:
-        target.with_suffix(".onnx").unlink(missing_ok=True)
-        raise
+    if card.members:  # a path is relative to the current folder, which will be another one
+        members = [replace(member, model=absolute_name(member.model)) for member in card.members]
+        write_text(target, replace(card, members=tuple(members)).to_json())
+    else:
+        with Draft(target) as described, Draft(target.with_suffix(".onnx")) as copied:
+            shutil.copyfile(model.path, copied.path)
+            Session(copied.path)  # fails if the weights are in another file
+            card = replace(card, sha256=checksum_of(copied.path))
+            described.path.write_text(card.to_json(), encoding="utf-8")
     return find(name)
 
 
 def check_model(model: Model) -> None:
-    """Make sure that a model loads and, where it answers for windows, gives finite sound.
+    """Make sure that a model loads, fits its card and, for windows, answers with finite numbers.
 
     Raises:
-        ModelError: When it does not.
+        ModelError: It does not.
     """
-    for part in parts_of(model.card):
+    card = model.card
+    for part in parts_of(card):
         check_model(part)
-    if model.card.kind == "window":
-        check_window(model.session(), model.card)
-    elif model.card.kind == "stream":
-        model.graph()
+    if card.kind == "window":
+        check_window(model.session(), card)
+    elif card.kind == "stream" and card.stems:
+        make_masker(model, n_channels=2)
+    elif card.kind == "stream":
+        model.graph(answer="presence" if card.presence else "mask")
 
 
 def remove_model(name: str) -> list[Path]:
@@ -84,10 +88,10 @@ def remove_model(name: str) -> list[Path]:
         name: Name of a model that was added.
 
     Returns:
-        the files that are gone.
+        Paths of the deleted files.
 
     Raises:
-        InputError: When there is none, or it came with isolde or another package.
+        InputError: There is no such model, or it came with isolde or another package.
     """
     card = sources.added().get(name)
     if card is None:

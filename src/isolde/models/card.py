@@ -1,4 +1,4 @@
-"""The card of a model: what it is, whence it comes, what it may be used for; it loads nothing."""
+"""Describe a model: its form, its origin, its licence and its limits; it loads nothing."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from isolde.models.window.form import Window
 
 KINDS = ("stream", "window", "ensemble")
 MOST_FRAMES = 10_000
-"""Frames that a graph can look ahead, hear before a song or take at once: some two minutes."""
+"""Upper limit in frames of look-ahead, past and step: some two minutes."""
 
 
 @dataclass(frozen=True)
@@ -22,18 +22,18 @@ class Member:
     """A model in an ensemble.
 
     Attributes:
-        model: Name in the catalogue.
-        weight: Above 0; its share is this by the sum of all.
+        model: Name in the catalogue, or path.
+        weight: Weight above 0; the share is the weight divided by the sum of all weights.
     """
 
     model: str
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse a weight without a meaning.
+        """Refuse a weight out of range.
 
         Raises:
-            InputError: When it is not above 0.
+            InputError: The weight is not above 0, or not finite.
         """
         if not 0 < self.weight < float("inf"):
             raise InputError(f"weight {self.weight} of '{self.model}': give a number above 0")
@@ -41,37 +41,37 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What a model is, where it comes from and what it may be used for.
+    """Description of a model.
 
     Attributes:
         name: Name in the catalogue.
         summary: One line.
-        stems: What its masks give, in order.
-        residual: The stem that is the mixture less all others.
-        look_ahead: Frames after the one that an answer is for.
-        past: Frames of silence to feed before a song's first.
-        level_db: RMS at which it hears loud frames, in dB of full scale.
-        level_seconds: Time over which their power is smoothed.
+        stems: Names of the stems that are estimated, in the order of the masks.
+        residual: Name of the stem that is the mixture minus all others.
+        look_ahead: Number of frames after a frame that its answer needs.
+        past: Number of frames of silence to feed before the first of a song.
+        level_db: RMS to which loud frames are brought before the network, in dB of full scale.
+        level_seconds: Time over which the power is smoothed.
         lowest_hz: Frequency in Hz below which nothing is a voice; 0 for none.
-        features: What the graph is fed with.
-        sha256: SHA-256 of the graph file.
+        features: Input features of the graph.
+        sha256: SHA-256 of the graph file; empty: it is not checked.
         licence: Licence of the weights.
-        data: What it was trained on, with the licence of each part.
-        metrics: What was measured, and on what.
-        limits: What it is known not to do.
-        recipe: How it was trained.
-        grid: Frames and bins that it was trained on, with the synthesis it is to run with: "short"
-            for half the windows' latency; cards that do not say have the article's.
-        step: Frames that a graph with a state takes at once; the first of them waits for the last.
-        presence: Whether the graph also tells the probability that somebody sings.
-        kind: "stream" for a graph with a state that takes frames one by one, "window" for one that
-            answers for a window at once, "ensemble" for a mean of models.
-        window: Form of a network of windows, its own rate and frames included.
+        data: Training data, with the licence of each part.
+        metrics: Scores, and the data that they were measured on.
+        limits: Known limits.
+        recipe: Settings of the training.
+        grid: Frames and bins of the training, with the synthesis to use: "short" for half the
+            latency of the windows; the article's grid is the default.
+        step: Number of frames that a graph with a state takes at once.
+        presence: Whether the graph also gives the probability that somebody sings.
+        kind: "stream" for a graph with a state that takes frames one by one, "window" for a graph
+            that takes a window at once, "ensemble" for a mean of models.
+        window: Form of a window network, with its own sample rate and frames.
         members: Models of an ensemble.
-        follows: Name of a model whose mask takes the vocals first, for a network of magnitudes in
-            windows that hears and shares out what they leave; empty: it hears the mixture.
-        notice: What whoever uses it is told each time.
-        citation: Citation of the work behind it.
+        follows: Name of a model that removes the vocals first, so that this one, a network of
+            magnitudes in windows, is given the rest; empty: it is given the mixture.
+        notice: Line that every user of the model is shown.
+        citation: Citation of the work behind the model.
     """
 
     name: str
@@ -101,15 +101,14 @@ class Card:
     citation: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what no separator can do.
+        """Refuse a card that no separator can run.
 
         Raises:
-            ModelError: When the kind is unknown or lacks what belongs to it, the window has another
-                grid, a stem is not among the outputs, the stems' names could not be those of files,
-                a number is out of range, or it follows a model and does not hear magnitudes or give
-                vocals.
+            ModelError: The kind is unknown or a field of it is missing, the grids differ, a stem is
+                not among the outputs or cannot be the name of a file, a number is out of range, or
+                the model follows another one without taking magnitudes or giving vocals.
         """
-        if self.stems or self.residual:  # neither: it only tells where somebody sings
+        if self.stems or self.residual:  # neither: the model only detects vocal activity
             try:
                 check_stems((*self.stems, self.residual))
             except InputError as error:
@@ -162,15 +161,15 @@ class Card:
 
     @property
     def latency(self) -> int:
-        """Frames: a graph's answer for frame k is out once frame k + latency is in."""
+        """Latency in frames: the answer for frame k is ready once frame k + latency is in."""
         if self.window:
             return self.window.size + self.window.after - 1
         return self.look_ahead + self.step - 1
 
     def to_json(self) -> str:
-        """Write the card as it stands in its file."""
+        """Give the text of the card's file; fields of special models are left out if unused."""
         values = asdict(self)
-        unsaid = {
+        unused = {
             "window": None,
             "members": (),
             "follows": "",
@@ -180,5 +179,5 @@ class Card:
             "presence": False,
             "level_seconds": RISE_SECONDS,
         }
-        kept = {k: v for k, v in values.items() if k not in unsaid or v != unsaid[k]}
+        kept = {k: v for k, v in values.items() if k not in unused or v != unused[k]}
         return json.dumps(kept, indent=1, ensure_ascii=False) + "\n"

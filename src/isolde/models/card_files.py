@@ -1,4 +1,4 @@
-"""Cards as they come from files: read, or written for a graph that has none."""
+"""Read cards from files, and write one for a graph that has none."""
 
 import json
 from dataclasses import replace
@@ -15,11 +15,11 @@ def read_card(path: Path) -> Card:
     """Read a card.
 
     Raises:
-        ModelError: When it cannot be read, or a field of it cannot be.
+        ModelError: The file cannot be read, or a field has a value that cannot be used.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        # a card from before grids had a name: all of them the article's
+        # older cards have no grid but a synthesis, and use the article's grid
         if isinstance(values, dict) and "synthesis" in values:
             values["grid"] = replace(GRID_22, synthesis=values.pop("synthesis"))
         return build(Card, values, where="the card")
@@ -29,14 +29,15 @@ def read_card(path: Path) -> Card:
 
 
 def card_for(path: Path, hints: Hints | None = None) -> Card:
-    """Write a card for a graph that has none, from its inputs, outputs and its user's hints.
+    """Write a card for a graph that has none, from its inputs, its outputs and hints.
 
     Args:
-        path: An ONNX file.
-        hints: What its user knows of it.
+        path: Path of an ONNX file.
+        hints: Facts that the file does not contain.
 
     Raises:
-        ModelError: When it is no graph, fits no form, or a number stands nowhere.
+        ModelError: The file is no graph, fits no form, or a number is missing.
+        InputError: A hint has a value that cannot be used.
     """
     found = recognise(path, hints)
     stems, residual = roles(found.window.outputs)

@@ -1,10 +1,12 @@
-"""The pretrained models: graphs, their cards, checksums and licences; it never downloads.
+"""Find the pretrained models: graphs, their cards, checksums and licences; it never downloads.
 
 A model is two files in one folder: `{name}.onnx`, the graph, and `{name}.json`, its card. An
-ensemble is a card alone, that names other models. A graph without a card is asked for its form.
+ensemble is only a card, which names other models. The form of a graph without a card is recognised
+from its inputs and outputs.
 """
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,56 +20,56 @@ from isolde.models import sources
 from isolde.models.card import Card
 from isolde.models.card_files import card_for, read_card
 from isolde.models.graph import Graph, Session
-from isolde.models.loading import load_graph, load_session
+from isolde.models.loading import checksum_of, load_graph, load_session
 
 DEFAULT = "vocals-large"
-"""What separates songs, unless another is asked for: the best voice."""
+"""Model for songs, unless another is asked for: the one with the best vocals."""
 LIVE = "vocals"
-"""The same in live sessions: less than a second late, and quick enough for one core."""
+"""Model for live sessions: less than a second late, and fast enough for one core."""
 ARTICLE = "article"
-"""The article's own mask network: 25-frame windows, whose layers can be looked at."""
+"""The article's own mask network: windows of 25 frames, whose layers can be inspected."""
 LOW_LATENCY = "vocals-live"
-"""The shipped model with the least delay between a sound and its stems."""
+"""The shipped model with the lowest latency."""
 
 QUALITIES: dict[str, tuple[str, ...]] = {
     "fast": (LIVE, "open"),
     "good": (LIVE, "open"),
     "best": (DEFAULT, "spleeter", LIVE),
 }
-"""For who knows no names: models by quality, of which the first that is installed is taken."""
+"""Models by quality; the first one that is installed is taken."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A card and where its graph lies; an ensemble has its card's path, or none."""
+    """A card and the path of its graph; of an ensemble, the path of its card, or none."""
 
     card: Card
     path: Path
 
     @property
     def n_bytes(self) -> int:
-        """Size of the weights, those of the models that it runs beside its own included."""
+        """Size of the weights in bytes, with those of the other models that it runs."""
         own = 0 if self.card.members else self.path.stat().st_size
         return own + sum(model.n_bytes for model in parts_of(self.card))
 
     @property
     def live(self) -> "Model":
-        """The same where stems are to come at once: a network of windows hears short ones.
+        """The model with short windows, for live sessions.
 
-        A network that goes frame by frame is itself, and so is one of windows that gives sound.
+        Only networks that take magnitudes in windows change; all others stay as they are.
         """
         window = self.card.window.live if self.card.window else None
         return replace(self, card=replace(self.card, window=window)) if window else self
 
     def graph(self, *, threads: int = 1, answer: str = "mask") -> Graph:
-        """Load the graph; a process keeps the last few, which any number of streams may share.
+        """Load a graph that runs frame by frame; the last few are kept, and streams share them.
 
         Args:
-            threads: Number of threads that run it.
+            threads: Number of threads that run the graph.
             answer: Output that its calls give: "mask" or "presence".
 
         Raises:
-            ModelError: When the file is damaged or no graph.
+            ModelError: The file is damaged or no graph, or the model is of another kind.
         """
         if self.card.kind != "stream":
             raise ModelError(
@@ -80,21 +82,18 @@ class Model:
         )
 
     def session(self, *, threads: int = 1) -> Session:
-        """Load the graph of a window network; a process keeps the last few.
+        """Load the graph of a window network; the last few are kept.
 
         Raises:
-            ModelError: When the file is damaged or no graph.
+            ModelError: The file is damaged or no graph.
         """
         return load_session(self.path, sha256=self.card.sha256, threads=threads)
 
     @property
     def checksums(self) -> tuple[str, ...]:
-        """SHA-256 of the graph that is there, then those of the models that it runs beside it."""
+        """SHA-256 of its graph file, then those of the other models that it runs."""
         others = tuple(one for model in parts_of(self.card) for one in model.checksums)
-        if self.card.members:
-            return others
-        with self.path.open("rb") as file:
-            return (hashlib.file_digest(file, "sha256").hexdigest(), *others)
+        return others if self.card.members else (checksum_of(self.path), *others)
 
 
 def names() -> list[str]:
@@ -106,11 +105,11 @@ def find(name: str | Path) -> Model:
     """Find a model by its name, or by the path of its graph, card or folder.
 
     Args:
-        name: One of `names()`, of the user's folder or of an installed package, a path, or one of
-            `QUALITIES`.
+        name: Name of a model that is shipped, in the user's folder or in an installed package; a
+            path; or one of `QUALITIES`.
 
     Raises:
-        ModelError: When there is none, or its card cannot be read.
+        ModelError: There is no such model, or its card cannot be read.
     """
     if not str(name):
         raise ModelError("the name of the model is empty: give a name or a path")
@@ -118,9 +117,8 @@ def find(name: str | Path) -> Model:
     known = {**sources.added(), **sources.shipped()}
     if str(name) in known:
         return from_card(known[str(name)])
-    path = Path(name)
-    if path.exists():
-        return _from_path(path)
+    if os.path.exists(name):
+        return _from_path(Path(name))
     others, faults = sources.of_packages()
     if str(name) in others:
         return from_package(*others[str(name)])
@@ -131,27 +129,39 @@ def find(name: str | Path) -> Model:
     )
 
 
+def absolute_name(name: str) -> str:
+    """Make the path of a model absolute; a name stays as it is."""
+    known = {sources.RULES, *QUALITIES, *sources.added(), *sources.shipped()}
+    return name if name in known or not os.path.exists(name) else os.path.abspath(name)
+
+
 def members_of(card: Card) -> list[tuple[Model, float]]:
     """Give the models of an ensemble with their weights.
 
     Raises:
-        ModelError: When one is not known, separates nothing, or is an ensemble itself.
+        ModelError: One is unknown, is an ensemble itself, or lacks a stem of the ensemble.
     """
     members = [(find(member.model), member.weight) for member in card.members]
     for model, _ in members:
+        missing = [stem for stem in card.stems if stem not in model.card.stems]
         if model.card.members or not model.card.stems:
             raise ModelError(
                 f"the ensemble '{card.name}' names '{model.card.name}', which is another ensemble "
                 "or separates nothing: name networks"
             )
+        if missing:
+            raise ModelError(
+                f"the ensemble '{card.name}' names '{model.card.name}', which gives no "
+                f"{', '.join(missing)} but {', '.join(model.card.stems)}: name another"
+            )
     return members
 
 
 def first_of(card: Card) -> Model | None:
-    """Give the model that takes the vocals before another hears what they leave; None: none does.
+    """Give the model that a card follows, which removes the vocals first; None: there is none.
 
     Raises:
-        ModelError: When it is not known, or gives no mask of the vocals on the same grid.
+        ModelError: It is unknown, or gives no mask of the vocals on the same grid.
     """
     if not card.follows:
         return None
@@ -167,17 +177,17 @@ def first_of(card: Card) -> Model | None:
 
 
 def parts_of(card: Card) -> list[Model]:
-    """List the models that one runs beside its own graph: members, or the one that it follows.
+    """List the other models that a model runs: its members, or the one that it follows.
 
     Raises:
-        ModelError: When one is not known or does not fit.
+        ModelError: One is unknown or does not fit.
     """
     first = first_of(card)
     return [first] if first else [model for model, _ in members_of(card)]
 
 
 def _from_path(path: Path) -> Model:
-    """The model of a graph, a card or a folder; a graph without a card is recognised."""
+    """Give the model of a graph, a card or a folder; a graph without a card is recognised."""
     card_path = path / f"{path.name}.json" if path.is_dir() else path.with_suffix(".json")
     if path.is_dir() and not card_path.is_file():
         cards = sorted(path.glob("*.json"))
@@ -190,12 +200,12 @@ def _from_path(path: Path) -> Model:
 
 
 def from_card(path: Path) -> Model:
-    """Read the model of a card in a file.
+    """Read the model of a card in a file, whose name is the model's.
 
     Raises:
-        ModelError: When the card cannot be read, or there is no graph beside it.
+        ModelError: The card cannot be read, or there is no graph beside it.
     """
-    card = read_card(path)
+    card = replace(read_card(path), name=path.stem)
     graph = path.with_suffix(".onnx")
     if card.members:
         return Model(card, path)
@@ -208,15 +218,15 @@ def from_package(values: Mapping[str, Any], graph: Path | None) -> Model:
     """Make the model that a package gives.
 
     Args:
-        values: Its card.
+        values: Values of its card.
         graph: Path of its graph; None: it is an ensemble.
 
     Raises:
-        ModelError: When the card cannot be one, or there is no graph.
+        ModelError: The values make no card, or there is no graph.
     """
     try:
         card = build(Card, values, where=f"the card of '{values['name']}'")
-    except InputError as error:
+    except (InputError, ModelError) as error:
         raise ModelError(f"{error}: update the package that gives it") from None
     if graph is None and not card.members:
         raise ModelError(f"model '{card.name}' has no graph: update the package that gives it")
@@ -232,14 +242,14 @@ def save(folder: Path, card: Card, graph: bytes) -> Model:
 
     Args:
         folder: Folder; it is made when missing.
-        card: Its `sha256` is replaced.
-        graph: The ONNX file.
+        card: Card, whose `sha256` is replaced.
+        graph: Contents of the ONNX file.
 
     Returns:
-        the model as written.
+        The model as written.
 
     Raises:
-        InputError: The card's name could not be that of files.
+        InputError: The card's name is not allowed.
     """
     sources.check_name(card.name)
     path = folder / f"{card.name}.onnx"
@@ -249,40 +259,28 @@ def save(folder: Path, card: Card, graph: bytes) -> Model:
     return Model(signed, path)
 
 
-def of_quality(quality: str) -> str:
-    """Name the model of a quality.
-
-    Args:
-        quality: One of `QUALITIES`: "fast" for the least time, "good" for a clean voice in half of
-            the time that "best" takes; today one model is both.
-
-    Raises:
-        InputError: The quality is unknown.
-        ModelError: None of its models is installed.
-
-    Examples:
-        >>> of_quality("good")
-        'vocals'
-    """
-    if quality not in QUALITIES:
-        raise InputError(f"quality '{quality}' is unknown: take {', '.join(QUALITIES)}")
-    there = names()
-    for name in QUALITIES[quality]:
-        if name in there:
-            return name
-    raise ModelError(
-        f"no model of the quality '{quality}' is installed ({', '.join(QUALITIES[quality])}): "
-        "install isolde again, or name a model"
-    )
-
-
 def chosen_model(asked: str) -> str:
-    """Name the model that somebody asked for, by its name, its path or a quality.
+    """Give the name of the model of a quality; any other name or path stays as it is.
 
     Args:
-        asked: Name or path of a model, or one of `QUALITIES`.
+        asked: Name or path of a model, or one of `QUALITIES`: "fast" for the least time, "good" for
+            clean vocals in half of the time that "best" takes. Today "fast" and "good" are one
+            model.
 
     Raises:
         ModelError: No model of the quality is installed.
+
+    Examples:
+        >>> chosen_model("good")
+        'vocals'
     """
-    return of_quality(asked) if asked in QUALITIES else asked
+    if asked not in QUALITIES:
+        return asked
+    there = names()
+    for name in QUALITIES[asked]:
+        if name in there:
+            return name
+    raise ModelError(
+        f"no model of the quality '{asked}' is installed ({', '.join(QUALITIES[asked])}): "
+        "install isolde again, or name a model"
+    )

@@ -1,17 +1,16 @@
-"""What a masker hears instead of the mixture as it came: even, in phase, without rumble.
+"""Condition the spectra that a masker is fed with; it never changes the sound of the stems.
 
-Networks have learnt from music at usual levels with both channels wired alike. So the spectra that
-a masker is fed with are changed, frame by frame, by what the song has shown until then:
+Networks were trained on music at usual levels, with both channels in phase. So the spectra are
+changed, frame by frame, by what is known of the song so far:
 
-* the loud frames come at the level that the model's card names, whatever the song's
-  (`core.signal.level`);
-* for a masker of vocals alone, bins below 40 Hz, where nobody sings, are empty: a constant or
-  rumble says nothing (drums and bass are there, so a masker of those hears them);
-* of two channels in opposite phase one is turned; of one that holds nearly nothing, the other
-  stands for both.
+* loud frames are brought to the level of the model's card (`core.signal.level`);
+* for a masker of vocals alone, bins below 40 Hz are emptied: a constant or rumble is no voice
+  (drums and bass are there, so their maskers get these bins);
+* of two channels in opposite phase one is inverted; a nearly empty channel is replaced by the
+  other one.
 
-Only masks are drawn from it: they are applied to the mixture as it is, so the sound itself is never
-changed, and all stems keep their sum. It looks ahead by nothing, and blocks do not matter.
+Only the masks depend on these spectra. They are applied to the mixture as it is, so the stems still
+sum to it. There is no look-ahead, and block sizes do not matter.
 """
 
 from collections.abc import Sequence
@@ -26,42 +25,42 @@ from isolde.core.stems import VOCALS
 from isolde.models.card import Card
 
 FLOOR_DB = -100.0
-"""Below this nothing is amplified further: it is the noise of 16 bits."""
+"""Level below which nothing is amplified further: the noise of 16 bits."""
 
 LOWEST_HZ = 40.0
-"""Below this nothing is a voice."""
+"""Frequency below which nothing is a voice."""
 
 MEMORY_SECONDS = 5.0
-"""After so long what the channels have in common is forgotten to 1/e."""
+"""Time constant of the memory of power and correlation of the channels."""
 
 TURN, TURN_BACK = -0.3, 0.1
-"""Correlation of the channels below which one is turned, and above which it is turned back. In 188
-songs with both channels right it is never below -0.22, and above 0.39 in 98 of 100."""
+"""Correlation of the channels below which one is inverted, and above which that ends. In 188 songs
+without such a fault it is never below -0.22, and above 0.39 in 98 of 100."""
 
 SAID_AFTER_SECONDS = 1.0
-"""Time that a fault must last before a note tells of it."""
+"""Duration of a fault from which a note is made."""
 
 SILENT_DB = -26.0
-"""Level of a channel against the other below which it holds nearly nothing."""
+"""Level relative to the other channel below which a channel counts as nearly empty."""
 
 
 def lowest_bin(grid: Grid, lowest_hz: float = LOWEST_HZ) -> int:
-    """Find the number of the first bin at or above a frequency in Hz."""
+    """Find the first bin at or above a frequency in Hz."""
     return int(np.ceil(lowest_hz * grid.n_fft / grid.sample_rate))
 
 
 def heard_from(stems: Sequence[str], lowest_hz: float) -> float:
-    """Give the frequency in Hz from which a network hears: drums and bass are below every voice.
+    """Give the frequency in Hz below which the input of a network is emptied; 0 with other stems.
 
     Args:
-        stems: What its masks give; none for one that only finds voices.
-        lowest_hz: Frequency below which nothing is a voice, as its card says.
+        stems: Stems of its masks; none for a network that only detects vocal activity.
+        lowest_hz: Frequency in Hz below which nothing is a voice, of its card.
     """
     return lowest_hz if set(stems) <= {VOCALS} else 0.0
 
 
 def conditioner_of(card: Card) -> "Conditioner":
-    """Make what changes spectra into what a model hears, as its card says.
+    """Make the conditioner of a model.
 
     Args:
         card: Card of the model.
@@ -91,8 +90,8 @@ class Conditioner:
 
         Args:
             grid: Frames and bins of the spectra.
-            level_db: RMS of the loud frames that come out, in dB of full scale.
-            level_seconds: Time over which their power is smoothed.
+            level_db: RMS of loud frames after conditioning, in dB of full scale.
+            level_seconds: Time over which the power is smoothed.
             lowest_hz: Frequency in Hz below which bins are emptied; 0 for none.
         """
         self._grid, self._lowest = grid, lowest_bin(grid, lowest_hz)
@@ -114,15 +113,15 @@ class Conditioner:
         self._notes: dict[str, str] = {}
 
     def notes(self) -> list[str]:
-        """Say what was found about the channels: a line each, with the time of the first time."""
+        """List the faults of the channels, a line each, with the time of the first one."""
         return list(self._notes.values())
 
     def flush(self) -> Complex64:
-        """Nothing is owed."""
+        """End the stream; nothing remains."""
         return np.zeros((1, 0, 0), np.complex64)
 
     def feed(self, spectra: Complex64, /) -> Complex64:
-        """Take frames; give what the masker is to be fed with."""
+        """Take frames; return the conditioned ones."""
         heard = spectra.copy()
         heard[:, :, : self._lowest] = 0
         if len(heard) == 2:
@@ -132,7 +131,7 @@ class Conditioner:
         return heard
 
     def _pair(self, heard: Complex64) -> None:
-        """Turn one of two channels or let one stand for both, in place, frame by frame."""
+        """Invert or replace one of two channels, in place, frame by frame."""
         powers = frame_power(heard)
         products = np.sum((heard[0] * heard[1].conj()).real.astype(np.float64), axis=-1) / 3
         for i in range(heard.shape[1]):

@@ -1,9 +1,9 @@
-"""A stateful network graph run by ONNX Runtime; it knows neither audio nor layers.
+"""Run a network graph with a state by ONNX Runtime; it knows neither audio nor layers.
 
 The contract: `frames` (batch, n, width) and the states in, `mask` (batch, n, outputs) and the next
 states out, for any n that is a multiple of the graph's step. Answer i of a stream is for frame
 i - look_ahead. A graph may also have `presence` (batch, n, 1), the probability that somebody sings.
-Everything else in the file is the graph's own affair, so a better network is just another file.
+The rest of the file is free, so a better network is just another file.
 """
 
 import os
@@ -23,18 +23,18 @@ State = dict[str, Float32]
 Shape = Sequence[Any]
 
 FRAMES_AT_ONCE = 8
-"""Frames of one call at most: keeps the maps of a call within a processor's cache."""
+"""Greatest number of frames of a call: the activations then fit the cache of a processor."""
 
 
 def check_answer(values: Float32, *, name: str) -> None:
-    """Refuse what a network answers where it is no number.
+    """Refuse the answer of a network if it holds NaN or infinity.
 
     Args:
-        values: The answer.
+        values: Answer of the network.
         name: Name of the model.
 
     Raises:
-        ModelError: It holds NaN or infinity.
+        ModelError: The answer holds NaN or infinity.
     """
     if not isfinite(values.sum()):  # NaN and infinity survive a sum
         raise ModelError(f"the network of '{name}' gives NaN or infinity: damaged?")
@@ -42,7 +42,7 @@ def check_answer(values: Float32, *, name: str) -> None:
 
 @cache
 def _onnxruntime() -> ModuleType:
-    """Import ONNX Runtime, and let it tell its maker nothing, also where it was imported before."""
+    """Import ONNX Runtime with telemetry off, also if it was imported before."""
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()
@@ -51,22 +51,22 @@ def _onnxruntime() -> ModuleType:
 
 
 class Session:
-    """A graph of any kind, loaded: named inputs and outputs, and one call.
+    """A loaded graph of any kind.
 
     Attributes:
-        inputs: Name -> shape, a name or None where a size is free.
-        outputs: Likewise.
+        inputs: Shape of each input by name; a free size is a name or None.
+        outputs: Shape of each output by name.
     """
 
     def __init__(self, model: bytes | Path, *, threads: int = 1) -> None:
         """Load a graph.
 
         Args:
-            model: The file, or what it holds.
-            threads: Number of threads that one call may use; no more than there are cores.
+            model: Path of the file, or its contents.
+            threads: Number of threads of a call; at most the number of cores is used.
 
         Raises:
-            ModelError: When it is no graph.
+            ModelError: The file is no graph.
         """
         ort = _onnxruntime()
         options = ort.SessionOptions()
@@ -92,15 +92,15 @@ class Session:
         *,
         release: bool = False,
     ) -> list[Float32]:
-        """Compute.
+        """Compute the outputs.
 
         Args:
-            feeds: An array for each input.
-            outputs: Names; None: all, in their order.
-            release: Whether the memory of the call is given back, for others that compute next.
+            feeds: Array for each input, by name.
+            outputs: Names of the outputs; None for all, in their order.
+            release: Whether the memory of the call is freed afterwards.
 
         Raises:
-            ModelError: When the graph refuses the arrays.
+            ModelError: The graph refuses the arrays.
         """
         options = _onnxruntime().RunOptions() if release else None
         if options:
@@ -114,12 +114,12 @@ class Session:
 
 
 class Graph:
-    """One stateful graph; any number of streams can run through it, each with its own state.
+    """A graph with a state; any number of streams can share it, each with its own state.
 
     Attributes:
-        width: Numbers of a frame.
-        step: Frames that it takes at once: a call's number of frames is a multiple.
-        n_outputs: Numbers of a frame's answer.
+        width: Size of the features of a frame.
+        step: Number of frames of which every call has a multiple.
+        n_outputs: Size of the answer for a frame.
     """
 
     def __init__(
@@ -128,14 +128,13 @@ class Graph:
         """Load a graph.
 
         Args:
-            model: The file, or what it holds.
-            threads: Number of threads that one call may use.
-            step: Frames that the graph takes at once.
-            answer: Output that calls give: "mask" or "presence". What only others need is not
-                computed.
+            model: Path of the file, or its contents.
+            threads: Number of threads of a call.
+            step: Number of frames that the graph takes at once.
+            answer: Output that calls give: "mask" or "presence"; the other is not computed.
 
         Raises:
-            ModelError: When it is no such graph.
+            ModelError: The file is no such graph.
         """
         self._session = Session(model, threads=threads)
         inputs, outputs = dict(self._session.inputs), list(self._session.outputs)
@@ -157,21 +156,21 @@ class Graph:
         self._outputs = [answer, *(f"next_{name}" for name in inputs)]
 
     def state(self, batch: int) -> State:
-        """Zeros to begin a stream with; feed real padding frames before the first of a song."""
+        """Give the state of zeros; frames of silence should be fed before the first of a song."""
         return {
             name: np.zeros((batch, *(int(d) for d in shape[1:])), np.float32)
             for name, shape in self._states.items()
         }
 
     def __call__(self, frames: Float32, state: State) -> tuple[Float32, State]:
-        """Answer for the next frames of a stream.
+        """Compute the answers for the next frames of a stream.
 
         Args:
-            frames: (batch, n, width) features; n is a multiple of the step.
-            state: State from `state` or the call before; not changed.
+            frames: Features (batch, n, width); n is a multiple of the step.
+            state: State of `state` or of the last call; it is not changed.
 
         Returns:
-            the answer (batch, n, outputs) and the state for the next call.
+            Answers (batch, n, n_outputs), and the state for the next call.
         """
         answers = [np.zeros((frames.shape[0], 0, self.n_outputs), np.float32)]
         at_once = max(FRAMES_AT_ONCE - FRAMES_AT_ONCE % self.step, self.step)

@@ -1,4 +1,4 @@
-"""Graphs from files, checked and kept for who asks again; it knows no names and no cards."""
+"""Load graphs from files, verify their checksums and keep the last few; it reads no cards."""
 
 import hashlib
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ _keep = ContextVar("keep", default=True)
 
 @contextmanager
 def without_keeping() -> Iterator[None]:
-    """Load graphs, for the time of a with statement, that go with whoever asked for them.
+    """Load graphs within a `with` block that are freed with their last user.
 
-    Those that are kept stay, and are not what is loaded. It holds for the calling thread.
+    Graphs that are kept already stay, and are not shared. This holds for the calling thread.
     """
     before = _keep.set(False)
     try:
@@ -27,17 +27,17 @@ def without_keeping() -> Iterator[None]:
 
 
 def load_graph(path: Path, *, sha256: str, threads: int, step: int, answer: str) -> Graph:
-    """Load a graph that goes frame by frame; the last few are kept.
+    """Load a graph that runs frame by frame; the last few are kept.
 
     Args:
-        path: An ONNX file.
-        sha256: SHA-256 of the file, in hexadecimal digits.
-        threads: Number of threads that run it.
+        path: Path of an ONNX file.
+        sha256: SHA-256 of the file in hexadecimal digits; empty if it is unknown.
+        threads: Number of threads that run the graph.
         step: Number of frames of a call.
-        answer: Output that its calls give: "mask" or "presence".
+        answer: Output that calls give: "mask" or "presence".
 
     Raises:
-        ModelError: The file is damaged or no graph.
+        ModelError: The file cannot be read, is damaged, or is no graph.
     """
     load = _graph if _keep.get() else _graph.__wrapped__
     return load(path, sha256, _version(path), threads, step, answer)
@@ -47,19 +47,32 @@ def load_session(path: Path, *, sha256: str, threads: int) -> Session:
     """Load a graph of windows; the last few are kept.
 
     Args:
-        path: An ONNX file.
-        sha256: SHA-256 of the file, in hexadecimal digits; empty where nobody knows it.
-        threads: Number of threads that run it.
+        path: Path of an ONNX file.
+        sha256: SHA-256 of the file in hexadecimal digits; empty if it is unknown.
+        threads: Number of threads that run the graph.
 
     Raises:
-        ModelError: The file is damaged or no graph.
+        ModelError: The file cannot be read, is damaged, or is no graph.
     """
     load = _session if _keep.get() else _session.__wrapped__
     return load(path, sha256, _version(path), threads)
 
 
+def checksum_of(path: Path) -> str:
+    """Compute the SHA-256 of a file in hexadecimal digits.
+
+    Raises:
+        ModelError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}): check the file") from None
+
+
 def _version(path: Path) -> tuple[int, int]:
-    """What differs when a file is another one."""
+    """Give size and time of change of a file."""
     facts = path.stat()
     return facts.st_size, facts.st_mtime_ns
 
@@ -68,24 +81,19 @@ def _version(path: Path) -> tuple[int, int]:
 def _graph(
     path: Path, sha256: str, version: tuple[int, int], threads: int, step: int, answer: str
 ) -> Graph:
-    """Load a graph that goes frame by frame."""
-    data = path.read_bytes()
-    _check(path, hashlib.sha256(data).hexdigest(), sha256)
-    return Graph(data, threads=threads, step=step, answer=answer)
+    _check(path, sha256)
+    return Graph(path, threads=threads, step=step, answer=answer)
 
 
 @lru_cache(maxsize=4)
 def _session(path: Path, sha256: str, version: tuple[int, int], threads: int) -> Session:
-    """Load a graph of windows."""
-    if sha256:
-        with path.open("rb") as file:
-            _check(path, hashlib.file_digest(file, "sha256").hexdigest(), sha256)
+    _check(path, sha256)
     return Session(path, threads=threads)
 
 
-def _check(path: Path, sha256: str, expected: str) -> None:
-    """Compare checksums."""
-    if sha256 != expected:
+def _check(path: Path, sha256: str) -> None:
+    """Compare the checksum of a file with that of its card."""
+    if sha256 and checksum_of(path) != sha256:
         raise ModelError(
             f"{path}: the checksum is not the card's: "
             "the file is damaged or was changed; install it again"

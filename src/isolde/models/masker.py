@@ -1,7 +1,4 @@
-"""From mixture spectra to masks, as a stream: what a separator asks of a model that gives masks.
-
-A masker knows spectra and masks; it never sees samples, files or the stems' sound.
-"""
+"""Turn spectra of the mixture into masks, as a stream; it never sees samples, files or stems."""
 
 from typing import Protocol
 
@@ -20,9 +17,9 @@ from isolde.models.window.stages import WindowMasker
 class Masker(Protocol):
     """A stage from spectra (n_channels, n, n_bins) to masks (n_stems, n_channels or 1, m, n_bins).
 
-    Mask k is for frame k. `stems` names the masks' stems, `residual` the one that is what the
-    others leave of the mixture. `grid` says where frames and bins lie, `n_bins` how many bins it
-    sees, from 0 Hz up; masks may also have all bins of the grid in which the mixture is analysed.
+    Mask k is for frame k. `stems` names the stems of the masks, `residual` the stem that is the
+    mixture minus the others. `grid` has the frames and bins, `n_bins` is the number of bins that
+    the model takes, from 0 Hz up; masks may also have all bins of the grid of the analysis.
     """
 
     stems: tuple[str, ...]
@@ -40,15 +37,15 @@ class Masker(Protocol):
 
     @property
     def latency(self) -> int:
-        """Frames: mask k is out once frame k + latency is in."""
+        """Latency in frames: mask k is ready once frame k + latency is in."""
         ...
 
     def feed(self, spectra: Complex64, /) -> Float32:
-        """Take frames; give the masks that are ready."""
+        """Take frames; return the masks that are ready."""
         ...
 
     def flush(self) -> Float32:
-        """Give the masks still owed."""
+        """End the stream; return the remaining masks."""
         ...
 
     def reset(self) -> None:
@@ -57,19 +54,19 @@ class Masker(Protocol):
 
 
 class GraphMasker:
-    """Masks from a network graph and the features it was trained on."""
+    """Masks of a network graph that runs frame by frame."""
 
     def __init__(self, graph: Graph, card: Card, *, n_channels: int) -> None:
         """Start a stream.
 
         Args:
-            graph: The network.
-            card: What it expects and gives.
+            graph: Graph of the network.
+            card: Card of the model.
             n_channels: Number of channels of the mixture.
 
         Raises:
-            InputError: When there is no channel.
-            ModelError: When the graph gives more or fewer masks than the card has stems.
+            InputError: There is no channel.
+            ModelError: The graph gives more or fewer masks than the card has stems.
         """
         if n_channels < 1:
             raise InputError(f"{n_channels} channels cannot be separated: give at least 1")
@@ -91,7 +88,7 @@ class GraphMasker:
 
     @property
     def latency(self) -> int:
-        """Frames: the network's look-ahead, and its step."""
+        """Latency in frames, from the look-ahead and the step of the network."""
         return self._stream.latency
 
     def reset(self) -> None:
@@ -99,11 +96,11 @@ class GraphMasker:
         self._stream.reset()
 
     def feed(self, spectra: Complex64, /) -> Float32:
-        """Take (n_channels, n, n_bins); give masks (n_stems, n_channels or 1, m, n_bins)."""
+        """Take (n_channels, n, n_bins); return masks (n_stems, n_channels or 1, m, n_bins)."""
         return self._masks(self._stream.feed(self._features(spectra)))
 
     def flush(self) -> Float32:
-        """Give the last masks, with silence after the song."""
+        """End the stream; return the last masks, with silence after the song."""
         return self._masks(self._stream.flush())
 
     def _masks(self, answers: Float32) -> Float32:
@@ -115,15 +112,15 @@ class GraphMasker:
 
 
 def make_masker(model: Model, *, n_channels: int, threads: int = 1) -> Masker:
-    """Make the masker of a model, by the kind that its card names.
+    """Make the masker of a model.
 
     Args:
-        model: Model of the catalogue that separates.
+        model: Model that separates.
         n_channels: Number of channels of the mixture.
         threads: Number of threads that run the network.
 
     Raises:
-        ModelError: The model gives no masks, or the file is damaged.
+        ModelError: The model gives no masks, its graph does not fit the card, or is damaged.
         InputError: There is no channel.
     """
     if model.card.window and model.card.window.form == "magnitudes":

@@ -1,8 +1,8 @@
-"""Where models lie: in the package, in the user's folder, in other packages; it reads no card.
+"""Find models in the package, in the user's folder and in other packages; it reads no card.
 
-Other packages give models through the entry point group `isolde.models`: each entry is a function
+Other packages give models through the entry point group `isolde.models`. Each entry is a function
 without arguments that gives pairs of a card (a mapping, as in a card's JSON) and the path of its
-graph (None for an ensemble, which has none). docs/guide/models.md has an example.
+graph (None for an ensemble). docs/guide/models.md has an example.
 """
 
 import os
@@ -21,7 +21,7 @@ FOLDER = "ISOLDE_MODELS"
 """Environment variable with the user's folder of models."""
 
 RULES = "rules"
-"""What the rules of `isolde.rules`, which have no card, are called where models are named."""
+"""Name of the rules of `isolde.rules`, which have no card, where a model is named."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -53,28 +53,23 @@ def added() -> dict[str, Path]:
 
 
 def _cards(folder: Path) -> dict[str, Path]:
-    return {path.stem: path for path in sorted(folder.glob("*.json"))}
-
-
-def installed() -> dict[str, Package]:
-    """Give the cards and graphs that other installed packages give, by name."""
-    return of_packages()[0]
+    return {path.stem: path for path in sorted(folder.glob("[!.]*.json"))}
 
 
 def of_packages() -> tuple[dict[str, Package], list[str]]:
-    """Give what `installed` does, and a line for each entry whose models cannot be had."""
+    """Give cards and graphs of other installed packages by name, and a line for each failure."""
     things, faults = given_by_packages(GROUP, _named, what="models")
     return {name: (card, graph) for name, card, graph in things}, faults
 
 
 def _named(pair: Package) -> tuple[str, Mapping[str, Any], Path | None]:
-    """The name, the card and the graph of what a package gives."""
+    """Give the name, the card and the graph of a package's model."""
     card, graph = pair
     return str(card["name"]), card, None if graph is None else Path(graph)
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that could not be that of a model's files.
+    """Refuse a name that cannot be that of a model's files.
 
     Raises:
         InputError: It is empty, or has other characters than letters, digits, '.', '_' and '-'.
@@ -84,15 +79,15 @@ def check_name(name: str) -> None:
 
 
 def check_target(folder: Path, name: str, *, overwrite: bool) -> None:
-    """Refuse to write a model whose name cannot be one, or, unless it may be replaced, is there.
+    """Refuse to write a model whose name is not allowed, or exists and may not be replaced.
 
     Args:
-        folder: Folder for its two files.
+        folder: Folder of its two files.
         name: Name of the model.
-        overwrite: Whether a model of that name is replaced.
+        overwrite: Whether a model of that name may be replaced.
 
     Raises:
-        InputError: The name cannot be one, or the files exist.
+        InputError: The name is not allowed, or a file exists.
     """
     check_name(name)
     for path in (folder / f"{name}.onnx", folder / f"{name}.json"):

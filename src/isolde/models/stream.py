@@ -1,7 +1,7 @@
-"""A network graph as a stream from features to answers; it knows neither spectra nor masks.
+"""Run a network graph as a stream from features to answers; it knows neither spectra nor masks.
 
-Before a song lies silence, not a state of zeros: biases make those differ. After it lies silence
-until every frame has its answer.
+Frames of silence are fed before a song, because biases make their state differ from zeros. Silence
+is fed after it until every frame has its answer.
 """
 
 import numpy as np
@@ -17,10 +17,10 @@ class GraphStream:
         """Start a stream.
 
         Args:
-            graph: Network graph.
-            streams: Number of streams side by side.
-            look_ahead: Frames after the one that an answer is for.
-            past: Frames of silence before a song's first.
+            graph: Graph of the network.
+            streams: Number of parallel streams.
+            look_ahead: Number of frames after a frame that its answer needs.
+            past: Number of frames of silence before the first of a song.
         """
         self._graph, self._streams, self._look_ahead = graph, streams, look_ahead
         _, self._begin = graph(self._silence(past + -past % graph.step), graph.state(streams))
@@ -28,18 +28,18 @@ class GraphStream:
 
     @property
     def latency(self) -> int:
-        """Frames: answer k is out once frame k + latency is in."""
+        """Latency in frames: answer k is ready once frame k + latency is in."""
         return self._look_ahead + self._graph.step - 1
 
     def reset(self) -> None:
         """Begin a song."""
         self._state = self._begin
-        self._early = self._look_ahead  # answers for frames before the first
-        self._waiting = self._silence(0)  # frames that are no whole step yet
+        self._early = self._look_ahead  # answers to drop: for frames before the first
+        self._waiting = self._silence(0)  # frames that do not fill a step yet
         self._owed = 0  # frames without an answer
 
     def feed(self, frames: Float32, /) -> Float32:
-        """Take frames; give the answers that are ready."""
+        """Take frames; return the answers that are ready."""
         self._owed += frames.shape[1]
         if self._graph.step > 1:
             frames = np.concatenate([self._waiting, frames], axis=1)
@@ -52,7 +52,7 @@ class GraphStream:
         return answers[:, skip:]
 
     def flush(self) -> Float32:
-        """Give the answers still owed."""
+        """End the stream; return the remaining answers."""
         owed, n = self._owed, self._waiting.shape[1] + self._look_ahead
         return self.feed(self._silence(self._look_ahead + -n % self._graph.step))[:, :owed]
 

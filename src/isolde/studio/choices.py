@@ -11,7 +11,7 @@ import numpy as np
 from isolde.core.errors import IsoldeError
 from isolde.core.stage import Float32, blocks_of
 from isolde.models.card import Card
-from isolde.models.listing import every
+from isolde.models.listing import read_models
 from isolde.models.loading import without_keeping
 from isolde.rules import RULES
 from isolde.separation import SeparationSettings
@@ -61,7 +61,7 @@ def quality_of(card: Card) -> float | None:
 
 def separating() -> list[str]:
     """Name the models that separate, those that people or packages added too."""
-    return [*(model.card.name for model in every() if model.card.stems), RULES]
+    return [*(model.card.name for model in read_models().models if model.card.stems), RULES]
 
 
 class Choices:
@@ -74,7 +74,7 @@ class Choices:
             settings: How songs are separated that choose nothing else.
             busy: Whether songs are being separated, which nothing should slow down.
         """
-        cards = [model.card for model in every() if model.card.stems]
+        cards = [model.card for model in read_models().models if model.card.stems]
         self._settings, self._busy, self._ended = settings, busy, threading.Event()
         self._speeds: dict[str, float] = {}
         self._choices = [

@@ -1,1 +1,1 @@
-"""Networks that answer for a window at once, without a state: forms, readers, stages."""
+"""Networks that take a window at once, without a state: forms, recognition, stages."""

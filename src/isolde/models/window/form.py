@@ -1,4 +1,4 @@
-"""What a window network's graph takes and gives, as a card says it; it loads no graph."""
+"""Describe the inputs and outputs of a window network, as cards have them; it loads no graph."""
 
 from dataclasses import dataclass, replace
 
@@ -8,10 +8,10 @@ from isolde.core.stage import checked_form
 
 FORMS = ("magnitudes", "spectra", "hybrid", "waves")
 AXES = {"ncft": (0, 1, 2, 3), "nctf": (0, 1, 3, 2), "cnft": (1, 0, 2, 3), "cntf": (1, 0, 3, 2)}
-"""Where batch n, channel c, bin f and frame t of a graph's magnitudes stand."""
+"""Order of batch n, channel c, bin f and frame t in the magnitudes of a graph."""
 
 LONGEST_SECONDS = 300
-"""Length of the longest window, which is held in memory."""
+"""Greatest length of a window in seconds; a window is held in memory."""
 
 
 @dataclass(frozen=True)
@@ -22,20 +22,21 @@ class Window:
         form: "magnitudes": magnitudes in, those of each stem out (Spleeter, Open-Unmix); "spectra":
             real and imaginary parts in, those of one stem out (MDX-Net); "hybrid": waves and
             spectra in and out, which are added (HT-Demucs); "waves": samples in and out.
-        outputs: Names of the stems that the graph gives, in its order.
-        size: Frames of a window ("magnitudes", "spectra") or its samples ("hybrid", "waves").
+        outputs: Names of the stems of the graph, in its order.
+        size: Length of a window in frames ("magnitudes", "spectra") or samples ("hybrid", "waves").
         sample_rate: Sample rate in Hz.
         n_fft: Window of the transform in samples; unused by "waves".
-        hop: Samples from one frame to the next; likewise.
-        n_bins: How many of the lowest bins the graph sees; likewise.
-        overlap: Share of a window that the next one covers too, 0 to 0.5.
-        multiple: Frames of which the one window of a shorter song has a multiple, for
-            "magnitudes", its beginning filling it up; 0: it has `size`, and silence fills it up.
+        hop: Hop of the transform in samples; unused by "waves".
+        n_bins: Number of bins that the graph takes, from 0 Hz up; unused by "waves".
+        overlap: Overlap of neighbouring windows as a share of a window, 0 to 0.5.
+        multiple: For "magnitudes": a song shorter than a window gets one window whose number of
+            frames is a multiple of this, filled up with the beginning of the song; 0: its window
+            has `size` frames, filled up with silence.
         axes: Order of batch n, channel c, bin f and frame t, for "magnitudes".
         compensate: Factor of the estimate, for "spectra".
-        denoise: Whether the mean of f(x) and -f(-x) is taken, at twice the time, for "spectra".
-        before: Frames that the graph hears before those of a window, for "magnitudes".
-        after: Frames that it hears after them; likewise.
+        denoise: Whether the mean of f(x) and -f(-x) is taken, in twice the time, for "spectra".
+        before: Number of frames before a window that the graph is also given, for "magnitudes".
+        after: Number of frames after a window that it is also given, for "magnitudes".
     """
 
     form: str
@@ -54,10 +55,10 @@ class Window:
     after: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what no stage can run.
+        """Refuse values that no stage can run.
 
         Raises:
-            InputError: When a value is out of range.
+            InputError: A value is out of range.
         """
         if self.form not in FORMS:
             raise InputError(f"form '{self.form}' is unknown: take one of {', '.join(FORMS)}")
@@ -108,21 +109,21 @@ class Window:
 
     @property
     def grid(self) -> Grid:
-        """The grid of "magnitudes"; other forms may have windows that are no multiple of the hop.
+        """The grid of "magnitudes"; in other forms n_fft need not be a multiple of the hop.
 
         Raises:
-            InputError: When the numbers make no grid.
+            InputError: The numbers make no grid.
         """
         return Grid(self.sample_rate, self.n_fft, self.hop)
 
     @property
     def step(self) -> int:
-        """Frames or samples from one window to the next."""
+        """Distance from one window to the next in frames or samples."""
         return self.size - int(self.overlap * self.size)
 
     @property
     def band(self) -> float:
-        """Highest frequency that the network sees, in Hz."""
+        """Highest frequency of the network's input in Hz."""
         nyquist = self.sample_rate / 2
         if self.form == "waves":
             return nyquist
@@ -130,7 +131,7 @@ class Window:
 
     @property
     def latency(self) -> int:
-        """Samples at `sample_rate`: a sound's stems are out once so many more are in."""
+        """Latency in samples at `sample_rate`."""
         if self.form == "magnitudes":
             return self.n_fft + (self.size + self.after - 1) * self.hop
         if self.form == "spectra":
@@ -139,10 +140,11 @@ class Window:
 
     @property
     def live(self) -> "Window | None":
-        """The same with windows as short as the graph takes, to listen live; None: it gives sound.
+        """The same form with the shortest windows of the graph, for live sessions, or None.
 
-        Of the least number of frames that it takes, a quarter is answered for, and an eighth after
-        those is heard: 0.6 s of latency for Spleeter's form. Four calls hear what one would.
+        Of the smallest number of frames that the graph takes, the masks of a quarter are used, and
+        an eighth after them is context: 0.6 s of latency for Spleeter's form, at four times the
+        calls. None for graphs that give sound.
         """
         heard = self.multiple or self.size
         if self.form != "magnitudes" or heard < 8 or self.before + self.after:

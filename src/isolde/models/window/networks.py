@@ -1,4 +1,4 @@
-"""Window networks as functions of a window: pairs of channels in, estimates of each stem out."""
+"""Window networks as functions of one window: pairs of channels in, estimates of stems out."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -18,26 +18,26 @@ _TINY = np.float32(1e-10)
 class Network(Protocol):
     """Samples of pairs (n_pairs, 2, n) in, estimates (n_outputs, n_pairs, 2, n) out.
 
-    `size` is what it answers for, `margin` what it wants to hear on each side of it.
+    `size` is the length of its answer, `margin` the length of the context on each side.
     """
 
     size: int
     margin: int
 
     def __call__(self, pairs: Float32, /) -> Float32:
-        """Estimates for windows of size + 2 margin samples."""
+        """Estimate the stems of windows of size + 2 margin samples."""
         ...
 
 
 def pairs_of(channels: Float32) -> Float32:
-    """Channels (n_channels, ...) as pairs (n_pairs, 2, ...); one without a partner is its own."""
+    """Arrange channels (n_channels, ...) in pairs (n_pairs, 2, ...); a single one is doubled."""
     left, right = channels[::2], channels[1::2]
     alone = channels[len(channels) // 2 * 2 :]
     return np.stack([left, np.concatenate([right, alone])], axis=1)
 
 
 def channels_of_pairs(pairs: Float32, n_channels: int) -> Float32:
-    """Answers (n_stems, n_pairs, 2, ...) as (n_stems, n_channels, ...)."""
+    """Arrange answers (n_stems, n_pairs, 2, ...) as (n_stems, n_channels, ...)."""
     merged = pairs.reshape(pairs.shape[0], -1, *pairs.shape[3:])
     return merged[:, :n_channels]
 
@@ -49,10 +49,10 @@ def run_checked(
     *,
     release: bool = False,
 ) -> list[Float32]:
-    """Run a graph and hold it to the shapes of its form; `release` gives its memory back.
+    """Run a graph and check the shapes of its outputs; `release` frees its memory afterwards.
 
     Raises:
-        ModelError: When it fails, or gives others.
+        ModelError: The graph fails, or gives other shapes.
     """
     if len(session.inputs) != len(feeds):
         raise ModelError(
@@ -71,22 +71,22 @@ def run_checked(
 
 
 class MagnitudeNetwork:
-    """Magnitudes to masks: the share of each stem in the sum of their powers.
+    """Masks of a network of magnitudes: the share of each stem in the sum of their powers.
 
-    With one output only, the mask is the ratio of its magnitudes to the mixture's, at most 1.
+    With a single output the mask is the ratio of its magnitudes to those of the mixture, at most 1.
     """
 
     def __init__(self, session: Session, window: Window, *, release: bool = False) -> None:
-        """Take a loaded graph; with `release` its memory is given back after each window."""
+        """Take a loaded graph; `release` frees its memory after each window."""
         self._session, self.outputs, self._release = session, window.outputs, release
         self._order = AXES[window.axes]
         self._back = tuple(int(axis) for axis in np.argsort(self._order))
 
     def __call__(self, magnitudes: Float32) -> Float32:
-        """Magnitudes (n_pairs, 2, size, n_bins) to masks (n_outputs, n_pairs, 2, size, n_bins).
+        """Turn magnitudes (n_pairs, 2, size, n_bins) into masks (n_outputs, n_pairs, 2, ...).
 
         Raises:
-            ModelError: When the graph does not fit its card.
+            ModelError: The graph does not fit its card.
         """
         natural = magnitudes.transpose(0, 1, 3, 2)  # n c f t, which AXES starts from
         fed = np.ascontiguousarray(natural.transpose(self._order))
@@ -102,7 +102,7 @@ class MagnitudeNetwork:
 
 
 class CascadeNetwork:
-    """Masks of two networks in a row: the second hears, and shares out, what the first leaves.
+    """Masks of two networks in a row: the second splits what the first leaves.
 
     With v the first's mask of the vocals and s the second's masks, the masks are (1 - v) s, and
     that of the vocals is v more.
@@ -113,10 +113,10 @@ class CascadeNetwork:
         self._first, self._second = first, second
 
     def __call__(self, magnitudes: Float32) -> Float32:
-        """Magnitudes (n_pairs, 2, size, n_bins) to the second's masks, (n_outputs, ...).
+        """Turn magnitudes (n_pairs, 2, size, n_bins) into masks (n_outputs, n_pairs, 2, ...).
 
         Raises:
-            ModelError: When a graph does not fit its card.
+            ModelError: A graph does not fit its card.
         """
         vocals = self._first(magnitudes)[self._first.outputs.index(VOCALS)]
         rest = 1 - vocals
@@ -143,10 +143,10 @@ class SpectrumNetwork:
         )
 
     def __call__(self, pairs: Float32, /) -> Float32:
-        """Estimates (1, n_pairs, 2, n) of samples (n_pairs, 2, n).
+        """Estimate (1, n_pairs, 2, n) from samples (n_pairs, 2, n).
 
         Raises:
-            ModelError: When the graph does not fit its card.
+            ModelError: The graph does not fit its card.
         """
         return np.stack([self._estimate(pair) for pair in pairs])[None]
 
@@ -168,7 +168,7 @@ class SpectrumNetwork:
 class HybridNetwork:
     """HT-Demucs: a wave and its spectrum in, waves and spectra of each stem out, which are added.
 
-    The graph wants a mean of 0 and a deviation of 1, here those of each window's mono sum.
+    Each window is brought to mean 0 and deviation 1 of its mono sum, as in the training.
     """
 
     margin = 0
@@ -177,7 +177,7 @@ class HybridNetwork:
         """Take a loaded graph.
 
         Raises:
-            ModelError: It has not two inputs and two outputs.
+            ModelError: The graph does not have two inputs and two outputs.
         """
         self._session, self._window, self.size = session, window, window.size
         if (len(session.inputs), len(session.outputs)) != (2, 2):
@@ -198,10 +198,10 @@ class HybridNetwork:
         self._scale = np.float32(np.sqrt(window.n_fft))
 
     def __call__(self, pairs: Float32, /) -> Float32:
-        """Estimates (n_outputs, n_pairs, 2, n) of samples (n_pairs, 2, n).
+        """Estimate (n_outputs, n_pairs, 2, n) from samples (n_pairs, 2, n).
 
         Raises:
-            ModelError: When the graph does not fit its card.
+            ModelError: The graph does not fit its card.
         """
         return np.stack([self._estimate(pair) for pair in pairs], axis=1)
 
@@ -242,10 +242,10 @@ class WaveNetwork:
         self._input, self._output = next(iter(session.inputs)), next(iter(session.outputs))
 
     def __call__(self, pairs: Float32, /) -> Float32:
-        """Estimates (n_outputs, n_pairs, 2, n) of samples (n_pairs, 2, n).
+        """Estimate (n_outputs, n_pairs, 2, n) from samples (n_pairs, 2, n).
 
         Raises:
-            ModelError: When the graph does not fit its card.
+            ModelError: The graph does not fit its card.
         """
         n_stems = len(self._window.outputs)
         answers = []

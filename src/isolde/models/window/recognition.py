@@ -1,7 +1,7 @@
-"""What a network that somebody has as a file is: its form by its inputs and outputs; it runs none.
+"""Recognise the form of a network in a file by its inputs and outputs; it runs none.
 
-MDX-Net files say in their shapes how many bins and frames they take, and nowhere how long their
-window is. The programs that use them look it up by the MD5 of a file's last 10,000 KiB; so do we.
+The shapes of MDX-Net files have the number of bins and frames, but not the length of the transform.
+Programs that use them look it up by the MD5 of the last 10,000 KiB of the file; so does this one.
 """
 
 import csv
@@ -27,14 +27,14 @@ _META = "weights by Meta: personal and research use only"
 
 @dataclass(frozen=True)
 class Hints:
-    """What a user says of a file, where it does not say it itself; None: nothing.
+    """Facts about a file that it does not contain; None: not given.
 
     Attributes:
-        stems: Names of what the graph gives, in its order.
+        stems: Names of the stems of the graph, in its order.
         n_fft: Window of the transform in samples.
         compensate: Factor of the estimate.
         overlap: Overlap of neighbouring windows, 0 to 0.5.
-        denoise: Mean of f(x) and -f(-x).
+        denoise: Whether the mean of f(x) and -f(-x) is taken.
         licence: Licence of the weights.
     """
 
@@ -46,7 +46,7 @@ class Hints:
     licence: str | None = None
 
     def changes(self) -> dict[str, Any]:
-        """Give the fields of a `Window` that these change."""
+        """Give the fields of a `Window` that these facts set."""
         said = {"outputs": self.stems, "n_fft": self.n_fft, "compensate": self.compensate}
         said |= {"overlap": self.overlap, "denoise": self.denoise or None}
         return {name: value for name, value in said.items() if value is not None}
@@ -54,14 +54,14 @@ class Hints:
 
 @dataclass(frozen=True)
 class Recognised:
-    """What was found out about a file.
+    """Facts that were found about a file.
 
     Attributes:
-        window: Its form.
+        window: Form of the network.
         summary: One line.
         licence: Licence of the weights, as far as it is known.
-        notice: What whoever uses it is told each time.
-        limits: What is known not to work.
+        notice: Line that every user of the model is shown.
+        limits: Known limits.
     """
 
     window: Window
@@ -75,11 +75,12 @@ def recognise(path: Path, hints: Hints | None = None) -> Recognised:
     """Recognise the form of a network in a file.
 
     Args:
-        path: An ONNX file.
-        hints: What its user knows of it.
+        path: Path of an ONNX file.
+        hints: Facts that the file does not contain.
 
     Raises:
-        ModelError: When it is no graph, fits no form, or a number stands nowhere.
+        ModelError: The file is no graph, fits no form, or a number is missing.
+        InputError: A hint has a value that cannot be used.
     """
     hints = hints or Hints()
     session = Session(path)
@@ -103,7 +104,7 @@ def recognise(path: Path, hints: Hints | None = None) -> Recognised:
 
 
 def roles(outputs: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """Which of a graph's outputs are stems, and what is called that which they leave.
+    """Choose the stems among the outputs of a graph, and the name of the residual.
 
     Examples:
         >>> roles(("drums", "bass", "other", "vocals"))
@@ -122,7 +123,7 @@ def roles(outputs: Sequence[str]) -> tuple[tuple[str, ...], str]:
 
 
 def described(shapes: dict[str, Sequence[Any]]) -> str:
-    """Names and shapes, for a message."""
+    """List names and shapes, for a message."""
     return ", ".join(
         f"{name} ({', '.join(str(size or '?') for size in shape)})"
         for name, shape in shapes.items()
@@ -130,14 +131,14 @@ def described(shapes: dict[str, Sequence[Any]]) -> str:
 
 
 def fingerprint(path: Path) -> str:
-    """Compute the MD5 of a file's last 10,000 KiB, as MDX-Net files are known by."""
+    """Compute the MD5 of the last 10,000 KiB of a file, which identifies MDX-Net files."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _TAIL))
         return hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
 
 
 def _known(path: Path) -> dict[str, str] | None:
-    """The row of an MDX-Net file in the table."""
+    """Find the row of an MDX-Net file in the table."""
     text = resources.files("isolde.models.window").joinpath(TABLE).read_text("utf-8")
     rows = list(csv.DictReader(text.splitlines()))
     by_print = {row["md5_of_last_10240000_bytes"]: row for row in rows}
@@ -145,7 +146,7 @@ def _known(path: Path) -> dict[str, str] | None:
 
 
 def _named(path: Path, hints: Hints, *, n: int, outputs: Sequence[str] = ()) -> tuple[str, ...]:
-    """The names of what a graph gives: as told, as its outputs say, as its file's name says."""
+    """Name the stems of a graph by the hints, by its outputs, or by the name of its file."""
     names = hints.stems
     if names is None and outputs and set(outputs) <= set(_STEMS):
         names = tuple(outputs)
@@ -161,17 +162,17 @@ def _named(path: Path, hints: Hints, *, n: int, outputs: Sequence[str] = ()) -> 
 
 
 def _fixed(size: Any) -> int:
-    """A size that a shape must say; 0 where it is free."""
+    """Give a size that must be fixed; 0 if it is free."""
     return size if isinstance(size, int) else 0
 
 
 def _window(form: str, hints: Hints, **values: Any) -> Window:
-    """A form with what the user says about it."""
+    """Make a form with the values of the hints."""
     return Window(form=form, **{**values, **hints.changes()})
 
 
 def _spectra(path: Path, shape: Sequence[Any], hints: Hints) -> Recognised | None:
-    """MDX-Net."""
+    """Recognise an MDX-Net."""
     n_bins, size = _fixed(shape[2]), _fixed(shape[3])
     if not n_bins or not size:
         return None
@@ -205,7 +206,7 @@ def _spectra(path: Path, shape: Sequence[Any], hints: Hints) -> Recognised | Non
 def _hybrid(
     inputs: Sequence[Sequence[Any]], outputs: Sequence[Sequence[Any]], hints: Hints
 ) -> Recognised | None:
-    """HT-Demucs."""
+    """Recognise an HT-Demucs."""
     wave, spectra = inputs
     size, n_bins, n = _fixed(wave[2]), _fixed(spectra[2]), _fixed(outputs[0][1])
     if wave[1] != 2 or spectra[1] != 4 or not size or not n_bins:
@@ -232,7 +233,7 @@ def _hybrid(
 def _magnitudes(
     path: Path, shape: Sequence[Any], outputs: Sequence[str], hints: Hints
 ) -> Recognised | None:
-    """Spleeter and Open-Unmix."""
+    """Recognise Spleeter and Open-Unmix."""
     batch_first = shape[1] == 2
     third, fourth = _fixed(shape[2]), _fixed(shape[3])
     bins_third = third > 2 and (third - 1) & (third - 2) == 0  # 2^k + 1: a whole half spectrum
@@ -259,7 +260,7 @@ def _magnitudes(
 def _waves(
     path: Path, wave: Sequence[Any], output: Sequence[Any], hints: Hints
 ) -> Recognised | None:
-    """Samples in and out."""
+    """Recognise a network of samples."""
     size = _fixed(wave[2])
     n = _fixed(output[1]) if len(output) == 4 else _fixed(output[1]) // 2
     if not size or not n:

@@ -1,4 +1,4 @@
-"""Window networks as stages: spectra to masks, or samples to estimates; they read no files."""
+"""Run window networks as stages: spectra to masks, or samples to estimates; they read no files."""
 
 from collections.abc import Callable
 
@@ -26,7 +26,7 @@ NETWORKS: dict[str, Callable[[Session, Window], Network]] = {
     "hybrid": HybridNetwork,
     "waves": WaveNetwork,
 }
-"""The forms that give sound; "magnitudes" give masks."""
+"""The forms that give sound; "magnitudes" gives masks."""
 
 
 class WindowMasker:
@@ -43,13 +43,13 @@ class WindowMasker:
         """Start a stream.
 
         Args:
-            session: The graph.
-            card: What it is; its window has the form "magnitudes".
+            session: Graph of the network.
+            card: Card of the model; its window has the form "magnitudes".
             n_channels: Number of channels of the mixture.
-            first: Network that takes the vocals, if this one follows another.
+            first: Network that removes the vocals, if this one follows another.
 
         Raises:
-            InputError: When there is no channel.
+            InputError: There is no channel.
         """
         window = _window_of(card, n_channels)
         self.stems, self.residual = card.stems, card.residual
@@ -71,7 +71,7 @@ class WindowMasker:
 
     @property
     def latency(self) -> int:
-        """Frames: mask k is out once frame k + latency is in."""
+        """Latency in frames: mask k is ready once frame k + latency is in."""
         return self._windows.latency - 1
 
     def reset(self) -> None:
@@ -79,33 +79,33 @@ class WindowMasker:
         self._windows.reset()
 
     def feed(self, spectra: Complex64, /) -> Float32:
-        """Take spectra (n_channels, n, n_bins); give masks (n_stems, n_channels, m, n_bins)."""
+        """Take spectra (n_channels, n, n_bins); return masks (n_stems, n_channels, m, n_bins)."""
         return self._windows.feed(spectra[:, :, : self.n_bins])
 
     def flush(self) -> Float32:
-        """Give the masks still owed."""
+        """End the stream; return the remaining masks."""
         return self._windows.flush()
 
     def _masks(self, spectra: Array) -> Float32:
-        """Masks of one window."""
+        """Compute the masks of one window."""
         magnitudes = pairs_of((np.abs(spectra) / self.grid.scale).astype(np.float32))
         masks = self._network(magnitudes)[self._chosen]
         return channels_of_pairs(masks, self._n_channels)
 
 
 class WindowEstimator:
-    """Estimates from a network that gives sound; a stage of samples at its own rate."""
+    """Estimates of a network that gives sound; a stage of samples at its own sample rate."""
 
     def __init__(self, session: Session, card: Card, *, n_channels: int) -> None:
         """Start a stream.
 
         Args:
-            session: The graph.
-            card: What it is; its window has any other form.
+            session: Graph of the network.
+            card: Card of the model; its window has any other form.
             n_channels: Number of channels of the mixture.
 
         Raises:
-            InputError: When there is no channel.
+            InputError: There is no channel.
         """
         window = _window_of(card, n_channels)
         self.stems, self.residual, self.sample_rate = card.stems, card.residual, window.sample_rate
@@ -126,7 +126,7 @@ class WindowEstimator:
 
     @property
     def latency(self) -> int:
-        """Samples: estimate k is out once k + latency samples are in."""
+        """Latency in samples: sample k is ready once k + latency samples are in."""
         return self._windows.latency
 
     def reset(self) -> None:
@@ -134,24 +134,24 @@ class WindowEstimator:
         self._windows.reset()
 
     def notes(self) -> list[str]:
-        """Nothing is looked for: such a network hears the mixture as it is."""
+        """Return nothing: the mixture is not conditioned for such a network."""
         return []
 
     def feed(self, block: Float32, /) -> Float32:
-        """Take samples (n_channels, n); give the estimates (n_stems, n_channels, m) so far.
+        """Take samples (n_channels, n); return the estimates (n_stems, n_channels, m) so far.
 
         Raises:
-            InputError: When the block has another number of channels.
+            InputError: The block has another number of channels.
         """
         check_block(block, n_channels=self._n_channels)
         return self._windows.feed(block)
 
     def flush(self) -> Float32:
-        """Give the estimates still owed."""
+        """End the stream; return the remaining estimates."""
         return self._windows.flush()
 
     def _estimates(self, samples: Array) -> Float32:
-        """Estimates of one window."""
+        """Compute the estimates of one window."""
         estimates = self._network(pairs_of(samples))[self._chosen]
         check_answer(estimates, name=self._name)
         return channels_of_pairs(estimates, self._n_channels)
@@ -161,7 +161,7 @@ def check_window(session: Session, card: Card) -> None:
     """Run a network once, on noise.
 
     Raises:
-        ModelError: When it fails, or gives other shapes than its card says, or NaN or infinity.
+        ModelError: The network fails, or gives other shapes than its card says, NaN or infinity.
     """
     window = _window_of(card, 2)
     rng = np.random.default_rng(0)
@@ -177,7 +177,7 @@ def check_window(session: Session, card: Card) -> None:
 
 
 def _window_of(card: Card, n_channels: int) -> Window:
-    """The window of a card, once it is known to have one and the mixture a channel."""
+    """Give the window of a card; check that it has one, and that the mixture has a channel."""
     if n_channels < 1:
         raise InputError(f"{n_channels} channels cannot be separated: give at least 1")
     if card.window is None:

@@ -1,4 +1,4 @@
-"""Spectra of one whole window and back, its ends reflected; streams: `core.signal.spectrum`."""
+"""Transform one whole window to spectra and back, with reflected ends; it keeps no stream."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -9,19 +9,19 @@ from isolde.core.stage import Complex64, Float32
 class Transform:
     """The short-time Fourier transform that window networks were trained with.
 
-    A periodic Hann window; the samples are reflected at both ends. The inverse multiplies by the
-    window again and divides by the sum of its squares.
+    The window is a periodic Hann window; the samples are reflected at both ends. The inverse
+    multiplies by the window again and divides by the sum of its squares.
     """
 
     def __init__(self, n_samples: int, *, n_fft: int, hop: int, before: int, n_frames: int) -> None:
-        """Prepare for windows of one length.
+        """Prepare the transform for windows of one length.
 
         Args:
             n_samples: Number of samples of a window.
-            n_fft: Samples of a frame.
-            hop: Samples from one frame to the next.
-            before: Samples that are reflected before the first.
-            n_frames: How many frames there are.
+            n_fft: Length of a frame in samples.
+            hop: Hop in samples.
+            before: Number of reflected samples before the first.
+            n_frames: Number of frames.
         """
         self.n_samples, self.n_fft, self.hop, self.n_frames = n_samples, n_fft, hop, n_frames
         self.before = before
@@ -40,7 +40,7 @@ class Transform:
         return np.fft.rfft(frames * self._window, axis=2).astype(np.complex64)
 
     def inverse(self, spectra: Complex64) -> Float32:
-        """Spectra (n_channels, n_frames, n_fft / 2 + 1) to samples (n_channels, n_samples)."""
+        """Turn spectra (n_channels, n_frames, n_fft / 2 + 1) into (n_channels, n_samples)."""
         frames = np.fft.irfft(spectra, self.n_fft, axis=2).astype(np.float32) * self._window
         total = np.zeros((spectra.shape[0], len(self._gain)), np.float32)
         for frame in range(self.n_frames):

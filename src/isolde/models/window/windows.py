@@ -1,16 +1,16 @@
-"""Overlapping windows of a stream, joined by crossfades; it knows not what is made of a window.
+"""Process a stream in overlapping windows and cross-fade the answers; it knows no network.
 
-A network without a state answers for a window of `size` frames (or samples) at once. Window k lies
-at [k step, k step + size), is given some frames more before it and after it, and neighbours
-overlap by size - step <= step. In an overlap of m the weights are straight lines,
+A network without a state takes a window of `size` frames (or samples) at once. Window k lies at
+[k step, k step + size), with some frames of context before and after it, and neighbours overlap by
+size - step <= step. In an overlap of m the weights are straight lines,
 
     up[i] = (i + 1/2) / m        of the later window
     1 - up[i]                    of the earlier one
 
-and 1 elsewhere, so that they sum to 1 everywhere. Windows are counted from the first frame,
-whatever the blocks are. The last one ends where the stream ends, if that is longer than a window;
-a shorter stream has one window, which is filled with silence, or is no longer than need be and
-filled with the stream's beginning, as if that were a loop. Else what is missing is silence.
+and 1 elsewhere, so that they sum to 1 everywhere. Windows are counted from the first frame of the
+stream, so block sizes do not matter. In a stream longer than a window the last window ends where
+the stream ends. A shorter stream has one window, filled up with silence, or as short as possible
+and filled up with the beginning of the stream, like a loop. Other missing context is silence.
 """
 
 from collections.abc import Callable
@@ -43,18 +43,19 @@ class Windows:
         """Start a stream.
 
         Args:
-            process: Function from (n_channels, before + size + after, ...) to an answer for as many
+            process: Function from (n_channels, before + size + after, ...) to an answer of as many
                 frames, (n_stems, n_channels, before + size + after, ...).
-            size: Frames of a window, without what is only listened to.
+            size: Length of a window in frames, without context.
             step: Frames from one window to the next, size / 2 to size.
-            empty: An answer of no frames, (n_stems, n_channels, 0, ...).
-            before: Frames before a window that are only listened to.
-            after: Frames after it that are only listened to.
-            multiple: Frames of which the window of a short stream has a multiple, what is missing
-                behind it being its beginning; 0: it has `size`, and silence behind it.
+            empty: Answer of no frames, (n_stems, n_channels, 0, ...).
+            before: Number of frames of context before a window.
+            after: Number of frames of context after a window.
+            multiple: The window of a short stream has a multiple of this number of frames, and is
+                filled up with the beginning of the stream; 0: it has `size` frames, filled up with
+                silence.
 
         Raises:
-            InputError: When the windows would leave gaps, or three of them overlap.
+            InputError: The windows would leave gaps, or three of them would overlap.
         """
         if not 0 < step <= size <= 2 * step or min(before, after) < 0:
             raise InputError(
@@ -71,18 +72,18 @@ class Windows:
 
     @property
     def latency(self) -> int:
-        """Frames: answer k is out once k + latency frames are in, k counted from 0."""
+        """Latency in frames: answer k, counted from 0, is ready once k + latency frames are in."""
         return self._size + self._after
 
     def reset(self) -> None:
         """Begin anew."""
-        self._parts: list[Array] = []  # what is held of the stream, from frame `_from` on
+        self._parts: list[Array] = []  # held blocks of the stream, from frame `_from` on
         self._from = self._n = 0
         self._next = 0  # number of the next window
-        self._tail = self._empty  # the answer of the last window, where the next one overlaps
+        self._tail = self._empty  # answer of the last window where the next one overlaps
 
     def feed(self, block: Array, /) -> Float32:
-        """Take the next frames (n_channels, n, ...); give the answers that are ready."""
+        """Take the next frames (n_channels, n, ...); return the answers that are ready."""
         if block.shape[1] or not self._parts:
             self._parts.append(block.copy())
         self._n += block.shape[1]
@@ -92,7 +93,7 @@ class Windows:
         return np.concatenate(ready, axis=2)
 
     def flush(self) -> Float32:
-        """Give the answers still owed."""
+        """End the stream; return the remaining answers."""
         ready = [self._empty]
         whole = -(-self._n // self._multiple) * self._multiple
         size = min(self._size, whole)
@@ -108,11 +109,11 @@ class Windows:
 
     @property
     def _done(self) -> int:
-        """Answers given so far."""
+        """Number of answers returned so far."""
         return self._next * self._step
 
     def _window(self, place: int, size: int, *, last: bool) -> Float32:
-        """The next window, `size` frames from `place` on; give the answers that are now final."""
+        """Process `size` frames from `place` on; return the answers that are final."""
         answer = self._process(self._cut(place - self._before, place + size + self._after))
         answer = answer[:, :, self._before + self._done - place : self._before + size]
         overlap = self._tail.shape[2]
@@ -121,7 +122,7 @@ class Windows:
             joined = self._tail * (1 - up) + answer[:, :, :overlap] * up
             answer = np.concatenate([joined, answer[:, :, overlap:]], axis=2)
         if last:
-            # Nothing follows: all of it is given by `flush`, as the tail of the last window.
+            # No window follows: `flush` returns all of it, as the tail of the last window.
             self._tail = answer
             return self._empty
         self._next += 1
@@ -130,7 +131,7 @@ class Windows:
         return answer[:, :, : self._step]
 
     def _cut(self, start: int, end: int) -> Array:
-        """Frames [start, end) of what is held, zeros where it has none."""
+        """Cut frames [start, end) from the held ones, with zeros outside of them."""
         held = self._held()
         first, final = max(start, self._from), max(start, min(end, self._from + held.shape[1]))
         inside = held[:, first - self._from : max(first, final) - self._from]
@@ -138,13 +139,13 @@ class Windows:
         return np.pad(inside, pads)
 
     def _held(self) -> Array:
-        """All that is held, as one array."""
+        """Join the held blocks to one array."""
         if len(self._parts) > 1:
             self._parts = [np.concatenate(self._parts, axis=1)]
         return self._parts[0]
 
     def _forget(self, start: int) -> None:
-        """Drop what lies before frame `start`: no later window looks there."""
+        """Drop the frames before `start`, which no later window needs."""
         drop = max(0, start - self._from)
         self._parts = [self._held()[:, drop:].copy()]
         self._from += drop
