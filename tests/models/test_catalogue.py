@@ -143,7 +143,9 @@ def test_members_of_an_ensemble_are_checked_and_found_from_another_folder(
     assert [model.card.name for model, _ in members] == ["vocals", "vocals"]
     assert added.card.members[0].model == str(tmp_path / "nets" / "vocals.onnx")
     drums = windows.waves(tmp_path / "drums.onnx", delay=0)
-    with pytest.raises(ModelError, match="names 'drums', which gives no vocals but drums"):
+    with pytest.raises(
+        ModelError, match="names 'drums', which is another ensemble or gives no vocals"
+    ):
         add_model(windows.ensemble(tmp_path, {str(drums): 1.0}), name="other")
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from isolde.models import list_models
 from isolde.models.catalogue import find
-from isolde.models.listing import Listing
 from isolde.models.graph import Session
+from isolde.models.listing import Listing
 from isolde.separation import SeparationSettings
 from isolde.separation.load import load_separator
 from isolde.separation.stages.separator import Separator

@@ -20,7 +20,7 @@ from isolde.models import sources
 from isolde.models.card import Card
 from isolde.models.card_files import card_for, read_card
 from isolde.models.graph import Graph, Session
-from isolde.models.loading import checksum_of, load_graph, load_session
+from isolde.models.loading import checksum_of, load
 
 DEFAULT = "vocals-large"
 """Model for songs, unless another is asked for: the one with the best vocals."""
@@ -76,10 +76,8 @@ class Model:
                 f"model '{self.card.name}' is of the kind '{self.card.kind}', and this needs one "
                 f"that goes frame by frame: take another, like '{LOW_LATENCY}'"
             )
-        card = self.card
-        return load_graph(
-            self.path, sha256=card.sha256, threads=threads, step=card.step, answer=answer
-        )
+        options = {"threads": threads, "step": self.card.step, "answer": answer}
+        return load(Graph, self.path, self.card.sha256, **options)
 
     def session(self, *, threads: int = 1) -> Session:
         """Load the graph of a window network; the last few are kept.
@@ -87,7 +85,7 @@ class Model:
         Raises:
             ModelError: The file is damaged or no graph.
         """
-        return load_session(self.path, sha256=self.card.sha256, threads=threads)
+        return load(Session, self.path, self.card.sha256, threads=threads)
 
     @property
     def checksums(self) -> tuple[str, ...]:
@@ -143,16 +141,10 @@ def members_of(card: Card) -> list[tuple[Model, float]]:
     """
     members = [(find(member.model), member.weight) for member in card.members]
     for model, _ in members:
-        missing = [stem for stem in card.stems if stem not in model.card.stems]
-        if model.card.members or not model.card.stems:
+        if model.card.members or not set(card.stems) <= set(model.card.stems):
             raise ModelError(
                 f"the ensemble '{card.name}' names '{model.card.name}', which is another ensemble "
-                "or separates nothing: name networks"
-            )
-        if missing:
-            raise ModelError(
-                f"the ensemble '{card.name}' names '{model.card.name}', which gives no "
-                f"{', '.join(missing)} but {', '.join(model.card.stems)}: name another"
+                f"or gives no {', '.join(card.stems)}: name networks that do"
             )
     return members
 
@@ -228,9 +220,7 @@ def from_package(values: Mapping[str, Any], graph: Path | None) -> Model:
         card = build(Card, values, where=f"the card of '{values['name']}'")
     except (InputError, ModelError) as error:
         raise ModelError(f"{error}: update the package that gives it") from None
-    if graph is None and not card.members:
-        raise ModelError(f"model '{card.name}' has no graph: update the package that gives it")
-    if graph is not None and not graph.is_file():
+    if not card.members and not (graph and graph.is_file()):
         raise ModelError(
             f"model '{card.name}': its graph {graph} is not there: update the package that gives it"
         )

@@ -1,14 +1,17 @@
 """Load graphs from files, verify their checksums and keep the last few; it reads no cards."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 from isolde.core.errors import ModelError
 from isolde.models.graph import Graph, Session
+
+Loaded = TypeVar("Loaded", Graph, Session)
 
 _keep = ContextVar("keep", default=True)
 
@@ -26,36 +29,21 @@ def without_keeping() -> Iterator[None]:
         _keep.reset(before)
 
 
-def load_graph(path: Path, *, sha256: str, threads: int, step: int, answer: str) -> Graph:
-    """Load a graph that runs frame by frame; the last few are kept.
+def load(kind: type[Loaded], path: Path, sha256: str, **options: Any) -> Loaded:
+    """Load a graph from a file; the last few are kept.
 
     Args:
+        kind: `Graph` for a graph that runs frame by frame, `Session` for any other.
         path: Path of an ONNX file.
         sha256: SHA-256 of the file in hexadecimal digits; empty if it is unknown.
-        threads: Number of threads that run the graph.
-        step: Number of frames of a call.
-        answer: Output that calls give: "mask" or "presence".
+        options: Other arguments of the kind.
 
     Raises:
         ModelError: The file cannot be read, is damaged, or is no graph.
     """
-    load = _graph if _keep.get() else _graph.__wrapped__
-    return load(path, sha256, _version(path), threads, step, answer)
-
-
-def load_session(path: Path, *, sha256: str, threads: int) -> Session:
-    """Load a graph of windows; the last few are kept.
-
-    Args:
-        path: Path of an ONNX file.
-        sha256: SHA-256 of the file in hexadecimal digits; empty if it is unknown.
-        threads: Number of threads that run the graph.
-
-    Raises:
-        ModelError: The file cannot be read, is damaged, or is no graph.
-    """
-    load = _session if _keep.get() else _session.__wrapped__
-    return load(path, sha256, _version(path), threads)
+    make: Callable[..., Loaded] = _make if _keep.get() else _make.__wrapped__
+    facts = path.stat()
+    return make(kind, path, sha256, (facts.st_size, facts.st_mtime_ns), **options)
 
 
 def checksum_of(path: Path) -> str:
@@ -71,30 +59,13 @@ def checksum_of(path: Path) -> str:
         raise ModelError(f"{path}: cannot be read ({error.strerror}): check the file") from None
 
 
-def _version(path: Path) -> tuple[int, int]:
-    """Give size and time of change of a file."""
-    facts = path.stat()
-    return facts.st_size, facts.st_mtime_ns
-
-
 @lru_cache(maxsize=4)
-def _graph(
-    path: Path, sha256: str, version: tuple[int, int], threads: int, step: int, answer: str
-) -> Graph:
-    _check(path, sha256)
-    return Graph(path, threads=threads, step=step, answer=answer)
-
-
-@lru_cache(maxsize=4)
-def _session(path: Path, sha256: str, version: tuple[int, int], threads: int) -> Session:
-    _check(path, sha256)
-    return Session(path, threads=threads)
-
-
-def _check(path: Path, sha256: str) -> None:
-    """Compare the checksum of a file with that of its card."""
+def _make(
+    kind: type[Loaded], path: Path, sha256: str, version: tuple[int, int], **options: Any
+) -> Loaded:
     if sha256 and checksum_of(path) != sha256:
         raise ModelError(
             f"{path}: the checksum is not the card's: "
             "the file is damaged or was changed; install it again"
         )
+    return kind(path, **options)
