@@ -15,8 +15,9 @@ from isolde.audio import write
 from isolde.cli.shared import terminal
 from isolde.core.atomic import hidden_name
 from isolde.core.errors import InputError
+from isolde.core.signal.spectrum import GRID_22
 from isolde.core.stage import Float32
-from isolde.datasets import Hints, Row, find, read_manifest, scan, split_of, write_manifest
+from isolde.datasets import Hints, Row, find, frames, read_manifest, scan, split_of, write_manifest
 from isolde.datasets.check.songs import check
 from isolde.datasets.label import label as labels
 from isolde.datasets.label.confidence import confidence_of
@@ -115,6 +116,40 @@ def test_folders_whose_names_are_not_utf8(tmp_path: Path):
     assert len(read_manifest(root / "m.csv")) == 2
 
 
+def test_a_folder_whose_name_begins_with_a_blank_is_found_again(tmp_path: Path):
+    """Blanks around a value are left out when a manifest is read."""
+    put(tmp_path / " A - S", vocals=300)
+    write_manifest(scan([tmp_path]).rows, tmp_path / "m.csv")
+    assert read_manifest(tmp_path / "m.csv")[0].file.is_file()
+
+
+def test_what_a_cache_has_lost_is_decoded_anew(tmp_path: Path):
+    """As where a temporary folder is tidied up file by file."""
+    put(tmp_path / "in" / "A - S", vocals=300, drums=100)
+    for name in ("vocals", "accompaniment", "activity"):
+        Library([tmp_path / "in"], tmp_path / "cache")
+        (lost,) = (tmp_path / "cache").glob(f"*.{name}.npy")
+        lost.unlink()
+        (entry,) = Library([tmp_path / "in"], tmp_path / "cache").entries
+        assert entry.vocals is not None and entry.accompaniment is not None
+        assert entry.activity.any()
+
+
+def test_songs_that_cannot_be_decoded_are_no_missing_songs(tmp_path: Path):
+    write_manifest([Row("S", "A", "train", "vocals", tmp_path / "gone.wav")], tmp_path / "m.csv")
+    with pytest.raises(InputError, match=r"none of the songs can be used: .*gone\.wav"):
+        Library.from_manifest(tmp_path / "m.csv", tmp_path / "cache")
+
+
+def test_the_activity_of_hours_needs_no_memory_of_hours(monkeypatch: pytest.MonkeyPatch):
+    """Whatever is transformed at once, the frames are the same."""
+    sound = np.random.default_rng(0).normal(0, 0.1, (2, 5 * RATE)).astype(np.float32)
+    whole = frames.frame_power(sound, slice(5, 372))
+    monkeypatch.setattr(frames, "BLOCK", 1000)
+    np.testing.assert_allclose(frames.frame_power(sound, slice(5, 372)), whole, rtol=1e-5)
+    assert len(whole) == GRID_22.n_frames(5 * RATE)
+
+
 def test_nobody_sings_in_no_samples():
     assert voice_frames(np.zeros((2, 0), np.float32)).size == 0
 
@@ -154,6 +189,15 @@ def test_a_teacher_hears_what_its_stems_are_compared_with(tmp_path: Path):
     assert result.error == "" and teacher.heard == [2]
     assert result.confidence is not None
     np.testing.assert_allclose(result.confidence.vocals_db, 20 * np.log10(0.5), atol=0.01)
+
+
+def test_a_folder_that_no_labelling_made_is_not_replaced(tmp_path: Path):
+    """The song's own, for example, where the labels are to lie in the folder of the songs."""
+    write(tmp_path / "in" / "A - B" / "mixture.wav", tone(300), RATE)
+    songs, _ = songs_to_label(tmp_path / "in", how=Hints(without=(tmp_path / "in",)))
+    (result,) = label_songs(songs, tmp_path / "in", Halves())
+    assert "would be replaced: choose another folder" in result.error
+    assert [path.name for path in (tmp_path / "in" / "A - B").iterdir()] == ["mixture.wav"]
 
 
 def test_what_a_killed_labelling_left_goes_with_the_next_song(tmp_path: Path):

@@ -16,7 +16,7 @@ from isolde.datasets import Hints, find, scan
 from isolde.datasets.manifest import by_track
 from isolde.datasets.mixing.library import Library
 from isolde.datasets.naming import artist_by_name, clean_artist
-from isolde.datasets.sources import Source
+from isolde.datasets.sources import open_row
 
 RATE = 22050
 ROUNDING = 2 / 32767  # int16 in the file and int16 in the cache
@@ -95,7 +95,7 @@ def test_musdb_stem_mp4(tmp_path: Path, song):
         assert np.corrcoef(got[0, :n], want)[0, 1] > 0.9, name
     missing = next(row for row in found.rows if row.stem == "bass")
     with pytest.raises(AudioError, match="5 audio streams"):
-        Source(replace(missing, path=Path(f"{path}#7")))
+        open_row(replace(missing, path=Path(f"{path}#7")))
 
 
 @pytest.mark.parametrize(
@@ -363,6 +363,34 @@ def test_nothing_is_written_beside_the_songs(tmp_path: Path, song):
             folder.chmod(0o755)
     assert len(library.entries) == 2
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "in").rglob("*")} == before
+
+
+def test_a_folder_that_may_be_listed_and_not_entered_is_named(tmp_path: Path, song, monkeypatch):
+    put(tmp_path / "Good", {"vocals": song["vocals"]})
+    put(tmp_path / "closed", {"vocals": song["vocals"]})
+    is_file = Path.is_file
+
+    def refuse(path: Path) -> bool:
+        if path.parent.name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    found = find([tmp_path])
+    assert len(found.rows) == 1
+    assert found.problems == [f"{tmp_path / 'closed'}: cannot be read (Permission denied)"]
+
+
+def test_songs_inside_a_songs_folder_are_named(tmp_path: Path, song):
+    """A stray stem above them would hide all of them; pictures beside stems are none."""
+    put(tmp_path, {"bass": song["bass"]})
+    put(tmp_path / "A - B", {"vocals": song["vocals"]})
+    (tmp_path / "covers").mkdir()
+    (tmp_path / "covers" / "front.png").touch()
+    found = find([tmp_path])
+    assert [row.stem for row in found.rows] == ["bass"]
+    (problem,) = found.problems
+    assert "A - B: left out: lies in the folder of a song" in problem
 
 
 def test_a_missing_folder_is_an_error(tmp_path: Path):

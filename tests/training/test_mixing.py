@@ -291,7 +291,8 @@ def test_packed_songs_may_tell_where_their_voice_sounds(tmp_path):
     (tmp_path / "pair" / "silent.activity").touch()
     told[1:].astype(np.uint8).tofile(tmp_path / "pair" / "wrong.activity")
     (heard, silent, other), problems = packed_songs(tmp_path)
-    assert heard.activity.all() and not len(silent.activity)
+    assert heard.activity.all() and not silent.activity.any()
+    assert len(silent.activity) == len(told)
     np.testing.assert_array_equal(other.activity, told == 1)
     assert len(problems) == 1 and "wrong.activity is for" in problems[0]
 

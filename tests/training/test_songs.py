@@ -9,6 +9,7 @@ import pytest
 
 from isolde.audio import write
 from isolde.core.errors import InputError
+from isolde.core.signal.spectrum import GRID_22
 from isolde.core.stage import Float32
 from isolde.datasets.mixing.library import Entry
 from isolde.datasets.voicing import labelled
@@ -24,6 +25,7 @@ from isolde.training.log import Log  # noqa: E402
 from isolde.training.recipe import Recipe  # noqa: E402
 from isolde.training.recipes import read_recipe  # noqa: E402
 from isolde.training.sources import Songs, held_out, open_songs  # noqa: E402
+from isolde.training.tasks.excerpts import Stretches  # noqa: E402
 from isolde.training.tasks.unet import UNetTask  # noqa: E402
 from isolde.training.tasks.unet_stream import UNetStreamTask  # noqa: E402
 from isolde.training.tasks.validation import accuracy  # noqa: E402
@@ -148,11 +150,21 @@ def test_a_networks_file_has_no_best(tmp_path: Path):
         publish(tmp_path / "x.safetensors", tmp_path, name="x", summary="", licence="", best=True)
 
 
-def test_a_packed_song_in_which_nobody_sings_is_judged_too(entries: list[Entry]):
-    """Its activity has no frames: all of the song is silent."""
-    silent = replace(entries[0], activity=np.zeros(0, np.bool_))
+def test_packed_songs_can_be_measured_on_and_drawn_where_nobody_sings(tmp_path: Path):
+    """An empty list of activity stands for frames in which nobody sings."""
+    for folder, artists in (("learn", "ab"), ("measure", "c")):
+        (tmp_path / folder / "pair").mkdir(parents=True)
+        for artist in artists:
+            sound = np.round(np.stack([tone(300), tone(100)]) * 32767).astype(np.int16)
+            np.save(tmp_path / folder / "pair" / f"{artist} - s.npy", sound)
+            (tmp_path / folder / "pair" / f"{artist} - s.activity").touch()
+    songs = open_songs(
+        [tmp_path / "learn"], Recipe(), cache=tmp_path, validation=tmp_path / "measure"
+    )
+    assert [entry.artist for entry in songs.validation] == ["c"]
+    assert len(Stretches(songs.train, frames=1, seed=1)) == 2 * GRID_22.n_frames(RATE)
 
     def half(spectra: np.ndarray) -> np.ndarray:
         return (np.arange(spectra.shape[1]) % 2).astype(np.float32)
 
-    assert accuracy(half, [silent])[0] == pytest.approx(0.5, abs=0.01)
+    assert accuracy(half, songs.validation)[0] == pytest.approx(0.5, abs=0.01)

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from isolde.audio import read
 from isolde.core.atomic import write_bytes
 from isolde.core.signal.spectrum import GRID_22
-from isolde.datasets.cache import FULL_SCALE, activity_of, save_array
+from isolde.datasets.cache import FULL_SCALE, save_array
+from isolde.datasets.frames import activity_of
 from isolde.datasets.mixing.packed import KINDS
 
 DRUMS = 0.03

@@ -137,7 +137,7 @@ def check(
     with terminal.counting_bar(len(manifest.by_track(rows))) as advance:
         report = checking.check(
             rows,
-            limits=checking.Limits(min_seconds=min_seconds),
+            min_seconds=min_seconds,
             workers=workers,
             report=lambda checked: advance(checked.track),
         )

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isolde.activity.loudness import loud_frames
 from isolde.core.atomic import Draft, write_text
 from isolde.core.errors import AudioError, InputError
 from isolde.core.parallel import stamp
-from isolde.core.signal.spectrum import GRID_22, GRID_44, analyse
+from isolde.core.signal.spectrum import GRID_22, GRID_44
 from isolde.core.stage import Float32
 from isolde.core.stems import PARTS
+from isolde.datasets.frames import activity_of
 from isolde.datasets.manifest import Row
 from isolde.datasets.sources import stereo_at
 
@@ -110,11 +110,12 @@ def ensure(rows: Sequence[Row], cache: Path, *, parts: Iterable[str] = ()) -> tu
     meta: dict[str, Any] = {}
     if facts.is_file():
         meta = json.loads(facts.read_text(encoding="utf-8"))
-    held = {part for part in PARTS if (cache / f"{key}.{part}.npy").is_file()}
+    names = (*PARTS, "vocals", "accompaniment", "activity")
+    held = {name for name in names if (cache / f"{key}.{name}.npy").is_file()}
     wanted = {part for part in parts if has_part(rows, part)}
     missing = wanted - held
-    if not meta or _has_changed(rows, meta, facts):
-        meta = _decode(rows, cache, key, wanted | held)  # none stays as it was before
+    if not meta or _always_held(rows) - held or _has_changed(rows, meta, facts):
+        meta = _decode(rows, cache, key, wanted | held & {*PARTS})  # none stays as it was before
     elif missing:
         _decode_parts(rows, cache, key, missing)
     return key, float(meta["top_hz"])
@@ -153,6 +154,17 @@ def derived_of(rows: Sequence[Row]) -> str:
         return "vocals" if "accompaniment" in stems else ""
     complete = stems & {"accompaniment", "rest"} or stems >= set(PARTS)
     return "" if complete else "accompaniment"
+
+
+def _always_held(rows: Sequence[Row]) -> set[str]:
+    """What the cache holds of a song, whatever parts are asked for."""
+    stems, derived = {row.stem for row in rows}, derived_of(rows)
+    held = {"activity"}
+    if "vocals" in (*stems, derived):
+        held.add("vocals")
+    if derived == "accompaniment" or stems & {*PARTS, "rest", "accompaniment"}:
+        held.add("accompaniment")
+    return held
 
 
 def needed(rows: Sequence[Row]) -> list[Row]:
@@ -252,17 +264,6 @@ def _add(a: Float32, b: Float32) -> Float32:
 def int16(audio: Float32) -> Int16:
     """Round samples in [-1, 1] to int16; what is beyond is limited."""
     return np.round(np.clip(audio, -1, 1) * FULL_SCALE).astype(np.int16)
-
-
-def activity_of(vocals: Float32) -> NDArray[np.bool_]:
-    """Mark the frames of a clean voice within 40 dB of its loud parts (95th percentile)."""
-    spectra = analyse(vocals, GRID_22)
-    level = np.sqrt((np.abs(spectra) ** 2).sum(axis=(0, 2)))
-    loud = float(np.percentile(level, 95)) if level.size else 0.0
-    decibels = 20 * np.log10(np.maximum(level, 1e-12))
-    return loud_frames(
-        decibels, reference=20 * np.log10(max(loud, 1e-12)), within=40.0, floor=-80.0
-    )
 
 
 def save_array(path: Path, array: NDArray[Any]) -> None:

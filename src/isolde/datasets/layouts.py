@@ -157,19 +157,22 @@ class _Search:
         self._been.add(real)
         try:
             items = sorted(self._named(folder))
+            folders = [p for p in items if p.is_dir()]
+            files = [p for p in items if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file()]
         except OSError as error:
             self._leave(folder, f"cannot be read ({error.strerror})")
             return
-        files = [p for p in items if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file()]
         ini = next((p for p in items if p.name.lower() == "song.ini"), None)
         if ini is not None:
             self._take_game(folder, ini, files)
+            self._leave_folders(folders)
         elif any(p.stem.casefold() in STEM_BY_NAME for p in files):
             self._take_stems(folder, files)
+            self._leave_folders(folders)
         else:
             rows, problems = len(self.songs), len(self._found.problems)
             for item in items:
-                if item.is_dir() or item in files or item.name.lower().endswith(STEM_FILE):
+                if item in folders or item in files or item.name.lower().endswith(STEM_FILE):
                     self.look(item)
             nothing = (rows, problems) == (len(self.songs), len(self._found.problems))
             if nothing and (folder == self._root or not items):
@@ -188,6 +191,13 @@ class _Search:
 
     def _leave(self, path: Path, reason: str) -> None:
         self._found.problems.append(f"{path}: {reason}")
+
+    def _leave_folders(self, folders: list[Path]) -> None:
+        """Name the folders with audio inside a song's own folder."""
+        for folder in folders:
+            audio = (p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
+            if folder.resolve() not in self._been and any(audio):
+                self._leave(folder, "left out: lies in the folder of a song, beside its stems")
 
     def _take_file(self, path: Path) -> None:
         if path.name.lower().endswith(STEM_FILE):

@@ -267,5 +267,7 @@ def _plain(row: Row, folder: Path) -> dict[str, str | float | int]:
     if path.is_relative_to(base):
         path = path.relative_to(base)
     values: dict[str, str | float | int] = {name: getattr(row, name) for name in COLUMNS}
-    values |= {"path": str(PurePosixPath(path)), "seconds": round(row.seconds, 3)}
+    text = str(PurePosixPath(path))
+    text = f"./{text}" if text[:1].isspace() else text  # blanks around a value are not read
+    values |= {"path": text, "seconds": round(row.seconds, 3)}
     return {**values, **dict(row.further)}

@@ -3,7 +3,7 @@
 A stem is not silent where nobody sings: there is breath, bleed, room, and where a stem is another
 separator's estimate a faint residue of the band. So a frame is voice when it is loud enough
 
-* beside the loud parts of the same voice: above `within_db` under their 95th percentile, the value
+* beside the loud parts of the same voice: above `WITHIN_DB` under their 95th percentile, the value
   that agrees best with MIR-1K's hand labels (94.5 % of frames; -15 dB 91.3, -20 dB 94.1, -30 dB
   94.1, -40 dB 88.6);
 * beside the backing at that moment: a voice 25 dB under the band is not heard;
@@ -14,15 +14,17 @@ Then the usual hangover: short holes are filled, lone blips dropped.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isolde.activity.loudness import Bools, loud_frames, without_short
-from isolde.core.signal.spectrum import GRID_22, analyse
+from isolde.core.signal.spectrum import GRID_22
 from isolde.core.stage import Float32
-from isolde.datasets.mixing.library import FULL_SCALE, Entry
+from isolde.datasets.cache import FULL_SCALE
+from isolde.datasets.frames import frame_power
+from isolde.datasets.mixing.library import Entry
 
 SILENCE_DB = -60.0
 """A frame below this, in dB of a full-scale sine, is silence whatever the song."""
@@ -31,62 +33,48 @@ BINS = slice(5, 372)
 """108 to 8010 Hz: above the rumble, and no more than a 16 kHz recording holds."""
 
 
-@dataclass(frozen=True)
-class Labelling:
-    """What counts as voice. Levels in dB, times in seconds.
-
-    Attributes:
-        within_db: Distance below the voice's loud parts.
-        beside_db: Distance below the mixture at that moment.
-        song_db: Distance of the voice's loud parts below the mixture's, beyond which there is
-            no voice.
-        fill: Shorter holes are voice.
-        drop: Shorter blips are not.
-    """
-
-    within_db: float = 25.0
-    beside_db: float = 25.0
-    song_db: float = 16.0
-    fill: float = 0.2
-    drop: float = 0.06
+WITHIN_DB = 25.0
+"""Distance below the voice's loud parts within which a frame is voice."""
+BESIDE_DB = 25.0
+"""Distance below the mixture at that moment within which a voice is heard."""
+SONG_DB = 16.0
+"""Distance of the voice's loud parts below the mixture's from which on there is no voice."""
+FILL_SECONDS, DROP_SECONDS = 0.2, 0.06
+"""Shorter holes are voice; shorter blips are not."""
 
 
 def level_db(audio: Float32) -> Float32:
     """Level of each frame, (n_frames,) in dB of a full-scale sine, smoothed over 58 ms."""
-    power = np.sum(np.abs(analyse(audio, GRID_22)[:, :, BINS]) ** 2, axis=(0, 2))
+    power = frame_power(audio, BINS)
     if not power.size:
         return np.zeros(0, np.float32)
     smooth = np.convolve(power, np.full(5, 0.2), "same")[: len(power)]
     return (10 * np.log10(smooth + 1e-12)).astype(np.float32)
 
 
-def voice_frames(
-    vocals: Float32, accompaniment: Float32 | None = None, *, rule: Labelling | None = None
-) -> Bools:
+def voice_frames(vocals: Float32, accompaniment: Float32 | None = None) -> Bools:
     """Tell where the voice sounds.
 
     Args:
         vocals: The clean stem (n_channels, n) at 22,050 Hz.
         accompaniment: The rest of the mixture, of the same shape; None for a solo voice.
-        rule: What counts as voice.
 
     Returns:
         (n_frames,) of `GRID_22`.
     """
-    rule = rule or Labelling()
     level = level_db(vocals)
     if not level.size:
         return np.zeros(0, np.bool_)
     loud = float(np.percentile(level, 95))
-    voice = loud_frames(level, reference=loud, within=rule.within_db, floor=SILENCE_DB)
+    voice = loud_frames(level, reference=loud, within=WITHIN_DB, floor=SILENCE_DB)
     if accompaniment is not None:
         mixture = level_db(vocals + accompaniment)
-        voice &= level > mixture - rule.beside_db
-        if loud < float(np.percentile(mixture, 95)) - rule.song_db:
+        voice &= level > mixture - BESIDE_DB
+        if loud < float(np.percentile(mixture, 95)) - SONG_DB:
             voice[:] = False
     frames = 1 / GRID_22.frame_seconds
-    voice = without_short(voice, False, round(rule.fill * frames))
-    return without_short(voice, True, round(rule.drop * frames))
+    voice = without_short(voice, False, round(FILL_SECONDS * frames))
+    return without_short(voice, True, round(DROP_SECONDS * frames))
 
 
 def labelled(entries: Iterable[Entry]) -> list[Entry]:

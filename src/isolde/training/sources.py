@@ -51,42 +51,26 @@ def open_songs(
         recipe: Recipe, whose task says what must be decoded, and whose `hold_out` is the share of
             the music in folders that is kept for validation, by artists, when `validation` is None.
         cache: Folder for decoded audio.
-        validation: Folder or manifest to measure on instead.
+        validation: Folder, also of packed songs, or manifest to measure on instead.
 
     Raises:
         InputError: There is nothing to learn from, nothing can be held out, or none of `validation`
             can be measured on.
     """
-    parts, manifest = recipe.task.parts, manifest_in(data)
-    packed = [folder for folder in data if is_packed(folder)]
-    if packed and len(packed) < len(data):
-        raise InputError(f"{packed[0]}: holds packed songs: give such folders alone, or others")
-    train, problems, held = list[Entry](), list[str](), list[Entry]()
-    for folder in packed:
-        songs, failed = packed_songs(folder)
-        train, problems = train + songs, problems + failed
-    if not packed:
-        if manifest:
-            library = Library.from_manifest(manifest, cache, split="train", stems=parts)
-        else:
-            library = Library(data, cache, stems=parts)
-        train, problems = library.entries, list(library.failed)
-        kept = [e for e in train if e.split != "test"]
-        if kept and len(kept) < len(train):
-            problems.append(f"{len(train) - len(kept)} songs of 'test', which are to measure on")
-            train = kept
+    parts = recipe.task.parts
+    train, problems = _open(data, cache, parts, split="train")
+    kept = [e for e in train if e.split != "test"]
+    if kept and len(kept) < len(train):
+        problems.append(f"{len(train) - len(kept)} songs of 'test', which are to measure on")
+        train = kept
+    held, failed = list[Entry](), list[str]()
     if validation:
-        if manifest_in([validation]):
-            other = Library.from_manifest(validation, cache, stems=parts)
-        else:
-            other = Library([validation], cache, stems=parts)
-        held, problems = other.entries, problems + other.failed
-    elif manifest:
+        held, failed = _open([validation], cache, parts)
+    elif manifest_in(data):
         try:
-            other = Library.from_manifest(manifest, cache, split="validation", stems=parts)
-            held, problems = other.entries, problems + other.failed
+            held, failed = _open(data, cache, parts, split="validation")
         except InputError as error:
-            problems.append(f"measuring on other songs: {error}")
+            failed = [f"measuring on other songs: {error}"]
     elif recipe.hold_out:
         out = held_out(train, recipe.hold_out)
         held = [e for e in train if artist_key(e.artist) in out]
@@ -100,7 +84,24 @@ def open_songs(
         )
     if recipe.labels == "heard":
         train, songs = labelled(train), labelled(songs)
-    return Songs(train, songs, problems)
+    return Songs(train, songs, problems + failed)
+
+
+def _open(
+    data: Sequence[Path], cache: Path, parts: Sequence[str], *, split: str | None = None
+) -> tuple[list[Entry], list[str]]:
+    """Songs of folders, or those of a split of a manifest, and a line for each that is left out."""
+    packed = [folder for folder in data if is_packed(folder)]
+    if packed and len(packed) < len(data):
+        raise InputError(f"{packed[0]}: holds packed songs: give such folders alone, or others")
+    if packed:
+        found = [packed_songs(folder) for folder in packed]
+        return [e for songs, _ in found for e in songs], [p for _, lines in found for p in lines]
+    if manifest := manifest_in(data):
+        library = Library.from_manifest(manifest, cache, split, stems=parts)
+    else:
+        library = Library(data, cache, stems=parts)
+    return library.entries, library.failed
 
 
 def held_out(entries: Iterable[Entry], share: float) -> set[str]:

@@ -22,33 +22,26 @@ from isolde.core.stems import PARTS
 from isolde.datasets.cache import QUIET_END, int16
 from isolde.datasets.check.alignment import lag_of, residual_db
 from isolde.datasets.manifest import Row
-from isolde.datasets.sources import Source
+from isolde.datasets.sources import open_row
 from isolde.datasets.voicing import voice_frames
 
 RATE = GRID_22.sample_rate
 
 
-@dataclass(frozen=True)
-class Limits:
-    """When a thing is a fault.
-
-    Attributes:
-        min_seconds: Length below which a file is short, in seconds.
-        min_rate: Sample rate below which it is low, in Hz.
-        clipped_share: Share of samples in runs of three or more at full scale.
-        silent_db: Peak below which a file is silent, in dB of full scale.
-        sum_db: A mixture that is not at least so far above what its stems leave of it.
-        lag_seconds: Greatest distance in time of a stem from where the mixture has it.
-        broken_off_db: An end above this, dB of full scale, where other stems go on.
-    """
-
-    min_seconds: float = 1.0
-    min_rate: int = 16_000
-    clipped_share: float = 1e-4
-    silent_db: float = -80.0
-    sum_db: float = 10.0
-    lag_seconds: float = 0.0005
-    broken_off_db: float = -40.0
+MIN_SECONDS = 1.0
+"""Length below which a file is short, unless asked."""
+MIN_RATE = 16_000
+"""Sample rate below which it is low, in Hz."""
+CLIPPED_SHARE = 1e-4
+"""Share of a stem's samples in runs of three or more at full scale."""
+SILENT_DB = -80.0
+"""Peak below which a file is silent, in dB of full scale."""
+SUM_DB = 10.0
+"""Least level of a mixture above what its stems leave of it."""
+LAG_SECONDS = 0.0005
+"""Greatest distance in time of a stem from where the mixture has it."""
+BROKEN_OFF_DB = -40.0
+"""Level of an end, in dB of full scale, above which a file breaks off where others go on."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +86,13 @@ class Checked:
     seconds: float = 0.0
 
 
-def check_song(rows: Sequence[Row], *, limits: Limits | None = None) -> Checked:
+def check_song(rows: Sequence[Row], *, min_seconds: float = MIN_SECONDS) -> Checked:
     """Decode and judge the files of one song.
 
     Args:
         rows: Rows of the song.
-        limits: When a thing is a fault.
+        min_seconds: Length below which a file is short.
     """
-    limits = limits or Limits()
     checked = Checked(rows[0].track)
     sounds: dict[Path, Float32] = {}
     rates: dict[Path, int] = {}
@@ -110,27 +102,27 @@ def check_song(rows: Sequence[Row], *, limits: Limits | None = None) -> Checked:
             checked.findings.append(Finding(row.track, row.path, "manifest", text))
             continue
         try:
-            sounds[row.path], rates[row.path] = _file(row, limits, checked)
+            sounds[row.path], rates[row.path] = _file(row, min_seconds, checked)
         except IsoldeError as error:
             text = str(error).removeprefix(f"{row.path}: ")
             checked.findings.append(Finding(row.track, row.path, "unreadable", text))
     if sounds.keys() == {row.path for row in rows}:
         checked.seconds = max(sound.shape[1] for sound in sounds.values()) / RATE
-        _song(rows, sounds, rates, limits, checked)
+        _song(rows, sounds, rates, checked)
     return checked
 
 
 # --- one file ----------------------------------------------------------------------------------
 
 
-def _file(row: Row, limits: Limits, checked: Checked) -> tuple[Float32, int]:
+def _file(row: Row, min_seconds: float, checked: Checked) -> tuple[Float32, int]:
     """Judge a file; its samples at 22,050 Hz, stereo, and its own rate."""
 
     def say(kind: str, text: str, *, is_fault: bool = True) -> None:
         checked.findings.append(Finding(row.track, row.path, kind, text, is_fault))
 
     n, clipped, peak = 0, 0, 0.0
-    with Source(row) as source:
+    with open_row(row) as source:
         rate = source.info.sample_rate
         resampler = Resampler(rate, RATE, min(2, source.info.n_channels))
         pieces = []
@@ -145,15 +137,15 @@ def _file(row: Row, limits: Limits, checked: Checked) -> tuple[Float32, int]:
             say("nan" if is_nan else "note", note.partition(": ")[2], is_fault=is_nan)
     sound = np.broadcast_to(sound, (2, sound.shape[1]))
     seconds = n / rate
-    if seconds < limits.min_seconds:
+    if seconds < min_seconds:
         say("short", f"{seconds:.2f} s")
-    if rate < limits.min_rate:
+    if rate < MIN_RATE:
         say("rate", f"{rate} Hz: it holds nothing above {rate / 2:.0f} Hz")
     if row.rate and row.rate != rate:
         say("manifest", f"{rate} Hz, the manifest says {row.rate}: scan again")
     if row.seconds and abs(row.seconds - seconds) > max(QUIET_END, 0.01 * seconds):
         say("manifest", f"{seconds:.1f} s, the manifest says {row.seconds:.1f}: scan again")
-    if peak < 10 ** (limits.silent_db / 20):
+    if peak < 10 ** (SILENT_DB / 20):
         say("silent", f"peak {_db(peak):.0f} dB" if peak else "nothing but zeros")
     else:
         digest = hashlib.sha1(int16(sound).tobytes(), usedforsecurity=False)
@@ -163,7 +155,7 @@ def _file(row: Row, limits: Limits, checked: Checked) -> tuple[Float32, int]:
         text = f"{clipped} samples in runs at full scale ({100 * share:.2g} %)"
         # masters are driven into clipping; a stem that is has lost something
         is_stem = row.stem not in ("mixture", "unsorted")
-        say("clipped", text, is_fault=is_stem and share > limits.clipped_share)
+        say("clipped", text, is_fault=is_stem and share > CLIPPED_SHARE)
     return sound, rate
 
 
@@ -193,7 +185,6 @@ def _song(
     rows: Sequence[Row],
     sounds: dict[Path, Float32],
     rates: dict[Path, int],
-    limits: Limits,
     checked: Checked,
 ) -> None:
     """Judge the files of a song beside each other."""
@@ -204,7 +195,7 @@ def _song(
     if not _same_rate(rates):
         listed = ", ".join(f"{p.name} {rate} Hz" for p, rate in rates.items())
         say("rate", f"its files differ: {listed}")
-    _lengths(sounds, limits, say)
+    _lengths(sounds, say)
     heard: dict[str, Path] = {}
     for path in sounds:
         mark = checked.prints.get(str(path))
@@ -225,11 +216,11 @@ def _song(
         if not voice_frames(by_stem["vocals"], rest).any():
             say("voice", "its vocals hold no voice", is_fault=False)
     if "mixture" in by_stem:
-        _against_mixture(by_stem, limits, say)
+        _against_mixture(by_stem, say)
     if "accompaniment" in by_stem and set(PARTS) <= set(by_stem):
         parts = by_stem["drums"] + by_stem["bass"] + by_stem["other"]
         left = residual_db(by_stem["accompaniment"], parts)
-        if left < limits.sum_db:
+        if left < SUM_DB:
             say("sum", f"drums, bass and other are not the accompaniment ({left:.1f} dB)")
 
 
@@ -251,20 +242,20 @@ def _total(sounds: Sequence[Float32]) -> Float32:
     return total
 
 
-def _lengths(sounds: dict[Path, Float32], limits: Limits, say: Callable[..., None]) -> None:
+def _lengths(sounds: dict[Path, Float32], say: Callable[..., None]) -> None:
     longest = max(sound.shape[1] for sound in sounds.values())
     for path, sound in sounds.items():
         early = (longest - sound.shape[1]) / RATE
         if early <= QUIET_END or not sound.shape[1]:
             continue
         end = _db(float(np.sqrt(np.mean(np.square(sound[:, -RATE // 20 :])))))
-        if end > limits.broken_off_db:
+        if end > BROKEN_OFF_DB:
             say("length", f"breaks off {early:.1f} s before the song's end", file=path)
         else:
             say("note", f"ends {early:.1f} s before the song does", file=path, is_fault=False)
 
 
-def _against_mixture(by_stem: dict[str, Float32], limits: Limits, say: Callable[..., None]) -> None:
+def _against_mixture(by_stem: dict[str, Float32], say: Callable[..., None]) -> None:
     """Where the stems lie in the mixture, and what they leave of it."""
     stems = {stem: sound for stem, sound in by_stem.items() if stem not in ("mixture", "unsorted")}
     mixture = by_stem["mixture"]
@@ -275,7 +266,7 @@ def _against_mixture(by_stem: dict[str, Float32], limits: Limits, say: Callable[
         lag = lag_of(sound, mixture, RATE)
         if lag is None:
             continue
-        if abs(lag.seconds) > limits.lag_seconds:
+        if abs(lag.seconds) > LAG_SECONDS:
             late = "late" if lag.seconds < 0 else "early"
             say("misaligned", f"{stem} {abs(lag.seconds) * 1000:.1f} ms {late} for the mixture")
             moved = True
@@ -289,10 +280,10 @@ def _against_mixture(by_stem: dict[str, Float32], limits: Limits, say: Callable[
         stems = {stem: stems[stem] for stem in ("vocals", "accompaniment")}
     total = _total(list(stems.values()))
     left = residual_db(mixture, total)
-    if left < limits.sum_db:
+    if left < SUM_DB:
         gain = float(np.vdot(mixture, total) / max(float(np.vdot(total, total)), 1e-12))
         scaled = residual_db(mixture, (gain * total).astype(np.float32))
         hint = "something is missing, or too much"
-        if scaled >= limits.sum_db + 3 and gain > 0:
+        if scaled >= SUM_DB + 3 and gain > 0:
             hint = f"with a gain of {_db(gain):+.1f} dB they do ({scaled:.1f} dB)"
         say("sum", f"the stems do not sum to the mixture ({left:.1f} dB): {hint}")

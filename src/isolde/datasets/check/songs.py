@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from isolde.core.parallel import run
-from isolde.datasets.check.song import Checked, Finding, Limits, check_song
+from isolde.core.parallel import Outcome, run
+from isolde.datasets.check.song import MIN_SECONDS, Checked, Finding, check_song
 from isolde.datasets.manifest import Row, artist_key, by_track
-
-__all__ = ["CheckReport", "Checked", "Finding", "Limits", "check", "check_song"]
 
 
 @dataclass
@@ -39,7 +37,7 @@ class CheckReport:
 def check(
     rows: Iterable[Row],
     *,
-    limits: Limits | None = None,
+    min_seconds: float = MIN_SECONDS,
     workers: int = 1,
     report: Callable[[Checked], None] | None = None,
 ) -> CheckReport:
@@ -47,7 +45,7 @@ def check(
 
     Args:
         rows: Rows of the manifest.
-        limits: When a thing is a fault.
+        min_seconds: Length below which a file is short.
         workers: Processes; 0: one per core; 1: this one.
         report: Function called with each song as it is done, in any order.
 
@@ -61,19 +59,16 @@ def check(
     whole = CheckReport(n_songs=len(songs), n_files=sum(len(files) for files in songs.values()))
     results: dict[str, Checked] = {}
 
-    def take(track: str, checked: Checked | None, error: str | None) -> None:
+    def take(outcome: Outcome) -> None:
+        track, checked = outcome.key, outcome.value
         if checked is None:
-            checked = Checked(track, [Finding(track, None, "unreadable", error or "unknown")])
+            finding = Finding(track, None, "unreadable", outcome.error or "unknown")
+            checked = Checked(track, [finding])
         results[track] = checked
         if report:
             report(checked)
 
-    run(
-        partial(check_song, limits=limits),
-        songs,
-        workers=workers,
-        report=lambda outcome: take(outcome.key, outcome.value, outcome.error),
-    )
+    run(partial(check_song, min_seconds=min_seconds), songs, workers=workers, report=take)
     for track in songs:
         whole.findings += results[track].findings
         whole.seconds += results[track].seconds

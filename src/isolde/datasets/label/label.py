@@ -20,7 +20,7 @@ import numpy as np
 
 from isolde.audio import write
 from isolde.audio.formats import AUDIO_SUFFIXES, container_named
-from isolde.core.atomic import Draft, explain, hidden_name, remove_stale, write_text
+from isolde.core.atomic import Draft, explain, write_text
 from isolde.core.errors import AudioError, InputError, IsoldeError
 from isolde.core.parallel import stamp
 from isolde.core.stage import Float32
@@ -33,8 +33,10 @@ from isolde.datasets.layouts import Hints
 from isolde.datasets.manifest import Row, by_track
 from isolde.datasets.naming import file_name
 from isolde.datasets.rows import scan
-from isolde.datasets.sources import Source, probe
+from isolde.datasets.sources import open_row, probe
 from isolde.separation.external import read_stems
+
+FACTS = "teacher.json"
 
 MAX_LAG = 0.0005
 """Seconds by which a teacher's stems may lie before or after the song."""
@@ -123,6 +125,10 @@ def _label_one(rows: Sequence[Row], target: Path, teacher: Teacher, ending: str)
     if _is_done(target, mark):
         made = _rows_of(rows, target, teacher)
         return LabelResult(track, made, seconds=made[0].seconds)
+    if target.is_dir() and any(target.iterdir()) and not (target / FACTS).is_file():
+        raise AudioError(
+            f"{target}: was not made by a labelling and would be replaced: choose another folder"
+        )
     with _work_folder(target.parent) as work:
         song, mixture, rate = _mixture(rows, work)
         began = time.perf_counter()
@@ -137,7 +143,7 @@ def _label_one(rows: Sequence[Row], target: Path, teacher: Teacher, ending: str)
             confidence.write(draft.path / "confidence.csv")
             facts = {"teacher": teacher.name, "command": teacher.command, "stamp": mark}
             text = json.dumps(facts, ensure_ascii=False) + "\n"
-            write_text(draft.path / "teacher.json", text)
+            write_text(draft.path / FACTS, text)
     made = _rows_of(rows, target, teacher)
     seconds = mixture.shape[1] / rate
     return LabelResult(track, made, seconds=seconds, elapsed=elapsed, confidence=confidence)
@@ -157,7 +163,7 @@ def _work_folder(parent: Path) -> Iterator[Path]:
 
 def _is_done(target: Path, mark: str) -> bool:
     try:
-        facts = json.loads((target / "teacher.json").read_text("utf-8"))
+        facts = json.loads((target / FACTS).read_text("utf-8"))
         return bool(facts["stamp"] == mark)
     except (OSError, ValueError, KeyError, TypeError):
         return False
@@ -168,7 +174,7 @@ def _mixture(rows: Sequence[Row], work: Path) -> tuple[Path, Float32, int]:
     whole = [row for row in rows if row.stem == MIXTURE] or list(rows)
     sounds, rates, n_channels = [], set(), 0
     for row in whole:
-        with Source(row) as source:
+        with open_row(row) as source:
             n_channels = max(n_channels, source.info.n_channels)
             blocks = [block[:2] for block in source]
             rates.add(source.info.sample_rate)

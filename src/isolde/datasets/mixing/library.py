@@ -84,15 +84,21 @@ class Library:
         Args:
             folders: Folders of songs, and of solo voices: loose files are voices, unless their
                 folder is called instrumental, karaoke or the like.
-            cache: Where decoded samples are kept.
+            cache: Folder for decoded samples.
             stems: Drums, bass and other are decoded only where they are named here; vocals and
                 accompaniment always.
 
         Raises:
-            InputError: Nothing is found, a folder does not exist, or a stem is unknown.
+            InputError: Nothing is found or can be used, a folder does not exist, or a stem is
+                unknown.
         """
         found = find(folders, how=Hints(otherwise="vocals"))
-        self._fill(found.rows, cache, stems, failed=found.problems)
+        if not found.rows:
+            why = f" ({found.problems[0]})" if found.problems else ""
+            raise InputError(
+                "no songs found: a folder must hold {track}/{stem}.wav or {voice}.wav" + why
+            )
+        self._decode(found.rows, cache, stems, failed=found.problems)
 
     @classmethod
     def from_manifest(
@@ -107,12 +113,13 @@ class Library:
 
         Args:
             path: CSV or Parquet, see `isolde.datasets.manifest`.
-            cache: Where decoded samples are kept.
+            cache: Folder for decoded samples.
             split: "train", "validation" or "test"; None: all rows.
             stems: Names of the stems as for `Library`.
 
         Raises:
-            InputError: The manifest cannot be read, has no such rows, or a name is unknown.
+            InputError: The manifest cannot be read, has no such rows, none of its songs can be
+                used, or a name is unknown.
             MissingExtraError: It is Parquet, and pyarrow is not installed.
         """
         if split is not None and split not in SPLITS:
@@ -136,10 +143,10 @@ class Library:
         With `allow_none` a library without entries is none of the errors.
         """
         library = cls.__new__(cls)
-        library._fill(rows, cache, stems, failed=[], allow_none=allow_none)
+        library._decode(rows, cache, stems, failed=[], allow_none=allow_none)
         return library
 
-    def _fill(
+    def _decode(
         self,
         rows: Iterable[Row],
         cache: Path,
@@ -167,10 +174,8 @@ class Library:
                 named = str(error)
                 self.failed.append(named if track in named else f"'{track}': {named}")
         if not self.entries and not allow_none:
-            why = f" ({self.failed[0]})" if self.failed else ""
-            raise InputError(
-                "no songs found: a folder must hold {track}/{stem}.wav or {voice}.wav" + why
-            )
+            why = self.failed[-1] if self.failed else "there are none"
+            raise InputError(f"none of the songs can be used: {why}")
 
 
 def _entry(rows: Sequence[Row], cache: Path, parts: Sequence[str]) -> Entry:

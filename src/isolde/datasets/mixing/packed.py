@@ -14,7 +14,8 @@ import numpy as np
 
 from isolde.core.errors import InputError
 from isolde.core.signal.spectrum import GRID_22
-from isolde.datasets.cache import FULL_SCALE, activity_of
+from isolde.datasets.cache import FULL_SCALE
+from isolde.datasets.frames import activity_of
 from isolde.datasets.mixing.library import Entry
 
 KINDS: dict[str, tuple[str, ...]] = {
@@ -65,13 +66,14 @@ def _song(path: Path, stems: tuple[str, ...]) -> Entry:
     parts = dict(zip(stems, sound, strict=True))
     vocals = parts.pop("vocals", None)
     told = path.with_suffix(".activity")
+    activity = np.zeros(GRID_22.n_frames(sound.shape[2]), np.bool_)
     if told.is_file():
-        activity = np.fromfile(told, np.uint8) > 0
-        if len(activity) not in (0, GRID_22.n_frames(sound.shape[2])):
-            raise InputError(f"{told.name} is for {len(activity)} frames of another song")
-    else:
-        silent = np.zeros(0, np.bool_)
-        activity = silent if vocals is None else activity_of(vocals / np.float32(FULL_SCALE))
+        marks = np.fromfile(told, np.uint8) > 0
+        if len(marks) not in (0, len(activity)):
+            raise InputError(f"{told.name} is for {len(marks)} frames of another song")
+        activity[: len(marks)] = marks
+    elif vocals is not None:
+        activity = activity_of(vocals / np.float32(FULL_SCALE))
     return Entry(
         track=f"{path.parent.name}/{path.stem}",
         artist=name.partition(" - ")[0],
