@@ -15,7 +15,7 @@ import re
 import sys
 from pathlib import Path
 
-from isolde.evaluation import command
+from isolde.evaluation import run, run_robustness
 from isolde.evaluation.scoring import Result
 from isolde.evaluation.songs import find_songs
 
@@ -51,7 +51,7 @@ def main() -> None:
 def results(arguments: argparse.Namespace, peers: list[str]) -> None:
     """The tables of all candidates on all songs."""
     words = f"--models {arguments.models}" + "".join(f" --peers {path}" for path in peers)
-    done = command.run(
+    done = run(
         arguments.songs,
         models=names(arguments.models),
         peers=peers,
@@ -71,7 +71,7 @@ def robustness(arguments: argparse.Namespace, peers: list[str]) -> None:
     n_songs = len(find_songs(arguments.songs))
     limit = -(-n_songs // arguments.every)
     words = f"--models {arguments.robust}" + "".join(f" --peers {path}" for path in peers)
-    done = command.run_robustness(
+    done = run_robustness(
         arguments.songs,
         models=names(arguments.robust),
         peers=peers,

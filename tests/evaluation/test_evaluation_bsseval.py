@@ -10,7 +10,7 @@ import pytest
 
 from helpers.sounds import musical_noise
 from isolde.core.errors import InputError
-from isolde.evaluation.metrics.bsseval import MEASURES, References, bsseval, museval_json
+from isolde.evaluation.metrics.bsseval import MEASURES, References, museval_json
 
 RATE = 8000
 
@@ -36,7 +36,7 @@ def test_bsseval_is_musevals_where_nothing_is_silent():
     theirs_metrics = museval_or_skip()
     truth = {"vocals": short_music(19), "accompaniment": short_music(20)}
     guess = {k: v + 0.2 * short_music(21) + 0.1 * truth["vocals"] for k, v in truth.items()}
-    ours = bsseval(truth, guess, sample_rate=RATE)
+    ours = References(truth, sample_rate=RATE).score(guess)
     stack = [np.stack([s[k].T for k in truth]) for s in (truth, guess)]
     theirs = dict(
         zip(MEASURES, theirs_metrics.bss_eval(*stack, window=RATE, hop=RATE), strict=False)
@@ -59,7 +59,7 @@ def test_bsseval_is_musevals_where_the_references_leave_a_band_nearly_empty():
 
     truth = {"vocals": coded(short_music(29)), "accompaniment": coded(short_music(30))}
     guess = {k: v + 0.3 * coded(short_music(31)) for k, v in truth.items()}
-    ours = bsseval(truth, guess, sample_rate=RATE)
+    ours = References(truth, sample_rate=RATE).score(guess)
     stack = [np.stack([s[k].T for k in truth]) for s in (truth, guess)]
     theirs = dict(
         zip(MEASURES, theirs_metrics.bss_eval(*stack, window=RATE, hop=RATE), strict=False)
@@ -92,13 +92,10 @@ def test_bsseval_keeps_the_frames_of_the_reference():
 
 def test_bsseval_refuses_what_it_cannot_score():
     with pytest.raises(InputError, match="one second"):
-        bsseval(
-            {"vocals": musical_noise(1)[:, :99]},
-            {"vocals": musical_noise(1)[:, :99]},
-            sample_rate=RATE,
-        )
+        References({"vocals": musical_noise(1)[:, :99]}, sample_rate=RATE)
     with pytest.raises(InputError, match="must be the same"):
-        bsseval({"vocals": musical_noise(1)}, {"voice": musical_noise(1)}, sample_rate=RATE)
+        whole = References({"vocals": musical_noise(1)}, sample_rate=RATE)
+        whole.score({"voice": musical_noise(1)})
 
 
 def test_musevals_files_are_musevals():

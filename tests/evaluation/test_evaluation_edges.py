@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 
 from helpers.singing import RATE, song_of
-from isolde.evaluation import run_robustness
+from helpers.songs import three_songs
+from isolde.core.errors import MissingExtraError
+from isolde.evaluation import command, run, run_robustness
 from isolde.evaluation.candidates import baselines
 from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.command import summary_text
@@ -83,6 +86,41 @@ def test_the_classical_separators_are_keyed_by_all_that_makes_their_numbers(monk
 def test_a_command_is_told_as_a_shell_takes_it(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["isolde", "evaluate", "--data", "my songs"])
     assert provenance("my songs", [])["command"] == "isolde evaluate --data 'my songs'"
+
+
+def test_a_folder_that_is_not_utf_8_costs_no_results(tmp_path: Path, monkeypatch):
+    """The command line that is noted could not be written, and all tables were lost."""
+    name = os.fsdecode(b"caf\xe9")
+    monkeypatch.setattr(sys, "argv", ["isolde", "evaluate", "-o", name])
+    done = run(three_songs(tmp_path / "in", RATE), output=tmp_path / name, with_oracles=False)
+    assert "caf\ufffd" in done.summary and done.summary.encode("utf-8")
+    assert json.loads((tmp_path / name / "run.json").read_text("utf-8")) == done.made
+
+
+def test_data_in_the_current_folder_have_a_name(tmp_path: Path, monkeypatch):
+    (tmp_path / "songs").mkdir()
+    monkeypatch.chdir(tmp_path / "songs")
+    assert provenance(".", [])["data"] == "songs: 0 songs, 0 artists"
+
+
+def test_costs_are_measured_on_a_song_that_can_be_read(tmp_path: Path, monkeypatch):
+    data, measured = three_songs(tmp_path / "in", RATE), []
+    (data / "test" / "Ann - Song 0" / "drums.wav").write_bytes(b"not audio")
+
+    def note(candidates, song, *, known):
+        measured.append(song.track)
+        return []
+
+    monkeypatch.setattr(command, "measure_costs", note)
+    run(data, output=tmp_path / "out", with_oracles=False)
+    assert measured == ["Ann - Song 2"]
+
+
+def test_bsseval_without_scipy_is_refused_before_any_work(tmp_path: Path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.linalg", None)
+    with pytest.raises(MissingExtraError, match="scipy"):
+        run("nowhere", output=tmp_path / "out", with_bsseval=True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_commit_is_that_of_the_packages_own_files(tmp_path: Path, monkeypatch):

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -37,6 +38,14 @@ def test_parquet_holds_what_the_csv_holds(tmp_path):
     assert table["speed"] == [20.0, None] and table["silence_dbfs"] == [None, None]
 
 
+def test_names_that_are_not_utf_8_are_written_readably(tmp_path):
+    name = os.fsdecode(b"mod\xe8le.onnx")
+    results = [row(name, "t", 1.0), row(name, "u", 1.0, error=f"{name}: gone")]
+    (tmp_path / "songs.csv").write_text(exports.results_csv(results), "utf-8")
+    assert exports.columns_of(results)["candidate"] == ["mod\ufffdle.onnx"] * 2
+    assert exports.columns_of(results)["error"] == [None, "mod\ufffdle.onnx: gone"]
+
+
 def test_without_pyarrow_one_line_says_what_to_install_before_any_work(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'isolde\[parquet\]'"):
@@ -56,6 +65,16 @@ def test_musevals_files_lie_where_museval_looks_for_them(tmp_path):
     assert store["targets"][1]["frames"][1]["metrics"] == dict.fromkeys(
         ("SDR", "ISR", "SIR", "SAR"), 2.0
     )
+
+
+def test_musevals_files_of_different_names_are_different_files(tmp_path):
+    """ "A/B" and "A_B" gave one file, and so did "a" and "A" where case does not count."""
+    frames = {f"vocals_{m}_v4": [1.0] for m in MEASURES}
+    results = [row(c, t, 1.0, frames=frames) for c in ("x:y", "x_y") for t in ("A/B", "A_B", "a_b")]
+    written = exports.write_museval(tmp_path, results)
+    assert len({str(path).casefold() for path in written}) == 6
+    assert {path.parent.parent.name for path in written} == {"x_y", "x_y (2)"}
+    assert [path.stem for path in written[:3]] == ["A_B", "A_B (2)", "a_b (3)"]
 
 
 MEASURES = ("sdr", "isr", "sir", "sar")

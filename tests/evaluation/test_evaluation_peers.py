@@ -109,6 +109,16 @@ def test_an_adapter_stays_and_is_started_again_when_it_breaks_off(tmp_path):
     adapter.close()
 
 
+def test_a_program_that_stays_and_does_not_tell_its_time_has_none(tmp_path, data):
+    """Its CPU time was taken to be that of this process, which only waits for it."""
+    script = tmp_path / "echo.py"
+    script.write_text(SERVER.replace("cpu_seconds", "other").replace("count == ", "0 * "))
+    candidate = peer(f"x={sys.executable} {script} --serve")
+    for result in evaluate(find_songs(data)[:1], [candidate], results=tmp_path / "r.jsonl"):
+        assert result.error is None and np.isnan(result.cpu_seconds) and np.isnan(result.speed)
+    candidate.separate.close()
+
+
 def test_peers_fail_loudly(tmp_path):
     mixture = np.zeros((1, 100), dtype=np.float32)
     code = "import sys; print('no such model', file=sys.stderr); sys.exit(3)"

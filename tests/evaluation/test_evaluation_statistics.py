@@ -44,8 +44,6 @@ def test_nan_is_excluded_and_counted():
     assert np.isnan(nothing.value) and nothing.n == 0 and nothing.n_excluded == 1
     with pytest.raises(InputError):
         bootstrap([1.0, np.inf])
-    with pytest.raises(InputError):
-        bootstrap([1.0], level=95)
 
 
 def test_the_seed_decides():
@@ -77,7 +75,7 @@ def test_pairing_finds_a_small_difference_between_very_different_songs():
 
 
 def test_ties_and_exclusions_are_counted():
-    result = compare([1.0, 2.0, 3.0, np.nan], [1.0, 1.0, 3.05, 1.0], tie=0.1)
+    result = compare([1.0, 2.0, 3.0, np.nan], [1.0, 1.0, 3.0, 1.0])
     assert (result.wins, result.losses, result.ties) == (1, 0, 2)
     assert result.median.n_excluded == 1
     with pytest.raises(InputError):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from helpers.sounds import musical_noise
 from isolde.core.errors import InputError
+from isolde.evaluation.metrics import fullness
 from isolde.evaluation.metrics import ratios as metrics
 from isolde.evaluation.metrics.fullness import bleed_and_fullness, mel_decibels, mel_filters
 
@@ -147,6 +148,13 @@ def test_bleed_lowers_bleedless_and_loss_lowers_fullness():
     assert double.bleedless == pytest.approx(100 / (1 + 20 * np.log10(2)), abs=1e-6)
     leaky = bleed_and_fullness(vocals, vocals + backing, sample_rate=RATE)
     assert leaky.bleedless < leaky.fullness - 10
+
+
+def test_mel_spectra_in_blocks_are_those_in_one_piece(monkeypatch):
+    audio = musical_noise(19, seconds=1.0)
+    pieces = mel_decibels(audio, sample_rate=RATE)
+    monkeypatch.setattr(fullness, "BLOCK", 10**9)
+    assert np.array_equal(mel_decibels(audio, sample_rate=RATE), pieces)
 
 
 def test_mel_filters_are_librosas():

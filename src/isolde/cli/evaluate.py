@@ -71,8 +71,8 @@ def evaluate(
     """
     from functools import partial
 
+    from isolde.evaluation import run, run_robustness
     from isolde.evaluation.candidates.peers import peer
-    from isolde.evaluation.command import run, run_robustness
 
     if robustness and (classical or bsseval or parquet):
         raise typer.BadParameter("--robustness has a table of its own: no other columns or files")
@@ -97,9 +97,9 @@ def evaluate(
                 work, with_classical=classical, with_bsseval=bsseval, with_parquet=parquet
             )
         done = work()
-        if not robustness:
-            _write_report(done)
-    print(done.summary)
+    print(done.summary, flush=True)  # before the report, which separates songs again and may fail
+    if not robustness:
+        _write_report(done)
     if not quiet:
         terminal.say(f"isolde: tables, results and report are in {done.folder}")
     if done.n_failed:

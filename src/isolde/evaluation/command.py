@@ -1,8 +1,7 @@
 """The job behind `isolde evaluate`: names in, a folder of results and tables out; parses nothing.
 
-It writes `results.jsonl` and `costs.jsonl` (which a later run goes on with), `songs.csv` and, if
-asked, `songs.parquet` and `museval/`, then `summary.json`, `summary.md` and `run.json`, and
-gives back what it measured.
+It writes `results.jsonl` and `costs.jsonl`, which a later run continues, then `songs.csv`,
+`summary.json`, `summary.md` and `run.json`, and on request `songs.parquet` and `museval/`.
 """
 
 import json
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from isolde.core.atomic import write_text
 from isolde.core.errors import InputError
+from isolde.core.names import readable
 from isolde.core.signal.spectrum import GRID_22, Grid
 from isolde.evaluation import exports, statistics, tables
 from isolde.evaluation.candidates.baselines import floors
@@ -19,9 +19,8 @@ from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.candidates.oracles import oracles
 from isolde.evaluation.candidates.peers import peer
 from isolde.evaluation.costs import Cost, measure_costs
-from isolde.evaluation.distortions import Distortion
+from isolde.evaluation.metrics.bsseval import require_scipy
 from isolde.evaluation.provenance import as_list, provenance
-from isolde.evaluation.robustness import measure_robustness
 from isolde.evaluation.runner import Progress, evaluate
 from isolde.evaluation.scoring import Result
 from isolde.evaluation.songs import Song, find_songs, training_note
@@ -29,17 +28,17 @@ from isolde.evaluation.songs import Song, find_songs, training_note
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a run measured and where it put it.
+    """Results of a run and the folder that holds them.
 
     Attributes:
         results: One per candidate and song.
-        summary: The table as Markdown, with the lines that say how it was made.
-        folder: Where the files are.
+        summary: Tables as Markdown, followed by their provenance.
+        folder: Folder of the files.
         base: Name of the candidate that the paired table compares with.
-        made: What a reader needs to make it again, by name.
+        made: Provenance of the tables by name, see `provenance.provenance`.
         seed: Seed of the bootstrap.
         songs: Songs that were measured.
-        main: The candidate called `base`.
+        main: Candidate called `base`.
         costs: Costs of models and peers.
     """
 
@@ -88,17 +87,17 @@ def run(
         data: Folder of songs or manifest, see `songs.find_songs`.
         models: Names of the catalogue, paths of models, or "rules", see `models.model`.
         peers: Adapters or command lines, see `peers.peer`.
-        output: Folder for the results; what is there already is not measured again.
-        candidates: Further candidates of one's own.
+        output: Folder for the results; results that it holds already are not measured again.
+        candidates: Further candidates.
         with_floors: Whether to add mixture, silence and centre channel.
         with_classical: Whether to add REPET-SIM and HPSS (slow).
         with_oracles: Whether to add the oracle masks at the models' grids.
         with_bsseval: Whether to add BSSEval v4 (extra `evaluation`), in the table and in museval's
             files.
-        with_costs: Whether to add time and memory of models and peers, each in a fresh process.
+        with_costs: Whether to measure time and memory of models and peers, each in a new process.
         with_parquet: Whether to add `songs.parquet` (extra `parquet`).
-        against: The candidate that the paired table compares with and that the report lets hear;
-            default the first one.
+        against: Name of the candidate that the paired table compares with and that the report
+            plays; default the first one.
         jobs: Worker processes; 0 takes one per core.
         scheduler: Address of a Dask scheduler whose workers do the work.
         limit: Greatest number of songs.
@@ -106,7 +105,7 @@ def run(
         progress: Function called after every result.
         report: Function called with a line for each song that is left out.
         notify: Function called with lines that a user should see at once.
-        command: The command line to print beside the table; default that of this process.
+        command: Command line to print below the tables; default that of this process.
 
     Raises:
         InputError: Data, names or numbers that cannot be used.
@@ -115,6 +114,8 @@ def run(
     """
     if with_parquet:
         exports.require_parquet()
+    if with_bsseval:
+        require_scipy()
     songs = find_songs(data, limit=limit, report=report)
     if notify and (note := training_note(songs)):
         notify(note)
@@ -142,7 +143,9 @@ def run(
         notify=notify,
     )
     costly = [candidate for candidate in chosen if candidate.kind in ("model", "peer")]
-    costs = measure_costs(costly, songs[0], known=folder / "costs.jsonl") if with_costs else []
+    good = {result.track for result in results if result.error is None}
+    usable = next((song for song in songs if song.track in good), songs[0])
+    costs = measure_costs(costly, usable, known=folder / "costs.jsonl") if with_costs else []
     made = provenance(data, songs, command=command)
     summary = summary_text(results, made=made, base=base, costs=costs, seed=seed)
     texts = {
@@ -161,65 +164,6 @@ def run(
     )
 
 
-def run_robustness(
-    data: str | Path,
-    *,
-    models: Sequence[str] = (),
-    peers: Sequence[str] = (),
-    output: str | Path = "robustness",
-    candidates: Sequence[Candidate] = (),
-    distortions: Sequence[Distortion] | None = None,
-    jobs: int = 1,
-    scheduler: str | None = None,
-    limit: int | None = None,
-    seed: int = statistics.SEED,
-    progress: Progress | None = None,
-    report: Callable[[str], None] | None = None,
-    notify: Callable[[str], None] | None = None,
-    command: str | None = None,
-) -> Evaluation:
-    """Measure the same songs clean and changed: `robustness.measure_robustness` with names.
-
-    Args:
-        data: See `run`.
-        models: See `run`.
-        peers: See `run`.
-        output: Folder for the results.
-        candidates: See `run`.
-        distortions: Changes to measure; None for those of `distortions.standard`.
-        jobs: See `run`.
-        scheduler: See `run`.
-        limit: See `run`.
-        seed: See `run`.
-        progress: See `run`.
-        report: See `run`.
-        notify: See `run`.
-        command: See `run`.
-
-    Returns:
-        The results of clean and changed songs and the robustness table.
-
-    Raises:
-        InputError, ModelError: See `run`.
-    """
-    chosen = choose(models=models, peers=peers, candidates=candidates)
-    results, text = measure_robustness(
-        data,
-        chosen,
-        output=output,
-        distortions=distortions,
-        jobs=jobs,
-        scheduler=scheduler,
-        limit=limit,
-        seed=seed,
-        progress=progress,
-        report=report,
-        notify=notify,
-        command=command,
-    )
-    return Evaluation(results, text, Path(output))
-
-
 def choose(
     *,
     models: Sequence[str] = (),
@@ -229,7 +173,7 @@ def choose(
     with_classical: bool = False,
     with_oracles: bool = False,
 ) -> list[Candidate]:
-    """Return the candidates of a table, in its order; arguments as in `run`.
+    """Choose the candidates of a table, in its order; arguments as in `run`.
 
     Raises:
         InputError: None is asked for, or a peer is not set up.
@@ -273,11 +217,11 @@ def summary_text(
         parts.append("Costs that could not be measured:\n")
         parts.append("".join(f"* {cost.candidate}: {cost.error}\n" for cost in lost))
     parts.append(as_list(made))
-    return "\n".join(parts)
+    return readable("\n".join(parts))
 
 
 def _failures(results: Sequence[Result]) -> Iterator[str]:
-    """What failed, a line for each song and error: a song that cannot be read fails with all."""
+    """Lines of failures, one per song and error: a song that cannot be read fails for all."""
     every = {result.candidate for result in results}
     failed: dict[tuple[str, str], list[str]] = {}
     for result in results:

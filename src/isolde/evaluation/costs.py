@@ -1,7 +1,7 @@
-"""What a separator costs: CPU time, peak memory, size, latency; never how well it sounds.
+"""Costs of a separator: CPU time, peak memory, size, latency; never how well it sounds.
 
-Each candidate is measured in a fresh process of its own with one thread, on one song repeated to
-SECONDS: a first separation that pays for imports and weights, then the one that counts.
+Each candidate is measured in a new process with one thread, on one song repeated to SECONDS: a
+first separation that includes imports and weights, then the one that counts.
 """
 
 import math
@@ -41,8 +41,8 @@ class Cost:
         model_megabytes: Size of the weights.
         latency_seconds: Latency of the streaming form.
         error: One line when it failed.
-        identity: The candidate's when it was measured.
-        stamp: That of the song, see `Song.stamp`.
+        identity: Identity of the candidate when it was measured.
+        stamp: Stamp of the song, see `Song.stamp`.
     """
 
     candidate: str
@@ -62,7 +62,7 @@ class Cost:
         return self.audio_seconds / self.cpu_seconds if self.cpu_seconds > 0 else math.nan
 
     def sizes(self) -> tuple[str, str, str]:
-        """Peak megabytes, the weights' megabytes and the latency in ms as text for a table."""
+        """Format peak megabytes, megabytes of the weights and latency in ms for a table."""
         numbers = (
             (self.peak_megabytes, "{:.0f}"),
             (self.model_megabytes, "{:.1f}"),
@@ -79,9 +79,9 @@ def measure_costs(
 
     Args:
         candidates: Picklable.
-        song: What they separate, repeated to SECONDS.
-        known: File of JSON lines with costs measured before; what is in it under the same identity
-            and with the same song is not measured again, and new costs are added.
+        song: Song that they separate, repeated to SECONDS.
+        known: File of JSON lines with costs measured before; those of the same identity and song
+            are not measured again, and new costs are added.
     """
     stamp = song.stamp
     before = {(cost.candidate, cost.identity, cost.stamp): cost for cost in _read(known)}
@@ -97,7 +97,7 @@ def measure_costs(
 
 
 def repeated(stems: Stems, *, seconds: float = SECONDS) -> Stems:
-    """Return a song repeated until it is at least so long; a longer one stays whole."""
+    """Repeat a song until it lasts at least `seconds`; a longer one stays whole."""
     times = max(1, math.ceil(seconds / stems.seconds))
     mixture, vocals, accompaniment = (
         np.tile(x, (1, times)) for x in (stems.mixture, stems.vocals, stems.accompaniment)
@@ -106,7 +106,7 @@ def repeated(stems: Stems, *, seconds: float = SECONDS) -> Stems:
 
 
 def _read(path: str | Path | None) -> list[Cost]:
-    """Costs of earlier runs; a file that cannot be read is as good as none."""
+    """Costs of earlier runs; none of a file that cannot be read."""
     try:
         lines = read_lines(path) if path is not None else ()
         return [build(Cost, line, where=str(path), nan=True) for _, line in lines]
@@ -125,7 +125,7 @@ def _measured(candidate: Candidate, song: Song) -> Cost:
         cost: Cost = mine.recv()
     except EOFError:
         cost = Cost(candidate.name, error="the process died")
-    except BaseException:  # Ctrl-C: a peer does not go on without us
+    except BaseException:  # Ctrl-C: end the peer as well
         process.terminate()
         raise
     process.join()
@@ -135,8 +135,8 @@ def _measured(candidate: Candidate, song: Song) -> Cost:
 def peak_megabytes() -> float:
     """Peak resident memory of this process.
 
-    Linux keeps it per program in /proc; ru_maxrss there also remembers the parent's size at the
-    fork, and is the fallback elsewhere (bytes on macOS, KiB on other systems).
+    Linux keeps it per program in /proc. Its ru_maxrss includes the parent's size at the fork, and
+    is the fallback elsewhere (bytes on macOS, KiB on other systems).
     """
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
@@ -158,29 +158,29 @@ def _work(candidate: Candidate, song: Song, pipe: Connection) -> None:
             start = time.process_time()
             candidate(stems)
             times.append(time.process_time() - start)
+        late, size = candidate.latency_seconds, candidate.model_bytes
+        cost = Cost(
+            candidate.name,
+            stems.seconds,
+            times[0],
+            times[1],
+            peak_megabytes(),
+            math.nan if size is None else size / 1e6,
+            math.nan if late is None else late,
+            identity=candidate.identity,
+        )
         said = getattr(candidate.separate, "measured", None)
-        bytes_ = candidate.model_bytes
-        if said is None:
-            cost = Cost(
-                candidate.name,
-                stems.seconds,
-                times[0],
-                times[1],
-                peak_megabytes(),
-                math.nan if bytes_ is None else bytes_ / 1e6,
-                math.nan if candidate.latency_seconds is None else candidate.latency_seconds,
-                identity=candidate.identity,
+        if said is not None:  # a foreign program: this process only waited for it
+            first, cpu, peak, size = (
+                said.get(name, math.nan)
+                for name in ("load_cpu_seconds", "cpu_seconds", "peak_megabytes", "model_bytes")
             )
-        else:  # a foreign program: this process only waited for it
-            cpu = said.get("cpu_seconds", math.nan)
-            cost = Cost(
-                candidate.name,
-                stems.seconds,
-                cpu + said.get("load_cpu_seconds", math.nan),
-                cpu,
-                said.get("peak_megabytes", math.nan),
-                said.get("model_bytes", math.nan) / 1e6,
-                identity=candidate.identity,
+            cost = replace(
+                cost,
+                first_cpu_seconds=first + cpu,
+                cpu_seconds=cpu,
+                peak_megabytes=peak,
+                model_megabytes=size / 1e6,
             )
         pipe.send(cost)
     except Exception as error:  # reported in the table

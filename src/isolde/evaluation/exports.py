@@ -1,21 +1,22 @@
 """Results as files for other programs: CSV, Parquet, JSON, and museval's layout; it draws no table.
 
-Everywhere a metric without meaning for a song is empty (CSV), null (Parquet, JSON) or NaN (museval,
-whose files hold it so); it is never a number.
+A metric that is undefined for a song is empty (CSV), null (Parquet, JSON) or NaN (museval, whose
+files hold it so); it is never a number.
 """
 
 import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from isolde.core.atomic import write_text
+from isolde.core.atomic import Draft, write_text
 from isolde.core.config import plain
 from isolde.core.errors import MissingExtraError
+from isolde.core.names import readable
 from isolde.core.stems import ACCOMPANIMENT, VOCALS
 from isolde.datasets.naming import file_name
 from isolde.evaluation import statistics
@@ -28,15 +29,16 @@ NUMBERS = ("seconds", "cpu_seconds", "speed")
 
 
 def columns_of(results: Sequence[Result]) -> dict[str, list[Any]]:
-    """Sort results by column: who and what, numbers (None where there is none), the error."""
+    """Arrange results by column: names, numbers (None where undefined), the error."""
     keys = list(dict.fromkeys(key for result in results for key in result.metrics))
     columns: dict[str, list[Any]] = {
-        name: [getattr(result, name) for result in results] for name in (*ABOUT, *NUMBERS)
+        name: [readable(getattr(result, name)) for result in results] for name in ABOUT
     }
+    columns |= {name: [getattr(result, name) for result in results] for name in NUMBERS}
     columns |= {key: [r.metrics.get(key, math.nan) for r in results] for key in keys}
     for name in (*NUMBERS, *keys):
         columns[name] = plain(columns[name])
-    columns["error"] = [result.error for result in results]
+    columns["error"] = [result.error and readable(result.error) for result in results]
     return columns
 
 
@@ -70,6 +72,7 @@ def write_parquet(path: str | Path, results: Sequence[Result]) -> None:
 
     Raises:
         MissingExtraError: Pyarrow is not installed.
+        AudioError: The file cannot be written.
     """
     arrow = require_parquet()
     columns = columns_of(results)
@@ -77,18 +80,21 @@ def write_parquet(path: str | Path, results: Sequence[Result]) -> None:
         name: arrow.array(values, arrow.string() if name in (*ABOUT, "error") else arrow.float64())
         for name, values in columns.items()
     }
-    arrow.parquet.write_table(arrow.table(arrays), path)
+    with Draft(path) as draft:
+        arrow.parquet.write_table(arrow.table(arrays), draft.path)
 
 
 def write_museval(folder: str | Path, results: Sequence[Result]) -> list[Path]:
     """Write a JSON file of museval's for every result that BSSEval scored.
 
-    They lie in `{folder}/{candidate}/test/{track}.json`, as museval's own evaluation leaves them,
+    The files are `{folder}/{candidate}/test/{track}.json`, as museval's own evaluation leaves them,
     so that `museval.EvalStore().add_eval_dir(folder / candidate)` reads them.
 
     Returns:
         The files written.
     """
+    candidates = _file_names(result.candidate for result in results)
+    tracks = _file_names(result.track for result in results)
     written = []
     for result in results:
         frames = {
@@ -98,10 +104,24 @@ def write_museval(folder: str | Path, results: Sequence[Result]) -> list[Path]:
         }
         if not frames:
             continue
-        path = Path(folder, file_name(result.candidate), "test", file_name(result.track) + ".json")
+        path = Path(folder, candidates[result.candidate], "test", f"{tracks[result.track]}.json")
         write_text(path, json.dumps(museval_json(frames), indent=2) + "\n")
         written.append(path)
     return written
+
+
+def _file_names(names: Iterable[str]) -> dict[str, str]:
+    """A file name for each name; where two names give the same one, the later gets a number."""
+    out: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in dict.fromkeys(names):
+        base = out[name] = file_name(name)
+        number = 1
+        while out[name].casefold() in taken:  # some file systems do not tell case apart
+            number += 1
+            out[name] = f"{base} ({number})"
+        taken.add(out[name].casefold())
+    return out
 
 
 def summary_json(results: Sequence[Result], *, seed: int = statistics.SEED) -> str:

@@ -1,5 +1,6 @@
-"""How a table was made, for whoever wants to make it again; it measures nothing."""
+"""How a table was made, so that it can be made again; it measures nothing."""
 
+import os
 import shlex
 import subprocess
 import sys
@@ -8,24 +9,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from isolde import __version__
+from isolde.core.names import readable
 from isolde.evaluation.songs import Song
 
 
 def provenance(
     data: str | Path, songs: Sequence[Song], *, command: str | None = None
 ) -> dict[str, str]:
-    """Tell what a reader needs to make the table again: command, commit, version, data, day.
+    """Collect what a reader needs to make the table again: command, commit, version, data, day.
 
     Args:
-        data: What the songs were found in; only its own name is told.
-        songs: What was measured.
-        command: Command line to tell; None for that of this process.
+        data: Folder or manifest of the songs; only its own name is given.
+        songs: Songs that were measured.
+        command: Command line; None for that of this process.
     """
+    name = os.path.basename(os.path.abspath(data))
     return {
-        "command": command or shlex.join(["isolde", *sys.argv[1:]]),
+        "command": readable(command or shlex.join(["isolde", *sys.argv[1:]])),
         "commit": commit(),
         "isolde": __version__,
-        "data": f"{Path(data).name}: {len(songs)} songs, "
+        "data": f"{readable(name)}: {len(songs)} songs, "
         f"{len({song.artist for song in songs})} artists",
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
     }

@@ -1,4 +1,4 @@
-"""One song, one candidate, one result: separates, times and scores; writes nothing."""
+"""Separate, time and score one song with one candidate; writes nothing."""
 
 import os
 import threading
@@ -22,31 +22,30 @@ from isolde.evaluation.metrics.voicing import Voicing, voicing
 from isolde.evaluation.songs import Song, Stems
 
 SCORING = 2
-"""Counted up when a metric is added or changes: results of another count are measured anew."""
+"""Version of the metrics, raised when one is added or changes: older results are measured anew."""
 
 ACTIVITY = ("accuracy", "precision", "recall", "f1", "auc")
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one candidate scored on one song.
+    """Scores of one candidate on one song.
 
     Attributes:
-        track: The song.
-        artist: Who it is by.
+        track: Name of the song.
+        artist: Artist of the song.
         candidate: Name of the candidate.
-        kind: Its kind, see `Candidate`.
-        identity: Its identity when it was measured.
+        kind: Kind of the candidate, see `Candidate`.
+        identity: Identity of the candidate when it was measured.
         seconds: Length of the song.
         sample_rate: Sample rate of the song.
-        metrics: Name -> value; nan where it has no meaning for this song.
+        metrics: Name -> value; nan where it is undefined for this song.
         frames: Name -> one value per second; the two of `voicing` have one per block.
-        cpu_seconds: CPU time of the separation over all threads; nan when not known, as where the
-            process measured another song meanwhile.
-        wall_seconds: Elapsed time of the same.
-        error: One line when the song failed, and then there are no metrics.
-        scoring: The `SCORING` that it was measured with.
-        stamp: The song's, see `Song.stamp`, when it was measured.
+        cpu_seconds: CPU time of the separation over all threads; nan when not known.
+        wall_seconds: Elapsed time of the separation.
+        error: One line when the song failed; then there are no metrics.
+        scoring: `SCORING` when it was measured.
+        stamp: Stamp of the song when it was measured, see `Song.stamp`.
     """
 
     track: str
@@ -71,7 +70,7 @@ class Result:
 
     @property
     def voicing(self) -> Voicing:
-        """Where somebody sings, and what the estimate shows of it; empty for a failure."""
+        """Activity of the true voice and level of the estimate; empty for a failure."""
         labels = tuple(int(label) for label in self.frames.get("activity_label", ()))
         return Voicing(labels, tuple(self.frames.get("activity_level_db", ())))
 
@@ -99,10 +98,10 @@ def score(
     """Return all metrics of one separated song.
 
     Args:
-        stems: The truth.
+        stems: True stems.
         estimates: "vocals", "accompaniment" and maybe parts of it, the shape of the mixture.
-        references: References of these stems, see `references_of`: also BSSEval v4.
-        brief: Only the ratios of each stem.
+        references: References of these stems, see `references_of`, to add BSSEval v4.
+        brief: Whether to compute the ratios of each stem only.
 
     Returns:
         Metrics by name, and those that come once a second. For each stem, also the parts of the
@@ -127,13 +126,13 @@ def score(
         out[f"{stem}_si_sdr"] = metrics.si_sdr(reference, estimate)
         if stem in whole:
             seconds = metrics.framed_usdr(reference, estimate, sample_rate=rate)
-            heard = seconds[~np.isnan(seconds)]
-            out[f"{stem}_usdr_1s"] = float(np.median(heard)) if heard.size else float("nan")
+            known = seconds[~np.isnan(seconds)]
+            out[f"{stem}_usdr_1s"] = float(np.median(known)) if known.size else float("nan")
             frames[f"{stem}_usdr"] = [round(float(value), 4) for value in seconds]
     if brief:
         return out, frames
-    colour = bleed_and_fullness(stems.vocals, estimates[VOCALS], sample_rate=rate)
-    out["vocals_bleedless"], out["vocals_fullness"] = colour.bleedless, colour.fullness
+    mel = bleed_and_fullness(stems.vocals, estimates[VOCALS], sample_rate=rate)
+    out["vocals_bleedless"], out["vocals_fullness"] = mel.bleedless, mel.fullness
     leak = metrics.silence_level(stems.vocals, estimates[VOCALS], stems.mixture, sample_rate=rate)
     out["silence_dbfs"] = leak.dbfs
     out["silence_relative_db"] = leak.relative_db
@@ -155,7 +154,7 @@ def score(
 
 
 def references_of(stems: Stems) -> References:
-    """Tell what BSSEval prepares once for a song.
+    """Prepare BSSEval for a song, once for all candidates.
 
     Raises:
         InputError: The song is shorter than a second.
@@ -172,11 +171,11 @@ def run_candidate(
     references: References | None = None,
     brief: bool = False,
 ) -> Result:
-    """Separate and score one song; whatever goes wrong becomes the result's `error`, one line.
+    """Separate and score one song; any exception becomes the result's `error`, one line.
 
-    The CPU time is that of this process and of the children it waited for, unless the candidate
-    says better: a callable with an attribute `measured` (see `peers`) is believed. It is not known
-    where another thread is `measuring` meanwhile.
+    The CPU time is that of this process and of the children it waited for. A callable with an
+    attribute `measured` (see `separation.external`) brings its own. It is not known while another
+    thread is `measuring`, nor of a program that stays and does not say it.
     """
     about = (song.track, song.artist, candidate.name, candidate.kind, candidate.identity)
     try:
@@ -185,6 +184,8 @@ def run_candidate(
         cpu, wall = _cpu_seconds() - cpu, time.perf_counter() - wall
         cpu = cpu if _n_begun == n_begun else float("nan")
         own = getattr(candidate.separate, "measured", {}).get("cpu_seconds")
+        if own is None and getattr(candidate.separate, "is_persistent", False):
+            cpu = float("nan")  # the program goes on, so its time is not that of a child that ended
         values, frames = score(stems, estimates, references=references, brief=brief)
     except Exception as error:  # a bad song must not cost the others; it is reported, not hidden
         return failure(song, candidate, error)
@@ -200,7 +201,7 @@ def run_candidate(
 
 
 def failure(song: Song, candidate: Candidate, error: BaseException) -> Result:
-    """Return the result of a song that could not be measured."""
+    """Make the result of a song that could not be measured."""
     name = "" if isinstance(error, IsoldeError) else f"{type(error).__name__}: "
     line = " ".join(f"{name}{error}".split())
     return Result(

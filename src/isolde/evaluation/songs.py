@@ -1,7 +1,6 @@
-"""Songs with known stems, found as every data set is, and loaded one at a time.
+"""Songs with known stems, found by `isolde.datasets` and loaded one at a time.
 
-Finding and manifests are `isolde.datasets`'; here is what a measurement wants of a song. Never
-resamples, never changes a level.
+Never resamples, never changes a level.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +44,7 @@ class Stems:
 
 @dataclass(frozen=True)
 class Song:
-    """A song whose stems are known; holds paths only, so it is cheap to send to a worker.
+    """A song whose stems are known; it holds paths only, so sending it to a worker is cheap.
 
     Attributes:
         track: Unique name within the data set.
@@ -138,9 +137,9 @@ def find_songs(
     if not songs:
         why = f" ({left_out[0]})" if left_out else ""
         raise InputError(f"no songs in '{root}'{why}: expected {{track}}/vocals.wav and others")
-    for line in left_out if report else ():
-        assert report is not None
-        report(line)
+    if report is not None:
+        for line in left_out:
+            report(line)
     songs.sort(key=lambda song: song.track)
     if limit is not None and limit < len(songs):
         songs = [songs[i * len(songs) // limit] for i in range(limit)]
@@ -148,7 +147,7 @@ def find_songs(
 
 
 def training_note(songs: Sequence[Song]) -> str:
-    """Say how many songs are there to learn from, by their folder or manifest; empty: none."""
+    """Warn of songs in the split "train" of their folder or manifest; empty: there are none."""
     n = sum(song.rows[0].split == "train" for song in songs)
     if not n:
         return ""

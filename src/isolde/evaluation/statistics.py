@@ -1,7 +1,7 @@
 """Intervals over songs and paired comparisons; knows nothing of audio, never drops a nan silently.
 
 A song is the unit: frames of one song are not independent, so nothing here pools them. Values that
-are nan (a metric without meaning for that song) are left out and COUNTED.
+are nan (the metric is undefined for that song) are left out and counted.
 """
 
 from collections.abc import Callable
@@ -49,8 +49,8 @@ class Comparison:
     Attributes:
         median: Median difference with its interval.
         mean: Mean difference with its interval.
-        wins: Songs on which a is higher by more than the tie width.
-        losses: Songs on which b is.
+        wins: Songs on which a is higher.
+        losses: Songs on which b is higher.
         ties: The rest.
         p_value: Two-sided exact sign test: the chance of a split at least so uneven if both were
             equally likely to win a song; ties are left out of it.
@@ -68,7 +68,6 @@ def bootstrap(
     values: ArrayLike,
     *,
     statistic: Statistic = "median",
-    level: float = LEVEL,
     n_resamples: int = N_RESAMPLES,
     seed: int = SEED,
 ) -> Interval:
@@ -77,36 +76,31 @@ def bootstrap(
     Args:
         values: Values (n_songs,); nan values are excluded and counted.
         statistic: "median" or "mean".
-        level: Coverage in (0, 1).
         n_resamples: Resamples of the songs, with replacement.
         seed: Seed of the resampling; the same seed gives the same interval.
 
     Raises:
-        InputError: Not one axis, infinite values, or a level outside (0, 1).
+        InputError: Not one axis, or infinite values.
     """
     x = np.asarray(values, dtype=np.float64)
     if x.ndim != 1:
         raise InputError(f"values have shape {x.shape}: expected (n_songs,)")
     if np.isinf(x).any():
         raise InputError("values hold infinity: hold ratios within limits before averaging")
-    if not 0.0 < level < 1.0:
-        raise InputError(f"level {level}: expected a coverage between 0 and 1")
     kept = x[~np.isnan(x)]
     excluded = x.size - kept.size
     if kept.size == 0:
         return Interval(float("nan"), float("nan"), float("nan"), 0, excluded)
-    low, high = _ends(kept.tobytes(), statistic, level, n_resamples, seed)
+    low, high = _ends(kept.tobytes(), statistic, n_resamples, seed)
     return Interval(float(_OF[statistic](kept)), low, high, kept.size, excluded)
 
 
 @lru_cache(maxsize=4096)
-def _ends(
-    content: bytes, statistic: Statistic, level: float, n_resamples: int, seed: int
-) -> tuple[float, float]:
+def _ends(content: bytes, statistic: Statistic, n_resamples: int, seed: int) -> tuple[float, float]:
     """The interval of the float64 values in `content`; tables ask for the same one many times."""
     kept = np.frombuffer(content)
     picks = np.random.default_rng(seed).integers(0, kept.size, size=(n_resamples, kept.size))
-    ends = np.quantile(_OF[statistic](kept[picks], axis=1), [(1 - level) / 2, (1 + level) / 2])
+    ends = np.quantile(_OF[statistic](kept[picks], axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(ends[0]), float(ends[1])
 
 
@@ -129,23 +123,12 @@ def sign_test(wins: int, losses: int) -> float:
     return float(min(1.0, 2 * tail / 2**n))
 
 
-def compare(
-    a: ArrayLike,
-    b: ArrayLike,
-    *,
-    tie: float = 0.0,
-    level: float = LEVEL,
-    n_resamples: int = N_RESAMPLES,
-    seed: int = SEED,
-) -> Comparison:
+def compare(a: ArrayLike, b: ArrayLike, *, seed: int = SEED) -> Comparison:
     """Compare two candidates on the same songs, paired by position.
 
     Args:
         a: Scores (n_songs,) of the first candidate; higher is better.
         b: Scores (n_songs,) of the second, the same songs in the same order.
-        tie: Differences up to this (absolute) count as ties.
-        level: Coverage of the intervals.
-        n_resamples: Bootstrap resamples.
         seed: Seed of the resampling.
 
     Raises:
@@ -155,10 +138,8 @@ def compare(
     if x.shape != y.shape:
         raise InputError(f"{x.shape} scores against {y.shape}: pair them song by song")
     difference = x - y
-    wins, losses = int(np.sum(difference > tie)), int(np.sum(difference < -tie))
+    wins, losses = int(np.sum(difference > 0)), int(np.sum(difference < 0))
     ties = int(np.sum(~np.isnan(difference))) - wins - losses
-    median, mean = (
-        bootstrap(difference, statistic=name, level=level, n_resamples=n_resamples, seed=seed)
-        for name in ("median", "mean")
-    )
+    median = bootstrap(difference, seed=seed)
+    mean = bootstrap(difference, statistic="mean", seed=seed)
     return Comparison(median, mean, wins, losses, ties, sign_test(wins, losses))

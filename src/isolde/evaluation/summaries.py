@@ -1,4 +1,4 @@
-"""Results over songs: each candidate's medians and means, and candidates paired; draws no table."""
+"""Summarise results over songs: medians, means and paired comparisons; draws no table."""
 
 import math
 from collections.abc import Sequence
@@ -11,6 +11,8 @@ from isolde.evaluation.scoring import Result
 from isolde.evaluation.statistics import Comparison, Interval
 
 KIND_ORDER = ("model", "peer", "floor", "oracle")
+METRIC = "vocals_usdr"
+"""Metric by which candidates are compared and songs are ranked."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,18 @@ class Summary:
     speed: Interval
 
 
+def by_candidate(results: Sequence[Result]) -> dict[str, list[Result]]:
+    """Group results by candidate: models, peers, floors, oracles, each in the order first seen."""
+    groups: dict[str, list[Result]] = {}
+    for result in sorted(results, key=lambda result: _rank(result.kind)):
+        groups.setdefault(result.candidate, []).append(result)
+    return groups
+
+
 def summarise(results: Sequence[Result], *, seed: int = statistics.SEED) -> list[Summary]:
-    """Summaries by candidate: models, peers, floors, oracles, each in the order first seen."""
-    names: dict[str, list[Result]] = {}
-    for result in results:
-        names.setdefault(result.candidate, []).append(result)
+    """Summarise each candidate, in the order of `by_candidate`."""
     out = []
-    for name, rows in names.items():
+    for name, rows in by_candidate(results).items():
         good = [row for row in rows if row.error is None]
         keys = list(dict.fromkeys(key for row in good for key in row.metrics))
         columns = {key: [row.metrics.get(key, math.nan) for row in good] for key in keys}
@@ -54,22 +61,17 @@ def summarise(results: Sequence[Result], *, seed: int = statistics.SEED) -> list
         out.append(
             Summary(name, rows[0].kind, len(good), len(rows) - len(good), medians, means, speed)
         )
-    return sorted(out, key=lambda summary: _rank(summary.kind))
+    return out
 
 
 def paired(
-    results: Sequence[Result],
-    *,
-    against: str,
-    metric: str = "vocals_usdr",
-    seed: int = statistics.SEED,
+    results: Sequence[Result], *, against: str, seed: int = statistics.SEED
 ) -> dict[str, Comparison]:
-    """Return every other candidate compared with one, on the songs that both have.
+    """Compare every other candidate with one by METRIC, on the songs that both have.
 
     Args:
         results: Results of several candidates.
         against: Name of the candidate that the others are compared with.
-        metric: What is compared; higher must be better.
         seed: Seed of the bootstrap.
 
     Returns:
@@ -78,7 +80,7 @@ def paired(
     by: dict[str, dict[str, float]] = {}
     for result in results:
         if result.error is None:
-            by.setdefault(result.candidate, {})[result.track] = result.metrics.get(metric, math.nan)
+            by.setdefault(result.candidate, {})[result.track] = result.metrics.get(METRIC, math.nan)
     base = by.get(against, {})
     out = {}
     for name, scores in by.items():
@@ -90,12 +92,12 @@ def paired(
 
 
 def activity_of(results: Sequence[Result]) -> dict[str, ActivityScores]:
-    """Voice activity of each candidate, over the blocks of all its songs together."""
+    """Score the voice activity of each candidate over the blocks of all its songs together."""
     out = {}
-    for summary in summarise(results):
-        songs = [r.voicing for r in results if r.candidate == summary.candidate and not r.error]
+    for name, rows in by_candidate(results).items():
+        songs = [row.voicing for row in rows]  # empty for a failure
         if any(song.labels for song in songs):
-            out[summary.candidate] = pooled_scores(songs)
+            out[name] = pooled_scores(songs)
     return out
 
 

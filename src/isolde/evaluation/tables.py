@@ -1,7 +1,7 @@
 """Tables of results as Markdown; computes statistics, measures nothing itself.
 
 Every number over songs is a median with its mean in brackets and the 95 % bootstrap interval of the
-median; songs without a meaning for a metric are excluded and their count is said.
+median. Songs for which a metric is undefined are excluded, and the count of the others is shown.
 """
 
 import math
@@ -14,7 +14,7 @@ from isolde.evaluation.costs import Cost
 from isolde.evaluation.metrics.ratios import FLOOR_DBFS, LIMIT_DB
 from isolde.evaluation.metrics.voicing import AUDIBLE_DB, BLOCK_SECONDS
 from isolde.evaluation.scoring import ACTIVITY, Result
-from isolde.evaluation.statistics import Comparison
+from isolde.evaluation.statistics import Comparison, Interval
 from isolde.evaluation.summaries import Summary, activity_of, paired, summarise
 
 
@@ -77,15 +77,23 @@ def format_value(
     return f"{value:.{digits}f}"
 
 
+def format_change(change: Interval) -> str:
+    """Return a difference with its interval for a table; a dash where no song counts."""
+    if change.n == 0:
+        return "-"
+    low, high = format_value(change.low), format_value(change.high)
+    return f"{change.value:+.2f} [{low}, {high}]"
+
+
 @dataclass(frozen=True)
 class Table:
-    """Cells that are already text, with what they are.
+    """A table whose cells are already text.
 
     Attributes:
         head: Headings of the columns.
         rows: Cells of each row.
         heading: Title of the table.
-        note: What the numbers are.
+        note: Explanation of the numbers.
     """
 
     head: list[str]
@@ -94,7 +102,7 @@ class Table:
     note: str = ""
 
     def markdown(self) -> str:
-        """Give head and rows as Markdown.
+        """Write head and rows as Markdown.
 
         Examples:
             >>> print(markdown(["model", "dB"], [["vocals", "5.22"]]), end="")
@@ -121,7 +129,7 @@ def summary_table(
     costs: Sequence[Cost] = (),
     seed: int = statistics.SEED,
 ) -> Table:
-    """Give the summary table: median (mean) per metric, the first with its interval of the median.
+    """Make the summary table: median (mean) per metric, the first with its interval of the median.
 
     Args:
         results: Results of one or more candidates.
@@ -136,11 +144,10 @@ def summary_table(
     rows = []
     for summary in summarise(results, seed=seed):
         cells = [summary.candidate, *(_median_text(summary, column) for column in columns)]
-        cost = of.get(summary.candidate)
-        known = cost is not None and not math.isnan(cost.speed)
-        cells.append(_speed_text(cost.speed if cost and known else summary.speed.value))
+        cost = of.get(summary.candidate, Cost(summary.candidate))
+        cells.append(_speed_text(summary.speed.value if math.isnan(cost.speed) else cost.speed))
         if of:
-            cells += ["-", "-", "-"] if cost is None else list(cost.sizes())
+            cells += cost.sizes()
         failed = f" ({summary.n_failed} failed)" if summary.n_failed else ""
         cells.append(f"{summary.n_songs}{failed}")
         rows.append(cells)
@@ -186,7 +193,7 @@ def _speed_text(speed: float) -> str:
 
 
 def title_of(metric: str) -> str:
-    """Tell what a metric is called above tables and plots."""
+    """Return the heading of a metric in tables and plots."""
     return next((c.heading for c in (*COLUMNS, *BSSEVAL_COLUMNS) if c.metric == metric), metric)
 
 
@@ -197,7 +204,7 @@ def every_table(
     costs: Sequence[Cost] = (),
     seed: int = statistics.SEED,
 ) -> list[Table]:
-    """Return all tables of a run, each with its heading and a sentence on what the numbers are.
+    """Return all tables of a run, each with its heading and an explanation of its numbers.
 
     Args:
         results: Results of one or more candidates.
@@ -261,10 +268,6 @@ def paired_table(comparisons: dict[str, Comparison], *, against: str) -> Table:
     head = [f"minus {against}, dB", "median", "mean", "better / worse on", "sign test p"]
     rows = []
     for name, result in comparisons.items():
-        cells = [name]
-        for interval in (result.median, result.mean):
-            low, high = format_value(interval.low), format_value(interval.high)
-            cells.append(f"{interval.value:+.2f} [{low}, {high}]" if interval.n else "-")
-        cells += [f"{result.wins} / {result.losses}", f"{result.p_value:.2g}"]
-        rows.append(cells)
+        counts = [f"{result.wins} / {result.losses}", f"{result.p_value:.2g}"]
+        rows.append([name, format_change(result.median), format_change(result.mean), *counts])
     return Table(head, rows)

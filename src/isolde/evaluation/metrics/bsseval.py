@@ -1,25 +1,25 @@
 """BSSEval v4 as museval 0.4.1 computes it, with the frames chosen by the REFERENCE; reads no files.
 
 Vincent et al. 2006, Liutkus et al. 2018 (version 4: one filter for the whole song, scores by the
-second). An estimate is laid on what 512-tap filters can make of the references:
+second). An estimate is projected on what 512-tap filters can make of the references:
 
     P_own = the projection on the delayed channels of its own reference,
     P_all = the same with every reference,
     SDR = |s|^2 / |s - e|^2          ISR = |s|^2 / |P_own - s|^2
     SIR = |P_own|^2 / |P_all - P_own|^2     SAR = |P_all|^2 / |e - P_all|^2
 
-Our own code because the normal equations depend on the references alone: they are factorised once
-a song and serve every candidate, where museval solves them four times for each. Measured on 19
+This is our own code because the normal equations depend on the references alone: they are
+factorised once per song for all candidates, where museval solves them four times for each. On 19
 songs of the dev set: 0.19 CPU s a candidate and 0.5 s a song against 1.3 s a candidate, equal to
 0.004 dB in every second on 18 of them (docs/lab/results.md).
 
 museval drops every second in which a reference OR AN ESTIMATE is all zeros, so a gate that removes
 a quiet phrase altogether is not charged for it. Here only references drop seconds: an estimate of
-zeros has the SDR that silence deserves (0 dB), and no SIR and SAR, which have no meaning for it.
+zeros has an SDR of 0 dB, and no SIR and SAR, which are undefined for it.
 
-A warning on SIR and SAR: where references hold nothing in some band (lossy coding, resampling) the
-equations are nearly singular: on 7 s clips SIR came out about 2 dB low, and negative for the oracle
-mask of one clip; museval says the same. SDR and ISR are sound.
+SIR and SAR are unreliable where references hold nothing in some band (lossy coding, resampling):
+the equations are nearly singular there. On 7 s clips SIR came out about 2 dB low, and negative for
+the oracle mask of one clip; museval gives the same. SDR and ISR are sound.
 """
 
 from collections.abc import Mapping
@@ -58,8 +58,20 @@ class BssEval:
         return out
 
 
+def require_scipy() -> None:
+    """Fail early when BSSEval cannot be computed.
+
+    Raises:
+        MissingExtraError: Scipy is not installed.
+    """
+    try:
+        import scipy.linalg  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("scipy", extra="evaluation", purpose="BSSEval v4") from None
+
+
 class Subspace:
-    """What FILTER_TAPS-tap filters can make of some channels, ready to be projected on.
+    """The span of some channels under filters of FILTER_TAPS taps, to project estimates on.
 
     The least-squares filters c of an estimate e solve G c = d, with G the correlations of the
     channels with each other for lags below FILTER_TAPS and d those with the estimate.
@@ -74,10 +86,9 @@ class Subspace:
         Raises:
             MissingExtraError: Scipy is not installed.
         """
-        try:
-            from scipy.linalg import lu_factor
-        except ImportError:
-            raise MissingExtraError("scipy", extra="evaluation", purpose="BSSEval v4") from None
+        require_scipy()
+        from scipy.linalg import lu_factor
+
         n_signals, n_samples = channels.shape
         size = n_signals * FILTER_TAPS
         self._channels = channels
@@ -127,7 +138,7 @@ class Subspace:
 
 
 class References:
-    """The true stems of a song, prepared once and scored against as often as there are candidates.
+    """The true stems of a song, prepared once to score any number of candidates against.
 
     Raises:
         InputError: No stems, stems of different shapes, or less than a second.
@@ -198,16 +209,6 @@ class References:
         if not here.any():
             ratios[2:] = np.nan
         return ratios
-
-
-def bsseval(
-    references: Mapping[str, ArrayLike],
-    estimates: Mapping[str, ArrayLike],
-    *,
-    sample_rate: int,
-) -> dict[str, BssEval]:
-    """Score one separation of a song; see `References` and `References.score`."""
-    return References(references, sample_rate=sample_rate).score(estimates)
 
 
 def museval_json(frames: Mapping[str, Mapping[str, ArrayLike]]) -> dict[str, object]:

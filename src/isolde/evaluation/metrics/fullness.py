@@ -1,18 +1,18 @@
 """Bleedless and fullness, as the open leaderboards publish them; our code from the definition.
 
 Definition: Music-Source-Separation-Training (ZFTurbo), utils/metrics.py, `bleed_full`. Mel spectra
-in dB of estimate and reference are subtracted; where the estimate is LOUDER that is bleed, where
-it is SOFTER something is missing: bleedless = 100 / (1 + mean positive difference), fullness =
-100 / (1 - mean negative difference), 100 being the best. Published numbers are at 44.1 kHz. At
+in dB of estimate and reference are subtracted. Where the estimate is louder that is bleed, where
+it is softer something is missing: bleedless = 100 / (1 + mean positive difference), fullness =
+100 / (1 - mean negative difference), at best 100. Published numbers are at 44.1 kHz. At
 other rates the window, the hop and the number of bands follow the rate, so that seconds and Mel
-per band stay the same, but the top octave is missing: compare such numbers only with each other.
+per band stay the same, but the top octave is missing: compare numbers at one rate only.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from isolde.core.signal.mel import hz_to_mel, mel_filters
 from isolde.evaluation.metrics.ratios import SILENT_DBFS, Float64, as_pair, level_dbfs
@@ -22,6 +22,7 @@ PUBLISHED_N_FFT = 4096
 PUBLISHED_N_MELS = 512
 AMPLITUDE_FLOOR = 1e-10  # amplitudes below this are raised to it before the logarithm
 RANGE_DB = 80.0  # each spectrogram is held to this far below its own maximum
+BLOCK = 256  # frames at a time: their spectra need far more memory than the Mel bands
 
 
 @dataclass(frozen=True)
@@ -55,15 +56,18 @@ def mel_decibels(audio: ArrayLike, *, sample_rate: int) -> Float64:
     padded = np.pad(samples, ((0, 0), (n_fft // 2, n_fft // 2)))
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft, axis=1)[:, ::hop]
     window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(n_fft) / n_fft)
-    magnitudes: NDArray[np.float64] = np.abs(np.fft.rfft(frames * window, axis=2))
-    mels = magnitudes @ mel_filters(sample_rate, n_fft, n_mels).T
+    filters = mel_filters(sample_rate, n_fft, n_mels).T
+    mels = np.empty((*frames.shape[:2], n_mels))
+    for start in range(0, frames.shape[1], BLOCK):
+        part = slice(start, start + BLOCK)
+        mels[:, part] = np.abs(np.fft.rfft(frames[:, part] * window, axis=2)) @ filters
     decibels = 20.0 * np.log10(np.maximum(mels, AMPLITUDE_FLOOR))
     return np.asarray(np.maximum(decibels, decibels.max() - RANGE_DB))
 
 
 @lru_cache(maxsize=1)
 def _of_reference(content: bytes, n_channels: int, sample_rate: int) -> Float64:
-    """`mel_decibels` of a reference, which many estimates in a row are compared with."""
+    """`mel_decibels` of a reference, kept for the estimates that follow."""
     reference = np.frombuffer(content).reshape(n_channels, -1)
     return mel_decibels(reference, sample_rate=sample_rate)
 

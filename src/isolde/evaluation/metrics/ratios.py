@@ -151,20 +151,13 @@ def frame_samples_of(seconds: float, sample_rate: int) -> int:
     return max(1, round(seconds * sample_rate))
 
 
-def framed_usdr(
-    reference: ArrayLike,
-    estimate: ArrayLike,
-    *,
-    sample_rate: int,
-    frame_seconds: float = FRAME_SECONDS,
-) -> Float64:
-    """`usdr` of each second; nan exactly in the frames in which the REFERENCE is silent.
+def framed_usdr(reference: ArrayLike, estimate: ArrayLike, *, sample_rate: int) -> Float64:
+    """`usdr` of each FRAME_SECONDS; nan exactly in the frames in which the REFERENCE is silent.
 
     Args:
         reference: Reference (n_channels, n_samples).
         estimate: The same shape.
         sample_rate: Sample rate in Hz.
-        frame_seconds: Length of a frame.
 
     Returns:
         (n_frames,) in dB.
@@ -173,7 +166,7 @@ def framed_usdr(
         InputError: See `as_pair`.
     """
     ref, est = as_pair(reference, estimate)
-    size = frame_samples_of(frame_seconds, sample_rate)
+    size = frame_samples_of(FRAME_SECONDS, sample_rate)
     energy = framed_energy(ref, frame_samples=size)
     ratios = ratio_db(energy, framed_energy(ref - est, frame_samples=size))
     counts = framed_energy(np.ones_like(ref), frame_samples=size)
@@ -197,17 +190,11 @@ class SilenceLevel:
 
 
 def silence_level(
-    reference: ArrayLike,
-    estimate: ArrayLike,
-    mixture: ArrayLike,
-    *,
-    sample_rate: int,
-    pause_dbfs: float = PAUSE_DBFS,
-    block_seconds: float = PAUSE_SECONDS,
+    reference: ArrayLike, estimate: ArrayLike, mixture: ArrayLike, *, sample_rate: int
 ) -> SilenceLevel:
     """Measure the leak of the estimate in the pauses of the reference.
 
-    A pause is a block of `block_seconds` in which the RMS of the reference is below `pause_dbfs`.
+    A pause is a block of PAUSE_SECONDS in which the RMS of the reference is below PAUSE_DBFS.
     Energies are pooled over all pauses of the song before the logarithm.
 
     Args:
@@ -215,17 +202,15 @@ def silence_level(
         estimate: The estimated vocals, the same shape.
         mixture: The same shape.
         sample_rate: Sample rate in Hz.
-        pause_dbfs: RMS below which the reference counts as pausing.
-        block_seconds: Length of the blocks that are judged.
 
     Raises:
         InputError: See `as_pair`.
     """
     ref, est = as_pair(reference, estimate)
     _, mix = as_pair(reference, mixture)
-    size = frame_samples_of(block_seconds, sample_rate)
+    size = frame_samples_of(PAUSE_SECONDS, sample_rate)
     counts = framed_energy(np.ones_like(ref), frame_samples=size)
-    pauses = framed_energy(ref, frame_samples=size) / counts < 10.0 ** (pause_dbfs / 10.0)
+    pauses = framed_energy(ref, frame_samples=size) / counts < 10.0 ** (PAUSE_DBFS / 10.0)
     n_values = float(counts[pauses].sum())
     if n_values == 0:
         return SilenceLevel(0.0, float("nan"), float("nan"))

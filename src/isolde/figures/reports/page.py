@@ -12,6 +12,7 @@ from isolde.audio import write
 from isolde.audio.formats import CONTAINERS
 from isolde.core.atomic import write_text
 from isolde.core.errors import MissingExtraError
+from isolde.core.names import readable
 from isolde.core.stage import Float32
 
 
@@ -48,7 +49,7 @@ def write_page(path: str | Path, template: str, **values: Any) -> Path:
     pages = Environment(
         loader=PackageLoader("isolde.figures.reports"), autoescape=True, undefined=StrictUndefined
     )
-    write_text(path, pages.get_template(template).render(**values))
+    write_text(path, readable(pages.get_template(template).render(**values)))
     return Path(path)
 
 
