@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from isolde.core import atomic
 from isolde.core.atomic import Draft, write_bytes, write_text
 from isolde.core.errors import AudioError
+from isolde.core.unfinished import hidden_name, remove_stale
 
 
 def test_a_file_has_its_name_only_when_it_is_complete(tmp_path: Path):
@@ -63,6 +65,91 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path):
     assert [p.name for p in tmp_path.iterdir()] == ["song"]
     with pytest.raises(AudioError, match="exists already"):
         Draft(target, overwrite=False)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_nothing_is_replaced_that_appears_after_the_last_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+):
+    target = tmp_path / "song"
+    draft = Draft(target, overwrite=False)
+    monkeypatch.setattr(draft, "check", lambda: None)  # nothing was there when it looked
+    if kind == "file":
+        draft.path.write_text("mine")
+        target.write_text("somebody's")
+    else:
+        draft.path.mkdir()
+        target.mkdir()
+        (target / "somebody's").touch()
+    with pytest.raises(AudioError, match="song: exists already"):
+        draft.publish()
+    assert [path.name for path in tmp_path.iterdir()] == ["song"]
+    assert target.is_dir() or target.read_text() == "somebody's"
+    assert kind == "file" or len([*target.iterdir()]) == 1
+
+
+def test_a_file_system_without_hard_links_takes_new_files_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(*_: object) -> None:
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    write_text(tmp_path / "song.txt", "new", overwrite=False)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize("can_swap", [True, False])
+def test_a_replaced_folder_is_never_missing_and_what_is_left_of_it_is_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_swap: bool
+):
+    target, seen = tmp_path / "song", list[str]()
+    target.mkdir()
+    (target / "old.txt").touch()
+    draft = Draft(target)
+    draft.path.mkdir()
+    if not can_swap:
+        monkeypatch.setattr(atomic, "_swap", lambda one, other: False)
+
+    def killed(path: Path, **_: object) -> None:
+        seen.extend(found.name for found in path.iterdir())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(atomic.shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        draft._replace_folder()
+    assert seen == ["old.txt"] and not [*target.iterdir()]
+    monkeypatch.undo()
+    left = draft.path.rename(tmp_path / draft.path.name.replace(f"-{os.getpid()}-", "-99999999-"))
+    remove_stale(tmp_path)
+    assert not left.exists()
+
+
+def test_what_an_earlier_process_of_this_number_left_is_removed(tmp_path: Path):
+    """In a container that is started again, processes get the numbers of those before."""
+    mine, dead = tmp_path / hidden_name(), tmp_path / f"{hidden_name()[:-17]}{'0' * 12}.part"
+    mine.touch()
+    dead.touch()
+    remove_stale(tmp_path)
+    assert [*tmp_path.iterdir()] == [mine]
+
+
+def test_an_entry_that_cannot_be_removed_keeps_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    dead = [tmp_path / hidden_name().replace(f"-{os.getpid()}-", "-99999999-") for _ in range(3)]
+    for path in dead:
+        path.touch()
+    unlink = Path.unlink
+
+    def refuse_one(path: Path, **options: bool) -> None:
+        if path == dead[1]:
+            raise PermissionError("not this one")
+        unlink(path, **options)
+
+    monkeypatch.setattr(Path, "unlink", refuse_one)
+    remove_stale(tmp_path)
+    assert [*tmp_path.iterdir()] == [dead[1]]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")

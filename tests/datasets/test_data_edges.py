@@ -13,10 +13,10 @@ import pytest
 from helpers.shell import invoke
 from isolde.audio import write
 from isolde.cli.shared import terminal
-from isolde.core.atomic import hidden_name
 from isolde.core.errors import InputError
 from isolde.core.signal.spectrum import GRID_22
 from isolde.core.stage import Float32
+from isolde.core.unfinished import hidden_name
 from isolde.datasets import Hints, Row, find, frames, read_manifest, scan, split_of, write_manifest
 from isolde.datasets.check.songs import check
 from isolde.datasets.label import label as labels

@@ -15,8 +15,9 @@ from helpers.shell import Shell
 from helpers.songs import contents, music
 from helpers.sounds import noise
 from isolde.audio import write
-from isolde.core.atomic import Draft, remove_stale
+from isolde.core.atomic import Draft
 from isolde.core.journal import Journal
+from isolde.core.unfinished import remove_stale
 from isolde.separation import FileSettings, SeparationSettings, separate_songs, songs_in
 
 

@@ -1,24 +1,21 @@
 """Files and folders that appear whole or not at all; nothing here knows what they hold.
 
-Whatever is written is written under a hidden name beside its target, on the same file system, and
-takes the target's name in one step when it is complete: a reader sees the old one or the new one,
-also when two processes write the same or one of them is killed.
+A file is written under a hidden name beside its target, on the same file system, and gets the name
+of the target in one step when it is complete. A reader sees the old file or the new one, also when
+two processes write the same file or one of them is killed.
 """
 
 import contextlib
+import ctypes
 import errno
 import os
-import platform
-import re
-import secrets
 import shutil
-import time
-import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
 from isolde.core.errors import AudioError, InputError
+from isolde.core.unfinished import hidden_name, remove, remove_stale
 
 _REMEDIES = {
     errno.ENOSPC: "the disk is full: make room, or choose another folder",
@@ -84,63 +81,34 @@ def refuse_inputs(targets: Iterable[Path], inputs: Iterable[Path]) -> None:
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """What a file has in common with itself by another name."""
+    """Device and inode of a file, which are the same under all of its names."""
     about = path.stat()
     return about.st_dev, about.st_ino
 
 
-_HOST = f"{zlib.crc32(platform.node().encode()):08x}"
-_HIDDEN = re.compile(r"\.isolde-(?:([0-9a-f]{8})-(\d+)-)?[0-9a-f]{12}\.part")
-_DAY = 86_400.0
 _made: set[Path] = set()  # folders that drafts of this process made
 
 
-def hidden_name() -> str:
-    """Make the name of a file in the making, which tells the machine and process that make it."""
-    return f".isolde-{_HOST}-{os.getpid()}-{secrets.token_hex(6)}.part"
-
-
-def remove_stale(folder: Path) -> None:
-    """Remove from a folder what killed processes left in the making.
-
-    That of a process of this machine goes when the process is gone, any other after a day.
-
-    Args:
-        folder: Path of the folder; one that does not exist or cannot be read is left alone.
-    """
-    with contextlib.suppress(OSError):
-        for path in folder.iterdir():
-            named = _HIDDEN.fullmatch(path.name)
-            if named is None or not _is_stale(path, named[1], named[2]):
-                continue
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-
-
-def _is_stale(path: Path, host: str | None, pid: str | None) -> bool:
-    """Whether nobody works on a file in the making any more."""
-    if host == _HOST and pid is not None and os.name == "posix":
-        try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            return True
-        except (PermissionError, OverflowError):
-            return False
+def _swap(one: Path, other: Path) -> bool:
+    """Swap two names in one step; return False where the system cannot (only Linux can)."""
+    try:
+        renameat2 = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):
         return False
-    return time.time() - path.stat().st_mtime > _DAY
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
 
 
 class Draft:
-    """A file or folder in the making, under a hidden name beside its target; a context manager.
+    """An unfinished file or folder under a hidden name beside its target; a context manager.
 
-    Write to `path`: create it as a file or as a folder. Leaving the `with` block normally gives it
-    its name; leaving it by any exception (also Ctrl-C) removes it, and the folders made for it.
+    Create `path` as a file or as a folder and write to it. Leaving the `with` block normally gives
+    it the name of the target. Leaving it by an exception (also Ctrl-C) removes it, and the folders
+    that were made for it.
 
     Attributes:
-        target: Where it will be; a symbolic link is followed, and stays a link.
-        path: Where it is until then; does not exist yet.
+        target: Path of the result; a symbolic link is followed, and stays a link.
+        path: Path until then; nothing is there yet.
 
     Raises:
         AudioError: The folder cannot be made, or the target exists and may not be replaced.
@@ -165,51 +133,37 @@ class Draft:
         """
         self._name, self._overwrite = str(target), overwrite
         self.target = Path(os.path.realpath(target))
-        try:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                self.target.stat()  # a name that no file can have is refused now, not at the end
-        except OSError as error:
-            raise AudioError(explain(self._name, error)) from error
-        self.check()
         folder = self.target.parent
-        missing = [up for up in (folder, *folder.parents) if not up.exists()]
-        try:
-            for up in reversed(missing):
+        self.path = folder / hidden_name()
+        with self._discarding_on_error():
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                self.target.stat()  # refuses now a name that no file can have
+            self.check()
+            for up in reversed([up for up in (folder, *folder.parents) if not up.exists()]):
                 up.mkdir(exist_ok=True)
                 _made.add(up)
-        except OSError as error:
-            self.discard()
-            raise AudioError(explain(self._name, error)) from error
         remove_stale(folder)
-        self.path = folder / hidden_name()
 
     def publish(self) -> None:
-        """Give the draft its name; a replaced folder is removed afterwards.
+        """Give the draft the name of its target; a replaced folder is removed afterwards.
 
         Raises:
             AudioError: The target appeared meanwhile, or cannot be replaced. The draft is removed
                 then, and what was there stays.
         """
-        try:
+        with self._discarding_on_error():
             self.check()
-            if self.path.is_dir() and self.target.is_dir():
+            if self.path.is_dir() and self.target.is_dir() and (self._overwrite or os.name == "nt"):
                 self._replace_folder()
-            else:
+            elif self._overwrite or self.path.is_dir():  # no folder replaces one that holds files
                 os.replace(self.path, self.target)
-        except BaseException as error:
-            self.discard()
-            if isinstance(error, OSError) and not isinstance(error, AudioError):
-                raise AudioError(explain(self._name, error)) from error
-            raise
+            else:
+                self._name_new_file()
 
     def discard(self) -> None:
-        """Remove the draft, and the empty folders that it or another one made for it."""
-        path = getattr(self, "path", None)  # None: not even its folder could be made
-        if path is not None and path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        elif path is not None:
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
+        """Remove the draft, and the empty folders that this or another draft made for it."""
+        with contextlib.suppress(OSError):
+            remove(self.path)
         for folder in self.target.parents:
             if folder not in _made:
                 break
@@ -220,26 +174,52 @@ class Draft:
             _made.discard(folder)
 
     def check(self) -> None:
-        """Refuse a name that something has, also since the draft was begun.
+        """Refuse a target that exists and may not be replaced.
 
         Raises:
-            AudioError: It may not be taken from that.
+            AudioError: It exists, and is not an empty folder.
         """
         if self._overwrite or not self.target.exists():
             return
         if not (self.target.is_dir() and not any(self.target.iterdir())):
             raise AudioError(exists_already(self._name))
 
-    def _replace_folder(self) -> None:
-        """Put the old folder aside, take its name, remove it; put it back on failure."""
-        aside = self.path.with_suffix(".old")
-        os.replace(self.target, aside)
+    def _name_new_file(self) -> None:
+        """Give a file a name that nothing has, in one step where the file system has hard links."""
         try:
-            os.replace(self.path, self.target)
-        except BaseException:
-            os.replace(aside, self.target)
+            os.link(self.path, self.target)
+        except FileExistsError:
             raise
-        shutil.rmtree(aside, ignore_errors=True)
+        except OSError:
+            os.replace(self.path, self.target)
+        else:
+            self.path.unlink()
+
+    def _replace_folder(self) -> None:
+        """Take the name of a folder and remove that folder; a killed process loses neither."""
+        if not _swap(self.path, self.target):
+            aside = self.path.with_suffix(".old")
+            os.replace(self.target, aside)
+            try:
+                os.replace(self.path, self.target)
+            except BaseException:
+                os.replace(aside, self.target)
+                raise
+            os.replace(aside, self.path)  # a name that `remove_stale` knows
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _discarding_on_error(self) -> Iterator[None]:
+        """Remove the draft if anything is raised; an error of the system becomes an AudioError."""
+        try:
+            yield
+        except BaseException as error:
+            self.discard()
+            if not isinstance(error, OSError) or isinstance(error, AudioError):
+                raise
+            is_taken = error.errno in (errno.EEXIST, errno.ENOTEMPTY)
+            text = exists_already(self._name) if is_taken else explain(self._name, error)
+            raise AudioError(text) from error
 
     def __enter__(self) -> "Draft":
         """Ready already; nothing to do."""
@@ -257,7 +237,7 @@ class Draft:
             return
         self.discard()
         if isinstance(error, OSError) and not isinstance(error, AudioError):
-            named = error.filename  # of another file, it is another fault
+            named = error.filename  # an error of another file is not ours to explain
             if named is None or str(named).startswith(str(self.path)):
                 raise AudioError(explain(self._name, error)) from error
 

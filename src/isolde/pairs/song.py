@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isolde.activity.loudness import loud_frames
-from isolde.core.atomic import Draft, exists_already, hidden_name, write_text
+from isolde.core.atomic import Draft, exists_already, write_text
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
+from isolde.core.unfinished import hidden_name
 from isolde.datasets.naming import kind_by_name
 from isolde.pairs.build import check_kind, pair_arrays
 from isolde.pairs.report import ACTIVITY_HOP, REPORT, PairReport, is_report_of, write_json

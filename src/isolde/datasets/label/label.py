@@ -25,6 +25,7 @@ from isolde.core.errors import AudioError, InputError, IsoldeError
 from isolde.core.parallel import stamp
 from isolde.core.stage import Float32
 from isolde.core.stems import ACCOMPANIMENT, MIXTURE, PARTS, STEM_BY_NAME, VOCALS
+from isolde.core.unfinished import hidden_name, remove_stale
 from isolde.datasets.check.alignment import lag_of
 from isolde.datasets.label.confidence import confidence_of
 from isolde.datasets.label.model import Teacher
