@@ -117,6 +117,15 @@ def test_an_idle_process_that_died_is_replaced(kinds):
     assert read(kinds["cbr.mp3"])[0].shape == (2, 66150)
 
 
+def test_a_working_folder_that_is_gone_stops_nothing(kinds, monkeypatch, tmp_path):
+    monkeypatch.setattr(worker, "_idle", [])
+    monkeypatch.syspath_prepend("")
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert read(kinds["cbr.mp3"])[0].shape == (2, 66150)
+
+
 def test_a_root_without_devices_decodes_as_well(kinds, monkeypatch, tmp_path):
     monkeypatch.setattr(os, "devnull", str(tmp_path / "no" / "null"))
     monkeypatch.setattr(worker, "_idle", [])

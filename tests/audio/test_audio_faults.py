@@ -5,16 +5,18 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
 
 from helpers.sounds import noise
 from isolde.audio import AudioReader, AudioWriter, SongTags, read, write
 from isolde.audio.decoding.base import stream_name
 from isolde.audio.encoding import id3, plainwav, streams
-from isolde.core.errors import AudioError, InputError
+from isolde.core.errors import AudioError, InputError, IsoldeWarning
 
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -38,8 +40,8 @@ def test_sources_that_are_not_there_or_not_audio(tmp_path):
     assert "cannot be opened" in refusal("nul\0byte.wav") or os.name == "nt"
     if os.name == "posix":
         assert "is a device" in refusal("/dev/zero"), "which never ends"
-    for source in (None, 3):
-        with pytest.raises(InputError, match=f"{source} is no sound"):
+    for source in (None, 3, io.StringIO("text")):
+        with pytest.raises(InputError, match="is no sound: give a path or a binary stream"):
             read(source)  # type: ignore[arg-type]
 
 
@@ -75,6 +77,24 @@ def test_a_cut_file_is_read_to_where_it_ends_and_noted(tmp_path, kind):
     ends = f"x.{kind}: cut short or damaged: ends after {part.shape[1] / 44100:.3f} s of 2."
     assert len(notes) == 1 and ends in notes[0]
     assert np.array_equal(read(path, end=1.0)[0], whole[:, :44100])
+    with pytest.warns(IsoldeWarning, match=ends):
+        read(path)
+
+
+def test_a_cut_caf_file_is_noted(tmp_path):
+    sf.write(tmp_path / "x.caf", noise(2, 100000).T, 44100)
+    os.truncate(tmp_path / "x.caf", (tmp_path / "x.caf").stat().st_size * 6 // 10)
+    with pytest.warns(IsoldeWarning, match=r"ends after 1\.351 s of 2\.268 s"):
+        assert read(tmp_path / "x.caf")[0].shape[1] == 59590
+
+
+@pytest.mark.parametrize("kind", ["wav", "mp3"])
+def test_a_closed_reader_says_so(tmp_path, kind):
+    write(tmp_path / f"x.{kind}", noise(2, 1000), 44100)
+    reader = AudioReader(tmp_path / f"x.{kind}")
+    reader.close()
+    with pytest.raises(InputError, match=rf"x\.{kind}: is closed"):
+        reader.read_block()
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "mp3"])
@@ -167,6 +187,7 @@ def test_ranges_outside_of_the_file_are_refused(tmp_path, kind):
         ({"start": 0.5, "end": 0.25}, "the end must be after the start"),
         ({"start": -0.1}, "the start must be 0 or more"),
         ({"start": float("nan")}, "the start must be 0 or more"),
+        ({"end": float("inf")}, r"at most 1e\+09 \(in Python None for all\)"),
         ({"start": 1.0}, r"lasts 1\.000 s, so it cannot start at 1\.000 s"),
         ({"start": 0.5, "end": 0.500001}, "holds no sample"),
         ({"block_samples": 0}, "must have 1 or more"),
@@ -298,8 +319,8 @@ def test_what_is_no_audio_is_not_written(tmp_path, audio, message):
 def test_options_of_another_type_are_refused(tmp_path, options, message):
     with pytest.raises(InputError, match=message):
         write(tmp_path / "x.mp3", noise(2, 10), 44100, **options)
-    for target in (None, 7):
-        with pytest.raises(InputError, match=f"{target} cannot be written to"):
+    for target in (None, 7, io.StringIO()):
+        with pytest.raises(InputError, match="cannot be written to: give a path or a binary"):
             write(target, noise(2, 10), 44100)
     assert not [*tmp_path.iterdir()]
 
@@ -339,6 +360,16 @@ def test_a_full_disk_is_told_and_left_empty(small_disk, kind):
                 writer.write(noise(2, 9600))
     assert "\n" not in str(caught.value) and f"x.{kind}" in str(caught.value)
     assert list(small_disk.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["ogg", "opus"])
+def test_a_full_temporary_folder_is_in_nobodys_way(small_disk, tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    audio = noise(2, 200_000)
+    write(tmp_path / f"x.{kind}", audio, 48000)
+    assert read(tmp_path / f"x.{kind}")[0].shape == audio.shape
+    with pytest.raises(AudioError, match="the disk is full"):
+        write(io.BytesIO(), audio, 48000, container=kind)
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "opus", "mp3"])

@@ -76,6 +76,12 @@ def test_replaygain_is_the_songs_for_every_stem():
     }
 
 
+def test_silence_gets_no_replaygain():
+    """A player would turn what is too short to be measured up by 52 dB."""
+    short = measured(np.full((2, 4410), 0.5, np.float32), 44100)
+    assert short == Loudness(-70.0, 0.5) and replaygain_tags(short) == {}
+
+
 @pytest.mark.parametrize("rate", [1000, 3000, 8000, 16000])
 @pytest.mark.parametrize("block", [100, 5000])
 def test_low_sample_rates_measure_as_high_ones(rate, block):

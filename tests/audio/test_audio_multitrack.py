@@ -91,8 +91,16 @@ def test_stem_files_hold_four_stereo_stems_or_nothing(tmp_path):
         StemFileWriter(path, stems=["vocals", "accompaniment"], sound=sound)
     with pytest.raises(InputError, match="is stereo, not of 1"):
         StemFileWriter(path, stems=STEMS, sound=Sound(44100, 1, "AAC", SongTags()))
+    blocks = stems_of(5000)
     with pytest.raises(KeyboardInterrupt), StemFileWriter(path, stems=STEMS, sound=sound) as writer:
-        writer.write(stems_of(5000))
+        for wrong, message in (
+            ({"vocals": blocks["vocals"]}, "without samples for drums, bass, other"),
+            ({stem: audio[:1] for stem, audio in blocks.items()}, r"give \(2, n_samples\)"),
+            ({**blocks, "bass": blocks["bass"][:, 1:]}, "blocks of different lengths"),
+        ):
+            with pytest.raises(InputError, match=message):
+                writer.write(wrong)
+        writer.write(blocks)
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
     path.touch()
@@ -108,6 +116,7 @@ def test_stem_files_hold_four_stereo_stems_or_nothing(tmp_path):
         ("x.mp4", "mpeg4", 48000, 0.5),
         ("x.mov", "mpeg4", 48000, 0.0),
         ("x.mkv", "mpeg4", 44100, 0.0),
+        ("x.mkv", "libx264", 48000, 0.0),  # whose first packets have no time of decoding there
         ("x.webm", "libvpx", 48000, 0.0),
     ],
 )
@@ -205,3 +214,34 @@ def test_a_picture_that_breaks_off_while_it_is_completed_leaves_nothing(tmp_path
         pass
     assert isinstance(error, KeyboardInterrupt) or "picture cannot be read" in str(fault.value)
     assert [path.name for path in tmp_path.iterdir()] == ["x.mp4"]
+
+
+def test_films_that_are_completed_have_no_name_before_they_are_closed(tmp_path):
+    """So that of two films none appears where the disk is too small for both."""
+    film = tmp_path / "x.mp4"
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 96000)).astype(np.float32)
+    make_film(film, codec="mpeg4", sound=noise, rate=48000)
+    with AudioReader(film) as reader:
+        info = reader.info
+    with pytest.raises(RuntimeError), FilmWriter(film, tmp_path / "a.mp4", info=info, titles=["a"]):
+        with FilmWriter(film, tmp_path / "b.mp4", info=info, titles=["b"]) as second:
+            second.write({"b": noise})
+            second.complete()
+            assert not (tmp_path / "b.mp4").exists()
+            with pytest.raises(InputError, match="it was complete"):
+                second.write({"b": noise})
+            raise RuntimeError
+    assert list(tmp_path.iterdir()) == [film]
+
+
+@pytest.mark.parametrize(("rate", "held"), [(37800, 44100), (7000, 7350), (96000, 48000)])
+def test_sound_of_a_rate_that_aac_does_not_hold_is_converted(tmp_path, rate, held):
+    film, target = tmp_path / "x.mov", tmp_path / "new.mov"
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, rate)).astype(np.float32)
+    make_film(film, codec="mpeg4", sound=noise[:, : 2 * rate], rate=rate, sound_codec="pcm_f32le")
+    with AudioReader(film) as reader:
+        with FilmWriter(film, target, info=reader.info, titles=["vocals"]) as writer:
+            for block in reader:
+                writer.write({"vocals": block})
+    with AudioReader(target) as reader:
+        assert reader.info.sample_rate == held

@@ -173,6 +173,30 @@ def test_empty_and_senseless_streams_are_named():
             AudioReader(source)
 
 
+def test_a_source_that_breaks_or_is_closed_is_named():
+    class Broken(Pipe):
+        def read(self, n: int = -1, /) -> bytes:
+            if self.taken > 40:
+                raise OSError(5, "Input/output error")
+            return super().read(n)
+
+    for data in (b"fLaC" + bytes(100), bytes(100)):
+        with pytest.raises(AudioError, match=r"<stream>: cannot be read \(Input/output error\)"):
+            AudioReader(Broken(data, step=10))
+    closed = io.BytesIO(b"RIFF")
+    closed.close()
+    with pytest.raises(AudioError, match=r"<stream>: cannot be read \(I/O operation on closed"):
+        AudioReader(closed)
+
+
+def test_the_number_of_a_sound_holds_in_a_stream_too():
+    buffer = io.BytesIO()
+    write(buffer, noise(2, 100), 44100)
+    assert AudioReader(buffer, stream=0).read_block().shape == (2, 100)
+    with pytest.raises(AudioError, match="has 1 audio streams, numbered from 0: no 1"):
+        AudioReader(buffer, stream=1)
+
+
 def test_a_reader_that_goes_away_is_told_in_one_line():
     receive, send = os.pipe()
     os.close(receive)

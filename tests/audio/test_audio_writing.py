@@ -10,6 +10,7 @@ import pytest
 from helpers.films import picture
 from helpers.sounds import lag, noise
 from isolde.audio import AudioWriter, Cover, SongTags, info, read, read_tags, write
+from isolde.audio.tags import known_tags
 from isolde.core.errors import AudioError, InputError
 
 needs_ffmpeg = pytest.mark.skipif(
@@ -118,6 +119,21 @@ def test_the_model_and_its_licence_are_written(tmp_path, kind):
     seen = {name.lower(): value for name, value in seen.items()}
     assert (seen["model"], seen["model_license"]) == ("vocals", "CC BY-NC-SA 4.0")
     assert "isolde 1.0" in (seen.get("software"), seen.get("encoder"), seen.get("tsse"))
+
+
+@pytest.mark.parametrize("kind", ["flac", "ogg", "m4a"])
+def test_a_cover_that_cannot_be_decoded_stops_nothing(tmp_path, kind):
+    cover = Cover(b"\xff\xd8\xff<html>not found</html>")
+    assert cover.size == (0, 0)
+    write(tmp_path / f"x.{kind}", noise(2, 480), 48000, tags=SongTags({}, cover))
+    assert read(tmp_path / f"x.{kind}")[0].shape[0] == 2
+
+
+def test_a_tag_counts_before_its_older_names(tmp_path):
+    both = {"date": "1999-05-01", "year": "1999", "description": "d", "comment": "c"}
+    assert known_tags(both) == known_tags(dict(reversed(both.items())))
+    assert known_tags(both) == {"date": "1999-05-01", "comment": "c"}
+    assert known_tags({"YEAR": "1999"}) == {"date": "1999"}
 
 
 def test_tags_of_one_file_only_stay_with_it(tmp_path):

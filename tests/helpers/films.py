@@ -17,13 +17,21 @@ def picture(kind: str = "PNG", size: int = 64) -> bytes:
     return file.getvalue()
 
 
-def make_film(path: Path, *, codec: str, sound: np.ndarray, rate: int, late: float = 0.0) -> None:
+def make_film(
+    path: Path,
+    *,
+    codec: str,
+    sound: np.ndarray,
+    rate: int,
+    late: float = 0.0,
+    sound_codec: str = "aac",
+) -> None:
     """A film of 2 s with a click in its sound, and subtitles."""
     with av.open(str(path), "w") as film:
         video = film.add_stream(codec, rate=25)
         video.width = video.height = 64
         video.pix_fmt = "yuv420p"
-        track = film.add_stream("libopus" if path.suffix == ".webm" else "aac", rate=rate)
+        track = film.add_stream("libopus" if path.suffix == ".webm" else sound_codec, rate=rate)
         track.codec_context.layout = "stereo"
         track.metadata["language"] = "deu"
         film.metadata["title"] = "Film"

@@ -167,7 +167,12 @@ def replaygain_tags(song: Loudness) -> dict[str, str]:
 
     Args:
         song: Loudness of the song, after any gain that its stems got.
+
+    Returns:
+        Values by name; none for silence, which no gain makes louder.
     """
+    if song.integrated <= SILENCE:
+        return {}
     gain = f"{REPLAYGAIN - song.integrated:.2f} dB"
     return {
         "replaygain_track_gain": gain,

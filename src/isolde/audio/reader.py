@@ -8,6 +8,7 @@ there instead.
 
 import math
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,9 +31,8 @@ def info(path: str | Path) -> AudioInfo:
     Raises:
         AudioError: It does not exist, is empty, may not be read, is not audio, or has no sound.
     """
-    decoder = open_decoder(path)
-    decoder.close()
-    return decoder.info
+    with ExitStack() as resources:
+        return open_decoder(path, resources).info
 
 
 _LATEST = 1e9
@@ -49,6 +49,7 @@ class AudioReader(Closable):
 
     Attributes:
         info: What the file says of itself.
+        block_samples: Samples per channel in each block, which may change while it reads.
         n_nonfinite: NaN, infinite and impossibly loud samples replaced by 0 so far.
     """
 
@@ -80,18 +81,23 @@ class AudioReader(Closable):
         if block_samples < 1:
             raise InputError(f"blocks of {block_samples} samples: they must have 1 or more")
         if not 0 <= start <= _LATEST:
-            raise InputError(f"a range from {start} s: the start must be 0 or more")
+            raise InputError(
+                f"a range from {start} s: the start must be 0 or more, at most {_LATEST:g}"
+            )
         if end is not None and not start < end <= _LATEST:
-            raise InputError(f"a range from {start} s to {end} s: the end must be after the start")
-        self._decoder: Decoder = open_decoder(source, stream=stream)
-        self.info = self._decoder.info
+            raise InputError(
+                f"a range from {start} s to {end} s: the end must be after the start, and at most "
+                f"{_LATEST:g} (in Python None for all)"
+            )
         self.n_nonfinite = 0
-        self._block_samples = block_samples
-        self._first = _to_sample(start, self.info.sample_rate)
-        self._stop = None if end is None else _to_sample(end, self.info.sample_rate)
-        self._at = 0
-        self._strict = strict
+        self.block_samples, self._strict = block_samples, strict
+        self._at, self._closed = 0, False
+        self._resources = ExitStack()
         try:
+            self._decoder: Decoder = open_decoder(source, self._resources, stream=stream)
+            self.info = self._decoder.info
+            self._first = _to_sample(start, self.info.sample_rate)
+            self._stop = None if end is None else _to_sample(end, self.info.sample_rate)
             self._check_start(self.info.n_samples)
             if self._stop is not None and self._stop <= self._first:
                 rate = self.info.sample_rate
@@ -145,10 +151,13 @@ class AudioReader(Closable):
 
         Raises:
             AudioError: The file cannot be read any further, or, for a strict reader, is damaged.
-            InputError: The range begins beyond the end, where that could not be known before.
+            InputError: The range begins beyond the end, where that could not be known before; or
+                the reader is closed.
         """
+        if self._closed:
+            raise InputError(f"{self.info.path}: is closed: open another reader")
         last = self._last()
-        want = self._block_samples if last is None else min(self._block_samples, last - self._at)
+        want = self.block_samples if last is None else min(self.block_samples, last - self._at)
         if want <= 0:
             return np.zeros((self.info.n_channels, 0), np.float32)
         block = self._decoder.read(want)
@@ -173,7 +182,8 @@ class AudioReader(Closable):
 
     def close(self) -> None:
         """Let go of the file."""
-        self._decoder.close()
+        self._closed = True
+        self._resources.close()
 
     def _last(self) -> int | None:
         """Give the end of the range in samples; None if nobody knows yet."""

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from isolde.audio.decoding.facts import choose_stream
+from isolde.audio.encoding import mp4
 from isolde.audio.encoding.base import Sound
-from isolde.audio.formats import AudioInfo
+from isolde.audio.encoding.streams import whole_or_nothing
+from isolde.audio.formats import AudioInfo, container_named
 from isolde.audio.levels import ClipPolicy
 from isolde.audio.multitrack import TrackFile
 from isolde.audio.tags import SongTags
-from isolde.core.closing import Completable
 from isolde.core.errors import AudioError, InputError
 from isolde.core.stage import Float32
 
@@ -25,8 +26,12 @@ _MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".we
 _SUBTYPES = {"mp4": "AAC", "mov": "AAC", "matroska": "PCM_16", "webm": "OPUS"}
 """How the sound is stored: in matroska, whose times are milliseconds, as flac, which needs no
 priming samples."""
-_OPUS_RATE = 48000
-_AAC_RATE = 48000
+_CODED = {"AAC": "m4a", "OPUS": "opus"}
+"""Lossy ways of storing it, and the formats that tell their sample rates."""
+_HIGHEST_RATE = 48000
+"""Sample rate in Hz of lossy sound, at most."""
+_MAX_DELAY = 16
+"""Frames that H.264 and HEVC may hold back, at most."""
 _COPIED = ("video", "audio", "subtitle")
 
 
@@ -45,7 +50,7 @@ def film_suffix(path: Path) -> str:
     return suffix
 
 
-class FilmWriter(Completable):
+class FilmWriter(TrackFile):
     """Takes blocks of the new sounds and writes the film with them; a context manager.
 
     Leaving the `with` block normally completes the film; leaving it by any exception removes it.
@@ -90,7 +95,8 @@ class FilmWriter(Completable):
             raise InputError(f"{film}: {info.n_channels} channels of sound, at most 8: write wav")
         if subtype == "PCM_16" and info.bit_depth not in (None, "16"):
             subtype = "PCM_24"
-        rate = {"OPUS": _OPUS_RATE, "AAC": min(rate, _AAC_RATE)}.get(subtype, rate)
+        if subtype in _CODED:
+            rate = min(container_named(_CODED[subtype]).rate_for(rate), _HIGHEST_RATE)
         sound = Sound(
             sample_rate=rate,
             n_channels=info.n_channels,
@@ -104,10 +110,8 @@ class FilmWriter(Completable):
         self._rate, self._written = info.sample_rate, 0
         self._source: Any = av.open(f"file:{film}", metadata_errors="replace")
         try:
-            options = {"movie_timescale": str(rate)} if muxer in ("mp4", "mov") else {}
-            self._file = TrackFile(
-                path, muxer=muxer, options=options, clip=clip, overwrite=overwrite
-            )
+            options = mp4.muxer_options(rate) if muxer in ("mp4", "mov") else {}
+            super().__init__(path, muxer=muxer, options=options, clip=clip, overwrite=overwrite)
         except BaseException:
             self._source.close()
             raise
@@ -117,12 +121,12 @@ class FilmWriter(Completable):
             self._start = start - info.late_samples / info.sample_rate
             self._copies = self._copy_streams(old if mode == "replace" else None)
             for title in titles:
-                stream = self._file.add(title, sound, rate=info.sample_rate, start=self._start)
+                stream = self.add(title, sound, rate=info.sample_rate, start=self._start)
                 if language := old.language:
                     stream.metadata["language"] = language
                 if mode == "replace":
                     stream.disposition = av.stream.Disposition.default
-            self._file.container.start_encoding()
+            self.begin()
             self._packets = self._demux()
             self._next = next(self._packets, None)
         except BaseException:
@@ -135,40 +139,39 @@ class FilmWriter(Completable):
         Raises:
             AudioError: The disk is full, the picture cannot be read, or samples cannot be held;
                 nothing is left behind when the `with` block is left.
+            InputError: A sound is missing, a block does not fit, or the film is closed.
         """
-        self._file.write(blocks)
+        super().write(blocks)
         self._written += next(iter(blocks.values())).shape[1]
         self._copy_until(self._start + self._written / self._rate)
 
-    def close(self) -> None:
-        """Copy the rest of the picture, complete the film and give it its name.
+    def complete(self) -> None:
+        """Copy the rest of the picture, and write what is still owed.
 
         Raises:
             AudioError: The picture cannot be read, or the film cannot be completed; nothing is left
                 behind then.
         """
-        try:
-            self._copy_until(float("inf"))
-            self._file.close()
-        except BaseException:  # also Ctrl-C: the rest of a picture may be long
-            self.abort()
-            raise
+        if self._state == "open":
+            with whole_or_nothing(self._name, self.abort):  # Ctrl-C: the rest may be long
+                self._copy_until(float("inf"))
+        super().complete()
         self._source.close()
 
     def abort(self) -> None:
         """Remove everything that was written."""
-        self._file.abort()
+        super().abort()
         self._source.close()
 
     def notes(self) -> list[str]:
         """Say, one line each, what was limited and what was left out."""
         left_out = [f"{self._film}: left out: {what}" for what in self.skipped]
-        return [*self._file.notes(), *left_out]
+        return [*super().notes(), *left_out]
 
     def _copy_streams(self, old: Any) -> dict[int, Any]:
         """Add a stream for each that is copied; by its index."""
         copies: dict[int, Any] = {}
-        target = self._file.container
+        target = self.container
         for stream in self._source.streams:
             if old is not None and stream.index == old.index:
                 continue
@@ -188,10 +191,19 @@ class FilmWriter(Completable):
         return copies
 
     def _demux(self) -> Iterator[Any]:
-        """Give the packets that are copied, in the film's order."""
+        """Give the packets that are copied, in the film's order.
+
+        Matroska stores no times of decoding. FFmpeg finds them, but not for the first packets of a
+        picture with B-frames: those get times before the first one that is shown.
+        """
         streams = [stream for stream in self._source.streams if stream.index in self._copies]
+        undated: dict[int, tuple[int, int]] = {}  # by stream: the first time shown, and how many
         try:
             for packet in self._source.demux(streams) if streams else ():
+                if packet.dts is None and packet.pts is not None:
+                    first, n = undated.get(packet.stream.index, (packet.pts, 0))
+                    packet.dts = first - (_MAX_DELAY - n) * (packet.duration or 1)
+                    undated[packet.stream.index] = first, n + 1
                 if packet.dts is not None and packet.size:
                     yield packet
         except self._errors as error:
@@ -207,5 +219,5 @@ class FilmWriter(Completable):
             if float(packet.dts * packet.time_base) > seconds:
                 return
             packet.stream = self._copies[packet.stream.index]
-            self._file.copy(packet)
+            self.copy(packet)
             self._next = next(self._packets, None)

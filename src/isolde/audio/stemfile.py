@@ -16,7 +16,6 @@ from isolde.audio.encoding.base import Sound
 from isolde.audio.formats import container_named
 from isolde.audio.levels import ClipPolicy
 from isolde.audio.multitrack import TrackFile
-from isolde.core.closing import Completable
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 
@@ -82,7 +81,7 @@ def stem_box(stems: Sequence[str]) -> bytes:
     return mp4.box(b"stem", json.dumps(values).encode("utf-8"))
 
 
-class StemFileWriter(Completable):
+class StemFileWriter(TrackFile):
     """Takes blocks of four stems, whose sum is the mix; a context manager.
 
     Leaving the `with` block normally completes the file; leaving it by any exception removes it.
@@ -115,42 +114,28 @@ class StemFileWriter(Completable):
         order = [*COLOURS, *stems]
         self.stems = sorted(stems, key=order.index)
         self._tags = sound.tags
-        self._file = TrackFile(
+        super().__init__(
             path,
             muxer="ipod",
             options=mp4.muxer_options(sound.sample_rate),
             clip=clip,
             overwrite=overwrite,
         )
-        try:
-            self._file.container.metadata.update(mp4.ffmpeg_tags(sound.tags))
-            for name in (MIX, *self.stems):
-                self._file.add(name, sound)
-        except BaseException:
-            self._file.abort()
-            raise
+        self.container.metadata.update(mp4.ffmpeg_tags(sound.tags))
+        for name in (MIX, *self.stems):
+            self.add(name, sound)
 
     def write(self, blocks: Mapping[str, Float32]) -> None:
         """Write the next samples (n_channels, n) of the stems, by name.
 
         Raises:
             AudioError: The disk is full, or samples cannot be held; nothing is left behind then.
+            InputError: A stem is missing, a block does not fit, or the file is closed.
         """
+        self.check(blocks, self.stems)
         parts = np.stack([blocks[stem] for stem in self.stems])
         mix: Float32 = parts.sum(axis=0, dtype=np.float64).astype(np.float32)
-        self._file.write({**blocks, MIX: mix})
-
-    def close(self) -> None:
-        """Complete the file and give it its name."""
-        self._file.close(self._finish)
-
-    def abort(self) -> None:
-        """Remove everything that was written."""
-        self._file.abort()
-
-    def notes(self) -> list[str]:
-        """Say in one line each which tracks were limited."""
-        return self._file.notes()
+        super().write({**blocks, MIX: mix})
 
     def _finish(self, stream: BinaryIO) -> None:
         """Put the box, and the tags that FFmpeg leaves out, into the index."""

@@ -58,11 +58,14 @@ class Cover:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels."""
+        """Width and height in pixels; 0 and 0 of a picture that cannot be decoded."""
         av: Any = importlib.import_module("av")
-        with av.open(BytesIO(self.data)) as picture:
-            stream = picture.streams.video[0]
-            return int(stream.width), int(stream.height)
+        try:
+            with av.open(BytesIO(self.data)) as picture:
+                stream = picture.streams.video[0]
+                return int(stream.width), int(stream.height)
+        except av.FFmpegError:
+            return 0, 0
 
     def __post_init__(self) -> None:
         """Refuse other kinds of picture.
@@ -123,9 +126,12 @@ def read_tags(path: str | Path) -> SongTags:
 
 
 def known_tags(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Give FFmpeg's metadata our names, without what is true of the file only."""
+    """Give FFmpeg's metadata our names, without what is true of the file only.
+
+    Of two tags for one name ("date" and "year") the one that has that name counts.
+    """
     found: dict[str, str] = {}
-    for name, value in metadata.items():
+    for name, value in sorted(metadata.items(), key=lambda tag: tag[0].lower() not in ALIASES):
         key = ALIASES.get(name.lower(), name.lower())
         if value and _NAME.fullmatch(key) and not _OF_THE_FILE.fullmatch(key):
             found[key] = value

@@ -3,6 +3,7 @@
 `AudioReader` and `AudioWriter` do the work.
 """
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -13,6 +14,7 @@ from isolde.audio.levels import ClipPolicy
 from isolde.audio.reader import AudioReader
 from isolde.audio.tags import SongTags
 from isolde.audio.writer import AudioWriter
+from isolde.core.errors import IsoldeWarning
 from isolde.core.signal.resample import Resampler
 from isolde.core.stage import Float32, channels_of, checked_form
 
@@ -38,6 +40,9 @@ def read(
     Raises:
         AudioError: It cannot be read.
         InputError: The range is empty, or begins beyond the end, or the sample rate cannot be.
+
+    Warns:
+        IsoldeWarning: The file is damaged, cut short or holds NaN.
     """
     if sample_rate is not None:
         sample_rate, _ = checked_form(sample_rate, 1, lowest=1)
@@ -47,6 +52,8 @@ def read(
         resampler = Resampler(rate, target, reader.info.n_channels)
         blocks = [resampler.feed(block) for block in reader]
         blocks.append(resampler.flush())
+    for note in reader.notes():
+        warnings.warn(note, IsoldeWarning, stacklevel=2)
     return np.concatenate(blocks, axis=1), target
 
 

@@ -6,12 +6,13 @@ A file is written under a hidden name beside its target and takes its name when 
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from io import TextIOBase
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
 import numpy as np
-import soundfile as sf
 
 from isolde.audio.decoding.base import stream_name
 from isolde.audio.encoding.base import Encoder, Sound
@@ -19,12 +20,12 @@ from isolde.audio.encoding.ffmpeg import FFmpegEncoder
 from isolde.audio.encoding.libsndfile import OggEncoder
 from isolde.audio.encoding.packages import PackageEncoder
 from isolde.audio.encoding.plainwav import WavEncoder
-from isolde.audio.encoding.streams import can_patch, write_fully
+from isolde.audio.encoding.streams import can_patch, whole_or_nothing, write_fully
 from isolde.audio.formats import container_for, container_named
 from isolde.audio.levels import ClipPolicy, Limiter
 from isolde.audio.limits import check_quality, check_target
 from isolde.audio.tags import SongTags
-from isolde.core.atomic import Draft, explain
+from isolde.core.atomic import Draft
 from isolde.core.closing import Completable
 from isolde.core.errors import AudioError, InputError
 from isolde.core.signal.resample import Resampler, resampled_length
@@ -85,7 +86,7 @@ class AudioWriter(Completable):
             InputError: The format is unknown, or cannot hold such audio or such tags.
         """
         is_path = isinstance(target, (str, Path))
-        if not is_path and not hasattr(target, "write"):
+        if not is_path and (isinstance(target, TextIOBase) or not hasattr(target, "write")):
             raise InputError(f"{target!r} cannot be written to: give a path or a binary stream")
         if container is not None:
             kind = container_named(container)
@@ -120,7 +121,7 @@ class AudioWriter(Completable):
         self._seekable = False
         self._encoder: Encoder | None = None
         self._state: Literal["open", "complete", "closed", "aborted"] = "open"
-        with self._whole_or_not():
+        with self._whole_or_nothing():
             if is_path:
                 self._stream = self._owned = self._open_path(Path(cast("str | Path", target)))
             else:
@@ -143,13 +144,8 @@ class AudioWriter(Completable):
         check_block(block, n_channels=self.n_channels)
         if not block.shape[1]:
             return
-        try:
+        with self._whole_or_nothing():
             self._encode(self._encoder, np.asarray(block, dtype=np.float32))
-        except (OSError, sf.LibsndfileError, AssertionError) as error:
-            self.abort()
-            if isinstance(error, AudioError):
-                raise
-            raise AudioError(explain(self.name, error)) from error
         self.n_samples += block.shape[1]
 
     def complete(self) -> None:
@@ -164,7 +160,7 @@ class AudioWriter(Completable):
         """
         if self._state != "open" or self._encoder is None:
             return
-        with self._whole_or_not():
+        with self._whole_or_nothing():
             if self._draft is not None:
                 self._draft.check()
             stored = resampled_length(self.n_samples, self.sample_rate, self._sound.sample_rate)
@@ -196,23 +192,10 @@ class AudioWriter(Completable):
         self.complete()
         if self._state != "complete":
             return
-        with self._whole_or_not():
+        with self._whole_or_nothing():
             if self._draft is not None:
                 self._draft.publish()
         self._state = "closed"
-
-    @contextlib.contextmanager
-    def _whole_or_not(self) -> Iterator[None]:
-        """Remove everything if it fails, and say why in one line."""
-        try:
-            yield
-        except BaseException as error:
-            self.abort()
-            if isinstance(error, (OSError, sf.LibsndfileError)) and not isinstance(
-                error, AudioError
-            ):
-                raise AudioError(explain(self.name, error)) from error
-            raise
 
     def abort(self) -> None:
         """Give up: remove everything that was written; nothing happens after `close`.
@@ -265,6 +248,10 @@ class AudioWriter(Completable):
         limited = self._limiter.note()
         return lines if limited is None else [*lines, limited]
 
+    def _whole_or_nothing(self) -> AbstractContextManager[None]:
+        """Remove everything if it fails, and say why in one line."""
+        return whole_or_nothing(self.name, self.abort)
+
     def _encode(self, encoder: Encoder, block: Float32, *, ready: bool = False) -> None:
         """Bring a block to the rate of the file, unless it is ready, limit and encode it."""
         if self._resampler is not None and not ready:
@@ -294,5 +281,6 @@ class AudioWriter(Completable):
         if self._kind.encoder is not None:
             return PackageEncoder(stream, self._kind, self._sound)
         if not self._kind.muxer:
-            return OggEncoder(stream, self._sound)
+            folder = None if self._draft is None else self._draft.path.parent
+            return OggEncoder(stream, self._sound, folder=folder)
         return FFmpegEncoder(stream, self._kind, self._sound)

@@ -1,15 +1,17 @@
-"""Every picture of one song: which ones, of what, and where to; it prints nothing."""
+"""Draw the pictures of one song: choose them, make them and write them; it prints nothing."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isolde.audio import comes_once, info, read
-from isolde.core.atomic import exists_already, refuse_inputs, write_bytes
-from isolde.core.errors import InputError, MissingExtraError, ModelError
+from isolde.core.atomic import Draft, exists_already, explain, refuse_inputs, write_bytes
+from isolde.core.errors import AudioError, InputError, IsoldeWarning, MissingExtraError, ModelError
+from isolde.core.stage import Float32
 from isolde.figures.canvas import canvas_of
-from isolde.figures.capture import LISTEN_SECONDS, Capture, capture_song
+from isolde.figures.capture import LISTEN_SECONDS, Capture, capture_song, voice_of
 from isolde.figures.network import capture_network, network_figure
 from isolde.figures.overview import activity_figure
 from isolde.figures.reports.page import require_jinja
@@ -43,11 +45,11 @@ TEXTS = {
 
 @dataclass
 class Drawn:
-    """What was drawn.
+    """Files of pictures and notes on them.
 
     Attributes:
         paths: Files written.
-        notes: One line for each thing that is odd about the song, or was left out, and why.
+        notes: Warnings about the song, and pictures that were left out with the reason.
     """
 
     paths: list[Path] = field(default_factory=list)
@@ -106,6 +108,8 @@ def draw_song(
     require_matplotlib()
     if kind == ".html":
         require_jinja()
+    for target in targets.values():
+        _check_writable(target)
     capture = capture_song(
         song,
         start=start or 0.0,
@@ -159,8 +163,21 @@ def _targets(
     return wanted, dict.fromkeys(wanted, output)
 
 
+def _check_writable(target: Path) -> None:
+    """Refuse a file that cannot be written, before the song is read."""
+    draft = Draft(target)
+    try:
+        draft.path.touch()
+    except OSError as error:
+        raise AudioError(explain(str(target), error)) from error
+    finally:
+        draft.discard()
+
+
 def _check_moment(song: Path, at: float) -> None:
     """Make sure that a moment lies in a song, as far as the song tells its length."""
+    if not at >= 0:
+        raise InputError(f"a moment of {at:g} s: give the seconds from the start of the song")
     about = info(song)
     if about.n_samples is not None and at * about.sample_rate >= about.n_samples:
         raise InputError(
@@ -189,8 +206,9 @@ def _figure(
     if name == "network":
         moment = capture.start + capture.loudest_voice() if at is None else at
         begin = max(0.0, moment - AROUND)
-        audio, rate = read(capture.path, start=begin, end=moment + AROUND)
-        vocals = separate(audio, sample_rate=rate, model=model)["vocals"]
+        audio, rate = _excerpt(capture, begin, moment + AROUND)
+        stems = separate(audio, sample_rate=rate, model=model)
+        vocals = stems[voice_of(stems)]
         windows = ARTICLE if model == LIVE else model  # that one has no window to look into
         glimpse = capture_network(audio, vocals, rate, at=moment - begin, model=windows)
         return network_figure(glimpse, title=title, at=moment)
@@ -215,7 +233,7 @@ def _spectrogram(capture: Capture, drawn: Drawn, *, whole: bool) -> "Figure":
             f"the spectrogram shows {time_label(start)} to {time_label(start + seconds)}: "
             "give a --range for another part"
         )
-    audio, rate = read(capture.path, start=start, end=start + seconds)
+    audio, rate = _excerpt(capture, start, start + seconds)
     canvas = canvas_of(audio, rate)
     try:
         marks = marks_of(audio, rate, start=start)
@@ -241,3 +259,10 @@ def _report(target: Path, capture: Capture, pictures: dict[str, bytes], model: s
         stems=capture.stems,
         sample_rate=capture.sample_rate,
     )
+
+
+def _excerpt(capture: Capture, start: float, end: float) -> tuple[Float32, int]:
+    """Read a part of the song again, without the warnings, which the capture has as notes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", IsoldeWarning)
+        return read(capture.path, start=start, end=end)

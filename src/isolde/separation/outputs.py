@@ -1,10 +1,10 @@
-"""The files that stems go to: one each, one for all of them, or films; it separates nothing."""
+"""Open the files of the stems: one each, one for all of them, or films; it separates nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO
 
 from isolde import __version__
 from isolde.audio import AudioInfo, AudioWriter, SongTags, read_tags, subtype_for
@@ -12,20 +12,12 @@ from isolde.audio.encoding.base import Sound
 from isolde.audio.loudness import Loudness, replaygain_tags
 from isolde.audio.remux import FilmWriter
 from isolde.audio.stemfile import StemFileWriter
-from isolde.core.errors import ModelError
 from isolde.core.stage import Float32
 from isolde.models.catalogue import find
+from isolde.rules import RULES
 from isolde.separation.settings import FileSettings
 
 Stems = Mapping[str, Float32]
-
-
-class Noting(Protocol):
-    """A writer that has something to say at the end."""
-
-    def notes(self) -> list[str]:
-        """Say what a user should know, one line each."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -34,30 +26,29 @@ class Output:
 
     Attributes:
         write: Function that takes the next samples of all stems, by name.
-        writer: Writer behind it, for its notes.
+        writer: Writer of the file.
     """
 
     write: Callable[[Stems], None]
-    writer: Noting
+    writer: AudioWriter | FilmWriter | StemFileWriter
 
 
 def tags_of(
     path: Path | None, info: AudioInfo, model: str, *, loudness: Loudness | None = None
 ) -> SongTags:
-    """Collect the tags of a song's stems: the song's own, and what made them.
+    """Collect the tags of a song's stems: those of the song, the program and the model.
 
     Args:
-        path: Path of the song; None for a stream, whose reader tells its tags.
-        info: What the reader says of the song.
+        path: Path of the song; None for a stream, whose tags are in `info`.
+        info: Facts about the song, from its reader.
         model: Name or path of the model.
-        loudness: Loudness of the sum of the stems, for ReplayGain; None without.
+        loudness: Loudness of the sum of the stems, for ReplayGain; None for no such tags.
     """
     found = SongTags() if path is None else read_tags(path)
-    made = {"software": f"isolde {__version__}", "model": Path(model).stem}
-    try:
-        made["model_license"] = find(model).card.licence
-    except ModelError:  # the rules, which have no weights
-        pass
+    made = {"software": f"isolde {__version__}", "model": model}
+    if model != RULES:  # the rules have no weights
+        card = find(model).card
+        made |= {"model": card.name, "model_license": card.licence}
     level = {} if loudness is None else replaygain_tags(loudness)
     return SongTags({**info.tags, **found.values, **made, **level}, found.cover)
 
@@ -74,10 +65,10 @@ def open_outputs(
     """Open the files of a song's stems.
 
     Args:
-        open_files: Stack that closes them.
-        paths: Path of each stem, the same for several in one file.
+        open_files: Stack that closes the files.
+        paths: Path of each stem; stems with the same path share a file.
         source: Path of the song.
-        info: What its reader says of it.
+        info: Facts about the song, from its reader.
         settings: Format of the files.
         tags: Tags of the files.
 
@@ -96,23 +87,24 @@ def open_outputs(
                 titles=stems,
                 mode=settings.remux,
                 bitrate=settings.bitrate,
-                quality=8.0 if settings.quality is None else settings.quality,
+                quality=_quality(settings),
                 clip=settings.clip,
                 overwrite=settings.overwrite,
             )
-            writer: FilmWriter | StemFileWriter = open_files.enter_context(film)
+            outputs.append(Output(film.write, open_files.enter_context(film)))
         elif settings.is_stem_file:
-            writer = open_files.enter_context(open_stem_file(path, stems, info, settings, tags))
+            file = open_files.enter_context(open_stem_file(path, stems, info, settings, tags))
+            outputs.append(Output(file.write, file))
         else:
             audio = open_files.enter_context(open_stem(path, info, settings, tags))
             outputs.append(Output(_only(audio, stems[0]), audio))
-            continue
-        outputs.append(Output(writer.write, writer))
     return outputs
 
 
 def complete(outputs: Sequence[Output]) -> None:
-    """Complete the files of all stems before one gets its name: a full disk leaves none behind.
+    """Complete the files of all stems before one of them gets its name.
+
+    So a full disk leaves none behind.
 
     Args:
         outputs: Open files.
@@ -121,16 +113,17 @@ def complete(outputs: Sequence[Output]) -> None:
         AudioError: One cannot be completed.
     """
     for output in outputs:
-        if isinstance(output.writer, AudioWriter):
-            output.writer.complete()
+        output.writer.complete()
 
 
-def open_stem(path: Path, info: AudioInfo, settings: FileSettings, tags: SongTags) -> AudioWriter:
+def open_stem(
+    target: Path | BinaryIO, info: AudioInfo, settings: FileSettings, tags: SongTags
+) -> AudioWriter:
     """Open the file of one stem.
 
     Args:
-        path: Path of the file.
-        info: What the reader says of the song.
+        target: Path of the file, or stream that gets its bytes.
+        info: Facts about the song, from its reader.
         settings: Format of the file.
         tags: Tags of the file.
 
@@ -139,7 +132,7 @@ def open_stem(path: Path, info: AudioInfo, settings: FileSettings, tags: SongTag
         InputError: The format cannot hold such sound.
     """
     return AudioWriter(
-        path,
+        target,
         sample_rate=info.sample_rate,
         n_channels=info.n_channels,
         subtype=subtype_for(settings.container, like=info, bit_depth=settings.bit_depth),
@@ -160,7 +153,7 @@ def open_stem_file(
     Args:
         path: Path of the file.
         stems: Names of the stems.
-        info: What the reader says of the song.
+        info: Facts about the song, from its reader.
         settings: Format of the file.
         tags: Tags of the file.
 
@@ -174,15 +167,19 @@ def open_stem_file(
         subtype=subtype_for("m4a", bit_depth=settings.bit_depth),
         tags=tags,
         bitrate=settings.bitrate,
-        quality=8.0 if settings.quality is None else settings.quality,
+        quality=_quality(settings),
     )
     return StemFileWriter(
         path, stems=stems, sound=sound, clip=settings.clip, overwrite=settings.overwrite
     )
 
 
+def _quality(settings: FileSettings) -> float:
+    return 8.0 if settings.quality is None else settings.quality
+
+
 def _only(writer: AudioWriter, stem: str) -> Callable[[Stems], None]:
-    """Write one of the stems."""
+    """Make a function that writes one of the stems."""
 
     def write(stems: Stems) -> None:
         writer.write(stems[stem])

@@ -1,11 +1,13 @@
 """What every decoder gives, and what it tells of damage; decodes nothing itself."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from isolde.audio.formats import AudioInfo
+from isolde.core.closing import Closable
 from isolde.core.stage import Float32
 
 NOT_AUDIO = "not audio that can be decoded, or damaged at its start: check that it plays elsewhere"
@@ -29,50 +31,35 @@ class Loss:
     cut: bool = False
 
 
-class Decoder(Protocol):
+class Decoder(Closable):
     """Audio that is decoded from front to back.
 
     Where something is lost, silence stands, so that time is kept.
 
     Attributes:
         info: What is known before the rest is decoded.
+        losses: Parts that are lost, as far as it has been decoded.
+        notes: Oddities so far, a line each.
+        position: Number of the next sample.
     """
 
     info: AudioInfo
 
-    @property
-    def losses(self) -> list[Loss]:
-        """What is lost so far."""
-        ...
+    def __init__(self) -> None:
+        """Stand at the first sample, with nothing lost."""
+        self.losses: list[Loss] = []
+        self.notes: list[str] = []
+        self.position = 0
 
-    @property
-    def notes(self) -> list[str]:
-        """What is odd so far, a line each."""
-        ...
-
-    @property
-    def position(self) -> int:
-        """The next sample."""
-        ...
-
-    def skip_to(self, sample: int) -> None:
-        """Move forward so that the next sample read is this one, or stop at the end."""
-        ...
-
+    @abstractmethod
     def read(self, n_samples: int) -> Float32:
         """Decode the next samples, fewer only at the end: float32 (n_channels, n)."""
-        ...
 
-    def close(self) -> None:
-        """Let go of the file."""
-        ...
-
-
-def skip_by_reading(decoder: Decoder, sample: int) -> None:
-    """Decode and discard up to a sample, or to the end."""
-    while decoder.position < sample:
-        if not decoder.read(min(65536, sample - decoder.position)).shape[1]:
-            return
+    def skip_to(self, sample: int) -> None:
+        """Decode and discard up to a sample, or to the end."""
+        while self.position < sample:
+            if not self.read(min(65536, sample - self.position)).shape[1]:
+                return
 
 
 def loss_note(losses: Sequence[Loss]) -> str | None:

@@ -67,6 +67,9 @@ def stated_seconds(container: Any, stream: Any, *, is_short: bool = False) -> fl
     kind = demuxer_of(container)
     if kind == "matroska" and stream.duration is None and container.duration is not None:
         return float(container.duration / 1_000_000) - _start(stream)
+    if is_short and kind == "caf" and stream.codec_context.name.startswith("pcm_"):
+        # Its duration is that of the bytes that are there; the number of frames is the stated one.
+        return float(stream.frames / stream.rate)
     return claimed_seconds(container, stream) if is_short or kind in _STATED else None
 
 

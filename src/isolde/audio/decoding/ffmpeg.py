@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from isolde.audio.decoding.base import NO_SAMPLES, NOT_AUDIO, Loss, skip_by_reading
+from isolde.audio.decoding.base import NO_SAMPLES, NOT_AUDIO, Decoder, Loss
 from isolde.audio.decoding.worker import Worker, WorkerDiedError, give_back, open_in_worker
 from isolde.audio.formats import AudioInfo
 from isolde.core.errors import AudioError
 from isolde.core.stage import Float32
 
 
-class FFmpegDecoder:
-    """An audio stream of anything that FFmpeg decodes."""
+class FFmpegDecoder(Decoder):
+    """An audio stream of anything that FFmpeg decodes.
+
+    It never seeks, which is not exact to the sample in most containers.
+    """
 
     def __init__(self, path: Path, name: str, *, stream: int | None = None) -> None:
         """Open it and decode its first samples.
@@ -30,8 +33,7 @@ class FFmpegDecoder:
         Raises:
             AudioError: FFmpeg does not recognise it, there is no sound in it, or it crashes FFmpeg.
         """
-        self.losses: list[Loss] = []
-        self.notes: list[str] = []
+        super().__init__()
         self._name = name
         self._worker: Worker | None = None
         try:
@@ -58,11 +60,6 @@ class FFmpegDecoder:
             bit_depth=answer["bit_depth"],
             late_samples=answer["late_samples"],
         )
-        self.position = 0
-
-    def skip_to(self, sample: int) -> None:
-        """Decode and discard: seeking is not exact to the sample in most containers."""
-        skip_by_reading(self, sample)
 
     def read(self, n_samples: int) -> Float32:
         """Decode the next samples, fewer only at the end.
@@ -70,8 +67,8 @@ class FFmpegDecoder:
         Raises:
             AudioError: The file crashes the decoder here.
         """
-        if self._worker is None:
-            raise AudioError(f"{self._name}: is closed: open it again")
+        if self._worker is None:  # it crashed before
+            raise AudioError(self._crash())
         try:
             answer, data = self._worker.ask(do="read", n=n_samples)
         except WorkerDiedError as error:

@@ -29,7 +29,7 @@ def is_for_libsndfile(start: bytes) -> bool:
     return start[:4] in _MAGIC
 
 
-class SoundFileDecoder:
+class SoundFileDecoder(Decoder):
     """Audio that libsndfile decodes."""
 
     def __init__(self, path: Path, name: str, repair: Callable[[], Decoder]) -> None:
@@ -44,9 +44,7 @@ class SoundFileDecoder:
             AudioError: libsndfile does not recognise it, or finds no sample in it, or decodes its
                 kind otherwise than FFmpeg.
         """
-        self.losses: list[Loss] = []
-        self.notes: list[str] = []
-        self._name = name
+        super().__init__()
         self._repair = repair
         self._other: Decoder | None = None
         try:
@@ -74,22 +72,17 @@ class SoundFileDecoder:
         if missing > _CUT_SECONDS:
             end = self._file.frames / self._file.samplerate
             self.losses.append(Loss(end, end + missing, cut=True))
-        self._position = 0
-
-    @property
-    def position(self) -> int:
-        """The next sample."""
-        return self._position if self._other is None else self._other.position
 
     def skip_to(self, sample: int) -> None:
         """Seek, exactly."""
-        if self._other is None and sample > self._position:
+        if self._other is None and sample > self.position:
             try:
-                self._position = int(self._file.seek(min(sample, int(self._file.frames))))
+                self.position = int(self._file.seek(min(sample, int(self._file.frames))))
             except sf.LibsndfileError:
                 self._go_on_with_other()
         if self._other is not None:
             self._other.skip_to(sample)
+            self.position = self._other.position
 
     def read(self, n_samples: int) -> Float32:
         """Decode the next samples, fewer only at the end.
@@ -103,12 +96,14 @@ class SoundFileDecoder:
             except sf.LibsndfileError:
                 self._go_on_with_other()
             else:
-                self._position += len(frames)
+                self.position += len(frames)
                 if len(frames) < n_samples:
                     self._check_end()
                 return np.ascontiguousarray(frames.T)
         assert self._other is not None
-        return self._other.read(n_samples)
+        block = self._other.read(n_samples)
+        self.position = self._other.position
+        return block
 
     def close(self) -> None:
         """Let go of the file."""
@@ -118,9 +113,9 @@ class SoundFileDecoder:
 
     def _check_end(self) -> None:
         """Note an end before the one that the file had when it was opened."""
-        if self._position < self._file.frames and not any(loss.cut for loss in self.losses):
+        if self.position < self._file.frames and not any(loss.cut for loss in self.losses):
             rate = self._file.samplerate
-            loss = Loss(self._position / rate, self._file.frames / rate, cut=True)
+            loss = Loss(self.position / rate, self._file.frames / rate, cut=True)
             self.losses.append(loss)
 
     def _is_exact(self) -> bool:
@@ -135,7 +130,7 @@ class SoundFileDecoder:
     def _go_on_with_other(self) -> None:
         """Leave the rest to the other decoder, from the first sample not yet given."""
         self._other = self._repair()
-        self._other.skip_to(self._position)
+        self._other.skip_to(self.position)
         self.losses, self.notes = self._other.losses, self._other.notes
 
 

@@ -39,7 +39,8 @@ class Worker:
             AudioError: No process can be started.
         """
         self.is_fresh = True
-        paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
+        # "" is the working folder, which may be gone; this package is found without it.
+        paths = [*filter(None, sys.path), str(Path(__file__).parents[3])]
         nowhere = _open_nowhere()
         try:
             # In a session of its own, so that Ctrl-C is ours to answer.
@@ -48,7 +49,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=nowhere,
-                env={**os.environ, "PYTHONPATH": paths, "PYTHONSAFEPATH": "1"},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"},
                 start_new_session=True,
             )
         except OSError as error:

@@ -7,7 +7,7 @@ edit list), so that players give back what was written.
 
 import contextlib
 import importlib
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from typing import Any, BinaryIO
 
@@ -41,7 +41,12 @@ _ALAC_FRAME = 4096
 
 
 class Track:
-    """The sound of one stream of a container, encoded as blocks come."""
+    """The sound of one stream of a container, encoded as blocks come.
+
+    Attributes:
+        stream: PyAV's stream.
+        n_channels: Number of channels.
+    """
 
     def __init__(self, container: Any, sound: Sound, *, start: float = 0.0) -> None:
         """Add a stream to a container that is open for writing.
@@ -56,6 +61,7 @@ class Track:
         layouts = _ALAC_LAYOUTS if codec == "alac" else {}
         self._layout = layouts.get(sound.n_channels, LAYOUTS[sound.n_channels])
         self._sound, self._container = sound, container
+        self.n_channels = sound.n_channels
         self._at = self._start = round(start * sound.sample_rate)
         self._codec = codec
         self.stream: Any = container.add_stream(
@@ -150,20 +156,14 @@ class FFmpegEncoder:
             self._container.close()
 
 
-@contextlib.contextmanager
-def stream_faults(sink: Sink) -> Iterator[None]:
+def stream_faults(sink: Sink) -> AbstractContextManager[None]:
     """Raise the error of a stream itself instead of what FFmpeg makes of it.
 
     Raises:
         AudioError: FFmpeg fails for another reason.
     """
     av: Any = importlib.import_module("av")
-    try:
-        yield
-    except av.FFmpegError as error:
-        sink.check()
-        raise AudioError(f"FFmpeg cannot write this sound: {error}: choose wav or flac") from error
-    sink.check()
+    return sink.faults("FFmpeg", av.FFmpegError)
 
 
 def _muxer_options(kind: Container, sound: Sound) -> dict[str, str]:

@@ -6,6 +6,8 @@ FFmpeg has no Vorbis encoder of that quality, and misplaces the channels of 5.0 
 
 import contextlib
 import tempfile
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -47,21 +49,28 @@ def compression_level(sound: Sound) -> float:
 class OggEncoder:
     """Ogg to a stream that need not seek: it is complete in a temporary file first."""
 
-    def __init__(self, stream: BinaryIO, sound: Sound) -> None:
-        """Open libsndfile."""
+    def __init__(self, stream: BinaryIO, sound: Sound, *, folder: Path | None) -> None:
+        """Open libsndfile.
+
+        Args:
+            stream: What the file is written to in the end.
+            sound: What is to be written.
+            folder: Folder of the temporary file; None for the system's.
+        """
         self._stream, self._sound = stream, sound
-        self._spool = cast(BinaryIO, tempfile.TemporaryFile())
+        self._spool = cast(BinaryIO, tempfile.TemporaryFile(dir=folder))
         self._sink = Sink(self._spool)
         self._order = _ORDERS.get(sound.n_channels)
-        self._file = _WriteOnlyFile(
-            self._sink,
-            "w",
-            samplerate=sound.sample_rate,
-            channels=sound.n_channels,
-            subtype=sound.subtype,
-            format="OGG",
-            compression_level=compression_level(sound),
-        )
+        with self._faults():
+            self._file = _WriteOnlyFile(
+                self._sink,
+                "w",
+                samplerate=sound.sample_rate,
+                channels=sound.n_channels,
+                subtype=sound.subtype,
+                format="OGG",
+                compression_level=compression_level(sound),
+            )
 
     def write(self, block: Float32) -> None:
         """Encode in modest pieces."""
@@ -69,17 +78,13 @@ class OggEncoder:
             block = block[list(self._order)]
         frames: NDArray[Any] = block.T
         for at in range(0, len(frames), _PIECE):
-            try:
+            with self._faults():
                 self._file.write(np.ascontiguousarray(frames[at : at + _PIECE]))
-            except (sf.LibsndfileError, AssertionError):
-                self._sink.check()
-                raise
-            self._sink.check()
 
     def finish(self) -> None:
         """Let libsndfile write its last pages, and copy all with our tags."""
-        self._file.close()
-        self._sink.check()
+        with self._faults():
+            self._file.close()
         self._spool.seek(0)
         comments.copy_with_comments(self._spool, self._stream, self._sound.tags)
         self._spool.close()
@@ -88,7 +93,12 @@ class OggEncoder:
         """Close libsndfile without caring for the result."""
         with contextlib.suppress(sf.LibsndfileError):
             self._file.close()
-        self._spool.close()
+        with contextlib.suppress(OSError):  # a full disk, where it writes what it still holds
+            self._spool.close()
+
+    def _faults(self) -> AbstractContextManager[None]:
+        """Raise the errors of the stream itself; soundfile asserts that all has been written."""
+        return self._sink.faults("libsndfile", sf.LibsndfileError, AssertionError)
 
 
 class _WriteOnlyFile(sf.SoundFile):  # type: ignore[misc]

@@ -1,8 +1,13 @@
 """The streams that encoders write to, whose errors must not be lost; writes no format."""
 
+import contextlib
 import io
 import os
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
+
+from isolde.core.atomic import explain
+from isolde.core.errors import AudioError
 
 
 def can_patch(stream: BinaryIO) -> bool:
@@ -25,6 +30,26 @@ def write_fully(stream: BinaryIO, data: bytes) -> None:
         view = view[len(view) if taken is None else taken :]
 
 
+@contextlib.contextmanager
+def whole_or_nothing(name: str, abort: Callable[[], None]) -> Iterator[None]:
+    """Take everything back if anything is raised, also Ctrl-C.
+
+    Args:
+        name: Name of the target in messages.
+        abort: Function that takes everything back.
+
+    Raises:
+        AudioError: An error of the system, in one line.
+    """
+    try:
+        yield
+    except BaseException as error:
+        abort()
+        if isinstance(error, OSError) and not isinstance(error, AudioError):
+            raise AudioError(explain(name, error)) from error
+        raise
+
+
 class Sink(io.RawIOBase):
     """A stream as a C library's callbacks see it: errors are kept, since they cannot be raised.
 
@@ -42,6 +67,26 @@ class Sink(io.RawIOBase):
         """Raise the first error that happened."""
         if self._error is not None:
             raise self._error
+
+    @contextlib.contextmanager
+    def faults(self, library: str, *errors: type[BaseException]) -> Iterator[None]:
+        """Raise the error of the stream itself instead of what a library makes of it.
+
+        Args:
+            library: Name of the library in messages.
+            errors: What it raises.
+
+        Raises:
+            AudioError: The library fails for another reason.
+        """
+        try:
+            yield
+        except errors as error:
+            self.check()
+            raise AudioError(
+                f"{library} cannot write this sound ({error}): choose wav or flac"
+            ) from error
+        self.check()
 
     def writable(self) -> bool:
         """Mark the stream as writable."""
