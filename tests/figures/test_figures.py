@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree.ElementTree import fromstring
@@ -9,15 +10,18 @@ from xml.etree.ElementTree import fromstring
 import numpy as np
 import pytest
 
-from isolde.core.errors import InputError, MissingExtraError
+from isolde.audio import write
+from isolde.core.errors import AudioError, InputError, MissingExtraError
 from isolde.core.signal.log_frequency import log_rows, picture_grid
+from isolde.figures import draw_song
 from isolde.figures.canvas import Canvas, Columns, canvas_of, height
 from isolde.figures.overview import draw_activity, thinned
 from isolde.figures.pairs import draw_page
 from isolde.figures.reports.song import write_song_report
 from isolde.figures.separation import draw_separation, mask_columns, separation_figure
 from isolde.figures.spectrogram import Marks, mark, marks_of
-from isolde.figures.style import check_picture, encode, new_axes, new_figure, time_label
+from isolde.figures.style import check_picture, encode, new_axes, new_figure
+from isolde.models import catalogue
 
 pytest.importorskip("matplotlib")
 
@@ -265,6 +269,30 @@ def test_any_name_of_a_pair_is_on_its_page(tmp_path: Path):
         draw_page(report, tmp_path / "page.pdf")
 
 
-def test_octaves_and_clocks():
+def test_the_axis_counts_octaves():
     assert np.allclose(height(np.array([2.0, 4.0, 1024.0])), [1, 2, 10])
-    assert [time_label(t) for t in (7.5, 75.0, 600.0)] == ["7.5", "1:15", "10:00"]
+
+
+@pytest.mark.parametrize("at", [-1.0, float("nan")])
+def test_a_moment_that_is_no_time_is_refused_before_the_song_is_read(tmp_path: Path, at: float):
+    write(tmp_path / "song.wav", tone(440.0, 0.5), RATE)
+    with pytest.raises(InputError, match="s: give the seconds"):
+        draw_song(tmp_path / "song.wav", tmp_path / "a.png", figure="network", at=at, model="none")
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_the_song_is_read(tmp_path: Path):
+    write(tmp_path / "song.wav", tone(440.0, 0.5), RATE)
+    (tmp_path / "file").touch()
+    with pytest.raises(AudioError, match="a part of its folder is a file"):
+        draw_song(tmp_path / "song.wav", tmp_path / "file" / "a.png", model="none")
+
+
+def test_the_network_of_a_model_without_vocals_is_looked_into(tmp_path: Path):
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    found = catalogue.find("article")
+    card = replace(found.card, name="drums", stems=("drums",))
+    model = catalogue.save(tmp_path, card, found.path.read_bytes())
+    write(tmp_path / "song.wav", tone(440.0, 1.5), RATE)
+    drawn = draw_song(tmp_path / "song.wav", tmp_path / "a.png", figure="network", model=model.path)
+    assert drawn.notes == [] and drawn.paths[0].read_bytes().startswith(PNG)

@@ -1,8 +1,8 @@
-"""Sound reduced to the pixels of a picture while it streams by; it draws the axes and no story.
+"""Reduce sound to the pixels of a picture while it streams by, and draw them on axes.
 
 However long a song is, a `Canvas` holds at most 2 * `columns` columns of `rows` levels: when it is
-full, neighbouring columns are averaged in pairs and every later column spans twice the time. What
-is averaged is power, so a picture's total energy is the song's at every scale.
+full, neighbouring columns are averaged in pairs and every later column spans twice the time. The
+mean is that of power, so the total energy of a picture is the song's at every scale.
 """
 
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ RANGE_DB = 80.0
 
 
 class Columns:
-    """A growing row of columns that never gets longer than twice what a picture shows."""
+    """A growing row of columns, at most twice as many as a picture shows."""
 
     def __init__(self, rows: int, *, columns: int = COLUMNS) -> None:
         """Start empty.
@@ -49,7 +49,7 @@ class Columns:
         self._done, self._held = np.concatenate([self._done, pooled]), self._held[whole:]
         while len(self._done) >= 2 * self._columns:
             odd = len(self._done) % 2
-            if odd:  # what has no partner yet waits, spread over its frames
+            if odd:  # a column without a neighbour waits, spread over its frames
                 back = np.repeat(self._done[-1:], self.span, axis=0)
                 self._held = np.concatenate([back, self._held])
             pairs = self._done[: len(self._done) - odd]
@@ -57,13 +57,13 @@ class Columns:
             self.span *= 2
 
     def values(self) -> Float32:
-        """Give the columns so far, (rows, n); each spans `span` frames, the last perhaps fewer."""
+        """Return the columns so far, (rows, n); each spans `span` frames, the last maybe fewer."""
         last = self._held.mean(axis=0, keepdims=True) if len(self._held) else self._held
         return np.concatenate([self._done, last]).T
 
 
 class Canvas:
-    """Samples in, a picture's levels out."""
+    """A picture of sound in the making: samples in, levels out."""
 
     def __init__(
         self, sample_rate: int, n_channels: int, *, rows: int = ROWS, columns: int = COLUMNS
@@ -88,12 +88,12 @@ class Canvas:
 
     @property
     def seconds(self) -> float:
-        """What has been fed so far."""
+        """Length of the sound so far."""
         return self._n_samples / self.grid.sample_rate
 
     @property
     def column_seconds(self) -> float:
-        """What one column spans."""
+        """Seconds of one column."""
         return self._columns.span * self.grid.frame_seconds
 
     def feed(self, block: Float32, /) -> None:
@@ -134,18 +134,22 @@ def canvas_of(audio: Float32, sample_rate: int, *, columns: int = COLUMNS) -> Ca
 
 
 def height(hertz: "Float32 | float") -> Float32:
-    """Tell where a frequency in Hz lies on a picture's axis: octaves above 1 Hz."""
+    """Convert a frequency in Hz to its place on the axis: octaves above 1 Hz."""
     return np.log2(np.maximum(np.asarray(hertz, np.float32), np.float32(1)))
+
+
+def level_limits(level: Float32) -> tuple[float, float]:
+    """Choose the levels in dB of the darkest and of the brightest colour."""
+    top = float(np.ceil(np.percentile(level, 99.9) / 5) * 5)
+    return top - RANGE_DB, top
 
 
 def show(
     axes: "Axes",
     values: Float32,
+    canvas: Canvas,
     *,
     start: float,
-    seconds: float,
-    low: float,
-    high: float,
     limits: tuple[float, float],
     colours: str = LEVELS,
 ) -> "AxesImage":
@@ -154,18 +158,17 @@ def show(
     Args:
         axes: Axes to draw on.
         values: Values (rows, columns), the lowest frequency first.
+        canvas: Finished canvas, whose length and frequencies the axes get.
         start: Time of the left edge in seconds.
-        seconds: Seconds that all columns span.
-        low: Frequency of the first row in Hz.
-        high: Frequency of the last row in Hz.
         limits: Values of the darkest and of the brightest colour.
-        colours: The colour map.
+        colours: Colour map.
     """
+    low, high, end = canvas.low, canvas.high, start + canvas.seconds
     image = axes.imshow(
         values,
         origin="lower",
         aspect="auto",
-        extent=(start, start + seconds, float(height(low)), float(height(high))),
+        extent=(start, end, float(height(low)), float(height(high))),
         vmin=limits[0],
         vmax=limits[1],
         cmap=colours,
@@ -175,7 +178,7 @@ def show(
     axes.set_yticks([float(height(f)) for f in ticks])
     axes.set_yticklabels([f"{f // 1000}k" if f >= 1000 else str(f) for f in ticks])
     axes.set_ylim(float(height(low)), float(height(high)))
-    clock(axes, start, start + seconds)
+    clock(axes, start, end)
     return image
 
 

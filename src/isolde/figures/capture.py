@@ -1,19 +1,20 @@
-"""One pass over a song, block by block, for every picture of it; it draws and writes nothing.
+"""One pass over a song, block by block, for all its pictures; it draws and writes nothing.
 
-Memory does not grow with the song: canvases pool as it streams by, and only what is listened to in
-a report, at most LISTEN_SECONDS, and what is marked or looked into is held as sound.
+Memory does not grow with the song: canvases pool it while it streams by, and the only sound that is
+kept is that of the players of a report, at most LISTEN_SECONDS.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from isolde.activity import ActivityDetector, Detector, find_segments
+from isolde.activity import Detector, find_segments
 from isolde.audio import AudioReader
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
+from isolde.core.stems import VOCALS
 from isolde.figures.canvas import Canvas
 from isolde.models.catalogue import LIVE
 from isolde.separation.load import make_separator
@@ -26,7 +27,7 @@ LISTEN_SECONDS = 45.0
 
 @dataclass
 class Capture:
-    """What one pass over a song leaves.
+    """Results of one pass over a song.
 
     Attributes:
         path: Path of the song.
@@ -34,11 +35,11 @@ class Capture:
         sample_rate: Sample rate in Hz.
         mixture: Its canvas.
         vocals: The canvas of its vocals; None when nothing was separated.
-        probabilities: Probabilities (n_frames,) that somebody sings; None when no model could say.
+        probabilities: Probabilities (n_frames,) that somebody sings; None when not asked for.
         frame_seconds: Seconds from one of them to the next.
         segments: Segments (start, end) of singing in seconds of the range.
-        stems: The first seconds of mixture, vocals and accompaniment, where they were asked for.
-        notes: Lines that say what was odd about the song.
+        stems: The first seconds of mixture, vocals and accompaniment, on request.
+        notes: Warnings about the song, one line each.
     """
 
     path: Path
@@ -65,6 +66,11 @@ class Capture:
         return float(min(max(at, 0.0), canvas.seconds))
 
 
+def voice_of(stems: Mapping[str, Float32]) -> str:
+    """Name the stem that pictures show as the vocals: the first one of a model without vocals."""
+    return VOCALS if VOCALS in stems else next(iter(stems))
+
+
 def capture_song(
     path: str | Path,
     *,
@@ -83,7 +89,7 @@ def capture_song(
         start: Start in seconds.
         end: End in seconds; None: the song's.
         separation: Whether to separate it, for the pictures that show vocals.
-        activity: Whether to tell where somebody sings.
+        activity: Whether to separate it and to find where somebody sings.
         listening: Whether to keep the first seconds of the stems.
         model: Name or path of the separator's model.
         progress: Function called with the share that is done, where the file tells its length.
@@ -98,85 +104,56 @@ def capture_song(
         separator: Separator | None = None
         detector: Detector | None = None
         settings = SeparationSettings(str(model))
-        if separation and activity:
+        if activity:
             separator, detector = make_listening_separator(
                 settings, sample_rate=rate, n_channels=n_channels
             )
         elif separation:
             separator = make_separator(settings, sample_rate=rate, n_channels=n_channels)
-        elif activity:
-            detector = ActivityDetector(sample_rate=rate, n_channels=n_channels)
-        n_listen = round(LISTEN_SECONDS * rate) if listening else 0
-        pass_ = _Pass(rate, n_channels, separator, detector, n_listen)
+        mixture, vocals = Canvas(rate, n_channels), Canvas(rate, n_channels)
+        probabilities: list[Float32] = []
+        sounds: dict[str, list[Float32]] = {}
+
+        def keep(name: str, block: Float32) -> None:
+            parts = sounds.setdefault(name, [])
+            room = round(LISTEN_SECONDS * rate) - sum(part.shape[1] for part in parts)
+            if room > 0:
+                parts.append(block[:, :room].copy())
+
+        def take(stems: Mapping[str, Float32]) -> None:
+            voice = voice_of(stems)
+            vocals.feed(stems[voice])
+            if listening:
+                keep("vocals", stems[voice])
+                rest = [audio for name, audio in stems.items() if name != voice]
+                keep("accompaniment", np.sum(rest, axis=0))
+
         done = 0
         for block in reader:
-            pass_.feed(block)
+            mixture.feed(block)
+            if listening:
+                keep("mixture", block)
+            if separator:
+                take(separator.feed(block))
+            if detector:
+                probabilities.append(detector.feed(block))
             done += block.shape[1]
             if progress and reader.about_samples:
                 progress(min(1.0, done / reader.about_samples))
         notes = reader.notes()
     if not done:
         raise InputError(f"{path}: there is no sound to look at")
-    capture = pass_.finish(Path(path), start)
-    capture.notes = [*notes, *(separator.notes() if separator else ())]
+    mixture.flush()
+    capture = Capture(Path(path), start, rate, mixture, notes=notes)
+    if separator:
+        take(separator.flush())
+        vocals.flush()
+        capture.vocals = vocals
+        capture.notes += separator.notes()
+    if detector:
+        capture.probabilities = np.concatenate([*probabilities, detector.flush()])
+        capture.frame_seconds = detector.frame_seconds
+        found = find_segments(capture.probabilities, capture.frame_seconds, seconds=done / rate)
+        capture.segments = [(segment.start, segment.end) for segment in found]
+    capture.stems = {name: np.concatenate(parts, axis=1) for name, parts in sounds.items()}
     return capture
-
-
-class _Pass:
-    """The stages that a song runs through."""
-
-    def __init__(
-        self,
-        rate: int,
-        n_channels: int,
-        separator: Separator | None,
-        detector: Detector | None,
-        n_listen: int,
-    ) -> None:
-        self._rate = rate
-        self._mixture = Canvas(rate, n_channels)
-        self._vocals = Canvas(rate, n_channels) if separator else None
-        self._separator, self._detector = separator, detector
-        self._probabilities: list[Float32] = []
-        self._room, self._heard = n_listen, dict[str, list[Float32]]()
-        self._n = 0
-
-    def feed(self, block: Float32) -> None:
-        self._mixture.feed(block)
-        self._keep("mixture", block)
-        self._n += block.shape[1]
-        if self._separator:
-            self._split(self._separator.feed(block))
-        if self._detector:
-            self._probabilities.append(self._detector.feed(block))
-
-    def finish(self, path: Path, start: float) -> Capture:
-        self._mixture.flush()
-        if self._separator and self._vocals:
-            self._split(self._separator.flush())
-            self._vocals.flush()
-        capture = Capture(path, start, self._rate, self._mixture, self._vocals)
-        if self._detector:
-            capture.probabilities = np.concatenate([*self._probabilities, self._detector.flush()])
-            capture.frame_seconds = self._detector.frame_seconds
-            found = find_segments(
-                capture.probabilities, capture.frame_seconds, seconds=self._n / self._rate
-            )
-            capture.segments = [(s.start, s.end) for s in found]
-        capture.stems = {k: np.concatenate(parts, axis=1) for k, parts in self._heard.items()}
-        return capture
-
-    def _split(self, stems: dict[str, Float32]) -> None:
-        if self._vocals is None or self._separator is None:
-            return
-        names_ = self._separator.stems
-        wanted = "vocals" if "vocals" in names_ else names_[0]
-        self._vocals.feed(stems[wanted])
-        self._keep("vocals", stems[wanted])
-        self._keep("accompaniment", sum(stems[s] for s in names_ if s != wanted))  # type: ignore[arg-type]
-
-    def _keep(self, name: str, block: Float32) -> None:
-        parts = self._heard.setdefault(name, []) if self._room else []
-        room = self._room - sum(p.shape[1] for p in parts)
-        if room > 0:
-            parts.append(block[:, :room].copy())

@@ -1,7 +1,7 @@
-"""A data set on one page: how much there is of what, and every song as a strip; it decides nothing.
+"""Draw a data set on one page: hours of each kind, and every song as a strip; it decides nothing.
 
-In a strip, brightness is level and colour tells who sounds: orange where the voice has the energy,
-blue where the backing has it.
+In a strip, brightness is level; it is orange where the voice has the energy, blue where the backing
+has it.
 """
 
 import tempfile
@@ -91,21 +91,19 @@ def draw_dataset(
             write_bytes(path, data)
             drawn.paths.append(path)
         return drawn
-    texts = ["Hours of songs that have each stem, by split, licence and artist.", STRIPS_TEXT]
+    texts = {"totals": TOTALS_TEXT, "songs": STRIPS_TEXT, "songs-1": STRIPS_TEXT}
     drawn.paths.append(
         write_song_report(
             output,
             title=Path(manifest).name,
             summary=summary_line(totals, strips),
-            pictures=[
-                (part, texts[min(i, 1)] if i < 2 else "", data)
-                for i, (part, data) in enumerate(pictures)
-            ],
+            pictures=[(part, texts.get(part, ""), data) for part, data in pictures],
         )
     )
     return drawn
 
 
+TOTALS_TEXT = "Hours of songs that have each stem, by split, licence and artist."
 STRIPS_TEXT = (
     "Every song from its beginning to its end. Brightness is level, from -50 to -8 dB of full "
     "scale; orange: the voice has the energy; blue: the backing has it. On the right the length, "
@@ -114,7 +112,7 @@ STRIPS_TEXT = (
 
 
 def summary_line(totals: Totals, strips: Sequence[Strip]) -> str:
-    """Tell everything in one line."""
+    """Summarise the data set in one line."""
     voiced = [(s.voiced, s.seconds) for s in strips if s.voiced is not None]
     line = (
         f"{totals.n_songs} songs by {totals.n_artists} artists, {_hours(totals.hours)}. "

@@ -1,4 +1,4 @@
-"""What the network is fed with and what its fourth layer makes of it; it trains nothing.
+"""Draw the input of a network and the maps of its fourth convolution; it trains nothing.
 
 The article looked at the feature maps of the fourth convolution and found that some keep the voice
 and suppress the music, and some the reverse. Here that is measured: a map's leaning is
@@ -19,7 +19,7 @@ from isolde.audio import Resampler
 from isolde.core.errors import InputError, MissingExtraError, ModelError
 from isolde.core.signal.spectrum import GRID_22, analyse
 from isolde.core.stage import Float32
-from isolde.figures.style import BLUE, RED, check_picture, new_axes, new_figure, save
+from isolde.figures.style import BLUE, RED, new_axes, new_figure
 from isolde.models.catalogue import ARTICLE, find
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ ACROSS = 8  # maps in a row
 
 @dataclass(frozen=True)
 class Glimpse:
-    """What a network sees and makes of it.
+    """A window of input and the maps that a network makes of it.
 
     Attributes:
         at: Time of the window's middle frame in seconds.
@@ -48,45 +48,17 @@ class Glimpse:
     numbers: tuple[int, ...]
 
 
-def draw_network(
-    mixture: Float32,
-    vocals: Float32,
-    sample_rate: int,
-    path: str | Path,
-    *,
-    at: float,
-    model: str | Path = ARTICLE,
-    title: str | None = None,
-) -> Path:
-    """Draw the input window and the maps of the fourth convolution at one moment.
+def capture_network(
+    mixture: Float32, vocals: Float32, sample_rate: int, *, at: float, model: str | Path = ARTICLE
+) -> Glimpse:
+    """Run a network on the window around a moment, and return its maps.
 
     Args:
         mixture: Mixture (n_channels, n_samples) in [-1, 1].
         vocals: The same shape; the accompaniment is the rest.
         sample_rate: Sample rate of both in Hz.
-        path: Path of the PNG or SVG to write.
-        at: The moment in seconds.
+        at: Moment in seconds.
         model: Name or path of a network with the article's windows.
-        title: Title above the picture.
-
-    Returns:
-        The path.
-
-    Raises:
-        AudioError: When the file cannot be written.
-        InputError: When the path's ending is unknown, or the moment lies outside.
-        MissingExtraError: When matplotlib, torch or onnx is not installed.
-        ModelError: When there is no such model, or it is another kind of network.
-    """
-    path = check_picture(path)
-    glimpse = capture_network(mixture, vocals, sample_rate, at=at, model=model)
-    return save(network_figure(glimpse, title=title), path)
-
-
-def capture_network(
-    mixture: Float32, vocals: Float32, sample_rate: int, *, at: float, model: str | Path = ARTICLE
-) -> Glimpse:
-    """Return the window around a moment and the maps that it gives; arguments as in `draw_network`.
 
     Raises:
         InputError: When the moment lies outside of the sound.
@@ -137,7 +109,13 @@ def _window(sound: Float32, sample_rate: int, *, at: float, n: int, features: An
 def network_figure(
     glimpse: Glimpse, *, title: str | None = None, at: float | None = None
 ) -> "Figure":
-    """Give the figure of `draw_network`; `at` is the moment in the song, where that is another."""
+    """Draw the input window and the maps of the fourth convolution.
+
+    Args:
+        glimpse: Window and maps, from `capture_network`.
+        title: Title above the picture.
+        at: Moment in the song in seconds; None: that of the glimpse.
+    """
     rows = -(-len(glimpse.maps) // ACROSS)
     figure = new_figure(12.0, 5.2)
     halves: Any = figure.subfigures(1, 2, width_ratios=[1.0, 3.4])

@@ -1,4 +1,4 @@
-"""A whole song at a glance: its spectrogram, how loud the voice is, where somebody sings."""
+"""Draw a whole song: its spectrogram, the level of the voice, and where somebody sings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
-from isolde.figures.canvas import COLUMNS, RANGE_DB, Canvas, canvas_of, clock, show
+from isolde.figures.canvas import COLUMNS, Canvas, canvas_of, clock, level_limits, show
 from isolde.figures.style import BLUE, ORANGE, check_picture, new_axes, new_figure, save
 
 if TYPE_CHECKING:
@@ -81,17 +81,8 @@ def activity_figure(
     panels = iter(row[0] for row in column)
     end = start + mixture.seconds
     level = mixture.level()
-    top = float(np.ceil(np.percentile(level, 99.9) / 5) * 5)
     picture = next(panels)
-    image = show(
-        picture,
-        level,
-        start=start,
-        seconds=mixture.seconds,
-        low=mixture.low,
-        high=mixture.high,
-        limits=(top - RANGE_DB, top),
-    )
+    image = show(picture, level, mixture, start=start, limits=level_limits(level))
     picture.set_ylabel("frequency (Hz)")
     picture.set_xlabel("")
     figure.colorbar(image, ax=picture, pad=0.01, label="level (dB)")

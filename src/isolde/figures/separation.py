@@ -1,4 +1,4 @@
-"""The mixture, the mask and the vocals side by side; it separates nothing."""
+"""Draw the mixture, the mask and the vocals side by side; it separates nothing."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +9,8 @@ from isolde.core.errors import InputError
 from isolde.core.signal.log_frequency import log_rows
 from isolde.core.signal.spectrum import grid_for
 from isolde.core.stage import Float32
-from isolde.figures.canvas import COLUMNS, RANGE_DB, Canvas, Columns, canvas_of, show
-from isolde.figures.style import LEVELS, SHARES, check_picture, new_axes, new_figure, save
+from isolde.figures.canvas import COLUMNS, Canvas, Columns, canvas_of, level_limits, show
+from isolde.figures.style import SHARES, check_picture, new_axes, new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,7 +61,7 @@ def separation_figure(
     start: float = 0.0,
     title: str | None = None,
 ) -> "Figure":
-    """Return the figure of `draw_separation`, from pictures that are made already.
+    """Return the figure of `draw_separation`, from finished canvases.
 
     Args:
         mixture: Finished canvas of the mixture.
@@ -75,17 +75,10 @@ def separation_figure(
     if shares is None:
         shares = np.sqrt(np.clip(vocals.power() / np.maximum(mixture.power(), 1e-12), 0, 1))
     level = mixture.level()
-    top = float(np.ceil(np.percentile(level, 99.9) / 5) * 5)
-    place = {
-        "start": start,
-        "seconds": mixture.seconds,
-        "low": mixture.low,
-        "high": mixture.high,
-    }
-    limits = (top - RANGE_DB, top)
-    image = show(left, level, limits=limits, colours=LEVELS, **place)
-    mask = show(middle, shares, limits=(0, 1), colours=SHARES, **place)
-    show(right, vocals.level(), limits=limits, colours=LEVELS, **place)
+    limits = level_limits(level)
+    image = show(left, level, mixture, start=start, limits=limits)
+    mask = show(middle, shares, mixture, start=start, limits=(0, 1), colours=SHARES)
+    show(right, vocals.level(), mixture, start=start, limits=limits)
     left.set_title("mixture", loc="left")
     middle.set_title("mask: which share is voice", loc="left")
     right.set_title("vocals = mask \u00d7 mixture", loc="left")
@@ -98,7 +91,7 @@ def separation_figure(
 
 
 def mask_columns(mask: Float32, sample_rate: int, *, columns: int = COLUMNS) -> Float32:
-    """Return a mask on the rows of a picture.
+    """Bring a mask to the rows of a picture.
 
     Args:
         mask: Mask (..., n_frames, n_bins) in [0, 1] on `spectrum.grid_for(sample_rate)`.

@@ -1,4 +1,4 @@
-"""A spectrogram with what the rules hear in it: pitch, harmonics, bursts; it isolates nothing."""
+"""Draw a spectrogram with the pitch, harmonics and bursts that the rules find; isolates nothing."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from isolde.audio import Resampler
 from isolde.core.errors import InputError
 from isolde.core.signal.spectrum import GRID_22, analyse
 from isolde.core.stage import Float32
-from isolde.figures.canvas import RANGE_DB, Canvas, canvas_of, height, show
+from isolde.figures.canvas import Canvas, canvas_of, height, level_limits, show
 from isolde.figures.style import CYAN, ORANGE, check_picture, new_axes, new_figure, save
 from isolde.rules import Rules
 from isolde.rules.mask import burst_frames
@@ -27,7 +27,7 @@ SHOWN_HARMONICS = 8
 
 @dataclass(frozen=True)
 class Marks:
-    """What is drawn over a spectrogram.
+    """Pitch and bursts to draw over a spectrogram.
 
     Attributes:
         times: Times (n,) of the frames in seconds.
@@ -56,7 +56,7 @@ def draw_spectrogram(
         audio: Audio (n_channels, n_samples) in [-1, 1].
         sample_rate: Sample rate in Hz.
         path: Path of the PNG or SVG to write.
-        marks: What to draw over it; None for nothing.
+        marks: Pitch and bursts to draw over it; None for nothing.
         title: Title above the picture.
 
     Returns:
@@ -86,16 +86,7 @@ def spectrogram_figure(
     figure = new_figure(11.0, 4.6)
     ((axes,),) = new_axes(figure, 1, 1)
     level = canvas.level()
-    top = float(np.ceil(np.percentile(level, 99.9) / 5) * 5)
-    image = show(
-        axes,
-        level,
-        start=start,
-        seconds=canvas.seconds,
-        low=canvas.low,
-        high=canvas.high,
-        limits=(top - RANGE_DB, top),
-    )
+    image = show(axes, level, canvas, start=start, limits=level_limits(level))
     axes.set_ylabel("frequency (Hz)")
     figure.colorbar(image, ax=axes, pad=0.01, label="level (dB, full-scale sine = 0)")
     if marks is not None:
@@ -109,7 +100,7 @@ def mark(axes: "Axes", marks: Marks, *, high: float, harmonics: int = SHOWN_HARM
 
     Args:
         axes: Axes of a picture made by `canvas.show`.
-        marks: What to draw.
+        marks: Pitch and bursts.
         high: Highest frequency of the picture in Hz.
         harmonics: Number to draw, the fundamental included.
     """
@@ -155,7 +146,7 @@ def mark(axes: "Axes", marks: Marks, *, high: float, harmonics: int = SHOWN_HARM
 
 
 def marks_of(audio: Float32, sample_rate: int, *, start: float = 0.0) -> Marks:
-    """Tell what the rules hear in some seconds of music.
+    """Find pitch and bursts with the rules in some seconds of music.
 
     Args:
         audio: Audio (n_channels, n_samples) in [-1, 1]; seconds, not minutes: all of it is held at

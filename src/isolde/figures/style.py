@@ -1,9 +1,9 @@
-"""How every picture looks, and how it becomes a file; it knows nothing of sound.
+"""Style of all pictures, and their encoding as files; it knows nothing of sound.
 
 Matplotlib is imported when a picture is made and never through pyplot, so drawing leaves no global
-state behind and works without a display. Colours are those of Okabe and Ito (2008), told apart with
-every common kind of colour blindness; the maps of levels, magma and cividis, grow evenly in
-lightness, so they survive that and a black-and-white printer.
+state behind and works without a display. Colours are those of Okabe and Ito (2008), which common
+kinds of colour blindness tell apart. The colour maps, magma and cividis, grow evenly in lightness,
+so they can also be read in grey.
 """
 
 import warnings
@@ -127,7 +127,7 @@ def encode(figure: "Figure", *, kind: str = "png", dpi: int = 110) -> bytes:
 
 
 def _keep_names(figure: "Figure") -> None:
-    """Take names, which may hold anything, for text: no formulas, no characters that cannot be."""
+    """Show names, which may hold anything, as plain text: no formulas, no invalid characters."""
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
@@ -139,13 +139,12 @@ def _keep_names(figure: "Figure") -> None:
         text.set_text("".join(shown))
 
 
-def save(figure: "Figure", path: str | Path, *, dpi: int = 110) -> Path:
+def save(figure: "Figure", path: str | Path) -> Path:
     """Write a figure as PNG or SVG, by the name's ending; its folder is made when missing.
 
     Args:
         figure: Figure from `new_figure`.
         path: Path of the file; overwritten.
-        dpi: Resolution in pixels per inch, of the images in an SVG too.
 
     Returns:
         The path.
@@ -155,8 +154,7 @@ def save(figure: "Figure", path: str | Path, *, dpi: int = 110) -> Path:
         InputError: When the name does not end in .png or .svg.
     """
     path = check_picture(path)
-    data = encode(figure, kind=path.suffix[1:].lower(), dpi=dpi)
-    write_bytes(path, data)
+    write_bytes(path, encode(figure, kind=path.suffix[1:].lower()))
     return path
 
 

@@ -1,6 +1,6 @@
-"""The report of an evaluation: tables, a plot, pictures and sound in one page; it measures nothing.
+"""Write the report of an evaluation: tables, a plot, pictures and sound; it measures nothing.
 
-Only the best, the median and the worst song of one candidate are heard and seen, separated anew.
+The best, the median and the worst song of one candidate are separated again, to see and hear them.
 """
 
 import math
@@ -13,7 +13,7 @@ import numpy as np
 from isolde.core.config import plain
 from isolde.evaluation.command import Evaluation
 from isolde.evaluation.scoring import Result
-from isolde.evaluation.summaries import summarise
+from isolde.evaluation.summaries import METRIC, by_candidate
 from isolde.evaluation.tables import every_table, title_of
 from isolde.figures.canvas import canvas_of
 from isolde.figures.reports.page import picture_source, require_jinja, sound_source, write_page
@@ -21,26 +21,14 @@ from isolde.figures.spectrogram import spectrogram_figure
 from isolde.figures.style import BLUE, ORANGE, encode, new_axes, new_figure, require_matplotlib
 
 EXCERPT_SECONDS = 12.0
-METRIC = "vocals_usdr"
 
 
-def check_report() -> None:
-    """Fail early when a report cannot be made.
-
-    Raises:
-        MissingExtraError: Matplotlib or jinja2 is not installed.
-    """
-    require_matplotlib()
-    require_jinja()
-
-
-def write_evaluation_report(path: str | Path, done: Evaluation, *, metric: str = METRIC) -> Path:
+def write_evaluation_report(path: str | Path, done: Evaluation) -> Path:
     """Write the report of an evaluation.
 
     Args:
         path: Path of the HTML file; overwritten.
-        done: What `evaluation.run` measured.
-        metric: Name of the metric that songs are ranked and plotted by.
+        done: Results of `evaluation.run`.
 
     Returns:
         The path.
@@ -49,49 +37,45 @@ def write_evaluation_report(path: str | Path, done: Evaluation, *, metric: str =
         AudioError: A song cannot be read, or the file not written.
         MissingExtraError: Matplotlib or jinja2 is not installed.
     """
-    check_report()
-    names = [summary.candidate for summary in summarise(done.results, seed=done.seed)]
+    require_matplotlib()
+    require_jinja()
     good = [result for result in done.results if result.error is None]
     groups = {
-        name: [r.metrics.get(metric, math.nan) for r in good if r.candidate == name]
-        for name in names
+        name: [row.metrics.get(METRIC, math.nan) for row in rows if row.error is None]
+        for name, rows in by_candidate(done.results).items()
     }
     values: dict[str, dict[str, dict[str, float | None]]] = {}
     for r in good:
         values.setdefault(r.track, {})[r.candidate] = plain(r.metrics, digits=3)
-    title = title_of(metric)
+    title = title_of(METRIC)
     return write_page(
         path,
         "evaluation.html",
         title="isolde: evaluation",
         made=done.made,
         tables=every_table(done.results, base=done.base, costs=done.costs, seed=done.seed),
-        metric=metric,
+        metric=METRIC,
         metric_title=title,
         metrics=list(dict.fromkeys(key for result in good for key in result.metrics)),
         plot=picture_source(box_plot(groups, label=f"{title}, dB")),
-        data={"candidates": names, "values": values},
+        data={"candidates": list(groups), "values": values},
         main=done.base,
-        excerpts=_excerpts(done, good, metric),
+        excerpts=_excerpts(done),
         failed=[f"{r.candidate}, {r.track}: {r.error}" for r in done.results if r.error],
     )
 
 
-def ranked(results: Sequence[Result], candidate: str, metric: str) -> list[tuple[str, Result]]:
+def ranked(results: Sequence[Result], candidate: str) -> list[tuple[str, Result]]:
     """Pick the best, the median and the worst song of a candidate; fewer of fewer songs."""
     rows = [
         result
         for result in results
-        if result.candidate == candidate and not math.isnan(result.metrics.get(metric, math.nan))
+        if result.candidate == candidate and not math.isnan(result.metrics.get(METRIC, math.nan))
     ]
-    rows.sort(key=lambda result: -result.metrics[metric])
-    if not rows:
-        return []
-    places = {"best": 0, "median": (len(rows) - 1) // 2, "worst": len(rows) - 1}
-    out: dict[str, tuple[str, Result]] = {}
-    for label, place in places.items():
-        out.setdefault(rows[place].track, (label, rows[place]))
-    return list(out.values())
+    rows.sort(key=lambda result: -result.metrics[METRIC])
+    # the last name of a place counts: one song is the best, and two are the best and the worst
+    labels = {len(rows) - 1: "worst", (len(rows) - 1) // 2: "median", 0: "best"}
+    return [(labels[place], rows[place]) for place in sorted(labels) if rows]
 
 
 def box_plot(groups: Mapping[str, Sequence[float]], *, label: str) -> bytes:
@@ -131,11 +115,11 @@ def box_plot(groups: Mapping[str, Sequence[float]], *, label: str) -> bytes:
     return encode(figure)
 
 
-def _excerpts(done: Evaluation, good: Sequence[Result], metric: str) -> list[dict[str, Any]]:
-    """What is seen and heard of the best, the median and the worst song."""
+def _excerpts(done: Evaluation) -> list[dict[str, Any]]:
+    """Pictures and sounds of the best, the median and the worst song."""
     by_track = {song.track: song for song in done.songs}
     out = []
-    for label, result in ranked(good, done.base, metric):
+    for label, result in ranked(done.results, done.base):
         if result.track not in by_track or done.main is None:
             continue
         stems = by_track[result.track].load()
@@ -153,7 +137,7 @@ def _excerpts(done: Evaluation, good: Sequence[Result], metric: str) -> list[dic
         for name in list(sounds)[:3]:
             figure = spectrogram_figure(canvas_of(sounds[name], rate), title=name)
             pictures[name] = picture_source(encode(figure, dpi=60))
-        value = f"{title_of(metric)} {result.metrics[metric]:.2f} dB"
+        value = f"{title_of(METRIC)} {result.metrics[METRIC]:.2f} dB"
         out.append(
             {
                 "heading": f"{label}: {result.track}, {value}",
