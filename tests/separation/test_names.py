@@ -6,7 +6,7 @@ import pytest
 
 from helpers.shell import Shell
 from helpers.songs import music
-from isolde.core.errors import InputError
+from isolde.core.errors import AudioError, InputError
 from isolde.separation import FileSettings, SeparationSettings, Song, check_batch, songs_in
 from isolde.separation.names import LAYOUTS
 from isolde.separation.songs import paths_of
@@ -62,6 +62,45 @@ def test_a_template_that_cannot_name_each_stem_is_refused_before_work(name: str,
         return
     with pytest.raises(InputError, match=said):
         check_batch([SONG], settings)
+
+
+@pytest.mark.parametrize("option", ["", "--overwrite", "--resume"])
+def test_a_song_is_not_replaced_by_its_own_stem(isolde: Shell, tmp_path: Path, option: str):
+    (song,) = music(tmp_path, 1, n_samples=2000)
+    before = song.read_bytes()
+    command = ("separate", ".", "--name", "{track}.{ext}", "--stem", "vocals", option)
+    code, out, err = isolde(*filter(None, command))
+    assert (code, out, len(err)) == (2, [], 1) and "is read here and would be lost" in err[0]
+    assert song.read_bytes() == before and list(tmp_path.iterdir()) == [song]
+
+
+def test_a_folder_of_stems_alone_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for stem in BOTH:
+        Path(f"{stem}.wav").write_bytes(b"")
+    with pytest.raises(InputError, match=r"^\.: holds only files with the names of stems"):
+        songs_in([Path()], FileSettings(name="{stem}.{ext}"))
+
+
+def test_a_folder_that_may_not_be_read_is_said_to_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("isolde.separation.songs.os.access", lambda *_: False)
+    with pytest.raises(AudioError, match="may not be read: check the permissions"):
+        songs_in([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("model", "name"), [("net-1.5", "net-1.5"), ("x/net-1.5.onnx", "net-1.5"), ("m.json", "m")]
+)
+def test_the_name_of_a_model_keeps_its_dots(model: str, name: str):
+    settings = FileSettings(separation=SeparationSettings(model), name="{model}.{ext}")
+    assert paths_of(SONG, settings, ["vocals"]) == {"vocals": Path(f"{name}.wav")}
+
+
+def test_a_song_in_the_root_is_in_no_folder_of_standard_input():
+    settings = FileSettings(name="{folder}.{ext}")
+    assert paths_of(Song(Path("/x.wav"), "x"), settings, ["vocals"]) == {"vocals": Path("_.wav")}
 
 
 def test_a_song_is_not_replaced_by_the_stem_of_another_one(isolde: Shell, tmp_path: Path):

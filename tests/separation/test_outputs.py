@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from helpers.films import make_film, packets, picture, sound_of
-from isolde.audio import Cover, SongTags, read, read_tags, write
+from isolde.audio import Cover, SongTags, info, read, read_tags, write
 from isolde.core.errors import InputError
 from isolde.models.catalogue import DEFAULT
 from isolde.separation import FileSettings, SeparationSettings, Song, check_batch, separate_file
@@ -57,6 +57,16 @@ def test_one_gain_for_all_stems_of_a_song(tmp_path, song):
     assert {metadata(path)["replaygain_track_gain"] for path in after.files} == {"12.00 dB"}
     quiet = FileSettings(output=tmp_path / "full", stems=("vocals",), loudness=0.0)
     assert "louder would clip" in separate_file(song, quiet).warnings[0]
+
+
+def test_samples_that_cannot_clip_are_as_loud_as_asked_for(tmp_path, song):
+    audio, rate = read(song.path)
+    write(tmp_path / "float.wav", audio, rate, subtype="FLOAT")
+    settings = FileSettings(output=tmp_path, stems=("vocals",), loudness=0.0)
+    done = separate_file(Song(tmp_path / "float.wav", "x"), settings)
+    assert done.warnings == [] and info(done.files[0]).subtype == "FLOAT"
+    small = FileSettings(output=tmp_path / "16", stems=("vocals",), loudness=0.0, bit_depth="16")
+    assert "would clip" in separate_file(Song(tmp_path / "float.wav", "x"), small).warnings[0]
 
 
 def test_a_stem_file_holds_the_song_and_its_four_stems(tmp_path, song):

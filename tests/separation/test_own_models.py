@@ -1,6 +1,7 @@
 """Songs separated by a model of one's own: what a run knows of it, and what a broken one gives."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from helpers.songs import music
 from helpers.sounds import noise
 from isolde.core.errors import InputError, ModelError
 from isolde.models.additions import add_model
-from isolde.models.card_files import card_for
+from isolde.models.card_files import card_for, read_card
 from isolde.models.catalogue import Model
 from isolde.models.masker import make_masker
 from isolde.models.sources import FOLDER
@@ -59,6 +60,22 @@ def test_songs_are_not_done_by_a_model_that_has_learnt_since(own: Path, tmp_path
         songs, settings, resume=True, report=lambda song, done, error: errors.append(error)
     )
     assert again == [None, None] and all("exists already" in str(error) for error in errors)
+
+
+def test_songs_are_not_done_by_a_model_whose_card_has_changed(own: Path, tmp_path: Path):
+    songs = songs_in(music(tmp_path / "music", 1))
+    settings = FileSettings(output=tmp_path / "out", separation=SeparationSettings("own"))
+    assert None not in separate_songs(songs, settings, resume=True)
+    fit, card = Fitness.here("own"), read_card(own.with_suffix(".json"))
+    for metrics in ({}, {"measured": 1.0}):
+        own.with_suffix(".json").write_text(replace(card, metrics=metrics).to_json())
+        assert [found.state for found in check_songs(songs, settings)] == [State.DONE]
+    assert card.window is not None
+    other = replace(card, window=replace(card.window, overlap=0.0))
+    own.with_suffix(".json").write_text(other.to_json())
+    assert [found.state for found in check_songs(songs, settings)] == [State.CHANGED]
+    with pytest.raises(ModelError, match="other weights"):
+        fit()
 
 
 def test_a_model_is_the_same_by_its_path_from_another_folder(

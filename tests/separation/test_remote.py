@@ -107,13 +107,15 @@ def test_shares_have_journals_in_the_store(isolde: Shell, tmp_path: Path, store:
     ]
 
 
-def test_a_number_sign_belongs_to_a_name_in_a_store(tmp_path: Path, store: Any):
+@pytest.mark.parametrize("name", ["Track #1", "Why?", "50%25 off"])
+def test_signs_of_web_addresses_belong_to_a_name_in_a_store(tmp_path: Path, store: Any, name: str):
     (song,) = music(tmp_path, 1)
-    store.put_file(str(song), "/bucket/music/Track #1.wav")
+    store.put_file(str(song), f"/bucket/music/{name}.wav")
     settings = FileSettings(remote="memory://bucket/stems", stems=("vocals",))
-    for source in ("memory://bucket/music", "memory://bucket/music/Track #1.wav"):
+    for source in ("memory://bucket/music", f"memory://bucket/music/{name}.wav"):
         (found,) = songs_in([source], settings)
-        assert (found.track, found.source) == ("Track #1", "memory://bucket/music/Track #1.wav")
+        assert (found.track, found.source) == (name, f"memory://bucket/music/{name}.wav")
+    assert remote.local_path("file:///music/Track #1?.wav") == Path("/music/Track #1?.wav")
     assert remote.shown("https://me:secret@host/song.mp3?token=1#part") == "https://host/song.mp3"
 
 

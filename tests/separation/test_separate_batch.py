@@ -75,6 +75,27 @@ def test_a_client_killed_before_the_journals_line_is_resumed(
     assert len(contents(Path("out"))) == 4
 
 
+@pytest.mark.parametrize("link", [False, True])
+def test_a_run_is_resumed_from_another_folder(
+    isolde: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: bool
+):
+    music(tmp_path / "music", 1)
+    options = ("--resume", "--stem", "vocals", "--model", "vocals")
+    assert isolde("separate", "music", "-o", "out", *options)[0] == 0
+    made = Path("out/song 0/vocals.wav").stat().st_mtime_ns
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir("other")
+    there = Path("..")
+    if link:
+        there = Path("link")
+        there.symlink_to(tmp_path)
+    command = ("separate", there / "music", "-o", there / "out", *options)
+    assert isolde(*command, "--check")[:2] == (0, [])
+    code, out, err = isolde(*command)
+    assert (code, out, err) == (0, [str(there / "out/song 0/vocals.wav")], [])
+    assert Path(out[0]).stat().st_mtime_ns == made
+
+
 def test_a_run_without_a_journal_can_be_resumed(isolde: Shell, tmp_path: Path):
     songs = music(tmp_path / "music", 3)
     assert isolde("separate", *songs[:2], "-o", "out")[0] == 0

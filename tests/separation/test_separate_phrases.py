@@ -136,6 +136,15 @@ def test_times_count_from_the_start_of_the_song(tmp_path: Path):
     assert float(files[0].name[4:12]) == pytest.approx(60.8, abs=1.01 * FRAME_SECONDS)
 
 
+def test_another_sample_rate_is_said_once(tmp_path: Path):
+    settings = FileSettings(phrases=True, container="opus")
+    with PhraseSink(tmp_path / "vocals", about(), settings, Ears()) as sink:
+        sink.hear(song(6, [(0, 2), (3, 5)]))
+        sink.write(song(6, []))
+    assert len(sink.phrases) == 2
+    assert sink.notes() == ["opus does not hold 22050 Hz: encoded at 48000 Hz"]
+
+
 def test_nobody_sings(tmp_path: Path):
     with PhraseSink(tmp_path / "a" / "vocals", about(), FLOAT, Ears()) as sink:
         sink.hear(song(2, []))

@@ -1,6 +1,7 @@
 """What a journal tells of a separated song is what was written, or is refused in one line."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,16 @@ FAR = Separated(
 def test_a_song_comes_back_from_json_as_it_was(separated: Separated):
     told = json.loads(json.dumps(separated.to_dict()))
     assert Separated.from_dict(told) == separated
+
+
+def test_the_files_of_a_song_have_the_paths_of_another_folder():
+    sizes = {path: n for n, path in enumerate(HERE.files)}
+    song, folder = Song(Path("a.mp3"), "a"), Path("../out/a/phrases")
+    paths = {"vocals": folder, "accompaniment": Path("../out/a/accompaniment.flac")}
+    found = replace(HERE, sizes=sizes).with_paths(song, paths)
+    assert found.files == [folder / "001.flac", paths["accompaniment"]]
+    assert (found.song, found.paths) == (song, paths)
+    assert list(found.sizes) == found.files and [*found.sizes.values()] == [0, 1]
 
 
 def test_files_are_told_where_people_find_them():

@@ -1,6 +1,6 @@
-"""One song to its stem files, or a stream to a stream; which files is decided in `songs`.
+"""Separate one song into files, or a stream into a stream; it does not choose the files' names.
 
-A song that fails leaves nothing behind.
+A song that fails leaves no files.
 """
 
 import time
@@ -13,14 +13,21 @@ from typing import BinaryIO
 import numpy as np
 
 from isolde.activity import Detector
-from isolde.audio import AudioInfo, AudioReader, AudioWriter, comes_once, subtype_for
+from isolde.audio import AudioInfo, AudioReader, comes_once, subtype_for
 from isolde.audio.loudness import Loudness, measure_loudness
 from isolde.core.atomic import refuse_inputs
 from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 from isolde.core.stems import VOCALS
 from isolde.separation.load import make_separator
-from isolde.separation.outputs import Output, Stems, complete, open_outputs, tags_of
+from isolde.separation.outputs import (
+    Output,
+    Stems,
+    complete,
+    open_outputs,
+    open_stem,
+    tags_of,
+)
 from isolde.separation.overlap import ReadAhead, WriteBehind
 from isolde.separation.phrases import PhraseSink
 from isolde.separation.presence import make_listening_separator
@@ -44,14 +51,13 @@ def separate_file(
 
     Args:
         song: Song.
-        settings: How it is separated, and where its stems go.
+        settings: Settings of the separation and of the files.
         source: Stream to read instead of the song's path.
         progress: Function called after each block with the share that is done, in [0, 1], or 0
-            where the length is not known; what it raises ends the separation, and no file is left
-            behind.
+            if the length is unknown; an exception of it ends the separation and leaves no file.
 
     Raises:
-        AudioError: The song cannot be read, or its stems not written; nothing is left behind.
+        AudioError: The song cannot be read, or its stems cannot be written; no file is left.
         InputError: A setting cannot be used.
         ModelError: There is no such model.
     """
@@ -63,11 +69,9 @@ def separate_file(
         settings = preview_of(song.path, settings)
     if settings.remux and once:
         raise InputError("a film needs a file, which is read twice: not a pipe")
+    if settings.loudness is not None and once:
+        raise InputError("a loudness needs a file, which is read twice: not a pipe")
     gain, loudness, warnings = 1.0, None, list[str]()
-    if settings.loudness is not None:
-        if once:
-            raise InputError("a loudness needs a file, which is read twice: not a pipe")
-        gain, loudness, warnings = _level(song, settings)
     with AudioReader(
         song.path if source is None else source,
         start=settings.start,
@@ -75,6 +79,8 @@ def separate_file(
         block_samples=BLOCK_SAMPLES,
         strict=settings.strict,
     ) as reader:
+        if settings.loudness is not None:
+            gain, loudness, warnings = _level(song, reader.info, settings, settings.loudness)
         separator, detector = _stages(reader.info, settings)
         stems = settings.chosen(separator.stems)
         paths = paths_of(song, settings, stems)
@@ -106,14 +112,16 @@ def separate_file(
                 progress,
                 sink,
                 gain=gain,
-                # nothing ends a thread that waits for a pipe
+                # a thread that waits for a pipe cannot be ended
                 overlap=not once and settings.separation.n_threads > 1,
             )
             complete(outputs)
             if sink is not None:
                 sink.complete()
-        warnings += [*reader.notes(), *separator.notes(), *_notes(outputs)]
-        warnings += sink.notes() if sink else ()
+        notes = [note for output in outputs for note in output.writer.notes()]
+        notes += sink.notes() if sink else []
+        # a change of rate concerns all stems, and is said once
+        warnings += [*reader.notes(), *separator.notes(), *dict.fromkeys(notes)]
     seconds, phrases = n_samples / separator.sample_rate, sink.phrases if sink else None
     done = Separated(song, paths, seconds, time.perf_counter() - began, warnings, phrases)
     return replace(done, sizes={path: path.stat().st_size for path in done.files if path.exists()})
@@ -123,17 +131,15 @@ def separate_stream(source: BinaryIO | Path, target: BinaryIO, settings: FileSet
     """Separate audio into a stream; only one stem fits.
 
     Args:
-        source: Path, or stream of wav of any length, or of another format, which is read whole
-            first.
-        target: Stream that gets the stem in the settings' format.
-        settings: How it is separated; `stems` names the one stem, the first of the model when it is
-            None.
+        source: Path, or stream; formats other than wav are read whole before the separation.
+        target: Stream that gets the stem in the format of the settings.
+        settings: Settings; `stems` names the one stem, None is the first of the model.
 
     Returns:
         Warnings, one line each.
 
     Raises:
-        AudioError: The source cannot be read, or the target not written.
+        AudioError: The source cannot be read, or the target cannot be written.
         InputError: A setting cannot be used.
     """
     if settings.phrases:
@@ -153,43 +159,33 @@ def separate_stream(source: BinaryIO | Path, target: BinaryIO, settings: FileSet
         if len(stems) != 1:
             raise InputError(f"one stream holds one stem, not {', '.join(stems)}: give one --stem")
         path = source if isinstance(source, Path) and not comes_once(source) else None
-        with AudioWriter(
-            target,
-            sample_rate=reader.info.sample_rate,
-            n_channels=reader.info.n_channels,
-            subtype=subtype_for(settings.container, like=reader.info, bit_depth=settings.bit_depth),
-            tags=tags_of(path, reader.info, settings.separation.model),
-            clip=settings.clip,
-            container=settings.container,
-            bitrate=settings.bitrate,
-            quality=settings.quality,
-        ) as writer:
+        tags = tags_of(path, reader.info, settings.separation.model)
+        with open_stem(target, reader.info, settings, tags) as writer:
             output = Output(lambda blocks: writer.write(blocks[stems[0]]), writer)
             _pump(reader, separator, [output], None)
-        return [*reader.notes(), *separator.notes(), *_notes([output])]
+        return [*reader.notes(), *separator.notes(), *writer.notes()]
 
 
-def _level(song: Song, settings: FileSettings) -> tuple[float, Loudness, list[str]]:
-    """Measure a song; its gain, its loudness afterwards, and a warning where it stays quieter."""
-    assert settings.loudness is not None
+def _level(
+    song: Song, info: AudioInfo, settings: FileSettings, target: float
+) -> tuple[float, Loudness, list[str]]:
+    """Measure a song: its gain to a target, its loudness then, and a warning if it is lower."""
     measured = measure_loudness(song.path, start=settings.start, end=settings.end)
-    ceiling = None if settings.bit_depth == "32f" else 1.0
-    gain = measured.gain_to(settings.loudness, ceiling=ceiling)
-    after = measured.after(gain)
-    if gain == 1.0 or after.integrated > settings.loudness - 0.05:
-        return gain, after, []
-    return (
-        gain,
-        after,
-        [
-            f"{song.path}: brought to {after.integrated:.1f} LUFS, not {settings.loudness:g}: "
-            "louder would clip"
-        ],
+    in_film = settings.remux is not None or settings.is_stem_file
+    subtype = subtype_for(
+        "m4a" if in_film else settings.container, like=info, bit_depth=settings.bit_depth
     )
+    gain = measured.gain_to(target, ceiling=None if subtype == "FLOAT" else 1.0)
+    after = measured.after(gain)
+    warnings = []
+    if gain != 1.0 and after.integrated <= target - 0.05:
+        said = f"brought to {after.integrated:.1f} LUFS, not {target:g}: louder would clip"
+        warnings.append(f"{song.path}: {said}")
+    return gain, after, warnings
 
 
 def _stages(info: AudioInfo, settings: FileSettings) -> tuple[Separator, Detector | None]:
-    """The separator of a song and, where its vocals are cut into phrases, the detector."""
+    """Make the separator of a song and, if its vocals are cut into phrases, the detector."""
     rate, n_channels = info.sample_rate, info.n_channels
     if settings.phrases:
         return make_listening_separator(
@@ -211,7 +207,7 @@ def _pump(
     gain: float = 1.0,
     overlap: bool = False,
 ) -> int:
-    """Everything from the reader through the separator to the outputs; samples read."""
+    """Run the song from the reader through the separator to the outputs; count its samples."""
     n_samples = 0
     with ExitStack() as threads:
         blocks: Iterable[Float32] = reader
@@ -239,8 +235,3 @@ def _pump(
                 progress(min(1.0, n_samples / n_expected) if n_expected else 0.0)
         write(separator.flush())
     return n_samples
-
-
-def _notes(outputs: Iterable[Output]) -> list[str]:
-    """Every line once: a change of rate is the same for all stems."""
-    return list(dict.fromkeys(note for output in outputs for note in output.writer.notes()))

@@ -1,4 +1,4 @@
-"""Names of the stems' files: templates, and the layouts of other programs; it writes nothing."""
+"""Name the files of stems by templates and the layouts of other programs; it writes nothing."""
 
 import string
 from collections.abc import Mapping
@@ -14,16 +14,16 @@ FIELDS = {
     "folder": "name of the folder that the song lies in",
     "model": "name of the model",
 }
-"""What a template of names may ask for."""
+"""Fields of a template of names."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the stems of a song go, as one separator or another does it.
+    """Names of the files of a song's stems, like those of another separator.
 
     Attributes:
         template: Template of the paths below the output folder.
-        stems: Names of the stems that differ from ours, by our name.
+        stems: Other names for stems, by isolde's name.
     """
 
     template: str
@@ -45,9 +45,13 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "flat": Layout("{track} ({stem}).{ext}"),
 }
-"""The layouts by name; "spleeter" is the usual one."""
+"""Layouts by name."""
 
 USUAL = "spleeter"
+"""Layout unless another is asked for."""
+
+ONE_FILE = "{track}.{ext}"
+"""Template for files that hold all stems of a song."""
 
 
 def layout_named(name: str) -> Layout:
@@ -65,15 +69,15 @@ def layout_named(name: str) -> Layout:
 
 
 def check_template(template: str, *, n_stems: int) -> None:
-    """Make sure that a template asks only for what is known, and tells stems apart.
+    """Check that a template has known fields only, and names each stem differently.
 
     Args:
         template: Template of paths, like "{track}/{stem}.{ext}".
         n_stems: Number of stems that are written.
 
     Raises:
-        InputError: The template is damaged, asks for something unknown, names a folder, or gives
-            all stems one file.
+        InputError: The template is malformed, has an unknown field, names a folder, or gives all
+            stems one file.
     """
     try:
         asked = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
@@ -94,16 +98,16 @@ def check_template(template: str, *, n_stems: int) -> None:
 
 
 def fill_template(template: str, *, ext: str, as_folder: bool = False, **values: str) -> Path:
-    """Make the path of one stem, which ends in its format whatever dots its name has.
+    """Make the path of one stem, which always ends with the ending of the format.
 
-    It stays below the output folder: the values are safe (see `safe_track`), and a template that
-    leads out is refused.
+    The path stays below the output folder: the values must be safe (see `safe_track`), and a
+    template that leads out of it is refused.
 
     Args:
-        template: Checked template.
+        template: Template that `check_template` accepts.
         ext: Ending of the format.
-        as_folder: Whether the path is that of a folder, which has no such ending.
-        values: The other fields.
+        as_folder: Whether the path is that of a folder, without an ending.
+        values: Values of the other fields.
 
     Raises:
         InputError: The path is absolute, or has '..' in it.
@@ -121,6 +125,6 @@ def fill_template(template: str, *, ext: str, as_folder: bool = False, **values:
 
 
 def safe_track(name: str) -> str:
-    """Make a track name that stays below the output folder: no part of dots alone, none empty."""
+    """Make a track name that stays below the output folder: no part is empty or only dots."""
     parts = [part if part.strip(". ") else "_" * max(1, len(part)) for part in name.split("/")]
     return "/".join(parts)

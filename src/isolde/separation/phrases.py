@@ -1,8 +1,7 @@
-"""The vocal stem as phrases while it is being separated: a file each, all of them or none.
+"""Write the vocal stem as phrases while it is separated, a file each; it separates nothing.
 
-It separates nothing and hears only where somebody sings. Files are written in a hidden folder
-beside their own and move there when the song is done, so that no half song looks like a whole one;
-memory does not grow with the song.
+The files are written to a hidden folder beside their own, and moved there when the song is
+complete, so that either all of them appear or none. Memory does not grow with the song.
 """
 
 import os
@@ -16,29 +15,30 @@ import numpy as np
 
 from isolde.activity import Detector, Phrase, Segment, Segmenter, SegmentRule
 from isolde.activity.phrases import faded, phrase_name
-from isolde.audio import AudioInfo, AudioWriter, SongTags, subtype_for
+from isolde.audio import AudioInfo, AudioWriter, SongTags
 from isolde.audio.formats import container_named
 from isolde.audio.levels import clipped_text
 from isolde.core.atomic import Draft, explain
 from isolde.core.closing import Completable
 from isolde.core.errors import AudioError
 from isolde.core.stage import Float32
+from isolde.separation.outputs import open_stem
 from isolde.separation.settings import FileSettings
 
 RULE = SegmentRule(min_duration_on=0.5, min_duration_off=0.3, pad_onset=0.2, pad_offset=0.2)
-"""Boundaries are soft (docs/guide/activity.md), so that consonants need room."""
+"""Rule of the phrases; boundaries are soft (docs/guide/activity.md), so consonants need room."""
 
 FADE = 0.005
-"""Seconds at each edge."""
+"""Seconds of the fade at each edge."""
 
 LONG = 20.0
-"""Seconds after which a phrase that goes on is written as it comes."""
+"""Seconds of a phrase from which it is written before it ends."""
 
 _NAME = re.compile(r"\d{3,}_\d{4,}\.\d{3}-\d{4,}\.\d{3}\.\w+")
 
 
 def is_phrase(name: str) -> bool:
-    """Tell whether a file has the name of a phrase, which an earlier run has left.
+    """Tell whether a file has the name of a phrase.
 
     Args:
         name: Name of the file without its folder.
@@ -48,7 +48,7 @@ def is_phrase(name: str) -> bool:
 
 @dataclass
 class _Open:
-    """A phrase that is being written: where it began, and the next sample to write."""
+    """A phrase that is being written: its start in seconds, and the next sample to write."""
 
     start: float
     at: int
@@ -64,7 +64,7 @@ class PhraseSink(Completable):
 
     Attributes:
         folder: Folder of the phrases.
-        phrases: What has been written, after `close`.
+        phrases: Phrases that were written, after `close`.
     """
 
     def __init__(
@@ -75,17 +75,17 @@ class PhraseSink(Completable):
         detector: Detector,
         tags: SongTags | None = None,
     ) -> None:
-        """Make sure of the folder, and start listening.
+        """Check the folder, and make a hidden one beside it.
 
         Args:
-            folder: Folder of the phrases; made if there is one.
-            info: What its reader says of the song.
-            settings: See `FileSettings`.
-            detector: What tells where somebody sings; it is fed with the mixture.
+            folder: Folder of the phrases; it is made if there is a phrase.
+            info: Facts about the song, from its reader.
+            settings: Format of the files, start of the range, and whether files may be replaced.
+            detector: Detector of vocal activity, which is fed with the mixture.
             tags: Tags of the files; None for those of the song.
 
         Raises:
-            AudioError: The folder holds something and may not be replaced, or cannot be made.
+            AudioError: The folder is not empty and may not be replaced, or cannot be made.
         """
         if folder.exists() and not folder.is_dir():
             raise AudioError(f"{folder}: is a file: choose another folder with -o")
@@ -97,11 +97,12 @@ class PhraseSink(Completable):
         self._segmenter = Segmenter(self._detector.frame_seconds, rule=RULE)
         self._done: deque[Segment] = deque()
         self._held = np.zeros((info.n_channels, 0), np.float32)
-        self._first = 0  # the sample of the stem that `_held` begins with
+        self._first = 0  # number of the first sample of `_held`
         self._heard = 0
         self._fade = round(FADE * self._rate)
         self._open: _Open | None = None
         self._n_clipped, self._peak = 0, 0.0
+        self._notes = list[str]()
         self._moved: list[Phrase] = []
         self._is_complete = False
         try:
@@ -125,7 +126,7 @@ class PhraseSink(Completable):
         self._cut(final=False)
 
     def complete(self) -> None:
-        """End the song: write what is left. Nothing can be taken afterwards.
+        """End the song: write the rest. Nothing can be written afterwards.
 
         Raises:
             AudioError: The files cannot be written; nothing is left behind then.
@@ -149,7 +150,7 @@ class PhraseSink(Completable):
         self._cut(final=True)
 
     def _whole_or_not(self, action: Callable[[], None]) -> None:
-        """Do a part of the end; remove everything if that fails."""
+        """Run a part of the end; remove everything if it fails."""
         try:
             action()
         except BaseException as error:
@@ -168,8 +169,8 @@ class PhraseSink(Completable):
         self._draft.discard()
 
     def notes(self) -> list[str]:
-        """Say what a user should know, one line each."""
-        lines = []
+        """List what a user should know, one line each."""
+        lines = list(self._notes)
         if not self.phrases:
             lines.append(f"{self.folder}: nobody was heard to sing: no phrase was written")
         if self._n_clipped and self._settings.clip == "warn":
@@ -183,11 +184,11 @@ class PhraseSink(Completable):
 
     @property
     def _end(self) -> int:
-        """The sample behind the last that is held."""
+        """Number of the sample after the last held one."""
         return self._first + self._held.shape[1]
 
     def _cut(self, *, final: bool) -> None:
-        """Write the phrases whose samples are here, and forget what no phrase will need."""
+        """Write the phrases whose samples are held, and drop samples that no phrase will need."""
         while self._done and (final or self._sample(self._done[0].end) <= self._end):
             self._finish(self._done.popleft())
         if self._done:
@@ -207,26 +208,14 @@ class PhraseSink(Completable):
 
     def _writer(self, start: float) -> _Open:
         """Open the file of a phrase that begins at `start` seconds of the range."""
-        settings = self._settings
-        path = (
-            self._draft.path
-            / f"{len(self.phrases) + 1:03d}{container_named(settings.container).suffix}"
-        )
-        writer = AudioWriter(
-            path,
-            sample_rate=self._rate,
-            n_channels=self._info.n_channels,
-            subtype=subtype_for(settings.container, like=self._info, bit_depth=settings.bit_depth),
-            tags=self._tags,
-            clip=settings.clip,
-            container=settings.container,
-            bitrate=settings.bitrate,
-            quality=settings.quality,
-        )
+        suffix = container_named(self._settings.container).suffix
+        path = self._draft.path / f"{len(self.phrases) + 1:03d}{suffix}"
+        writer = open_stem(path, self._info, self._settings, self._tags)
+        self._notes = writer.notes()  # the sample rate; limited samples are counted for all files
         return _Open(start, self._sample(start), writer, path)
 
     def _go_on(self, start: float, end: float) -> None:
-        """Write what is certain of a long phrase, but for the part that may be faded out."""
+        """Write the certain part of a long phrase, except for what may be faded out."""
         until = min(self._sample(end), self._end) - self._fade
         if self._open is None:
             if until - self._sample(start) < max(LONG * self._rate, 2 * self._fade):
@@ -241,7 +230,7 @@ class PhraseSink(Completable):
         self._open.at += piece.shape[1]
 
     def _finish(self, segment: Segment) -> None:
-        """Write a phrase that is over, or the rest of it."""
+        """Write a phrase that has ended, or the rest of it."""
         end = min(self._sample(segment.end), self._end)
         if self._open is None:
             piece = faded(self._take(self._sample(segment.start), end), self._fade)
@@ -262,7 +251,7 @@ class PhraseSink(Completable):
     # --- names ---------------------------------------------------------------------------------
 
     def _publish(self) -> None:
-        """Move the files to their folder; an earlier run's phrases make room if they may."""
+        """Move the files to their folder, in place of an earlier run's if that is allowed."""
         among_others = self._settings.overwrite and self.folder.is_dir()
         old = [p for p in self.folder.iterdir() if is_phrase(p.name)] if among_others else []
         to = self.folder if among_others else self._draft.path
@@ -280,7 +269,7 @@ class PhraseSink(Completable):
 
 
 def _with_fade(audio: Float32, n: int, *, rising: bool) -> Float32:
-    """A copy of (n_channels, n_samples) with a raised cosine over the first or last samples."""
+    """Copy (n_channels, n_samples) with a raised cosine over the first or last samples."""
     n = min(n, audio.shape[1])
     ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(n) + 0.5) / max(1, n))).astype(np.float32)
     result = audio.copy()

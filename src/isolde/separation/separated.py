@@ -1,7 +1,7 @@
-"""What the separation of a song has written, for people and for journals; it opens no file."""
+"""Describe the files of a separated song, for users and journals; it opens no file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,17 @@ from isolde.separation.songs import Song
 
 @dataclass(frozen=True)
 class Separated:
-    """What was written.
+    """The result of the separation of a song.
 
     Attributes:
-        song: The source.
-        paths: The file of each stem; of phrases, their folder.
-        seconds: Seconds of audio.
-        elapsed: Seconds that it took.
-        warnings: One line each.
-        phrases: Phrases of the vocals, in order; None when they were not cut.
-        remote: URL of the remote folder that all paths are below; empty for paths of this machine.
-        sizes: Size of each of the files in bytes, as it was written; empty where nobody looked.
+        song: Song.
+        paths: Path of the file of each stem; of phrases, their folder.
+        seconds: Duration of the audio in seconds.
+        elapsed: Duration of the work in seconds.
+        warnings: Warnings, one line each.
+        phrases: Phrases of the vocals, in order; None if they were not cut.
+        remote: URL of the remote folder of all paths; empty for paths of this machine.
+        sizes: Size of each file in bytes, as it was written; empty if it is unknown.
     """
 
     song: Song
@@ -38,20 +38,34 @@ class Separated:
 
     @property
     def real_time_factor(self) -> float:
-        """Seconds of audio for each second of work."""
+        """Seconds of audio per second of work."""
         return self.seconds / self.elapsed if self.elapsed else 0.0
 
     @property
     def files(self) -> list[Path]:
-        """Every file that was written, in the order of the stems."""
+        """Paths of all files, in the order of the stems."""
         whole = {stem: [path] for stem, path in self.paths.items()}
         if self.phrases is not None:
             whole[VOCALS] = [phrase.path for phrase in self.phrases]
         return list(dict.fromkeys(path for paths in whole.values() for path in paths))
 
     def place(self, path: Path) -> str:
-        """Say where one of the files is, for people: its path or URL."""
+        """Give the path or URL of a file, for messages."""
         return place_of(path, self.remote)
+
+    def with_paths(self, song: Song, paths: Mapping[str, Path]) -> "Separated":
+        """Name the same song and files by other paths: those of a journal may be relative.
+
+        Args:
+            song: Song.
+            paths: Path of each stem.
+        """
+        paths, phrases = {s: paths.get(s, p) for s, p in self.paths.items()}, self.phrases
+        if phrases is not None:
+            phrases = [Phrase(paths[VOCALS] / p.path.name, p.start, p.end) for p in phrases]
+        new = replace(self, song=song, paths=paths, phrases=phrases)
+        pairs = zip(self.files, new.files, strict=True)
+        return replace(new, sizes={b: self.sizes[a] for a, b in pairs if a in self.sizes})
 
     def to_dict(self) -> dict[str, Any]:
         """Give the values as JSON types."""
@@ -76,19 +90,20 @@ class Separated:
         return values
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Separated":
-        """Rebuild from what `to_dict` told.
+    def from_dict(cls, data: Mapping[str, Any]) -> "Separated":
+        """Rebuild the result from the values of `to_dict`.
 
         Raises:
-            InputError: These are not the values of a separated song.
+            InputError: They are not those of a separated song.
         """
-        told = build(_Told, values, where="a song in the journal")
+        told = build(_Values, data, where="a song in the journal")
         song = Song(Path(told.source), told.track)
         if is_url(told.source):
             song = Song(Path(path_in(told.source)), told.track, url=told.source)
+        prefix = f"{told.remote.rstrip('/')}/" if told.remote else ""
 
         def path(place: str) -> Path:
-            return Path(place.removeprefix(told.remote.rstrip("/") + "/") if told.remote else place)
+            return Path(place.removeprefix(prefix))
 
         phrases = None
         if told.phrases is not None:
@@ -101,8 +116,8 @@ class Separated:
 
 
 @dataclass(frozen=True)
-class _ToldPhrase:
-    """A phrase as it is told: where it is, as text."""
+class _PhraseValues:
+    """JSON values of a phrase."""
 
     path: str
     start: float
@@ -110,8 +125,8 @@ class _ToldPhrase:
 
 
 @dataclass(frozen=True)
-class _Told:
-    """A separated song as it is told, see `Separated`."""
+class _Values:
+    """JSON values of a separated song, see `Separated`."""
 
     source: str
     track: str
@@ -120,6 +135,6 @@ class _Told:
     elapsed: float
     warnings: list[str]
     real_time_factor: float = 0.0
-    phrases: list[_ToldPhrase] | None = None
+    phrases: list[_PhraseValues] | None = None
     remote: str = ""
     bytes: dict[str, int] = field(default_factory=dict)

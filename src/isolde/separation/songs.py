@@ -1,12 +1,14 @@
-"""Which songs are separated, and where their stems go: names and checks before any work.
+"""List the songs to separate, and name their files; it reads no sound.
 
-Everything that can fail cheaply fails here; it reads no sound.
+Everything that can fail before the work fails here.
 """
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 from isolde.audio import subtype_for
@@ -16,9 +18,8 @@ from isolde.audio.stemfile import check_stem_file
 from isolde.core.atomic import refuse_inputs
 from isolde.core.errors import AudioError, InputError
 from isolde.core.stems import ACCOMPANIMENT, PARTS, VOCALS
-from isolde.separation import remote
+from isolde.separation import names, remote
 from isolde.separation.load import stems_of
-from isolde.separation.names import check_template, fill_template, layout_named, safe_track
 from isolde.separation.settings import FileSettings
 
 STDIN = Path("-")
@@ -30,11 +31,11 @@ class Song:
     """A file to separate, and the name under which its stems are written.
 
     Attributes:
-        path: Path of the file; "-" for standard input; of a remote file its place from the root,
-            host or bucket first.
-        track: Name of the song, with folders where it was found in some.
+        path: Path of the file; "-" for standard input; for a remote file its path from the root,
+            which begins with the host or bucket.
+        track: Name of the song, with its folders below a scanned one.
         url: URL of a remote file; else empty.
-        mark: Text that changes when a remote file does, where a listing told it.
+        mark: Text that changes when a remote file does, if a listing contained it; else empty.
     """
 
     path: Path
@@ -44,11 +45,11 @@ class Song:
 
     @property
     def source(self) -> str:
-        """Where the song is, for people: its path or URL."""
+        """Path or URL of the song, for messages."""
         return remote.shown(self.url) if self.url else str(self.path)
 
     def blame(self, error: object) -> str:
-        """Say an error of this song, which names the song once, also where it is folded."""
+        """Give an error of this song as a line that names the song once."""
         named = " ".join(self.source.split()) in " ".join(str(error).split())
         return str(error) if named else f"{self.source}: {error}"
 
@@ -56,108 +57,110 @@ class Song:
 def songs_in(sources: Iterable[Path | str], settings: FileSettings | None = None) -> list[Song]:
     """List the songs to separate: files as they are, folders with all audio files below them.
 
-    A song found in a folder keeps its place below it in its track name. Songs that would share a
-    name get more of their path, or their ending, into it. A file given twice counts once.
+    The track name of a song in a folder contains its folders below that. Songs with the same name
+    get more of their path, or their ending, into it. A file that is given twice counts once.
 
     Args:
         sources: Paths and URLs of files and folders; "-" for standard input.
-        settings: Where the stems go: stems of an earlier run that lie in a scanned folder are no
-            songs.
+        settings: Output folder and names: stems of an earlier run in a scanned folder are left out.
 
     Raises:
-        InputError: A folder holds no audio.
-        AudioError: A remote folder cannot be listed.
+        InputError: A folder holds no audio, or only files with the names of stems.
+        AudioError: A folder cannot be listed.
     """
-    songs: list[Song] = []
+    settings, songs = settings or FileSettings(), list[Song]()
     for named in sources:
         source = named if isinstance(named, Path) else remote.local_path(named)
         if source is None:
-            songs += _remote(str(named), settings or FileSettings())
+            songs += _remote(str(named), settings)
         elif source == STDIN:
             songs.append(Song(source, "stdin"))
         elif os.path.isdir(source):
-            songs += _below(source, settings or FileSettings())
+            songs += _below(source, settings)
         else:
-            songs.append(Song(source, safe_track(source.stem)))
+            songs.append(Song(source, names.safe_track(source.stem)))
     told = _told_apart(songs)
-    return [*map(_previewed, told)] if settings is not None and settings.preview else told
+    return [*map(_previewed, told)] if settings.preview else told
 
 
 def _previewed(song: Song) -> Song:
-    """Name a song as its preview."""
+    """Give a song the name of its preview."""
     return replace(song, track=f"{song.track} (preview)")
 
 
 def _below(source: Path, settings: FileSettings) -> list[Song]:
     """List the songs below a folder, sorted."""
+    if not os.access(source, os.R_OK | os.X_OK):
+        raise AudioError(f"{source}: may not be read: check the permissions of the folder")
     output = None if settings.output is None else _real(settings.output)
-    top = _real(source)  # where nobody named a folder, songs beside its stems are songs
+    top = _real(source)  # without an output folder, songs beside the stems are songs
     inner = output if output and output != top and output.is_relative_to(top) else None
-    found = [
-        path
+    songs = [
+        Song(path, _track(path.relative_to(source)))
         for path in sorted(source.rglob("*"))
         if _may_be_song(path.relative_to(source))
         and path.is_file()
-        and not (inner is not None and _real(path).is_relative_to(inner))
+        and not (inner and _real(path).is_relative_to(inner))
     ]
-    songs = [Song(p, _track(p.relative_to(source))) for p in found]
-    if settings.remote is None:
-        songs = _without_stems(songs, settings, Path())
-    if not songs:
-        raise InputError(f"{source}: holds no audio file: give another folder, or files")
-    return songs
+    return _without_stems(songs, settings, Path() if settings.remote is None else None, str(source))
 
 
 def _remote(url: str, settings: FileSettings) -> list[Song]:
-    """List the song of a URL, or the songs below it where it is a folder, sorted."""
+    """List the song of a URL, or the songs below it if it is a folder, sorted."""
     top = Path(remote.path_in(url))
     files = remote.files_below(url)
     if files is None:
-        return [Song(top, safe_track(top.stem), url)]
+        return [Song(top, names.safe_track(top.stem), url)]
     output = None if settings.remote is None else Path(remote.path_in(settings.remote))
-    inner = output if output is not None and output != top else None
+    inner = None if output == top else output
     songs = [
         Song(top / name, _track(Path(name)), remote.below(url, name), listed.mark)
         for name, listed in files.items()
         if _may_be_song(Path(name)) and not (inner and (top / name).is_relative_to(inner))
     ]
-    if output is not None:
-        songs = _without_stems(songs, settings, output)
-    if not songs:
-        raise InputError(f"{remote.shown(url)}: holds no audio file: give another folder, or files")
-    return songs
+    return _without_stems(songs, settings, output, remote.shown(url))
 
 
 def _may_be_song(path: Path) -> bool:
-    """Whether a path below a folder has the ending of audio, and nothing in it is hidden."""
+    """Whether a path below a folder has the ending of audio, and no hidden part."""
     known = path.suffix.lower() in (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES)
     return known and not any(part.startswith(".") for part in path.parts)
 
 
 def _track(path: Path) -> str:
     """Name the song at a path below a folder."""
-    return safe_track(path.with_suffix("").as_posix())
+    return names.safe_track(path.with_suffix("").as_posix())
 
 
-def _without_stems(songs: Sequence[Song], settings: FileSettings, folder: Path) -> list[Song]:
-    """Leave out what would be a stem of another song, in an output folder below `folder`."""
-    written = {
-        (folder / path).absolute().with_suffix("")
-        for song in songs
-        for named in (song, _previewed(song))
-        for stem in _STEMS
-        for path in paths_of(named, settings, [stem]).values()
-    }
-    return [song for song in songs if written.isdisjoint(_places(song.path.absolute()))]
+def _without_stems(
+    songs: list[Song], settings: FileSettings, folder: Path | None, source: str
+) -> list[Song]:
+    """Leave out the stems of other songs in an output folder below `folder`; refuse no songs."""
+    if not songs:
+        raise InputError(f"{source}: holds no audio file: give another folder, or files")
+    if folder is None:
+        return songs
+    written: dict[Path, set[Song]] = defaultdict(set)
+    for song in songs:
+        for named, stem in product((song, _previewed(song)), _STEMS):
+            for path in paths_of(named, settings, [stem]).values():
+                written[(folder / path).absolute().with_suffix("")].add(song)
 
+    def is_stem(song: Song) -> bool:  # or a phrase, in a folder of the stem's name
+        path = song.path.absolute()
+        places = (path.with_suffix(""), *path.parents)
+        return any(written.get(place, {song}) != {song} for place in places)
 
-def _places(path: Path) -> list[Path]:
-    """List what a stem of an earlier run would be: the file, or a folder of phrases above it."""
-    return [path.with_suffix(""), *path.parents]
+    if not (kept := [song for song in songs if not is_stem(song)]):
+        raise InputError(
+            f"{source}: holds only files with the names of stems: choose another folder for the "
+            "stems with -o, another --name, or give files"
+        )
+    return kept
 
 
 def _told_apart(songs: Sequence[Song]) -> list[Song]:
-    """Give songs of one name names that differ, also where capitals do not count."""
+    """Give songs with the same name different ones, also if case is ignored."""
     first: dict[Path | str, Song] = {}
     for song in songs:
         place = song.url or (_real(song.path) if song.path != STDIN else STDIN)
@@ -168,8 +171,8 @@ def _told_apart(songs: Sequence[Song]) -> list[Song]:
     taken = {name for name, group in groups.items() if len(group) == 1}
     result: dict[Song, str] = {}
     for group in groups.values():
-        names = _longer(group) if len(group) > 1 else [group[0].track]
-        for song, name in zip(group, names, strict=True):
+        longer = _longer(group) if len(group) > 1 else [group[0].track]
+        for song, name in zip(group, longer, strict=True):
             track, number = name, 2
             while len(group) > 1 and track.casefold() in taken:
                 track, number = f"{name} ({number})", number + 1
@@ -179,33 +182,30 @@ def _told_apart(songs: Sequence[Song]) -> list[Song]:
 
 
 def _real(path: Path) -> Path:
-    """Follow links; one that leads to itself stays as it is, for the reader to tell."""
+    """Follow symbolic links; one that leads to itself stays as it is, and fails when it is read."""
     return Path(os.path.realpath(path))
 
 
 def _longer(songs: Sequence[Song]) -> list[str]:
-    """Add as little of the path as tells songs apart: the ending, then folders above."""
+    """Add the shortest part of the path that makes names differ: the ending, then folders."""
     parts = [_real(song.path).with_suffix("").parts[1:] for song in songs]
     depths = [song.track.count("/") + 1 for song in songs]
-    endings = [f" ({song.path.suffix.lower().lstrip('.')})" for song in songs]
-    names = [song.track for song in songs]
-    for more in range(max(map(len, parts))):
-        for with_ending in (False, True):
-            names = [
-                safe_track("/".join(part[-(depth + more) :])) + (ending if with_ending else "")
-                for part, depth, ending in zip(parts, depths, endings, strict=True)
-            ]
-            if len({name.casefold() for name in names}) == len(names):
-                return names
-    return names
-
-
-ONE_FILE = "{track}.{ext}"
-"""Names of files that hold all stems of a song."""
+    tracks = [song.track for song in songs]
+    for more, with_ending in product(range(max(map(len, parts))), (False, True)):
+        tracks = [
+            names.safe_track("/".join(part[-(depth + more) :]))
+            + (f" ({song.path.suffix.lower().lstrip('.')})" if with_ending else "")
+            for song, part, depth in zip(songs, parts, depths, strict=True)
+        ]
+        if len({track.casefold() for track in tracks}) == len(tracks):
+            break
+    return tracks
 
 
 def paths_of(song: Song, settings: FileSettings, stems: Sequence[str]) -> dict[str, Path]:
-    """Name the files of a song's stems, and for phrases a folder; below a remote folder's URL.
+    """Name the files of a song's stems, or the folder of phrases.
+
+    With a remote folder the paths are relative to it.
 
     Args:
         song: Song.
@@ -216,24 +216,22 @@ def paths_of(song: Song, settings: FileSettings, stems: Sequence[str]) -> dict[s
         InputError: The layout is unknown, the template asks for something unknown or leads out of
             the output folder, or two stems would share a file.
     """
-    layout = layout_named(settings.layout)
-    template = layout.template if settings.name is None else settings.name
-    if settings.in_one_file and settings.name is None:
-        template = ONE_FILE
-    check_template(template, n_stems=1 if settings.in_one_file else len(stems))
-    parent = song.path.absolute().parent.name if song.path != STDIN else ""
-    model = safe_track(Path(settings.separation.model).stem)
-    folder = settings.output or Path()
+    layout = names.layout_named(settings.layout)
+    usual = names.ONE_FILE if settings.in_one_file else layout.template
+    template = usual if settings.name is None else settings.name
+    names.check_template(template, n_stems=1 if settings.in_one_file else len(stems))
+    parent = song.path.absolute().parent.name if song.path != STDIN else "stdin"
+    model = re.sub(r"\.(onnx|json)$", "", Path(settings.separation.model).name)
     paths = {
-        stem: folder
-        / fill_template(
+        stem: (settings.output or Path())
+        / names.fill_template(
             template,
             ext=settings.extension(song.path),
             as_folder=settings.phrases and stem == VOCALS,
             track=song.track,
             stem="stems" if settings.in_one_file else layout.stems.get(stem, stem),
-            folder=safe_track(parent) if parent else "stdin",
-            model=model,
+            folder=names.safe_track(parent),
+            model=names.safe_track(model),
         )
         for stem in stems
     }
@@ -245,18 +243,18 @@ def paths_of(song: Song, settings: FileSettings, stems: Sequence[str]) -> dict[s
 
 
 def check_batch(songs: Sequence[Song], settings: FileSettings) -> None:
-    """Make sure, before any work, that settings hold and no two songs write the same file.
+    """Check, before any work, that the settings are valid and no two songs write the same file.
 
     Args:
         songs: Songs of `songs_in`.
         settings: Settings for all of them.
 
     Raises:
-        InputError: They do not, or stems would replace one of the songs.
+        InputError: They are not, or stems would replace one of the songs.
         ModelError: There is no such model.
     """
     stems = settings.chosen(stems_of(settings.separation.model))
-    if settings.is_stem_file:  # of songs' rates and channels each hears when it is read
+    if settings.is_stem_file:  # rates and channels of the songs are checked when they are read
         check_stem_file(stems, sample_rate=44100, n_channels=2)
     kind = container_named("m4a" if settings.is_stem_file else settings.container)
     subtype = subtype_for(kind.name, bit_depth=settings.bit_depth)
@@ -264,7 +262,10 @@ def check_batch(songs: Sequence[Song], settings: FileSettings) -> None:
         check_quality(kind, subtype, bitrate=settings.bitrate, quality=settings.quality)
     seen: dict[Path, Song] = {}
     for song in songs:
-        for path in paths_of(song, settings, stems).values():
+        paths = paths_of(song, settings, stems).values()
+        if settings.remote is None:
+            refuse_inputs(paths, [song.path])
+        for path in paths:
             other = seen.setdefault(path, song)
             if other != song:
                 raise InputError(
@@ -276,14 +277,14 @@ def check_batch(songs: Sequence[Song], settings: FileSettings) -> None:
 
 
 def check_output(settings: FileSettings) -> None:
-    """Make sure that the output folder can be made and written.
+    """Check that the output folder can be made and written.
 
     Args:
         settings: Output folder.
 
     Raises:
         AudioError: It cannot.
-        InputError: It is remote, and can only be read; or it has the name of a file of sound.
+        InputError: It is remote and read-only, or it has the name of an audio file.
     """
     if settings.remote is not None:
         remote.check_writable(settings.remote)

@@ -1,4 +1,4 @@
-"""Many songs to stem files: in several processes, on several machines, in shares; no sound here."""
+"""Separate many songs: in several processes, on several machines, in shares; it reads no sound."""
 
 from isolde.separation.batch.running import separate_songs
 from isolde.separation.batch.shard import Shard, parse_shard

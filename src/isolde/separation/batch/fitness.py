@@ -1,26 +1,25 @@
-"""Whether a machine separates as another one does: its version, its weights; it runs nothing."""
+"""Check that a machine separates as another one does, by version and model; it runs nothing."""
 
-import os
+import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from isolde import __version__
 from isolde.core.errors import ModelError
 from isolde.core.parallel import stamp
-from isolde.models import sources
-from isolde.models.catalogue import QUALITIES, find, parts_of
+from isolde.models.catalogue import absolute_name, find, parts_of
 from isolde.rules import RULES
 from isolde.separation.settings import FileSettings
 
 
 @dataclass(frozen=True)
 class Fitness:
-    """What a machine must have for the same stems; called there, it checks that.
+    """Requirements for the same stems; a call checks the machine that it runs on.
 
     Attributes:
         version: Version of isolde.
         model: Name or path of the model.
-        checksums: SHA-256 of its graphs.
+        checksums: SHA-256 of its graphs and cards.
     """
 
     version: str
@@ -40,10 +39,10 @@ class Fitness:
         return cls(__version__, model, checksums_of(model))
 
     def __call__(self) -> None:
-        """Check this machine; weights are read again only where their files have changed.
+        """Check this machine; weights are only read again if their files have changed.
 
         Raises:
-            ModelError: It has another version of isolde, or not the same model.
+            ModelError: It has another version of isolde, or another model.
         """
         if __version__ != self.version:
             raise ModelError(
@@ -56,20 +55,17 @@ class Fitness:
 
 
 def with_whole_path(settings: FileSettings) -> FileSettings:
-    """Name a model that is a path by its whole path: other machines have other current folders.
+    """Make the path of a model absolute: other machines have other current folders.
 
     Args:
         settings: Settings with the name or path of a model.
     """
-    model = settings.separation.model
-    known = {RULES, *QUALITIES, *sources.added(), *sources.shipped()}
-    if model in known or not os.path.exists(model):
-        return settings
-    return replace(settings, separation=replace(settings.separation, model=os.path.abspath(model)))
+    model = absolute_name(settings.separation.model)
+    return replace(settings, separation=replace(settings.separation, model=model))
 
 
 def checksums_of(model: str) -> tuple[str, ...]:
-    """Give the SHA-256 of a model's graphs, as they are now; the rules have none.
+    """Compute the SHA-256 of a model's graphs and cards, as they are now; the rules have none.
 
     Args:
         model: Name or path of a model.
@@ -80,11 +76,13 @@ def checksums_of(model: str) -> tuple[str, ...]:
     if model == RULES:
         return ()
     found = find(model)
-    graphs = [one.path for one in (found, *parts_of(found.card)) if not one.card.members]
-    return _read(model, stamp(*graphs))
+    models = (found, *parts_of(found.card))
+    graphs = _read(model, stamp(*(one.path for one in models if not one.card.members)))
+    cards = [replace(one.card, metrics={}).to_json() for one in models]
+    return (*graphs, *(hashlib.sha256(card.encode()).hexdigest() for card in cards))
 
 
 @lru_cache(maxsize=4)
 def _read(model: str, version: str) -> tuple[str, ...]:
-    """Read the files; `version` differs when one of them is another."""
+    """Read the graphs; `version` differs if one of them has changed."""
     return find(model).checksums

@@ -1,4 +1,4 @@
-"""Which journals a run into an output folder reads, and which it writes; here, or far away."""
+"""Open the journals of an output folder, local or remote; they are written by `core.journal`."""
 
 import tempfile
 import time
@@ -15,7 +15,7 @@ from isolde.separation.remote import below, fetch, files_below, send
 from isolde.separation.settings import FileSettings
 
 JOURNAL = "separate.journal.jsonl"
-"""Name of the journal of a run over all songs."""
+"""Name of the journal of a run without shards."""
 
 _ALL = "separate*.journal.jsonl"
 _SEND_SECONDS = 5.0  # between two copies of a journal to a remote folder
@@ -23,17 +23,17 @@ _SEND_SECONDS = 5.0  # between two copies of a journal to a remote folder
 
 @contextmanager
 def open_journal(settings: FileSettings, shard: Shard | None) -> Iterator[Journal]:
-    """Open the journal of a run, which reads those of all other runs into the same folder.
+    """Open the journal of a run, which also reads those of all other runs into the same folder.
 
-    That of a remote folder is kept on this machine, and copied there every few seconds and at the
-    end: what was finished since the last copy is done again after a crash.
+    The journal of a remote folder is kept on this machine, and copied there every few seconds and
+    at the end. Songs that were finished after the last copy are separated again after a crash.
 
     Args:
         settings: Output folder.
-        shard: Share of the songs, whose journal is its own; None for all songs.
+        shard: Share of the songs, which has its own journal; None for all songs.
 
     Raises:
-        InputError: A file of that name is not a journal.
+        InputError: A file with such a name is not a journal.
         AudioError: The journals of a remote folder cannot be read or written.
     """
     name = JOURNAL if shard is None else f"separate.{shard.number}-of-{shard.count}.journal.jsonl"
@@ -54,12 +54,12 @@ def open_journal(settings: FileSettings, shard: Shard | None) -> Iterator[Journa
 
 
 def _others(folder: Path, name: str) -> list[Path]:
-    """List the journals of a folder but one."""
+    """List the other journals of a folder."""
     return [path for path in sorted(folder.glob(_ALL)) if path.name != name]
 
 
 class _RemoteJournal(Journal):
-    """A journal whose file is copied to a URL, now and then."""
+    """A journal whose file is copied to a URL from time to time."""
 
     def __init__(self, path: Path, url: str, others: list[Path]) -> None:
         super().__init__(path, others=others)
@@ -68,7 +68,7 @@ class _RemoteJournal(Journal):
     def begin(self, stamps: Mapping[str, str]) -> None:
         is_new = not all(self.has_begun(key, stamp) for key, stamp in stamps.items())
         super().begin(stamps)
-        if is_new:  # copied at once: these lines say whose the stems are
+        if is_new:  # copied at once: these lines tell whose stems will be there
             self._changed = True
             self.copy()
 
@@ -78,7 +78,7 @@ class _RemoteJournal(Journal):
         if time.monotonic() - self._copied > _SEND_SECONDS:
             try:
                 self.copy()
-            except IsoldeError:  # it may pass: the next copy has these lines too
+            except IsoldeError:  # may be temporary: the next copy has these lines too
                 self._copied = time.monotonic()
         return kept
 
@@ -87,7 +87,7 @@ class _RemoteJournal(Journal):
         self._changed = True
 
     def copy(self) -> None:
-        """Copy the file to its URL, if something is new."""
+        """Copy the file to its URL if it has changed."""
         if self._changed and self.path.exists():
             send(self.path, self._url)
         self._changed, self._copied = False, time.monotonic()

@@ -1,8 +1,7 @@
-"""Many songs to stem files: one after the other, in several processes, or on several machines.
+"""Separate many songs: one by one, in several processes, or on several machines.
 
-It separates nothing itself: `parallel` runs `separate_file` for every song. Whoever runs it, the
-files are the same; a worker that is killed costs time only, since files are written whole or not
-at all, and a journal says whose they are.
+`parallel` runs the separation of each song, and the files are the same wherever it runs. A killed
+worker costs only time: files are written whole or not at all, and a journal tells whose they are.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,10 +23,10 @@ from isolde.separation.load import stems_of
 from isolde.separation.remote import place_of
 from isolde.separation.separated import Separated
 from isolde.separation.settings import FileSettings
-from isolde.separation.songs import Song
+from isolde.separation.songs import Song, paths_of
 
 MEMORY = 700 << 20
-"""Bytes that a process may need: the peaks of the shipped models are 230 to 480 MB."""
+"""Bytes of memory for each process: the peaks of the shipped models are 230 to 480 MB."""
 
 _REMEDIES = (
     "replace it with --overwrite, leave it with --skip-existing, or choose another folder with -o"
@@ -52,41 +51,40 @@ def separate_songs(
     progress: Progress | None = None,
     notify: Callable[[str], None] | None = None,
 ) -> list[Separated | None]:
-    """Separate songs side by side.
+    """Separate songs in parallel.
 
     Args:
-        songs: Songs with tracks that differ (see `check_batch`).
-        settings: Settings for all of them. Unless `threads` says otherwise, each of several
-            processes has one thread.
-        jobs: Number of processes; 0 for one per core, as far as memory reaches, 1 for this one, and
-            1 where a scheduler has the workers.
-        scheduler: Address of a Dask scheduler, see `parallel.run`; every machine must see songs and
-            output folder by the same paths, unless they are remote.
-        resume: Whether to keep a journal in the output folder, and to leave alone the songs that
-            an earlier run with the same files and settings has finished. What such a run was
-            writing when it was stopped is written anew; whole stems of a song that the journal
-            does not know are taken as finished. Without a shard, the journals of shards are merged
-            into this one.
-        skip_existing: Whether stems whose files exist are left alone, whatever made them, and only
-            the others are written.
-        shard: Share of the songs that is separated, with a journal of its own, resumed or not; None
-            for all of them.
+        songs: Songs with different tracks (see `check_batch`).
+        settings: Settings for all of them. With `threads=0` each of several processes has one
+            thread.
+        jobs: Number of processes: 0 for one per core, if memory suffices; 1 for this process, and
+            with a scheduler.
+        scheduler: Address of a Dask scheduler, see `parallel.run`; every machine must have songs
+            and output folder at the same paths, unless they are remote.
+        resume: Whether to keep a journal in the output folder, and to skip songs that an earlier
+            run with the same files and settings has finished. Stems that such a run was writing
+            when it was stopped are written again; complete stems of a song that is not in the
+            journal count as finished. Without a shard, the journals of shards are merged into
+            this one.
+        skip_existing: Whether existing stems are kept, whatever made them, and only the others are
+            written.
+        shard: Share of the songs to separate, always with its own journal; None for all songs.
         timeout: Seconds after which a song is given up; None for no limit.
-        report: Function called in this process for each song as it is done, with what was written
-            or with the error, in one line.
-        progress: Function called with a song and the share of it that is done, in [0, 1], when the
+        report: Function called in this process for each song when it is done, with the result or
+            with an error of one line.
+        progress: Function called with a song and the share of it that is done, in [0, 1], if the
             songs are separated on this machine.
-        notify: Function called with lines that a user should see at once.
+        notify: Function called with lines that the user should see at once.
 
     Returns:
-        For each song of the share what was written, or None where it failed.
+        The result for each song of the share, or None if it failed.
 
     Raises:
-        InputError: The number of jobs is negative, or given beside a scheduler; the time is not
+        InputError: The number of jobs is negative, or given with a scheduler; the time is not
             above 0, the journal is not one, or existing files are to be both replaced and skipped.
         MissingExtraError: A scheduler is given and Dask is not installed.
-        IsoldeError: The scheduler cannot be reached or has gone, or a worker of it has another
-            version or other weights.
+        IsoldeError: The scheduler cannot be reached or has ended, or one of its workers has another
+            version or another model.
     """
     if settings.overwrite and skip_existing:
         raise InputError("--overwrite replaces what --skip-existing leaves: give one of them")
@@ -130,6 +128,7 @@ def separate_songs(
         song = by_track[outcome.key]
         value = None if outcome.error else Separated.from_dict(outcome.value)
         if outcome.resumed and value is not None:
+            value = value.with_paths(song, paths_of(song, settings, stems))
             if not all(map(folder.has, value.files)):
                 lost[outcome.key] = items[outcome.key]
                 return
@@ -165,10 +164,10 @@ def separate_songs(
         if scheduler is None and jobs == 0:
             jobs = min(parallel.workers_for(MEMORY), max(1, len(items)))
         if settings.separation.threads == 0 and (jobs != 1 or scheduler is not None):
-            # each process a core: more threads only cost more (docs/lab/batch.md)
+            # one core for each process: more threads only cost more (docs/lab/batch.md)
             settings = replace(settings, separation=replace(settings.separation, threads=1))
         fit = Fitness.here(settings.separation.model) if scheduler else None
-        # what exists was looked at above; a song that is begun again may find a stem of its own
+        # existing files were checked above; a song that is begun again may find its own stems
         again = journal is not None or scheduler is not None or jobs != 1 or timeout is not None
         allowed = replace(settings, overwrite=settings.overwrite or again)
         run = partial(
@@ -183,7 +182,7 @@ def separate_songs(
             notify=notify,
         )
         run(items, journal=journal, stamps=stamps)
-        if lost:  # finished once, but someone took the stems away
+        if lost:  # finished, but its stems are gone
             for outcome in run(dict(lost), journal=None):
                 if journal is not None and outcome.error is None:  # the sizes may be others now
                     journal.finish(outcome.key, stamps[outcome.key], outcome.value)
@@ -193,7 +192,7 @@ def separate_songs(
 def _job(
     item: _Item, *, settings: FileSettings, fit: Fitness | None, progress: Callable[[float], None]
 ) -> dict[str, Any]:
-    """Separate one song, as a job: what comes back is what JSON can hold."""
+    """Separate one song and return JSON values, as a job of `parallel`."""
     if fit is not None:
         fit()
     song, stems = item

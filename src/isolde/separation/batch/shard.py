@@ -1,4 +1,4 @@
-"""A share of the songs, for one of several jobs that know nothing of each other; it lists none."""
+"""Split the songs into shares for independent jobs; it lists no songs."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from isolde.core.errors import InputError
 class Shard:
     """One of several shares of a batch.
 
-    Which share a song is in follows from its track name alone: every job finds the same, a song
-    that is added moves no other, and shares differ in size as draws of a lot do.
+    The share of a song depends on its track name alone: every job finds the same one, and a new
+    song moves no other. Sizes of shares differ as those of random draws.
 
     Attributes:
         number: Number of the share, from 1.

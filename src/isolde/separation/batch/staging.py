@@ -1,6 +1,6 @@
-"""One song to stems, whichever of them is far away: fetched, separated, sent; whole or not at all.
+"""Separate one song from and to remote folders; it fetches and sends, and leaves no partial result.
 
-The work is done in a temporary folder, which holds one song and its stems at a time.
+A temporary folder holds the song and its stems meanwhile.
 """
 
 import tempfile
@@ -25,17 +25,16 @@ def separate_staged(
     *,
     progress: Callable[[float], None] | None = None,
 ) -> Separated:
-    """Separate a song from anywhere to anywhere.
+    """Separate a local or remote song into a local or remote folder.
 
     Args:
-        song: Song, of this machine or remote.
-        settings: Settings, with an output folder of this machine or a remote one.
-        progress: Function called now and then with the share that is done, in [0, 1]; what it
-            raises ends the work.
+        song: Local or remote song.
+        settings: Settings with the output folder.
+        progress: Function called from time to time with the share that is done, in [0, 1].
 
     Raises:
-        AudioError: The song cannot be fetched or read, or its stems not written or sent; nothing is
-            left behind.
+        AudioError: The song cannot be fetched or read, or its stems cannot be written or sent; no
+            file is left.
         InputError: A setting cannot be used.
         ModelError: There is no such model.
     """
@@ -60,19 +59,19 @@ def separate_staged(
 
 
 def _renamed(error: IsoldeError, staged: Song, song: Song) -> IsoldeError:
-    """Name the song, and not its copy, in an error."""
+    """Name the song instead of its copy in an error."""
     return type(error)(str(error).replace(str(staged.path), song.source))
 
 
 def _sent(done: Separated, stems: Path, remote: str) -> Separated:
-    """Send the stems; where one cannot be sent, those before it are removed again."""
+    """Send the stems; if one cannot be sent, those before it are removed again."""
     sent: list[str] = []
     try:
         for path in done.files:
             url = below(remote, path.relative_to(stems).as_posix())
             send(path, url)
             sent.append(url)
-        if done.phrases is not None:  # an earlier run's make room, as on this machine
+        if done.phrases is not None:  # those of an earlier run are removed, as on this machine
             folder = below(remote, done.paths[VOCALS].relative_to(stems).as_posix())
             old = (below(folder, name) for name in files_below(folder) or () if is_phrase(name))
             for url in set(old) - set(sent):

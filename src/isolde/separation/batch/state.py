@@ -1,7 +1,4 @@
-"""What an output folder says of songs, before anything is done: finished, begun, in the way.
-
-It changes nothing but the journal, and that only where `settle` is asked to.
-"""
+"""Find out from the output folder how far songs have come; only `settle` changes the journal."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -26,7 +23,7 @@ from isolde.separation.songs import Song, paths_of
 
 
 class State(StrEnum):
-    """How far a song has come, as a check says it."""
+    """State of a song."""
 
     DONE = "done"
     NOT_BEGUN = "not begun"
@@ -40,17 +37,17 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Checked:
-    """A song and how far it has come."""
+    """A song and its state."""
 
     song: Song
     state: State
 
 
 class Folder:
-    """The output folder as it is before anything is done, here or far away."""
+    """The local or remote output folder before the work."""
 
     def __init__(self, settings: FileSettings) -> None:
-        """Look at it.
+        """List a remote folder; a local one is read when needed.
 
         Args:
             settings: Settings with the output folder.
@@ -63,10 +60,10 @@ class Folder:
             self._listed = files_below(settings.remote) or {}
 
     def has(self, path: Path) -> bool:
-        """Tell whether there is such a file, or a folder that holds something.
+        """Tell whether there is such a file, or a folder that is not empty.
 
         Args:
-            path: Path of the file; in a remote folder, below it.
+            path: Path of the file; in a remote folder, relative to it.
         """
         if self._listed is None:
             # not `Path.is_file`, which raises for a name that is too long: its song alone fails
@@ -77,22 +74,22 @@ class Folder:
     def cut(self, done: Separated) -> list[Path]:
         """List the files of a finished song that are smaller than they were written.
 
-        A larger one has got tags or a cover since, and is whole.
+        A larger file has got tags or a cover since then, and is whole.
 
         Args:
-            done: What a journal tells of the song; its files are there.
+            done: Result in a journal; its files exist.
         """
         return [path for path, size in done.sizes.items() if self._size(path, size) < size]
 
     def _size(self, path: Path, otherwise: int) -> int:
-        """Size of a file in bytes, where somebody tells it."""
+        """Size of a file in bytes, or `otherwise` if a store does not tell it."""
         if self._listed is None:
             return path.stat().st_size
         told = self._listed.get(path.as_posix())
         return otherwise if told is None or told.n_bytes is None else told.n_bytes
 
     def existing(self, song: Song, settings: FileSettings, stems: Sequence[str]) -> dict[str, Path]:
-        """Find the stems of a song that are there.
+        """Find the existing stems of a song.
 
         Args:
             song: Song.
@@ -103,7 +100,7 @@ class Folder:
 
 
 def weights_of(settings: FileSettings) -> tuple[str, ...]:
-    """Give what changes when a model of one's own does: it may have learnt more. Shipped ones stay.
+    """Give checksums that change when an added model does; shipped models have none.
 
     Args:
         settings: Settings with the model.
@@ -116,19 +113,21 @@ def weights_of(settings: FileSettings) -> tuple[str, ...]:
 
 
 def stamp_of(song: Song, settings: FileSettings, weights: tuple[str, ...] = ()) -> str:
-    """Stamp what decides the sound of a song's stems: neither threads nor what may be replaced.
+    """Make a text that changes when the song or a setting does that decides what is written.
+
+    Threads and whether files may be replaced do not count.
 
     Args:
         song: Song.
         settings: Settings of its separation.
-        weights: What `weights_of` gives for them.
+        weights: Checksums of `weights_of`.
 
     Raises:
         AudioError: A remote song cannot be reached.
     """
     all_songs = replace(
         settings,
-        output=(settings.output or Path()).absolute() if settings.remote is None else None,
+        output=None if settings.remote else Path(os.path.realpath(settings.output or "")),
         remote=None if settings.remote is None else shown(settings.remote),
         overwrite=False,
         separation=replace(settings.separation, threads=0),
@@ -137,7 +136,7 @@ def stamp_of(song: Song, settings: FileSettings, weights: tuple[str, ...] = ()) 
     if song.url:
         mark = song.mark or mark_of(song.url)
         return parallel.stamp(settings=(what, shown(song.url), mark))
-    return parallel.stamp(song.path.absolute(), settings=what)
+    return parallel.stamp(os.path.realpath(song.path), settings=what)
 
 
 def settle(
@@ -148,15 +147,15 @@ def settle(
     journal: Journal,
     stamps: Mapping[str, str],
 ) -> set[str]:
-    """Decide, before a resumed run, which songs may be separated although stems of them exist.
+    """Decide before a resumed run which songs with existing stems may be separated.
 
-    Stems of a song that an earlier run had begun are that run's, and may be replaced: it was
-    stopped between them, or before the journal's line. A song that no line names was separated
-    without a journal: its stems count if they are all there, as long as the song and not older; the
-    journal then says that it is finished.
+    Stems of a song that an earlier run had begun belong to that run, and may be replaced: it was
+    stopped before it could note the song as finished. A song without any line in the journal was
+    separated without one: if all its stems exist, are as long as the song and not older, the
+    journal notes it as finished.
 
     Args:
-        blocked: Songs of which stems exist, by track.
+        blocked: Songs with existing stems, by track.
         settings: Settings of their separation.
         stems: Names of the stems.
         folder: Output folder.
@@ -164,7 +163,7 @@ def settle(
         stamps: Stamp of each song.
 
     Returns:
-        Tracks of the songs whose stems may be replaced or count as finished.
+        Tracks of the songs whose stems may be replaced or are finished.
     """
     free = set()
     for track, song in blocked.items():
@@ -181,11 +180,11 @@ def settle(
 def check_songs(
     songs: Sequence[Song], settings: FileSettings, *, shard: Shard | None = None
 ) -> list[Checked]:
-    """Say how far songs have come, by all journals of the output folder and its files.
+    """Find the state of songs from all journals of the output folder and its files.
 
     Args:
-        songs: Songs with tracks that differ.
-        settings: Settings of the run in question.
+        songs: Songs with different tracks.
+        settings: Settings of the run.
         shard: Share of the songs; None for all.
 
     Returns:
@@ -210,6 +209,8 @@ def check_songs(
             return State.UNREACHABLE
         last = journal.last_value(song.track)
         kept = None if last is None else Separated.from_dict(last)
+        if song.track in done and kept is not None:
+            kept = kept.with_paths(song, paths_of(song, settings, stems))
         is_there = kept is not None and all(map(folder.has, kept.files))
         if song.track in done and kept is not None:
             if is_there:
@@ -227,10 +228,10 @@ def check_songs(
 
 
 def is_complete(song: Song, settings: FileSettings, stems: Sequence[str]) -> bool:
-    """Tell whether all stems of a song are there, not older than it, and as long.
+    """Tell whether all stems of a song exist, are not older than it, and as long.
 
-    Lengths are those that the files claim, to a tenth of a second. Of remote songs and stems nobody
-    looks so closely: they are not.
+    Lengths are those that the files claim, to a tenth of a second. Remote songs and stems are not
+    read, and count as incomplete.
 
     Args:
         song: Song.
@@ -256,13 +257,13 @@ def is_complete(song: Song, settings: FileSettings, stems: Sequence[str]) -> boo
 
 
 def taken_over(song: Song, settings: FileSettings, paths: dict[str, Path], note: str) -> Separated:
-    """Describe stems that are not written now.
+    """Describe existing stems, which are not written again.
 
     Args:
         song: Song.
         settings: Settings with the output folder.
         paths: Path of each stem.
-        note: What a user should know.
+        note: Line for the user.
     """
     first = next(iter(paths.values()))
     try:
