@@ -1,4 +1,4 @@
-"""Songs to stem files, one or many; the sound is the separator's affair."""
+"""Separate songs into files, one or many."""
 
 from isolde.separation.batch import Shard, State, check_songs, parse_shard, separate_songs
 from isolde.separation.files import separate_file, separate_stream

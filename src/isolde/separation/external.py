@@ -1,14 +1,14 @@
-"""Somebody else's separator as a command; imports nothing of theirs and judges nothing.
+"""Run another separator as a command; it imports no code of it.
 
-A command gets the path of a mixture and of an empty folder, {input} and {output}, and leaves files
-named by their stems anywhere below the folder: `vocals.wav`, maybe `accompaniment.flac` or
-`no_vocals.wav`, or drums, bass and other. With --serve in place of the two it is started once, and
-given one song after another: a line {"input": file, "output": folder} on its standard input, which
-it answers with {} or {"error": text} when the stems are written; logs go to its standard error.
+A command is given the path of a mixture and of an empty folder, {input} and {output}, and writes
+files that are named by their stems anywhere below the folder: `vocals.wav`, perhaps
+`accompaniment.flac` or `no_vocals.wav`, or drums, bass and other. With --serve instead of the two
+it is started once, and gets a line {"input": file, "output": folder} on its standard input for each
+song. It answers with {} or {"error": text} when the stems are written; logs go to standard error.
 
-If it also leaves `measured.json` with "cpu_seconds", that is taken as the cost of the separation
-itself, without starting it and loading weights; "load_cpu_seconds", "peak_megabytes" and
-"model_bytes" may be there too.
+If the command also writes `measured.json` with "cpu_seconds", that is the cost of the separation,
+without the start and the loading of weights; "load_cpu_seconds", "peak_megabytes" and "model_bytes"
+may be there too.
 """
 
 import atexit
@@ -31,26 +31,24 @@ from isolde.audio import AudioReader, Resampler, write
 from isolde.audio.formats import AUDIO_SUFFIXES
 from isolde.core import programs
 from isolde.core.errors import InputError, IsoldeError
+from isolde.core.programs import TIMEOUT
 from isolde.core.stage import Float32
 from isolde.core.stems import MIXTURE, STEM_BY_NAME, STEM_NAMES, VOCALS
 
 LENGTH_SLACK = 0.1
-"""Seconds by which a stem may be longer or shorter than the mixture."""
-
-TIMEOUT = 3600.0
-"""Seconds after which a command, or a song of one that is started once, is ended unless asked."""
+"""Greatest difference in seconds between the lengths of a stem and of the mixture."""
 
 MARKS = ("{input}", "{output}")
 
 _running: dict[tuple[str, ...], subprocess.Popen[str]] = {}
-"""Programs of this process that were started once, by command: copies of a separator share one."""
+"""Persistent programs of this process by command: copies of a separator share one."""
 
 _turns: dict[tuple[str, ...], threading.Lock] = {}
-"""Turns of the threads of this process to ask such a program, which answers in order."""
+"""Locks for the threads of this process: a program answers one song at a time."""
 
 
 class ExternalError(IsoldeError, RuntimeError):
-    """A foreign separator failed, or left no vocals."""
+    """Another separator failed, or wrote no vocals."""
 
 
 @dataclass
@@ -59,13 +57,13 @@ class ExternalSeparator:
 
     Attributes:
         command: Words with {input} and {output} in them, or with --serve; no shell is involved.
-        name: What messages and manifests call it.
-        timeout: Seconds that a song may take; then the program and its children are ended, and the
+        name: Name in messages and manifests.
+        timeout: Seconds for a song, after which the program and its children are ended and the
             song has failed; None for no limit.
-        measured: What the last run said of itself in `measured.json`; empty if nothing.
+        measured: Values of `measured.json` of the last run; empty if there were none.
 
     Raises:
-        InputError: A placeholder is missing, or the time cannot be.
+        InputError: A placeholder is missing, or the time is out of range.
     """
 
     command: tuple[str, ...]
@@ -74,7 +72,7 @@ class ExternalSeparator:
     measured: dict[str, float] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
-        """Refuse a command that cannot be told what to do, and a time that is none."""
+        """Refuse a command without placeholders, and a time out of range."""
         if self.timeout is not None and not 0 < self.timeout < 1e6:
             raise InputError(f"{self.timeout:g} s for a song: give more than 0, less than 1e6")
         present = [any(mark in word for word in self.command) for mark in MARKS]
@@ -89,16 +87,16 @@ class ExternalSeparator:
     def parse(
         cls, line: str, *, name: str = "", timeout: float | None = TIMEOUT
     ) -> "ExternalSeparator":
-        """Take a command line apart as a shell would, without running one.
+        """Split a command line like a shell.
 
         Args:
             line: Command line with {input} and {output}, or with --serve.
             name: Name of the separator; empty: the program's, or the module's after `-m`.
-            timeout: Seconds that a song may take; None for no limit.
+            timeout: Seconds for a song; None for no limit.
 
         Raises:
             InputError: A placeholder is missing, quotes do not match, there is no such program, or
-                the time cannot be.
+                the time is out of range.
         """
         try:
             words = tuple(shlex.split(line))
@@ -121,14 +119,14 @@ class ExternalSeparator:
         return not any(mark in word for word in self.command for mark in MARKS)
 
     def run(self, song: Path, folder: Path) -> None:
-        """Let it separate a file into files below a folder.
+        """Separate a file into files below a folder.
 
         Args:
             song: Path of the mixture.
             folder: Path of an empty folder.
 
         Raises:
-            ExternalError: It cannot be started, fails or takes too long.
+            ExternalError: The program cannot be started, fails or takes too long.
         """
         if self.is_persistent:
             self._ask(song, folder)
@@ -138,7 +136,7 @@ class ExternalSeparator:
         program = self._started(words)
         try:
             out, err = program.communicate(timeout=self.timeout)
-        except BaseException as error:  # also Ctrl-C: nothing of it goes on without us
+        except BaseException as error:  # also Ctrl-C: the program must not outlive the run
             programs.kill(program)
             raise self._late(error) from None
         if program.returncode:
@@ -157,7 +155,7 @@ class ExternalSeparator:
             Stems by name, of the mixture's shape.
 
         Raises:
-            ExternalError: It fails, or leaves no vocals or stems of another length.
+            ExternalError: The program fails, or writes no vocals or stems of another length.
             AudioError: Its output cannot be read.
         """
         with tempfile.TemporaryDirectory(prefix="isolde-external-") as folder:
@@ -170,7 +168,8 @@ class ExternalSeparator:
 
     def close(self) -> None:
         """End a persistent program; the next song starts it again."""
-        _close(self.command)
+        if program := _running.pop(self.command, None):
+            programs.close(program)
 
     def _started(self, words: Sequence[str], *, is_asked: bool = False) -> subprocess.Popen[str]:
         try:
@@ -181,7 +180,7 @@ class ExternalSeparator:
             ) from None
 
     def _late(self, error: BaseException) -> BaseException:
-        """What broke the work off, in our words where it was the time."""
+        """Give an error in place of a timeout; any other error stays as it is."""
         if isinstance(error, subprocess.TimeoutExpired):
             said = f"{self.name} took more than {self.timeout:g} s and was ended"
             return ExternalError(f"{said}: allow more time, or look at what it waits for")
@@ -192,12 +191,12 @@ class ExternalSeparator:
         with _turns.setdefault(self.command, threading.Lock()):
             if self.command not in _running:
                 _running[self.command] = self._started(self.command, is_asked=True)
-                atexit.register(_close, self.command)
+                atexit.register(self.close)
             program = _running[self.command]
             try:
                 task = json.dumps({"input": str(song), "output": str(folder)})
                 answer = self._understood(programs.ask(program, task, timeout=self.timeout))
-            except BaseException as error:  # its next answer would be that to another song
+            except BaseException as error:  # its next answer would be the one to this song
                 del _running[self.command]
                 programs.kill(program)
                 raise self._late(error) from None
@@ -205,7 +204,7 @@ class ExternalSeparator:
             raise ExternalError(f"{self.name} failed: {answer['error']}")
 
     def _understood(self, line: str) -> dict[str, Any]:
-        """The object in a line of a persistent program, or an ExternalError."""
+        """Read the answer of a persistent program, or raise an ExternalError."""
         if not line:
             try:
                 how = f"it ended with exit code {programs.code_of(_running[self.command])}"
@@ -224,31 +223,25 @@ class ExternalSeparator:
         )
 
 
-def _close(command: tuple[str, ...]) -> None:
-    """End a program that was started once, if it runs."""
-    if program := _running.pop(command, None):
-        programs.close(program)
-
-
 def read_stems(
     folder: Path, mixture: Float32, sample_rate: int, *, name: str
 ) -> dict[str, Float32]:
-    """Read what a separator left below a folder, at the mixture's rate, channels and length.
+    """Read the stems below a folder, at the mixture's rate, channels and length.
 
-    Files called by several words for one stem are one stem, the preferred word and format is read;
-    instruments are summed to `other`.
+    Of several files for one stem, the one with the preferred name and format is read; instruments
+    are summed to `other`.
 
     Args:
-        folder: Folder that is searched to its bottom.
+        folder: Folder that is searched with all its subfolders.
         mixture: Mixture (n_channels, n_samples).
         sample_rate: Sample rate of the mixture in Hz.
-        name: What messages call the separator.
+        name: Name of the separator, for messages.
 
     Returns:
         Stems by name, vocals among them, each (n_channels, n_samples).
 
     Raises:
-        ExternalError: There are no vocals, or a stem holds NaN or has another length.
+        ExternalError: There are no vocals, or a stem has NaN or another length.
         AudioError: A file cannot be read.
     """
     files: dict[str, Path] = {}
@@ -273,7 +266,7 @@ def read_stems(
 
 
 def _fitted(path: Path, mixture: Float32, sample_rate: int, *, name: str) -> Float32:
-    """One file at the mixture's rate, channels and length; what is far off is refused."""
+    """Read a file at the mixture's rate, channels and length; refuse another length."""
     with AudioReader(path) as reader:
         own, n_channels = reader.info.sample_rate, reader.info.n_channels
         resampler = Resampler(own, sample_rate, n_channels)

@@ -1,7 +1,4 @@
-"""From a model's name to a separator ready to feed, and the shortest way: `separate`.
-
-Here the separator, which knows no model, meets the catalogue, the rules and the gate.
-"""
+"""Make separators from names of models, and separate songs in memory; it writes no files."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +26,7 @@ from isolde.separation.stems import Stems
 
 
 def stems_of(model: str | Path) -> tuple[str, ...]:
-    """Name the stems that a model gives, the residual last.
+    """Give the names of the stems of a model, the residual last.
 
     Args:
         model: Name or path of a model.
@@ -44,7 +41,7 @@ def stems_of(model: str | Path) -> tuple[str, ...]:
 
 
 def notices_of(model: str | Path) -> list[str]:
-    """List what whoever uses a model is told each time, like what its weights are for.
+    """List the lines that every user of a model is shown, such as limits of its licence.
 
     Args:
         model: Name or path of a model.
@@ -79,7 +76,7 @@ def _found(model: str | Path) -> Model:
 
 
 def make_separator(settings: SeparationSettings, *, sample_rate: int, n_channels: int) -> Separator:
-    """Make a separator as its settings say.
+    """Make a separator from settings.
 
     Args:
         settings: Model, reading of its masks, gate, synthesis and threads.
@@ -110,11 +107,12 @@ def make_estimator(
         settings: Model, reading of its masks, gate, synthesis and threads.
         sample_rate: Sample rate of the mixture in Hz.
         n_channels: Number of channels of the mixture.
-        wrap: Function that puts a masker around the model's, if that gives masks.
+        wrap: Function that wraps the masker of the model, if it has masks.
 
     Raises:
         ModelError: There is no such model, or it separates nothing.
-        InputError: There is no channel, no vocals to gate, or the model gives no masks to read.
+        InputError: There is no channel, no vocals to gate, or settings of masks for a model
+            without masks.
         MissingExtraError: The model is "rules" and librosa is not installed.
     """
     found = None if settings.model == RULES else _found(settings.model)
@@ -154,7 +152,7 @@ def make_estimator(
 
 
 def _make_ensemble(card: Card, settings: SeparationSettings, *, n_channels: int) -> Ensemble:
-    """The members of an ensemble at the rate of the song or above it, the same for all."""
+    """Make the members of an ensemble, all at the same sample rate."""
     members = []
     for model, weight in members_of(card):
         named = replace(settings, model=str(model.path))
@@ -188,7 +186,7 @@ def load_separator(
         strength: Exponent of the soft mask: 1 is neutral, 2 removes more, 0.5 leaves more.
         gate: Whether the vocals are turned down where nobody sings (see `activity.gate`).
         synthesis: "long", "short" for half the latency of the windows, or None for the model's own.
-        live: Whether stems are to come at once, see `SeparationSettings`.
+        live: Whether a network of windows takes short ones, see `SeparationSettings`.
 
     Raises:
         ModelError: There is no such model, or it separates nothing.
@@ -234,12 +232,12 @@ def separate(
         threshold: Value from which the binary mask is 1, between 0 and 1.
         strength: Exponent of the soft mask: 1 is neutral, 2 removes more, 0.5 leaves more.
         gate: Whether the vocals are turned down where nobody sings.
-        progress: Function called now and then with the share that is done, in [0, 1], or 0 where a
-            file does not tell its length; when it returns False, or raises, the separation ends.
+        progress: Function called after each block with the share that is done, in [0, 1], or 0 if
+            the length of a file is unknown; the separation ends if it returns False or raises.
 
     Returns:
-        Mapping from each stem to float32 of the shape of the mixture; the stems sum to it, to
-        rounding. It knows its sample rate and `notes`, and writes itself.
+        Mapping from stems to float32 arrays of the shape of the mixture, which sum to it, to
+        rounding. It has the sample rate and `notes`, and can be written to files.
 
     Raises:
         AudioError: The file cannot be read.
@@ -248,8 +246,8 @@ def separate(
         AbortedError: The progress function returned False.
 
     Warns:
-        IsoldeWarning: The file is damaged, cut short or holds NaN, or its channels are wired
-            wrongly; each line is in `notes` too.
+        IsoldeWarning: The file is damaged, cut short or holds NaN, or its channels are in opposite
+            phase or nearly empty; each line is also in `notes`.
 
     Examples:
         >>> import numpy as np
@@ -290,7 +288,7 @@ def _told(
     n_samples: int | None,
     progress: Callable[[float], bool | None] | None,
 ) -> Iterator[Float32]:
-    """Pass blocks on, and tell how far they are: 0 where the length is not known."""
+    """Yield the blocks, and report the share that is done: 0 if the length is unknown."""
     n = 0
     for block in blocks:
         yield block

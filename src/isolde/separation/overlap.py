@@ -1,6 +1,6 @@
-"""Reading ahead and writing behind, in threads beside the one that separates; it changes no block.
+"""Read ahead and write behind in threads beside the one that separates; it changes no block.
 
-What decodes, encodes and computes lets go of Python's lock, so that they run at the same time.
+Decoders, encoders and networks release Python's lock, so they run at the same time.
 """
 
 from collections import deque
@@ -12,47 +12,47 @@ from isolde.core.closing import Closable, Completable
 from isolde.core.stage import Float32
 
 HELD = 2
-"""Blocks that wait at most to be written."""
+"""Greatest number of blocks that wait to be written."""
 
-_PATIENCE = 2.0  # seconds for a thread to end when something went wrong
+_PATIENCE = 2.0  # seconds for a thread to end after an error
 
 _Block = TypeVar("_Block")
 
 
 class ReadAhead(Closable):
-    """Blocks of which the next is read while one is worked on; a context manager, an iterator."""
+    """An iterator that reads the next block in advance; a context manager."""
 
     def __init__(self, read: Callable[[], Float32]) -> None:
-        """Begin to read.
+        """Start reading.
 
         Args:
-            read: Function that gives the next block (n_channels, n), without samples at the end.
+            read: Function that returns the next block (n_channels, n), an empty one at the end.
         """
         self._read = read
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="isolde-read")
         self._next = self._thread.submit(read)
 
     def __iter__(self) -> Iterator[Float32]:
-        """Give the blocks; what reading raises comes in its place."""
+        """Yield the blocks; an exception of the reader is raised in its place."""
         while (block := self._next.result()).shape[1]:
             self._next = self._thread.submit(self._read)
             yield block
 
     def close(self) -> None:
-        """Let the block that is being read come to its end."""
+        """Wait for the block that is being read."""
         wait([self._next], timeout=_PATIENCE)
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 class WriteBehind(Completable, Generic[_Block]):
-    """A function that takes blocks, called in a thread of its own; a context manager.
+    """Calls a function with blocks in a thread; a context manager.
 
-    Leaving the `with` block normally waits until all is written; leaving it by an exception drops
-    what waits.
+    Leaving the `with` block normally waits until all blocks are written; leaving it by an exception
+    drops those that wait.
     """
 
     def __init__(self, write: Callable[[_Block], None]) -> None:
-        """Be ready to write.
+        """Start the thread.
 
         Args:
             write: Function that takes a block.
@@ -62,17 +62,17 @@ class WriteBehind(Completable, Generic[_Block]):
         self._waiting: deque[Future[None]] = deque()
 
     def __call__(self, block: _Block) -> None:
-        """Hand over a block, which must not change any more; what an earlier one raised comes here.
+        """Pass on a block; an exception from an earlier one is raised here.
 
         Args:
-            block: Block to write.
+            block: Block to write, which must not be changed afterwards.
         """
         self._waiting.append(self._thread.submit(self._write, block))
         while len(self._waiting) > HELD or (self._waiting and self._waiting[0].done()):
             self._waiting.popleft().result()
 
     def close(self) -> None:
-        """Write what waits; drop the rest if that fails."""
+        """Write the waiting blocks; drop the rest if one fails."""
         try:
             while self._waiting:
                 self._waiting.popleft().result()
@@ -80,7 +80,7 @@ class WriteBehind(Completable, Generic[_Block]):
             self.abort()
 
     def abort(self) -> None:
-        """Drop what waits."""
+        """Drop the waiting blocks."""
         for future in self._waiting:
             future.cancel()
         wait([f for f in self._waiting if not f.cancelled()], timeout=_PATIENCE)

@@ -1,4 +1,4 @@
-"""A separator and what tells where somebody sings in the same song; it runs no network twice."""
+"""Make a separator with a detector of vocal activity; it runs no network twice."""
 
 from pathlib import Path
 
@@ -19,23 +19,23 @@ from isolde.separation.stages.separator import Separator
 
 
 class SharedDetector:
-    """What a separator's own masks tell; fulfils `activity.Detector`.
+    """Vocal activity from the masks of a separator; fulfils `activity.Detector`.
 
-    It hears nothing itself: feed and flush it after the separator.
+    It ignores its input: feed and flush it after the separator.
     """
 
     def __init__(self, masker: PresenceMasker) -> None:
-        """Listen to the masker of a separator."""
+        """Take the masker of a separator."""
         self._masker = masker
         masker.is_asked = True
         self.frame_seconds = masker.grid.frame_seconds
 
     def feed(self, block: Float32, /) -> Float32:
-        """Give the probabilities that the separator has found since the last call."""
+        """Return the probabilities since the last call."""
         return self._masker.take()
 
     def flush(self) -> Float32:
-        """Give the last probabilities, once the separator has given its last samples."""
+        """Return the last probabilities, after the separator was flushed."""
         return self._masker.take()
 
 
@@ -46,14 +46,14 @@ def make_listening_separator(
     n_channels: int,
     activity: str | Path | None = None,
 ) -> tuple[Separator, Detector]:
-    """Make a separator, and a detector that is fed with the same blocks after it.
+    """Make a separator, and a detector that must be fed with the same blocks after it.
 
     Args:
         settings: Model, reading of its masks, gate, synthesis and threads.
         sample_rate: Sample rate of the mixture in Hz.
         n_channels: Number of channels of the mixture.
-        activity: Name or path of another model that tells where somebody sings; None for the
-            separating one by its own masks, where it has any for the vocals.
+        activity: Name or path of a model for the detection; None for the separating one, if it has
+            masks of the vocals.
 
     Raises:
         ModelError: There is no such model, or it separates nothing.

@@ -1,4 +1,4 @@
-"""The part of a song that is worth a first listen: where most is sung; it separates nothing."""
+"""Find the part of a song with the most singing, for a preview; it separates nothing."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,24 +10,24 @@ from isolde.core.stage import Float32
 from isolde.separation.settings import FileSettings
 
 SECONDS = 30.0
-"""Length of a preview."""
+"""Length of a preview in seconds."""
 
 QUICK = "vocals"
-"""What finds the singing, unless the settings name a model for it: a first listen is soon."""
+"""Model that finds the singing, unless the settings name one: a fast one."""
 
 
 def fullest_part(
     probabilities: Float32, frame_seconds: float, *, seconds: float = SECONDS
 ) -> tuple[float, float]:
-    """Find the stretch of a given length with the most singing.
+    """Find the part of a given length with the most singing.
 
     Args:
-        probabilities: (n_frames,) that somebody sings, in [0, 1].
+        probabilities: Probabilities (n_frames,) in [0, 1] that somebody sings.
         frame_seconds: Seconds from one frame to the next.
-        seconds: Length of the stretch in seconds.
+        seconds: Length of the part in seconds.
 
     Returns:
-        Start and end in seconds; the first such stretch, and all frames where there are fewer.
+        Start and end in seconds of the first such part, or of all frames if there are fewer.
 
     Examples:
         >>> fullest_part(np.array([0, 0, 1, 1, 0], np.float32), 1.0, seconds=2.0)
@@ -42,7 +42,7 @@ def fullest_part(
 
 
 def preview_of(path: Path, settings: FileSettings) -> FileSettings:
-    """Narrow the settings of a song to its preview.
+    """Limit the settings of a song to its preview.
 
     Args:
         path: Path of the song.

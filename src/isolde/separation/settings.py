@@ -1,4 +1,4 @@
-"""How a mixture is separated, and how its stems become files; it separates and writes nothing."""
+"""Settings of the separation and of its files; it separates and writes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,19 +23,19 @@ from isolde.separation.names import USUAL
 
 @dataclass(frozen=True)
 class SeparationSettings:
-    """How a mixture is separated, whoever separates it: a file, a stream, a live session.
+    """Settings of the separation of a file, a stream or a live session.
 
     Attributes:
-        model: Name of a model in the catalogue, path of one, or "rules" for `isolde.rules`.
+        model: Name or path of a model, or "rules" for `isolde.rules`.
         mask: Reading of the mask: "soft" as it is, "binary" as 0 or 1.
-        threshold: Value from which the binary mask is 1, between 0 and 1; of that mask only.
+        threshold: Value from which the binary mask is 1, between 0 and 1.
         strength: Exponent of the soft mask: 1 is neutral, 2 removes more, 0.5 leaves more.
         gate: Whether the vocals are turned down where nobody sings (see `activity.gate`).
         synthesis: "long", "short" for half the latency of the windows, or None for the model's own.
-        live: Whether stems are to come at once: a network of windows hears short ones, 0.6 s late
-            instead of 12 s, at some cost of quality; one that goes frame by frame does as always.
-        threads: Number of threads that run the network; 0 for as many as help it: one for a network
-            that goes frame by frame, else one per core, up to 4.
+        live: Whether a network of windows takes short ones, with a latency of 0.6 s instead of 12 s
+            at some cost of quality; a network that runs frame by frame does not change.
+        threads: Number of threads that run the network; 0 for the best number: one for a network
+            that runs frame by frame, else one per core, up to 4.
 
     Raises:
         InputError: A setting is out of range, or has no effect beside another one.
@@ -51,7 +51,7 @@ class SeparationSettings:
     live: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse settings that no separator takes."""
+        """Refuse settings out of range or without effect."""
         for name in ("threshold", "strength"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, Real):
@@ -80,33 +80,33 @@ class SeparationSettings:
 
 @dataclass(frozen=True)
 class FileSettings:
-    """How songs are separated into files.
+    """Settings of the files of separated songs.
 
     Attributes:
         output: Folder of the stems; None for the current one.
-        remote: URL of a remote folder that the stems are sent to, instead of `output`.
+        remote: URL of a remote folder for the stems, instead of `output`.
         stems: Names of the stems to write; None for all that the model gives.
         separation: Settings of the separation itself.
         phrases: Whether the vocals are cut into phrases, a file each, in a folder of the stem's
-            name; other stems are then written only if `stems` asks for them, and whole.
-        activity: Name or path of the model that finds the phrases; None for the separating one,
-            where it masks vocals (`separation.presence`).
+            name; other stems are then only written if they are in `stems`, as whole files.
+        activity: Name or path of the model that finds the phrases; None for the separating one, if
+            it has masks of the vocals (`separation.presence`).
         container: Format of the files: one of `isolde.audio.CONTAINERS`; or "stem.mp4" or
             "stem.m4a" for one file with the mix and four stems.
-        bit_depth: "16", "24", "32", "32f"; None for the song's own where it has one.
-        bitrate: Bit rate of lossy formats in bits per second; None for what `quality` says.
+        bit_depth: "16", "24", "32", "32f"; None for that of the song, if it has one.
+        bitrate: Bit rate of lossy formats in bits per second; None for that of `quality`.
         quality: Quality of lossy formats, from 0 (smallest) to 10 (best); None for 8.
-        loudness: Loudness of the song in LUFS that all stems are brought to by one gain; None for
-            the song's own.
+        loudness: Loudness in LUFS to which the song is brought, by one gain for all stems; None for
+            no gain.
         remux: "replace" for films with a stem instead of their sound, "add" for a film with the
-            stems beside it; None for files of sound.
+            stems as further tracks; None for audio files.
         clip: Policy for samples beyond full scale (see `AudioWriter`).
         start: Time of the first sample in seconds.
         end: Time after the last sample in seconds; None for the end of the song.
         layout: Layout of the files below `output`, one of `names.LAYOUTS`.
         name: Template of the files' paths below `output`, instead of the layout's; None for that.
         preview: Whether only the 30 seconds with the most singing are separated.
-        strict: Whether a damaged or cut song is an error; else what can be decoded is separated.
+        strict: Whether a damaged or cut song is an error; else its readable part is separated.
         overwrite: Whether existing files may be replaced.
     """
 
@@ -132,7 +132,7 @@ class FileSettings:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what does not go together.
+        """Refuse settings that exclude each other.
 
         Raises:
             InputError: A setting is out of range, or another one excludes it.
@@ -166,10 +166,10 @@ class FileSettings:
         return self.is_stem_file or self.remux == "add"
 
     def extension(self, song: Path) -> str:
-        """Ending of the files of a song, without the dot.
+        """Give the ending of the files of a song, without the dot.
 
         Raises:
-            InputError: The format is unknown, or films of that kind are not written.
+            InputError: The format is unknown, or films of that kind cannot be written.
         """
         if self.remux:
             return film_suffix(song).lstrip(".")
@@ -178,13 +178,13 @@ class FileSettings:
         return container_named(self.container).suffix.lstrip(".")
 
     def chosen(self, given: Sequence[str]) -> tuple[str, ...]:
-        """Choose the stems to write among those that the model gives, capitals or not.
+        """Choose the stems to write among those of the model; case is ignored.
 
         Args:
             given: Names of the stems that the model gives.
 
         Raises:
-            InputError: The model lacks one of them, or phrases are asked of other stems only.
+            InputError: The model lacks one of them, or phrases are asked for without vocals.
         """
         asked = self.stems or ((VOCALS,) if self.phrases else None)
         known = {stem.casefold(): stem for stem in given}

@@ -1,4 +1,4 @@
-"""The stems of a song in memory, which know their sample rate and write themselves."""
+"""Hold the stems of a song in memory with their sample rate, and write them to files."""
 
 import os
 import warnings
@@ -16,11 +16,11 @@ from isolde.core.stems import check_stems
 
 
 class Stems(Mapping[str, Float32]):
-    """Samples by name of the stem: a mapping, the residual last.
+    """A mapping from names of stems to samples, the residual last.
 
     Attributes:
         sample_rate: Sample rate in Hz.
-        notes: Lines that say what was odd about the source: cut short, NaN, several rates.
+        notes: Warnings about the source, one line each: cut short, NaN, several rates.
 
     Examples:
         >>> import numpy as np
@@ -44,12 +44,12 @@ class Stems(Mapping[str, Float32]):
         Args:
             samples: (n_channels, n_samples) or (n_samples,) float32 by name.
             sample_rate: Sample rate in Hz.
-            notes: Lines that say what was odd about the source.
+            notes: Warnings about the source, one line each.
             tags: Title, artist... of the source.
 
         Raises:
-            InputError: A name could not be a file's, samples are no such array, or the sample rate
-                cannot be.
+            InputError: A name cannot be that of a file, samples are no such array, or the sample
+                rate is out of range.
         """
         self._samples = dict(samples)
         check_stems([*self._samples])
@@ -64,7 +64,7 @@ class Stems(Mapping[str, Float32]):
         return MappingProxyType(self._tags)
 
     def __eq__(self, other: object) -> bool:
-        """Compare by identity: of arrays there is no one answer."""
+        """Compare by identity: a comparison of arrays has no single answer."""
         return self is other
 
     __hash__ = object.__hash__
@@ -99,10 +99,10 @@ class Stems(Mapping[str, Float32]):
         """Write the stems as {folder}/{stem}{suffix of the container}.
 
         Args:
-            folder: Path of the folder; it is made when missing.
-            container: Format: one of `isolde.audio.CONTAINERS`.
-            bit_depth: "16", "24", "32" or "32f"; None for the format's usual one, as for formats
-                that have none.
+            folder: Path of the folder; it is made if it is missing.
+            container: Format, one of `isolde.audio.CONTAINERS`.
+            bit_depth: "16", "24", "32" or "32f"; None for the usual one of the format. Formats
+                other than wav use that for "32f" as well.
             clip: Policy for samples beyond full scale (see `AudioWriter`).
             overwrite: Whether existing files may be replaced.
 
@@ -112,7 +112,7 @@ class Stems(Mapping[str, Float32]):
         Raises:
             AudioError: A file exists or cannot be written.
             InputError: The format is unknown or cannot hold such audio, or the folder has the name
-                of a file of sound.
+                of an audio file.
 
         Warns:
             IsoldeWarning: Samples beyond full scale were limited.

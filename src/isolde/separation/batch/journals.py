@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -63,31 +63,26 @@ class _RemoteJournal(Journal):
 
     def __init__(self, path: Path, url: str, others: list[Path]) -> None:
         super().__init__(path, others=others)
-        self._url, self._changed, self._copied = url, False, time.monotonic()
+        self._url, self._sent, self._tried = url, self._size, time.monotonic()
 
     def begin(self, stamps: Mapping[str, str]) -> None:
-        is_new = not all(self.has_begun(key, stamp) for key, stamp in stamps.items())
         super().begin(stamps)
-        if is_new:  # copied at once: these lines tell whose stems will be there
-            self._changed = True
-            self.copy()
+        self.copy()  # at once: these lines tell whose stems will be there
 
     def finish(self, key: str, stamp: str, value: Any) -> Any:
         kept = super().finish(key, stamp, value)
-        self._changed = True
-        if time.monotonic() - self._copied > _SEND_SECONDS:
-            try:
+        if time.monotonic() - self._tried > _SEND_SECONDS:
+            with suppress(IsoldeError):  # may be temporary: the next copy has these lines too
                 self.copy()
-            except IsoldeError:  # may be temporary: the next copy has these lines too
-                self._copied = time.monotonic()
         return kept
 
-    def merge(self) -> None:
-        super().merge()
-        self._changed = True
-
     def copy(self) -> None:
-        """Copy the file to its URL if it has changed."""
-        if self._changed and self.path.exists():
+        """Copy the file to its URL if it has grown."""
+        self._tried, size = time.monotonic(), self._size
+        if size != self._sent:
             send(self.path, self._url)
-        self._changed, self._copied = False, time.monotonic()
+            self._sent = size
+
+    @property
+    def _size(self) -> int:
+        return self.path.stat().st_size if self.path.exists() else 0

@@ -1,6 +1,7 @@
 """Split the songs into shares for independent jobs; it lists no songs."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 from isolde.core.errors import InputError
@@ -49,20 +50,16 @@ class Shard:
 
 
 def parse_shard(text: str) -> Shard:
-    """Read a share as it is typed.
+    """Read a share from text.
 
     Args:
         text: Number and count, like "3/8" for the third of eight.
 
     Raises:
-        InputError: It is no share.
+        InputError: The text is no share.
     """
-    number, slash, count = text.partition("/")
-    try:
-        if slash:
-            return Shard(int(number), int(count))
-    except InputError:
-        raise
-    except ValueError:
-        pass
-    raise InputError(f"shard '{text}' is no share: give number and count, like 3/8, from 1/8 on")
+    if not (found := re.fullmatch(r"(\d+)/(\d+)", text)):
+        raise InputError(
+            f"shard '{text}' is no share: give number and count, like 3/8, from 1/8 on"
+        )
+    return Shard(int(found[1]), int(found[2]))

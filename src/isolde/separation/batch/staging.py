@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from isolde.activity import Phrase
-from isolde.core.errors import AudioError, InputError, IsoldeError, ModelError
+from isolde.core.errors import AudioError, InputError, ModelError
 from isolde.core.stems import VOCALS
 from isolde.separation.files import separate_file
 from isolde.separation.phrases import is_phrase
@@ -52,15 +52,10 @@ def separate_staged(
         try:
             done = separate_file(staged, inner, progress=progress)
         except (AudioError, InputError, ModelError) as error:
-            raise _renamed(error, staged, song) from None
+            raise type(error)(str(error).replace(str(staged.path), song.source)) from None
         warnings = [line.replace(str(staged.path), song.source) for line in done.warnings]
         done = replace(done, song=song, warnings=warnings)
         return done if settings.remote is None else _sent(done, stems, settings.remote)
-
-
-def _renamed(error: IsoldeError, staged: Song, song: Song) -> IsoldeError:
-    """Name the song instead of its copy in an error."""
-    return type(error)(str(error).replace(str(staged.path), song.source))
 
 
 def _sent(done: Separated, stems: Path, remote: str) -> Separated:

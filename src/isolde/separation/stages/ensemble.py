@@ -1,7 +1,7 @@
-"""The weighted mean of several models' estimates; it knows no model by name.
+"""Compute the weighted mean of the estimates of several models; it knows no model by name.
 
-Estimates of the same voice whose errors differ are nearer to it in the mean than each alone. The
-mean is taken of samples, so that members may have grids, windows and latencies of their own.
+If the errors of the estimates differ, their mean is nearer to the voice than each of them. The mean
+is taken of samples, so members may have different grids, windows and latencies.
 """
 
 from collections.abc import Sequence
@@ -29,9 +29,9 @@ class Ensemble:
         """Start a stream.
 
         Args:
-            members: Estimators with the weight of each, above 0.
-            stems: Names of the stems to give, which every member gives.
-            residual: Name of the stem that is the mixture less those.
+            members: Estimators, each with its weight above 0.
+            stems: Names of the stems, which every member must estimate.
+            residual: Name of the stem that is the mixture minus the others.
             n_channels: Number of channels of the mixture.
 
         Raises:
@@ -61,7 +61,7 @@ class Ensemble:
 
     @property
     def latency(self) -> int:
-        """Samples: that of the slowest member."""
+        """Latency in samples, that of the slowest member."""
         return max(member.latency for member in self._members)
 
     def reset(self) -> None:
@@ -71,18 +71,18 @@ class Ensemble:
         self._start()
 
     def notes(self) -> list[str]:
-        """Say what the members found about the mixture, each line once."""
+        """List the notes of the members about the mixture, each line once."""
         return list(dict.fromkeys(note for member in self._members for note in member.notes()))
 
     def _start(self) -> None:
         self._queues = [Queue(2) for _ in self._members]
 
     def feed(self, block: Float32, /) -> Float32:
-        """Take samples (n_channels, n); give what all members have, (n_stems, n_channels, m)."""
+        """Take samples (n_channels, n); return those that are ready, (n_stems, n_channels, m)."""
         return self._mean([member.feed(block) for member in self._members])
 
     def flush(self) -> Float32:
-        """Give the rest, (n_stems, n_channels, m)."""
+        """End the stream; return the rest, (n_stems, n_channels, m)."""
         return self._mean([member.flush() for member in self._members])
 
     def _mean(self, estimates: Sequence[Float32]) -> Float32:

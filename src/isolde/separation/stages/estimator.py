@@ -1,8 +1,8 @@
-"""From samples of the mixture to samples of the stems, at a model's own sample rate.
+"""Estimate samples of the stems from samples of the mixture, at a model's own sample rate.
 
-An estimator is what a separator asks of any model, whatever it hears and answers with. A network
-that answers with masks needs `MaskEstimator` and no more; one that answers with samples is an
-estimator itself. It never changes rates and never computes the residual.
+`Estimator` is the interface of all models to the separator. `MaskEstimator` implements it for
+maskers; models that give samples implement it themselves. An estimator never resamples, and never
+computes the residual.
 """
 
 from math import isfinite
@@ -26,8 +26,8 @@ from isolde.separation.stages.queue import Queue
 class Estimator(Protocol):
     """A stage from the mixture (n_channels, n) to stems (n_stems, n_channels, m).
 
-    `stems` names them, `residual` the one that is what they leave of the mixture. `sample_rate` is
-    that of what goes in and comes out, in Hz, and `hop` the samples that come out at once.
+    `stems` has their names, `residual` the name of the mixture minus them. `sample_rate` is the
+    sample rate of input and output in Hz, and `hop` the number of samples that come out at once.
     """
 
     stems: tuple[str, ...]
@@ -37,15 +37,15 @@ class Estimator(Protocol):
 
     @property
     def latency(self) -> int:
-        """Samples: sample k of the stems is out once k + latency samples are in."""
+        """Latency in samples: sample k of the stems is ready once k + latency samples are in."""
         ...
 
     def feed(self, block: Float32, /) -> Float32:
-        """Take samples; give what is ready of each stem."""
+        """Take samples; return those of each stem that are ready."""
         ...
 
     def flush(self) -> Float32:
-        """Give the rest, so that the stems are as long as the mixture."""
+        """End the stream; return the rest, so that the stems are as long as the mixture."""
         ...
 
     def reset(self) -> None:
@@ -53,20 +53,20 @@ class Estimator(Protocol):
         ...
 
     def notes(self) -> list[str]:
-        """Say what was found about the mixture, one line each."""
+        """List faults of the mixture, one line each."""
         ...
 
 
 class MaskEstimator:
     """Stems that a masker cuts out of the mixture's spectra.
 
-    The masker hears conditioned spectra (see `conditioning`), its masks are for the mixture's own;
-    what lies below every voice is no voice.
+    The masker is fed with conditioned spectra (see `conditioning`); its masks are applied to the
+    original ones. The mask of vocals is 0 below the lowest frequency of a voice.
 
     Attributes:
         masker: Stage that gives the masks.
-        grid: Frames and bins in which the mixture is analysed: the masker's own, or the same frames
-            at twice the sample rate, whose upper bins are the treble that the masker does not see.
+        grid: Frames and bins of the analysis: those of the masker, or the same frames at twice the
+            sample rate, whose upper bins are the treble that the masker does not get.
     """
 
     def __init__(
@@ -84,11 +84,11 @@ class MaskEstimator:
 
         Args:
             masker: Stage that gives the masks.
-            sample_rate: Sample rate of the song in Hz, for which the grid is chosen.
+            sample_rate: Sample rate of the song in Hz, by which the grid is chosen.
             n_channels: Number of channels of the mixture.
-            settings: Reading of the masks, and the synthesis where it is not the masker's own.
-            level_db: RMS at which the masker hears loud frames, in dB of full scale.
-            level_seconds: Time over which their power is smoothed.
+            settings: Reading of the masks, and the synthesis if it is not that of the masker.
+            level_db: RMS to which loud frames are brought for the masker, in dB of full scale.
+            level_seconds: Time over which the power is smoothed.
             lowest_hz: Frequency in Hz below which nothing is a voice; 0 for none.
         """
         self._settings = settings or SeparationSettings()
@@ -109,7 +109,7 @@ class MaskEstimator:
 
     @property
     def latency(self) -> int:
-        """Samples: the windows of analysis and synthesis, and the frames that the masker waits."""
+        """Latency in samples, from the windows of the transform and the latency of the masker."""
         return self.grid.latency + self.masker.latency * self.hop
 
     def reset(self) -> None:
@@ -122,7 +122,7 @@ class MaskEstimator:
         self._start()
 
     def notes(self) -> list[str]:
-        """Say what was found about the channels, one line each."""
+        """List faults of the channels, one line each."""
         return self._conditioner.notes()
 
     def _start(self) -> None:
@@ -130,7 +130,7 @@ class MaskEstimator:
         self._n_samples = 0
 
     def feed(self, block: Float32, /) -> Float32:
-        """Take samples (n_channels, n); give what is ready, (n_stems, n_channels, m).
+        """Take samples (n_channels, n); return those that are ready, (n_stems, n_channels, m).
 
         Raises:
             ModelError: The masks have another shape, or hold NaN or infinity.
@@ -139,7 +139,7 @@ class MaskEstimator:
         return self._separate(self._analysis.feed(block))
 
     def flush(self) -> Float32:
-        """Give the rest, (n_stems, n_channels, m)."""
+        """End the stream; return the rest, (n_stems, n_channels, m)."""
         if not self._n_samples:
             return np.zeros((len(self.stems), self._n_channels, 0), np.float32)
         for synthesis in self._syntheses:
@@ -154,7 +154,7 @@ class MaskEstimator:
         return self._apply(self.masker.feed(heard))
 
     def _apply(self, masks: Float32) -> Float32:
-        """Mask the oldest frames, which these masks are for, and go back to samples."""
+        """Apply masks to the oldest frames, and transform them to samples."""
         n = masks.shape[2]
         if not n:
             return np.zeros((len(self.stems), self._n_channels, 0), np.float32)
@@ -171,7 +171,7 @@ class MaskEstimator:
         return np.stack(samples)
 
     def _check(self, masks: Float32) -> None:
-        """Refuse masks that are not for these stems, channels and bins, or hold what is none."""
+        """Refuse masks of another shape, with NaN or infinity, or with negative values."""
         stems, channels, bins = masks.shape[0], masks.shape[1], masks.shape[3]
         if (
             stems != len(self.stems)

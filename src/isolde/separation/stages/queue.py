@@ -1,4 +1,4 @@
-"""Blocks of a stream that wait for their other half; it knows nothing of what they hold."""
+"""Hold blocks of a stream until they are needed; it does not know what they contain."""
 
 import numpy as np
 
@@ -7,11 +7,11 @@ class Queue:
     """Blocks joined along one axis, taken from the front.
 
     Attributes:
-        n: Length of what waits, along the axis.
+        n: Length of the held blocks along the axis.
     """
 
     def __init__(self, axis: int) -> None:
-        """Begin with nothing, for blocks that are joined along `axis`."""
+        """Start without blocks; they are joined along `axis`."""
         self._axis, self._parts = axis, list[np.ndarray]()
         self.n = 0
 
@@ -22,7 +22,7 @@ class Queue:
             self.n += block.shape[self._axis]
 
     def take(self, n: int, like: np.ndarray) -> np.ndarray:
-        """Remove the first `n`; of the shape of `like` when there are none."""
+        """Remove and return the first `n`; `like` has the shape of a block, for an empty queue."""
         whole = np.concatenate([np.take(like, [], axis=self._axis), *self._parts], axis=self._axis)
         first, rest = np.split(whole, [n], axis=self._axis)
         self._parts = [rest]

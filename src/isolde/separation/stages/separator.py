@@ -1,7 +1,7 @@
-"""The separator: mixture blocks in, stems out, at the mixture's own rate, channels and length.
+"""The separator: blocks of the mixture in, stems out, at the same rate, channels and length.
 
-It writes no file. All stems but one are what a model estimates; the last, the residual, is the
-mixture less those, so that the stems always sum to it.
+It writes no files. All stems but the last are estimates of a model. The last, the residual, is the
+mixture minus them, so that the stems always sum to the mixture.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -25,17 +25,17 @@ Block = dict[str, Float32]
 
 
 class Separator:
-    """A stream of mixture blocks to a stream of stems.
+    """A stage from blocks of the mixture to blocks of the stems.
 
-    One that `load_separator` made can be pickled and copied while it has heard nothing: the copy is
-    made anew, of the same model and settings, and loads the model where it is. A stream is fed by
-    one thread at a time; several threads take a separator each.
+    A separator of `load_separator` can be pickled and copied before it was fed: the copy is made
+    from the same model and settings, and loads the model itself. Only one thread at a time may feed
+    a separator; several threads need one each.
 
     Attributes:
         stems: Names of the stems, the residual last.
         sample_rate: Sample rate of mixture and stems in Hz.
         n_channels: Number of channels of mixture and stems.
-        estimator: Stage that estimates all stems but the residual, at a sample rate of its own.
+        estimator: Stage that estimates all stems but the residual, at its own sample rate.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class Separator:
             estimator: Stage that estimates the stems.
             sample_rate: Sample rate of the mixture in Hz.
             n_channels: Number of channels of the mixture.
-            maker: Function that can be pickled and makes the same separator from sample rate and
-                number of channels; None: it cannot be pickled.
+            maker: Function that makes the same separator from sample rate and number of channels,
+                and can be pickled; None: the separator cannot be pickled.
 
         Raises:
             InputError: The sample rate is too low, or there is no channel.
@@ -77,14 +77,14 @@ class Separator:
         n_channels: int,
         settings: SeparationSettings | None = None,
     ) -> "Separator":
-        """Start a stream of stems that a masker cuts out of the mixture's spectra.
+        """Make a separator from a masker.
 
         Args:
             masker: Stage that gives the masks.
             sample_rate: Sample rate of the mixture in Hz.
             n_channels: Number of channels of the mixture.
-            settings: Reading of the masks, and the synthesis where it is not the masker's own;
-                which model and gate the masker has is the caller's affair.
+            settings: Reading of the masks, and the synthesis if it is not that of the masker; model
+                and gate are ignored.
 
         Raises:
             InputError: The sample rate is too low, or there is no channel.
@@ -97,14 +97,14 @@ class Separator:
 
     @property
     def latency(self) -> int:
-        """Samples at the mixture's rate: sample k is out once k + latency samples are in."""
+        """Latency in samples of the mixture: sample k is ready once k + latency are in."""
         inside, rate = self.estimator.latency + self._outward[0].latency, self.sample_rate
         if rate == self.estimator.sample_rate:
             return inside
         return self._inward.latency + ceil(inside * rate / self.estimator.sample_rate) + 1
 
     def reset(self) -> None:
-        """Begin another stream."""
+        """Start another stream."""
         self.estimator.reset()
         for resampler in (self._inward, *self._outward):
             resampler.reset()
@@ -116,10 +116,10 @@ class Separator:
         self._ended = self._begun = False
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Give what it is made from, for pickle and copy.
+        """Give function and arguments that make it again, for pickle and copy.
 
         Raises:
-            InputError: It is in the middle of a stream, or nobody knows what it was made from.
+            InputError: It is in the middle of a stream, or was made from stages.
         """
         if self._begun:
             raise InputError(
@@ -134,12 +134,12 @@ class Separator:
         return _remake, (self._maker, self.sample_rate, self.n_channels)
 
     def feed(self, block: Float32, /) -> Block:
-        """Take samples (n_channels, n) in [-1, 1]; give what is ready of each stem.
+        """Take samples (n_channels, n) in [-1, 1]; return those of each stem that are ready.
 
         Raises:
             InputError: The block is no array of floats, has another number of channels, or holds
-                NaN, infinity or values beyond `LOUDEST`; the stream has ended; or another thread
-                feeds it at this moment.
+                NaN, infinity or values beyond `LOUDEST`; the stream has ended; or another thread is
+                feeding it.
         """
         check_block(block, n_channels=self.n_channels, finite="mixture")
         with self._turn():
@@ -150,10 +150,10 @@ class Separator:
             return self._give(min(self._mixture.n, *(q.n for q in self._ready)))
 
     def flush(self) -> Block:
-        """End the stream: give the rest of each stem, so that all are as long as the mixture.
+        """End the stream; return the rest of each stem, so that all are as long as the mixture.
 
         Raises:
-            InputError: The stream has ended already, or another thread feeds it at this moment.
+            InputError: The stream has ended already, or another thread is feeding it.
         """
         with self._turn():
             check_open(ended=self._ended)
@@ -162,19 +162,19 @@ class Separator:
             self._put(self.estimator.flush())
             for outward, ready in zip(self._outward, self._ready, strict=True):
                 ready.put(outward.flush())
-                missing = self._mixture.n - ready.n  # there and back may round to a sample less
+                missing = self._mixture.n - ready.n  # resampling may lose a sample
                 ready.put(np.zeros((self.n_channels, max(0, missing)), np.float32))
             return self._give(self._mixture.n)
 
     def notes(self) -> list[str]:
-        """Say what was found about the mixture until now, one line each: channels wired wrongly."""
+        """List faults of the channels of the mixture so far, one line each."""
         return self.estimator.notes()
 
     def whole(self, blocks: Iterable[Float32]) -> Block:
-        """Separate a song that is fed from here to its end.
+        """Separate a whole song.
 
         Args:
-            blocks: Blocks (n_channels, n) of the mixture, or all of it as one array.
+            blocks: Blocks (n_channels, n) of the mixture, or the whole mixture as one array.
 
         Returns:
             Samples (n_channels, n_samples) of each stem.
@@ -188,7 +188,7 @@ class Separator:
         return {stem: np.concatenate([p[stem] for p in parts], axis=1) for stem in self.stems}
 
     def __repr__(self) -> str:
-        """Name the stems, the channels, the rate and the latency."""
+        """Show the stems, the channels, the sample rate and the latency."""
         return (
             f"<Separator {', '.join(self.stems)}: {self.n_channels} channels, "
             f"{self.sample_rate} Hz, {self.latency} samples late>"
@@ -196,7 +196,7 @@ class Separator:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Keep a second thread out, whose samples would fall between those of the first."""
+        """Refuse a second thread, whose samples would be mixed with those of the first."""
         if not self._lock.acquire(blocking=False):
             raise InputError("another thread feeds this separator: load one for each thread")
         try:
@@ -216,5 +216,5 @@ class Separator:
 
 
 def _remake(maker: Callable[..., Separator], sample_rate: int, n_channels: int) -> Separator:
-    """Make a separator again, where pickle takes it up."""
+    """Make a separator again, for pickle."""
     return maker(sample_rate=sample_rate, n_channels=n_channels)
