@@ -1,4 +1,4 @@
-"""How many songs an hour isolde separates, as ratios of one run: python benchmarks/batch.py.
+"""Measure how many songs an hour isolde separates, as ratios: python benchmarks/batch.py.
 
 1. Many files: the loop `for f in *; do isolde separate "$f"; done` beside one command, in one
    process with one thread, in one with a thread for each core, and in a process for each core.
@@ -21,24 +21,17 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-import numpy as np
+from shared import RATE, song
 
-RATE = 44100
 LOOP = "loop"
 
 
 def fill(folder: Path, *, n: int, seconds: float) -> None:
-    """Write songs that differ, cut out of a synthetic one."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
-    from demo_song import make_song
+    """Write songs that differ: each begins a second later than the one before."""
     from isolde.audio import write
 
-    piece = sum(make_song(1, seconds=20.0).values())
     for k in range(n):
-        song = np.roll(piece, RATE * k, axis=1)
-        times = int(np.ceil(seconds * RATE / song.shape[1]))
-        song = np.tile(song, (1, times))[:, : int(seconds * RATE)]
-        write(folder / f"song {k:02d}.wav", song, RATE)
+        write(folder / f"song {k:02d}.wav", song(seconds, shift=RATE * k), RATE)
 
 
 def spent(job: Callable[[], object]) -> tuple[float, float]:

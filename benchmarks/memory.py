@@ -5,21 +5,12 @@ The promise: three hours peak at no more than three minutes plus 50 MB.
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
-
-
-def peak_megabytes(command: list[str]) -> float:
-    """Peak resident memory of a command."""
-    child = os.posix_spawn(command[0], command, os.environ)
-    _, status, usage = os.wait4(child, 0)
-    if status:
-        raise SystemExit(f"{command} failed")
-    return usage.ru_maxrss / 1024
+from shared import used
 
 
 def main() -> None:
@@ -33,17 +24,17 @@ def main() -> None:
     from isolde.audio import AudioWriter
 
     rng = np.random.default_rng(0)
-    minute = rng.uniform(-0.3, 0.3, (options.channels, 60 * options.rate)).astype(np.float32)
+    second = rng.uniform(-0.3, 0.3, (options.channels, options.rate)).astype(np.float32)
     peaks = {}
     for minutes in options.minutes:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "song.wav"
             with AudioWriter(path, sample_rate=options.rate, n_channels=options.channels) as writer:
-                for _ in range(int(minutes)):
-                    writer.write(minute)
+                for _ in range(round(60 * minutes)):
+                    writer.write(second)
             command = [sys.executable, "-m", "isolde", "separate", str(path), "-o", folder, "-q"]
             command += ["--model", options.model]
-            peaks[f"{minutes:g} min, MB"] = round(peak_megabytes(command), 1)
+            peaks[f"{minutes:g} min, MB"] = round(used(command)[1], 1)
     print(json.dumps(peaks, indent=1))
 
 

@@ -1,4 +1,4 @@
-"""How fast isolde is, as ratios measured in one run: python benchmarks/speed.py.
+"""Measure how fast isolde is, as ratios within one run: python benchmarks/speed.py.
 
 1. The network over the same frames in the same engine on one thread: every window on its own
    against the shared form, and one frame a call.
@@ -12,9 +12,6 @@ Alternating rounds, medians: machines are noisy, and a ratio of neighbours is no
 
 import argparse
 import json
-import os
-import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +20,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from shared import RATE, song, used
 
 ROUNDS = 5
 PEER = Path(__file__).parent / "peers" / "spleeter-itself"
@@ -35,15 +33,6 @@ def cpu_seconds(job: Callable[[], object]) -> float:
     began = time.process_time()
     job()
     return time.process_time() - began
-
-
-def children_seconds(command: list[str]) -> float:
-    """CPU seconds, user and system, of a command."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def network_rates() -> dict[str, float]:
@@ -87,35 +76,26 @@ def network_rates() -> dict[str, float]:
     return {**{k: median(v) for k, v in rates.items()}, "shared / naive": ratio}
 
 
-def song(seconds: float) -> np.ndarray:
-    """A synthetic song, stereo at 44.1 kHz."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
-    from demo_song import make_song
-
-    piece = sum(make_song(1, seconds=20.0).values())
-    return np.tile(piece, (1, int(np.ceil(seconds / 20))))[:, : int(seconds * 44100)]
-
-
 def model_rates(model: str, audio: np.ndarray, folder: Path) -> dict[str, float]:
     """Speeds of a model with a song; it and its first second lie in a folder as wav."""
     from isolde.separation.load import separate
 
-    seconds = audio.shape[1] / 44100
+    seconds = audio.shape[1] / RATE
     rates = [
-        seconds / cpu_seconds(lambda: separate(audio, sample_rate=44100, model=model, threads=1))
+        seconds / cpu_seconds(lambda: separate(audio, sample_rate=RATE, model=model, threads=1))
         for _ in range(ROUNDS)
     ]
     isolde = [sys.executable, "-m", "isolde", "separate", "--threads", "1", "--overwrite"]
     isolde += ["--model", model, "-o", str(folder)]
-    starts = [children_seconds([*isolde, str(folder / "second.wav")]) for _ in range(ROUNDS)]
+    starts = [used([*isolde, str(folder / "second.wav")])[0] for _ in range(ROUNDS)]
     python = PEER / ".venv" / "bin" / "python"
     peer = [str(python), str(PEER / "separate.py"), str(folder / "song.wav"), str(folder / "peer")]
     ours: list[float] = []
     theirs: list[float] = []
     for _ in range(3):
-        ours.append(children_seconds([*isolde, str(folder / "song.wav")]))
+        ours.append(used([*isolde, str(folder / "song.wav")])[0])
         if python.exists():
-            theirs.append(children_seconds(peer))
+            theirs.append(used(peer)[0])
     found = {
         "song in memory, audio s per CPU s": median(rates),
         "command, audio s per CPU s": median(seconds / m for m in ours),
@@ -139,8 +119,8 @@ def main() -> None:
     audio = song(options.seconds)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write(folder / "song.wav", audio, 44100)
-        write(folder / "second.wav", audio[:, :44100], 44100)
+        write(folder / "song.wav", audio, RATE)
+        write(folder / "second.wav", audio[:, :RATE], RATE)
         for model in options.models.split(","):
             found[model] = model_rates(model, audio, folder)
     print(json.dumps(found, indent=1))

@@ -18,17 +18,10 @@ import numpy as np
 from isolde.activity import find_activity
 from isolde.activity.segments import Segment, frames_of
 from isolde.audio import read
+from isolde.evaluation.metrics.detection import area_under_roc
 
 FRAME = 256 / 22050
 """Seconds from one label to the next."""
-
-
-def auc(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Area under the ROC curve (Mann-Whitney, ties count half)."""
-    _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = np.cumsum(counts) - (counts - 1) / 2
-    n1, n0 = labels.sum(), (~labels).sum()
-    return float((ranks[places][labels].sum() - n1 * (n1 + 1) / 2) / max(1, n1 * n0))
 
 
 def best_accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
@@ -82,7 +75,7 @@ def main() -> None:
         p = np.concatenate(ours)
         print(
             f"{begin} isolde | {100 * right.sum() / sizes.sum():.1f} | {100 * low:.1f}-"
-            f"{100 * high:.1f} | {auc(p, truth):.3f} | {100 * cut:.1f} |",
+            f"{100 * high:.1f} | {area_under_roc(truth, p):.3f} | {100 * cut:.1f} |",
             flush=True,
         )
         for peer in ("silero", "webrtc", "energy"):
@@ -93,7 +86,7 @@ def main() -> None:
                 )
                 print(
                     f"{begin} {peer} | {100 * best_accuracy(p, truth):.1f} | | "
-                    f"{auc(p, truth):.3f} | |"
+                    f"{area_under_roc(truth, p):.3f} | |"
                 )
         for what in ("starts", "ends"):
             edges.append(f"{folder.name} {what}: {distances(labels, cut_up, what == 'starts')}")

@@ -168,8 +168,3 @@ class RightCase:
             return partner[:, :keep]
         rest = np.zeros_like(partner[:, keep:])
         return np.concatenate([partner[:, :keep], rest], axis=1)
-
-
-def right_case(number: int, songs: Songs) -> Case:
-    """A pair that belongs together."""
-    return RightCase(number, songs).make()

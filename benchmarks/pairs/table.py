@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from isolde.evaluation.tables import markdown
+
 Row = dict[str, Any]
 
 
@@ -20,7 +22,7 @@ def make_tables(rows: list[Row]) -> str:
         _by("set", right, lambda row: str(row["song"]).split("/")[0]),
         _wrong(wrong),
     ]
-    return "\n\n".join([head, *parts])
+    return "\n".join([f"{head}\n", *parts])
 
 
 def _all(right: list[Row], wrong: list[Row], minutes: float) -> str:
@@ -34,8 +36,7 @@ def _all(right: list[Row], wrong: list[Row], minutes: float) -> str:
     seconds = [sum(row["seconds"] for row in side) / minutes for side in (
         right + wrong, [row["baseline"] for row in right + wrong]
     )]  # fmt: skip
-    return _table(
-        ("", "target", "isolde pairs", "plain cross-correlation"),
+    rows = [
         ("offsets within 0.3 ms", "95 %", *(_share([v < 300 for v in us]) for us in offsets)),
         (
             "offset error, median / 95th percentile, us",
@@ -85,7 +86,8 @@ def _all(right: list[Row], wrong: list[Row], minutes: float) -> str:
             "",
         ),
         ("CPU seconds per minute of mix", "", *(f"{v:.2f}" for v in seconds)),
-    )
+    ]
+    return markdown(("", "target", "isolde pairs", "plain cross-correlation"), rows)
 
 
 def _by(what: str, right: list[Row], key: Callable[[Row], str]) -> str:
@@ -105,7 +107,7 @@ def _by(what: str, right: list[Row], key: Callable[[Row], str]) -> str:
                 _part([row["baseline"]["sdr"] for row in mine], 50),
             )
         )
-    return _table(
+    return markdown(
         (
             what,
             "pairs",
@@ -115,7 +117,7 @@ def _by(what: str, right: list[Row], key: Callable[[Row], str]) -> str:
             "SDR, median (lowest), dB",
             "of plain cross-correlation",
         ),
-        *lines,
+        lines,
     )
 
 
@@ -124,12 +126,7 @@ def _wrong(wrong: list[Row]) -> str:
     for theme in dict.fromkeys(row["theme"] for row in wrong):
         mine = [row for row in wrong if row["theme"] == theme]
         lines.append((theme, str(len(mine)), str(sum(row["accepted"] for row in mine))))
-    return _table(("wrong", "pairs", "accepted"), *lines)
-
-
-def _table(*rows: tuple[str, ...]) -> str:
-    head, *rest = ("| " + " | ".join(row) + " |" for row in rows)
-    return "\n".join([head, "|---" * len(rows[0]) + "|", *rest])
+    return markdown(("wrong", "pairs", "accepted"), lines)
 
 
 def _column(rows: list[Row], name: str) -> list[float]:

@@ -6,38 +6,14 @@ Compare the ratios: the absolute numbers are those of the machine and what else 
 """
 
 import argparse
-import os
-import resource
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 PEERS = Path(__file__).parent
+sys.path.insert(0, str(PEERS.parent))
 
-
-def peak_of(process: int) -> float:
-    """Largest resident memory that a process had so far in MB; 0 when it has ended (Linux)."""
-    try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM")), 0.0)
-
-
-def measure(command: list[str]) -> tuple[float, float]:
-    """CPU seconds and peak MB of a command, which must succeed."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ)
-    peak = 0.0
-    while process.poll() is None:
-        peak = max(peak, peak_of(process.pid))
-        time.sleep(0.1)
-    if process.returncode:
-        raise SystemExit(f"{command} ended with {process.returncode}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, peak
+from shared import used  # noqa: E402
 
 
 def main() -> None:
@@ -55,7 +31,7 @@ def main() -> None:
         ours += ["--model", asked.model, "--threads", "1", "-o", f"{folder}/ours"]
         theirs = [str(peer / ".venv/bin/python"), str(peer / "separate.py"), str(asked.song)]
         theirs += [f"{folder}/theirs", "--threads", "1"]
-        (our_cpu, our_peak), (cpu, peak) = measure(ours), measure(theirs)
+        (our_cpu, our_peak), (cpu, peak) = used(ours), used(theirs)
     print(f"isolde, {asked.model}: {our_cpu:.1f} CPU s, {our_peak:.0f} MB")
     print(f"{asked.peer} by itself: {cpu:.1f} CPU s, {peak:.0f} MB; CPU ratio {cpu / our_cpu:.2f}")
 

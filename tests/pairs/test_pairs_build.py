@@ -383,3 +383,10 @@ def test_a_mono_mix_is_no_instrumental():
         )
         assert report.accepted is accepted and (arrays is None) is not accepted
         assert ("mono mix" in report.reason) is not accepted
+
+
+def test_a_song_is_not_its_own_vocal():
+    """A copy of a song, beside it in a folder, gave a pair whose vocals were all of it."""
+    mix = voice(14, 60) + band(14, 70)
+    report, arrays = pair_arrays(mix, 0.7 * mix, mix_rate=RATE, partner_rate=RATE, kind="vocal")
+    assert arrays is None and "the song itself" in report.reason

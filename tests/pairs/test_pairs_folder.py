@@ -190,6 +190,19 @@ def test_a_mix_of_no_pair_is_named(pair: Path):
     assert f"{mixes / 'z.wav'}: no other belongs to it" in lines
 
 
+def test_partners_below_the_mixes_are_found_by_any_path(
+    pair: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """By another path, a partner among the mixes was taken for its own mix."""
+    (pair / "aca").mkdir()
+    (pair / "v.wav").rename(pair / "aca" / "v.wav")
+    (pair / "w.wav").unlink()
+    monkeypatch.chdir(pair)
+    done = build_folder(".", "out", partners=pair / "aca", workers=1)
+    assert [(r.mix, Path(r.partner).name) for r in done.pairs] == [("a.wav", "v.wav")]
+    assert done.unmatched == ()
+
+
 @pytest.mark.slow
 def test_songs_of_earlier_runs_that_are_no_pair_now_are_named(pair: Path):
     lines: list[str] = []

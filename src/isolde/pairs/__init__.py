@@ -1,4 +1,4 @@
-"""Mix <-> vocal training pairs: found, aligned, normalised, scored; it never trains on them."""
+"""Find, align, normalise and score pairs of mixes and vocals to train on; it trains nothing."""
 
 from isolde.pairs.build import PairArrays, pair_arrays
 from isolde.pairs.folder import FolderReport, build_folder

@@ -10,22 +10,22 @@ from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 from isolde.pairs import gain as colours
 from isolde.pairs.report import PairReport, Picture
-from isolde.pairs.score import Scores, denied, score, spans
+from isolde.pairs.score import EXPECTED, Scores, denied, score, spans
 from isolde.pairs.timing.align import Alignment, align
-from isolde.pairs.timing.placement import drop_denied, heard_seconds, lay, share_used
+from isolde.pairs.timing.placement import drop_denied, lay, seconds_on_line, share_used
 from isolde.pairs.whiten import Float64
 
 KINDS = ("auto", "vocal", "instrumental")
 """What a partner may be."""
 
-MIN_SECONDS = 3.0  # of accepted audio in which the partner was heard
-MIN_COMMON = 0.25  # of the mix or of the partner's sound must lie where the other one is
-MAX_DENIED = 0.3  # of the partner's sound may be missing in the mix where it would be heard
+MIN_SECONDS = 3.0  # seconds of accepted audio in which the partner was heard
+MIN_COMMON = 0.25  # share of the mix or of the partner's sound that must lie where the other one is
+MAX_DENIED = 0.3  # share of the partner's audible sound that may be missing in the mix
 BASS = (30.0, 90.0)  # Hz: what an instrumental takes out of the mix and a voice does not
 REST_DB = -25.0  # a tenth of a second this far below the loud ones is a rest
 RESTS_MORE = 0.15  # a share of rests larger by this tells the voice
-SAME = 0.02  # of the mix's power, in mono, is left at most without what is the same song
-BASS_LOSS = 0.35  # of the mix's bass is left at most without an instrumental
+SAME = 0.02  # share of the mix's power, in mono, that is left at most without the same song
+BASS_LOSS = 0.35  # share of the mix's bass that is left at most without an instrumental
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def pair_arrays(
     if not found.accepted:
         return replace(report, compute_seconds=time.process_time() - began), None
     moved, covered = lay(mix, partner, found, mix_rate=mix_rate, partner_rate=partner_rate)
-    use = heard_seconds(found, len(covered))
+    use = seconds_on_line(found, len(covered))
     colour = colours.estimate(mix, moved, mix_rate, use=use)
     fitted = colours.apply(moved, colour, mix_rate)
     if kind == "auto":
@@ -110,41 +110,38 @@ def pair_arrays(
     scores = score(mix, fitted, mix_rate, covered=covered, cuts=cuts)
     parts = spans(scores, mix.shape[1] / mix_rate)
     kept = np.concatenate([np.full(round(np.ceil(s.end - s.start)), s.accepted) for s in parts])
-    heard = kept & np.array([r == "heard as expected" for r in scores.reasons])
+    heard = kept & np.array([r == EXPECTED for r in scores.reasons])
     missing = denied(scores, covered)
-    reason = found.reason
     used = share_used(partner, found, rate=partner_rate, duration=mix.shape[1] / mix_rate)
-    apart = max(used, float((covered > 0.5).mean())) < MIN_COMMON
-    good = int(heard.sum()) >= MIN_SECONDS and missing <= MAX_DENIED and not apart
-    if kind == "instrumental" and _same_middle(mix, moved, fitted):
-        good = False
-        reason = (
-            "the partner is the song itself, or a mono mix of it, and no instrumental: the vocals "
-            "would be the difference of the channels"
+    refusal = ""
+    if _same_middle(mix, moved, fitted):
+        refusal = (
+            "the partner is the song itself, or a mono mix of it: nothing but the difference of "
+            "the channels would be left"
         )
-    elif apart:
-        reason = (
+    elif max(used, float((covered > 0.5).mean())) < MIN_COMMON:
+        refusal = (
             f"another part or version: only {used:.0%} of the partner falls into the mix, "
             "and most of the mix has no partner"
         )
     elif missing > MAX_DENIED:
-        reason = (
+        refusal = (
             f"another part or version: {missing:.0%} of what the partner sounds is not in the mix"
         )
-    elif not good:
-        reason = f"only {int(heard.sum())} seconds of the partner fit the mix at the mix's level"
+    elif heard.sum() < MIN_SECONDS:
+        refusal = f"only {heard.sum()} seconds of the partner fit the mix at the mix's level"
     report = replace(
-        report, kind=kind, accepted=good, reason=reason,
+        report, kind=kind, accepted=not refusal, reason=refusal or found.reason,
         gain_db=colour.level_db, inverted=colour.inverted,
         cancellation_db=_cancellation(mix, fitted, mix_rate, heard), null_db=_null(scores, heard),
         accepted_seconds=sum(s.end - s.start for s in parts if s.accepted), spans=tuple(parts),
         denied=missing, scores=scores, picture=_picture(found, colour, arrays, mix_rate),
     )  # fmt: skip
-    return replace(report, compute_seconds=time.process_time() - began), arrays if good else None
+    return replace(report, compute_seconds=time.process_time() - began), None if refusal else arrays
 
 
 def _same_middle(mix: Float32, *partners: Float32) -> bool:
-    """Whether a partner, summed to mono, is the mix summed to mono: then it holds the voice too."""
+    """Whether a partner, summed to mono, is the mix summed to mono: then it holds all stems."""
     middle = mix.mean(axis=0, dtype=np.float64)
     for partner in partners:
         other = partner.mean(axis=0, dtype=np.float64)
@@ -157,9 +154,9 @@ def _same_middle(mix: Float32, *partners: Float32) -> bool:
 def _is_instrumental(
     mix: Float32, fitted: Float32, rate: int, use: NDArray[np.bool_], covered: Float64
 ) -> bool:
-    """Tell an instrumental from a voice: a voice rests more than what it sings to.
+    """Tell an instrumental from a voice: a voice rests more than its backing.
 
-    If neither clearly rests more, ask whether the mix loses its bass without the partner.
+    If neither clearly rests more, an instrumental is what takes the bass out of the mix.
     """
     from scipy.signal import butter, sosfilt
 
@@ -207,7 +204,7 @@ def _null(scores: Scores, heard: np.ndarray) -> float:
 def _picture(
     found: Alignment, colour: colours.Colour | None, arrays: PairArrays | None, rate: int
 ) -> Picture:
-    """Collect what the page shows."""
+    """Collect the arrays of the page."""
     hits = np.array([(h.partner, h.mix, h.z) for h in found.hits], np.float64).reshape(-1, 3)
     fine = np.stack([found.times, found.delays, found.on_line.astype(np.float64)], axis=1)
     envelope, bands = np.zeros((4, 0)), np.zeros((0, 0))

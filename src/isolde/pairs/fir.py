@@ -1,7 +1,7 @@
-"""A long signal through a short filter, block by block; it designs no filter.
+"""Filter a long signal block by block; it designs no filter.
 
-scipy's overlap-add holds the spectra of the whole signal at once (1 GB for ten minutes of stereo);
-here a block's tail is added to the next one, so only a block is held.
+scipy's overlap-add holds the spectra of the whole signal at once (1 GB for ten minutes of stereo).
+Here the tail of a block is added to the next one, so only a block is held.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
-"""A folder of songs, from files in any order to song folders: match by content, then build each.
+"""Make song folders from a folder of files in any order: match by content, then build each pair.
 
-Never looks at samples itself: it names the work, hands it to `parallel` and gathers the reports.
+Never looks at samples itself: it hands the work to `parallel` and collects the reports.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,12 +22,12 @@ JOURNAL = "pairs.journal.jsonl"
 
 @dataclass(frozen=True)
 class FolderReport:
-    """What became of a folder.
+    """Results of a folder.
 
     Attributes:
         pairs: One report per matched pair, accepted or not.
         unmatched: Files that belong to none of the others.
-        errors: File or track -> what went wrong with it.
+        errors: File or track -> error.
     """
 
     pairs: tuple[PairReport, ...]
@@ -88,6 +88,8 @@ def build_folder(
         one, other = two_sides(folder, output=output)
     else:
         one, other = (audio_files(place, output=output) for place in (folder, partners))
+        spelt = {path.resolve(): path for path in other}  # a file of both sides has one name
+        one = [spelt.get(path.resolve(), path) for path in one]
     if len(set(one) | set(other)) < 2 or not one or not other:
         raise InputError(f"{folder} holds no two audio files to be paired")
     journal, table = output / JOURNAL, output / "pairs.csv"
@@ -191,7 +193,7 @@ def _tracks(matches: Sequence[Match]) -> dict[str, Match]:
 
 
 def _match_line(outcome: parallel.Outcome) -> str:
-    """What the search said of one file."""
+    """The result of the search for one file as a line."""
     match = outcome.value["match"]
     if match is None:
         return f"{outcome.key}: belongs to none of the others"

@@ -1,4 +1,4 @@
-"""The level and the colour that a partner has in a mix: one complex gain per third of an octave.
+"""Estimate and apply the level and colour of a partner in a mix: complex gains by third-octaves.
 
 Never moves in time (see drift) and never judges; it returns a filter and can apply it.
 
@@ -34,6 +34,7 @@ SPREAD_LIMITS = (1e-6, 1.0)
 # voice rules, everything in the bass. Bands are trusted only as far as this bias would let them.
 BLEED = 0.15
 INDEPENDENT = 0.6  # of the bins of overlapping Hann frames
+ROUNDS = 5  # of reweighting
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _frames(signal: Float32, starts: np.ndarray, n: int, window: Float32) -> np.
     return out
 
 
-def _solve(x: np.ndarray, v: np.ndarray, basis: Float64, *, rounds: int = 5) -> np.ndarray:
+def _solve(x: np.ndarray, v: np.ndarray, basis: Float64) -> np.ndarray:
     """Reweighted least squares for the gains of one channel."""
     from scipy.ndimage import uniform_filter
 
@@ -151,7 +152,7 @@ def _solve(x: np.ndarray, v: np.ndarray, basis: Float64, *, rounds: int = 5) -> 
     power = basis.T @ v2.sum(axis=0) + 1e-20
     start = complex(cross.sum()) / (float(v2.sum()) + 1e-20)
     scale, spread = max(abs(start) ** 2, 1e-9), START_SPREAD
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         w = INDEPENDENT / (noise + floor)
         known = (w * v2).sum(axis=0)
         # distrust bands that the partner hardly owns: precision 1 / (1 / information + bias^2)

@@ -1,8 +1,8 @@
-"""Which files belong together, by what they sound like; names only order the search.
+"""Find the files that belong together by their sound; names only order the search.
 
-Never aligns finely and never writes: it returns pairs of paths, which one is the mix, and what is
-left over. Every partner's loud windows are looked for in every mix (see offset); two windows on one
-line are a match.
+Never aligns finely and never writes: it returns pairs of paths, which of them is the mix, and the
+files of no pair. The loud windows of every partner are searched in every mix (see `offset`); two
+windows on one line are a match.
 """
 
 import difflib
@@ -23,8 +23,8 @@ from isolde.pairs.timing.drift import warp
 from isolde.pairs.timing.edits import shifted
 from isolde.pairs.timing.offset import BANK, COARSE_RATE, Haystack, Line, coarse, consensus
 
-WINDOWS = 5  # of a partner that are looked for
-SURE = 90.0  # sum of z over windows on one line: no need to look into other mixes
+WINDOWS = 5  # windows of a partner to search for
+SURE = 90.0  # sum of z over windows on one line: no need to search other mixes
 
 
 @dataclass(frozen=True)

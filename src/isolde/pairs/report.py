@@ -1,4 +1,4 @@
-"""What a pair's builder found, as a value, as JSON and as CSV; it computes nothing itself.
+"""The report of a pair, as a value, as JSON and as CSV; it computes nothing itself.
 
 The picture's arrays are in the report too (`Picture`), so that drawing needs no audio.
 """
@@ -152,7 +152,7 @@ def write_json(report: PairReport, path: Path) -> None:
 
 
 def is_report_of(path: Path, track: str) -> bool:
-    """Tell whether a file is the report of a pair of this name, which says that we made it."""
+    """Check whether a file is the report of a pair of this name, which an earlier run wrote."""
     try:
         values = json.loads(path.read_text("utf-8"))
         return bool(values["track"] == track) and {"mix", "partner", "accepted"} <= values.keys()

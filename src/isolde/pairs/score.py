@@ -1,11 +1,11 @@
-"""Judge an aligned pair second by second: what can be trusted, what not, and why.
+"""Score an aligned pair second by second, and accept or reject each second with a reason.
 
 Never changes audio. It gets the mix and the partner as it should sound in the mix, and returns
-numbers, verdicts with reasons, and the spans that are left.
+numbers, verdicts with reasons, and spans.
 
-The numbers of a second: the gain that least squares still wants (1 = exactly there, 0 = not there
-at all) with its standard error, coherence, cancellation 10 log10(E[x] / E[x - p]) and the
-correlation of what is left with the partner (0 when nothing of it is left).
+The numbers of a second: the gain by least squares (1 = exactly there, 0 = not there at all) with
+its standard error, coherence, cancellation 10 log10(E[x] / E[x - p]), and the correlation of the
+remainder x - p with the partner (0 when nothing of it is left).
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,9 @@ QUIET_DB = -22.0  # relative to the partner's loud seconds: breath, bleed and ta
 QUIET_SLACK = 0.8  # off by this much, such a second is still 24 dB below the loud ones
 SILENT_DB = -45.0  # relative to the partner's loud seconds
 SHORTEST = 2.0  # seconds of a span worth keeping
-ABSENT = 0.5  # a gain below this, by two standard errors, says that the mix lacks the partner
+ABSENT = 0.5  # a gain below this, by two standard errors, means that the mix lacks the partner
+EXPECTED = "heard as expected"  # reason of a second whose gain fits
+SILENT = "the partner is silent"  # reason of a second without sound of the partner
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,13 @@ class Scores:
     Attributes:
         level_db: Level of the partner in the mix, dB relative to full scale (rms), -120 at
             least.
-        gain: What least squares still wants.
+        gain: Gain of the partner in the mix by least squares.
         gain_error: Its standard error.
         coherence: 0 ... 1, of mix and partner, weighted towards where the backing is weak.
         cancellation_db: How much quieter the mix gets without the partner.
         correlation: -1 ... 1, of (mix - partner) with the partner.
         accepted: The verdict.
-        reasons: Why (also for accepted ones).
+        reasons: Reasons of the verdicts, also of accepted seconds.
     """
 
     level_db: Float64
@@ -156,25 +158,25 @@ def _verdict(
     if covered < 0.9:
         return False, "the partner's file has nothing for this time"
     if silent:
-        return True, "the partner is silent"
+        return True, SILENT
     if edited:
         return False, "the mix is cut here"
     if error > FAINT_ERROR:
         return True, "the partner is too faint under the mix to be checked here"
     if abs(gain - 1.0) <= GAIN_SLACK + 3 * error:
-        return True, "heard as expected"
+        return True, EXPECTED
     if quiet and abs(gain - 1.0) <= QUIET_SLACK:
         return True, "quiet, and roughly as expected"
-    if gain < 0.5:
+    if gain < ABSENT:
         return False, "the partner sounds, but the mix does not hold it"
     return False, f"the level is off by a factor of {gain:.2f}"
 
 
 def denied(scores: Scores, covered: Float64) -> float:
-    """Tell how much of the partner's sound the mix certainly does not hold.
+    """Compute the share of the partner's sound that the mix certainly does not hold.
 
-    Songs built of samples hold each other's bars to the microsecond, so that a line through some of
-    them proves one recording, but not one song: what the partner sings elsewhere must be there too.
+    Songs built of samples hold each other's bars to the microsecond. A line through some of them
+    proves one recording, but not one song: what the partner sings elsewhere must be there too.
     Seconds within 10 dB of the partner's loud ones count fully, quieter ones by their energy, and
     only those in which the mix lets the partner be heard.
 
@@ -195,7 +197,7 @@ def denied(scores: Scores, covered: Float64) -> float:
 
 
 def spans(scores: Scores, duration: float) -> list[Span]:
-    """Join the seconds to spans; accepted islands shorter than SHORTEST are given up.
+    """Join seconds to spans; accepted spans shorter than SHORTEST between others are rejected.
 
     Args:
         scores: Scores from `score`.
@@ -205,15 +207,15 @@ def spans(scores: Scores, duration: float) -> list[Span]:
         Spans that tile [0, duration].
     """
     good = scores.accepted.copy()
-    checked = np.array([r == "heard as expected" for r in scores.reasons])
+    checked = np.array([r == EXPECTED for r in scores.reasons])
     edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]]).astype(int)))
-    lonely: set[int] = set()
+    dropped: set[int] = set()
     for a, b in zip(edges[::2], edges[1::2], strict=True):
         if b - a < SHORTEST and not (a == 0 and b == len(good)):
-            lonely |= set(range(a, b))
-        elif not checked[a:b].any() and len(edges) > 2 and not _silent(scores, a, b):
-            lonely |= set(range(a, b))  # nothing in it could be checked, and a neighbour failed
-    good[list(lonely)] = False
+            dropped |= set(range(a, b))
+        elif not checked[a:b].any() and len(edges) > 2 and {*scores.reasons[a:b]} != {SILENT}:
+            dropped |= set(range(a, b))  # nothing in it could be checked, and a neighbour failed
+    good[list(dropped)] = False
     result: list[Span] = []
     bounds = [0, *[k for k in range(1, len(good)) if good[k] != good[k - 1]], len(good)]
     for a, b in pairwise(bounds):
@@ -221,15 +223,10 @@ def spans(scores: Scores, duration: float) -> list[Span]:
             continue
         names = [
             "too short or too uncertain between rejected spans"
-            if k in lonely
+            if k in dropped
             else scores.reasons[k]
             for k in range(a, b)
         ]
         ranked = sorted(set(names), key=lambda r: (-names.count(r), r))
         result.append(Span(float(a), min(float(b), duration), bool(good[a]), "; ".join(ranked)))
     return result
-
-
-def _silent(scores: Scores, start: int, end: int) -> bool:
-    """Whether the partner is silent in all of these seconds."""
-    return all(r == "the partner is silent" for r in scores.reasons[start:end])

@@ -1,4 +1,4 @@
-"""One pair of files, to a song folder that can be trained on; it never guesses which files to pair.
+"""Make a song folder of one pair of files; it never guesses which files to pair.
 
 Output, in the layout of stems: {output}/{track}/mixture.wav, vocals.wav, accompaniment.wav (float;
 vocals + accompaniment = mixture to rounding), activity.txt (0 or 1 per 20 ms) and report.json. Only
@@ -31,7 +31,7 @@ FILES = ("mixture.wav", "vocals.wav", "accompaniment.wav", "activity.txt", "page
 
 
 def activity(vocals: Float32, sample_rate: int) -> NDArray[np.int8]:
-    """Say where the vocal sounds: level over VOICE_DB of its loud moments, gaps under 0.1 s closed.
+    """Find where the vocal sounds: within VOICE_DB of its loud moments, gaps under 0.1 s closed.
 
     Args:
         vocals: Vocals (n_channels, n_samples).
@@ -162,7 +162,7 @@ def build_pair(
 
 
 def check_choices(kind: str, keep: str) -> None:
-    """Refuse words that say nothing of a pair.
+    """Refuse an unknown kind or keep.
 
     Raises:
         InputError: An unknown kind or keep.
@@ -183,7 +183,7 @@ def check_output(root: Path) -> None:
 
 
 def _check_free(folder: Path, rejected: Path, name: str, *, overwrite: bool) -> None:
-    """Refuse to write where something is that no run wrote for this track."""
+    """Refuse to replace what no run wrote for this track."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file: choose another folder with -o")
     if overwrite:
@@ -196,7 +196,7 @@ def _check_free(folder: Path, rejected: Path, name: str, *, overwrite: bool) -> 
 
 
 def _remove_old(folder: Path, rejected: Path, name: str, *, keep: Collection[str] = ()) -> None:
-    """Take away what an earlier run wrote for this track, and nothing else."""
+    """Remove what an earlier run wrote for this track, and nothing else."""
     if is_report_of(rejected, name):
         rejected.unlink()
         rejected.with_suffix(".png").unlink(missing_ok=True)

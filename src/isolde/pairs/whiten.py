@@ -1,6 +1,6 @@
-"""Flatten a signal until only its timing is left, so that two masters can be laid on each other.
+"""Whiten a signal until only its timing is left, so that two masters can be aligned.
 
-Never decides anything: it mixes down, changes the rate, whitens and finds the loud places.
+Never decides anything: it mixes down, changes the rate, whitens and finds the loud windows.
 
 Why whiten: the correlation of two whitened signals has a peak as narrow as 1 / bandwidth, however
 tonal the music, however different the equaliser. Each STFT bin is divided by its own magnitude
@@ -15,17 +15,20 @@ from isolde.core.stage import Float32
 
 Float64 = NDArray[np.float64]
 
+FLOOR = 0.03  # of the rms bin: bins below it fade out
+BLOCK = 2048  # frames at a time: memory stays small for long songs
+
 
 def check_audio(audio: Float32, sample_rate: float, name: str) -> str:
-    """Refuse what is no audio, and say why audio holds too little to be found again.
+    """Refuse arrays that are no audio, and say why audio holds too little to be aligned.
 
     Args:
         audio: Audio (n_channels, n_samples), any finite values.
         sample_rate: Sample rate in Hz.
-        name: What to call it in the message.
+        name: Name of it in messages.
 
     Returns:
-        Why it holds too little; empty: it holds enough.
+        Reason why it holds too little; empty: it holds enough.
 
     Raises:
         InputError: Another shape, an impossible rate, NaN or infinity.
@@ -75,16 +78,16 @@ def whiten(
     *,
     band: tuple[float, float] = (100.0, 1900.0),
     frame_seconds: float = 0.128,
-    floor: float = 0.03,
 ) -> Float32:
-    """Give every bin of every frame the same magnitude, above a floor.
+    """Give every bin of every frame the same magnitude.
+
+    Bins below FLOOR times the signal's rms bin fade out, so that silence stays silent.
 
     Args:
         signal: Signal (n_samples,).
         rate: Sample rate in Hz.
         band: Band in Hz; bins outside are dropped.
         frame_seconds: Length of the analysis frame.
-        floor: Bins below floor x the signal's rms bin fade out, so that silence stays silent.
 
     Returns:
         (n_samples,) float32, same timing.
@@ -97,11 +100,10 @@ def whiten(
     frames = np.lib.stride_tricks.sliding_window_view(padded, n)[::hop]
     frequency = np.fft.rfftfreq(n, 1 / rate)
     keep = (frequency >= band[0]) & (frequency <= band[1])
-    level = floor * float(np.sqrt(np.square(signal).mean() * np.square(window).sum() / 2)) + 1e-9
+    level = FLOOR * float(np.sqrt(np.square(signal).mean() * np.square(window).sum() / 2)) + 1e-9
     out = np.zeros(n_frames * hop + n, np.float32)
-    block = 2048  # frames at a time: memory stays small for long songs
-    for start in range(0, n_frames, block):
-        part = frames[start : start + block] * window
+    for start in range(0, n_frames, BLOCK):
+        part = frames[start : start + BLOCK] * window
         spectra = np.fft.rfft(part).astype(np.complex64)
         spectra *= keep / (np.abs(spectra) + level)
         part = np.fft.irfft(spectra, n).astype(np.float32) * window
@@ -137,7 +139,7 @@ def loud_windows(
     spacing: float,
     range_db: float = 25.0,
 ) -> list[float]:
-    """Choose windows worth listening to: the loudest ones, but spread over the signal.
+    """Choose the loudest windows, spread over the signal.
 
     Args:
         signal: Signal (n_samples,).

@@ -1,4 +1,4 @@
-"""Lay a partner (a cappella or instrumental) on a mix, or say why it does not belong there.
+"""Align a partner (a cappella or instrumental) with a mix, or say why it does not belong there.
 
 Never changes a level and never writes: arrays in, times and a verdict out.
 

@@ -1,4 +1,4 @@
-"""A mix that was cut: which piece of the partner sounds at which time of the mix.
+"""Find the edits of a mix: which piece of the partner sounds at which time of the mix.
 
 Never moves audio: it gets both on one clock (drift undone) and returns spans with an offset each.
 
@@ -22,6 +22,7 @@ SEEN_Z = 5.0  # a window in which a line is heard
 CHANGE = 15.0  # price of changing lines, in units of z
 SAME = 0.004  # seconds: lags nearer than this are one line
 MAX_LINES = 12
+ROUNDS = 3  # of searches for what no line explains
 
 
 @dataclass(frozen=True)
@@ -114,17 +115,14 @@ def trace(
     partner: Float32,
     rate: float,
     lags: Sequence[float],
-    *,
-    rounds: int = 3,
 ) -> list[Piece]:
-    """Lay the partner along the mix, piece by piece.
+    """Divide the mix into pieces that use the partner at one lag each.
 
     Args:
         mix: Mix (n_samples,) whitened.
         partner: Partner (n,) whitened, drift undone.
         rate: Sample rate in Hz.
         lags: Lags in seconds; the lines known so far, the best one first.
-        rounds: How often to search for what is not explained.
 
     Returns:
         Pieces that tile the whole mix; none if no line is heard anywhere.
@@ -143,7 +141,7 @@ def trace(
     for lag in lags:
         add(lag)
     haystack: Haystack | None = None
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         heard = np.max([z for _, z, _ in lines], axis=0) > SEEN_Z if lines else np.zeros(0, bool)
         rest = mix.copy()
         for k in np.flatnonzero(heard):

@@ -1,6 +1,6 @@
-"""Where a partner lies in a mix: first anywhere within the song, then to a few microseconds.
+"""Find where a partner lies in a mix: first anywhere within the song, then to some microseconds.
 
-Never decides whether the pair is right: it hands on times with a score of how far they stand out.
+Never decides whether the pair is right: it returns times with a score of how far they stand out.
 
 Coarse: windows of the partner (3 s, loud ones) are correlated with the WHOLE mix, both whitened, at
 4 kHz. Voice 5 dB below the backing gives a peak of 50 standard deviations; the highest of a million
@@ -25,9 +25,12 @@ from isolde.pairs.whiten import Float64, loud_windows
 
 COARSE_RATE = 4000.0  # Hz
 WINDOW = 3.0  # seconds of a coarse window
+LONGEST = 1.01 * WINDOW  # seconds of one with any drift
 BANK = tuple(d * 1e-6 for d in (0, 500, -500, 1000, -1000, 1500, -1500, 2000, -2000))
 HIT_Z = 7.0  # weaker peaks are chance
 SURE_Z = 20.0  # no need to try other drifts
+TOLERANCE = 0.003  # seconds by which a hit may be off its line
+FINE_WINDOW, FINE_HOP = 2.0, 1.0  # seconds: window and step of the fine search
 
 
 @dataclass(frozen=True)
@@ -65,30 +68,27 @@ class Line:
 
 
 class Haystack:
-    """A long whitened signal, transformed once, in which short ones are looked for."""
+    """A long whitened signal, transformed once, to search for windows of WINDOW in it."""
 
-    def __init__(self, signal: Float32, rate: float, *, longest: float = 1.01 * WINDOW) -> None:
+    def __init__(self, signal: Float32, rate: float) -> None:
         """Transform the signal.
 
         Args:
             signal: Signal (n_samples,) whitened.
             rate: Sample rate in Hz.
-            longest: Seconds of the longest window that will be looked for.
         """
         from scipy import fft
 
         self.rate = rate
         self._n = len(signal)
-        self._size = int(fft.next_fast_len(self._n + int(longest * rate) + 2, real=True))
+        self._size = int(fft.next_fast_len(self._n + int(LONGEST * rate) + 2, real=True))
         self._spectrum = fft.rfft(signal, self._size)
         block = round(0.25 * rate)
         power = np.add.reduceat(np.square(signal), np.arange(0, max(1, self._n), block))
-        reach = max(1, round(longest / 0.25))
+        reach = max(1, round(LONGEST / 0.25))
         near = np.convolve(power, np.ones(reach))  # power under a window that starts at the lag
         loud = near > 0.2 * float(near.max())
-        self._loud = np.repeat(
-            loud, block
-        )  # from lag -longest on, where there is something to hear
+        self._loud = np.repeat(loud, block)  # from lag -LONGEST on, where the signal has sound
         self._before = (reach - 1) * block
 
     def find(self, needle: Float32, *, peaks: int = 3) -> list[tuple[float, float]]:
@@ -167,15 +167,14 @@ def coarse(
     return hits
 
 
-def consensus(hits: Sequence[Hit], *, tolerance: float = 0.003) -> Line | None:
+def consensus(hits: Sequence[Hit]) -> Line | None:
     """Find the line that most hits lie on.
 
     Every hit in turn is the anchor; the others agree if they lie within what its drift step leaves
-    open (350 ppm of the distance); a robust line through them then has to hold to `tolerance`.
+    open (350 ppm of the distance); a robust line through them then has to hold to TOLERANCE.
 
     Args:
         hits: Hits from `coarse`.
-        tolerance: Tolerance in seconds.
 
     Returns:
         The line with the highest sum of z over different windows; None without hits.
@@ -188,11 +187,11 @@ def consensus(hits: Sequence[Hit], *, tolerance: float = 0.003) -> Line | None:
     for i, anchor in enumerate(hits):
         near = np.abs(drifts - anchor.drift) < 6e-4
         off = m - anchor.mix - (1 + anchor.drift) * (u - anchor.partner)
-        agree = near & (np.abs(off) < tolerance + 3.5e-4 * np.abs(u - anchor.partner))
+        agree = near & (np.abs(off) < TOLERANCE + 3.5e-4 * np.abs(u - anchor.partner))
         agree[i] = True
         delay = m - (1 + anchor.drift) * u
         fit = fit_lines(
-            u[agree], delay[agree], z[agree], [0] * int(agree.sum()), tolerance=tolerance
+            u[agree], delay[agree], z[agree], [0] * int(agree.sum()), tolerance=TOLERANCE
         )
         slope = fit.slope if abs(fit.slope) < 4e-4 else 0.0
         offset = (
@@ -201,7 +200,7 @@ def consensus(hits: Sequence[Hit], *, tolerance: float = 0.003) -> Line | None:
             else float(anchor.mix - (1 + anchor.drift) * anchor.partner)
         )
         drift = anchor.drift + slope
-        on = np.abs(m - offset - (1 + drift) * u) < tolerance
+        on = np.abs(m - offset - (1 + drift) * u) < TOLERANCE
         windows = {float(x) for x in u[on]}
         total = sum(float(z[on & (u == x)].max()) for x in windows)
         if abs(drift) <= LIMIT_PPM * 1e-6 and windows and (best is None or total > best.z):
@@ -215,9 +214,7 @@ def local_delays(
     rate: float,
     *,
     spans: Sequence[tuple[float, float]],
-    window: float = 2.0,
-    hop: float = 1.0,
-    reach: float = 0.008,
+    reach: float,
 ) -> tuple[Float64, Float64, Float64, list[int]]:
     """Measure what is left of the delay, window by window, between the samples.
 
@@ -226,8 +223,6 @@ def local_delays(
         partner: Partner (n_samples,) whitened, already in its place in the mix.
         rate: Sample rate in Hz.
         spans: Spans (start, end) seconds of the mix, each a group.
-        window: Length of a window in seconds.
-        hop: Seconds from one window to the next.
         reach: Greatest delay looked for, in seconds.
 
     Returns:
@@ -237,7 +232,7 @@ def local_delays(
     """
     from scipy import fft
 
-    n, step, far = round(window * rate), round(hop * rate), round(reach * rate)
+    n, step, far = round(FINE_WINDOW * rate), round(FINE_HOP * rate), round(reach * rate)
     power = float(np.square(partner).mean()) if len(partner) else 0.0
     size = int(fft.next_fast_len(n + far + 1, real=True))
     omega = 2 * np.pi * np.arange(size // 2 + 1) / size

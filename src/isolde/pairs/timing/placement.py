@@ -1,10 +1,10 @@
-"""Lay a partner along a mix by an alignment, and drop the pieces that the mix denies.
+"""Place a partner along a mix by an alignment, and drop the pieces that the mix does not hold.
 
 Never searches and never sets the final level: pieces come from `align`, the colour from `gain`.
 
-A line is sharp wherever the same recording sounds, at any level: a loop that comes back, or what a
-headphone left of the voice in the backing, 30 dB down. Such a piece is no edit. At the level that
-the partner has in the longest piece, an edit is heard as expected and the others are not.
+A line is sharp wherever the same recording sounds, at any level: a loop that comes back, or voice
+that leaked from headphones into the backing, 30 dB down. Such a piece is no edit. At the level of
+the partner in the longest piece, the mix holds a true edit and does not hold the others.
 """
 
 from dataclasses import replace
@@ -67,15 +67,15 @@ def lay(
         here[max(a, x, 0) : max(0, min(b, y))] = True
     n_seconds = int(np.ceil(n / mix_rate))
     edges = np.minimum(np.round(np.arange(n_seconds + 1) * mix_rate).astype(int), n)
-    heard = [np.count_nonzero(here[a:b]) for a, b in pairwise(edges)]
-    return out, np.array(heard) / np.maximum(1, np.diff(edges))
+    covered = [np.count_nonzero(here[a:b]) for a, b in pairwise(edges)]
+    return out, np.array(covered) / np.maximum(1, np.diff(edges))
 
 
 def _sounding(partner: Float32, rate: int) -> tuple[int, int]:
     """First and last sample of a partner at which its silence still means something.
 
     Before its first sound and after its last one a file may be silent because the singer is, or
-    because nobody exported that part: nobody can tell, so only EDGE seconds are believed.
+    because that part was not exported. These cannot be told apart, so only EDGE seconds count.
     """
     block = rate // 10
     count = partner.shape[1] // block
@@ -93,7 +93,7 @@ def _sounding(partner: Float32, rate: int) -> tuple[int, int]:
 
 
 def share_used(partner: Float32, found: Alignment, *, rate: int, duration: float) -> float:
-    """Tell how much of the partner's sound falls into the mix, whether or not the mix holds it.
+    """Compute the share of the partner's sound that falls into the mix, held by it or not.
 
     Args:
         partner: Partner (any channels, n_samples).
@@ -117,8 +117,8 @@ def share_used(partner: Float32, found: Alignment, *, rate: int, duration: float
     return float(used.mean()) if len(used) else 0.0
 
 
-def heard_seconds(found: Alignment, n_seconds: int) -> NDArray[np.bool_]:
-    """Seconds that lie in a fine window on the line."""
+def seconds_on_line(found: Alignment, n_seconds: int) -> NDArray[np.bool_]:
+    """Find the seconds (n_seconds,) that lie in a fine window on the line."""
     use = np.zeros(n_seconds, bool)
     for t, good in zip(found.times, found.on_line, strict=True):
         if good:
@@ -144,7 +144,7 @@ def drop_denied(
     if len(found.pieces) < 2:
         return found
     moved, covered = lay(mix, partner, found, mix_rate=mix_rate, partner_rate=partner_rate)
-    use = heard_seconds(found, len(covered))
+    use = seconds_on_line(found, len(covered))
     inside = [_inside(p, len(covered)) for p in found.pieces]
     main = int(np.argmax([int((use & mine).sum()) for mine in inside]))
     colour = colours.estimate(mix, moved, mix_rate, use=use & inside[main])
