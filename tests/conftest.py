@@ -36,8 +36,8 @@ def started():
 
     engines = []
 
-    def start(plan, *, follow=True, place="process"):
-        engine = Engine(plan, place=place)
+    def start(plan, *, follow=True):
+        engine = Engine(plan)
         engines.append(engine)
         pipeline = Pipeline(plan, engine, follow=follow)
         deadline = time.monotonic() + 60

@@ -1,10 +1,11 @@
-"""The end-to-end latency, proved: clicks into one device, out of the other, on one clock.
+"""Measures the end-to-end latency: clicks into one device, out of the other, on one clock.
 
     python benchmarks/live/latency.py
     python benchmarks/live/latency.py --model vocals-live --block 512 --device-latency 0.01
     python benchmarks/live/latency.py --starts 5      # how soon `isolde live SONG` is heard
 
-For each setting: what the session prints, and what the clicks say. Linux only (see null_sinks.py).
+Prints for each setting what the session says and what was measured. Linux only (see
+null_sinks.py).
 """
 
 import argparse
@@ -27,11 +28,11 @@ class Latency:
     """What one run gave, in ms.
 
     Attributes:
-        separator: the network's look-ahead and the windows.
-        declared: what the session printed, devices included.
-        measured: the median over the clicks.
-        spread: largest less smallest; not 0 when a device had a gap.
-        gaps: of the devices, and late blocks.
+        separator: Latency of the network's look-ahead and the windows.
+        declared: Latency that the session printed, devices included.
+        measured: Median over the clicks.
+        spread: Largest less smallest; not 0 when a device had a gap.
+        gaps: Underruns, overruns and late blocks.
     """
 
     separator: float
@@ -51,7 +52,7 @@ def measure(
     synthesis: str | None = None,
     seconds: float = 8.0,
 ) -> Latency:
-    """Click every 1.5 s through a session that plays vocals and accompaniment together."""
+    """Play a click every 1.5 s through a session whose output is all stems together."""
     from isolde.live import Live, find, make_plan
     from isolde.separation import SeparationSettings
 
@@ -126,7 +127,7 @@ def starts(server: NullSinks, times: int) -> None:
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", nargs="+", default=["vocals", "vocals-live"])
     parser.add_argument("--synthesis", choices=["long", "short"])

@@ -1,4 +1,4 @@
-"""A sound server of our own with null sinks, for tests and benchmarks; it touches no other one.
+"""A sound server with null sinks, for tests and benchmarks; it changes no other server.
 
 PulseAudio runs as a child in a folder of its own, with one null sink `bus` of four channels and
 three names for parts of it, so that what goes into isolde and what comes out lie side by side, on
@@ -35,7 +35,7 @@ pcm.isolde_out {{ type pulse server "{server}" device "out" }}
 
 
 def missing() -> str:
-    """Why there can be no such server here; "" when there can."""
+    """Say why there can be no such server here; "" when there can."""
     for program in ("pulseaudio", "pactl", "pacat", "parec"):
         if not shutil.which(program):
             return f"{program} is not installed (apt install {PACKAGES})"
@@ -48,7 +48,7 @@ def missing() -> str:
 
 
 class NullSinks(Closable):
-    """The server; a context manager. `environment` is for programs that shall use it."""
+    """The server; a context manager. `environment` is for programs that are to use it."""
 
     def __init__(self, *, sample_rate: int = 44100) -> None:
         """Start it, and wait until it answers."""
@@ -115,7 +115,7 @@ class NullSinks(Closable):
     def play(
         self, audio: np.ndarray, *, sink: str = "song", times: int = 1
     ) -> "subprocess.Popen[bytes]":
-        """Play float32 (2, n) in the background, so many times on end."""
+        """Play float32 (2, n) in the background, a number of times."""
         path = self.folder / f"play-{len(self._children)}.raw"
         with path.open("wb") as file:
             for _ in range(times):
@@ -161,7 +161,7 @@ class NullSinks(Closable):
         return path
 
     def stop_recording(self, path: Path) -> np.ndarray:
-        """What was recorded, float32 (4, n)."""
+        """End the recording, and give it as float32 (4, n)."""
         self._recorder.terminate()
         self._recorder.wait(10)
         flat = np.fromfile(path, "<f4")

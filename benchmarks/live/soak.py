@@ -3,15 +3,11 @@
     python benchmarks/live/soak.py --seconds 600 --frames 1 4 16     # half an hour in all
     taskset -c 0 python benchmarks/live/soak.py                      # the same on one core
     python benchmarks/live/soak.py --beside 0                        # and nothing else on it
-    python benchmarks/live/soak.py --seconds 60 --compare            # where the network should live
 
-Noise plays all the while, so the network works as it does for music. Beside it another process of
-the same priority takes half of the core (`--beside`), 5 ms of every 10. Prints a Markdown table, a
-row as soon as it is known, and the machine's load. There should be no late block, underrun or
-overrun, flat memory and a p99 below 100 %. `--compare` runs the pipeline four ways, each beside
-a thread of plain Python at work (`--busy`, a share of the time): the network in a child process or
-in a thread of this one, the device by blocking calls or by a callback. Linux only (see
-null_sinks.py).
+Noise plays all the while, so the network works as it does for music. Beside it another process
+takes half of the core (`--beside`), 5 ms of every 10. Prints a Markdown table, a row as soon as it
+is known, and the machine's load. There should be no late block, underrun or overrun, flat memory
+and a p99 below 100 %. Linux only (see null_sinks.py).
 """
 
 import argparse
@@ -21,12 +17,10 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from neighbours import Program, Thread
 from null_sinks import NullSinks, missing
-from processes import cores, cpu_seconds, resident_mb, stolen_seconds
-from ways import WAYS, Session, Variant
+from processes import Program, cores, cpu_seconds, resident_mb, stolen_seconds
 
-from isolde.live import find, make_plan
+from isolde.live import Live, find, make_plan
 from isolde.separation import SeparationSettings
 
 
@@ -35,19 +29,18 @@ class Result:
     """What one run gave.
 
     Attributes:
-        blocks: played.
-        late: of them, played from the mixture.
-        underruns: gaps of the output device.
-        overruns: losses of the input device.
-        slips: blocks left out because the devices' queues had grown.
+        blocks: Number of blocks played.
+        late: Number of them that were played from the mixture.
+        underruns: Number of gaps of the output device.
+        overruns: Number of losses of the input device.
+        slips: Number of blocks left out because the devices' queues had grown.
         load: p50, p95, p99 of the time per block as a share of its duration.
-        cpu: CPU seconds for a second of sound: the network's process and this one.
-        grown: megabytes from a quarter of the time to the end: the network's process, this one,
-            and the memory that this one shares, which is the sound server's library's: the tapes
-            are full by then.
-        latency_ms: printed at the end.
+        cpu: CPU seconds for a second of sound: of the network's process and of this one.
+        grown: Megabytes grown from a quarter of the time to the end: the network's process, this
+            one, and the memory that this one shares, which is the sound server's library's.
+        latency_ms: Latency in ms at the end.
         beside: CPU seconds for a second of sound that another program had.
-        stolen: share of the time in which our cores ran another machine (virtual ones only).
+        stolen: Share of the time in which the host gave our cores to others (virtual ones only).
     """
 
     blocks: int
@@ -68,14 +61,11 @@ def soak(
     *,
     frames: int,
     seconds: float,
-    place: str = "process",
-    io: str = "blocking",
     depth: int = 1,
     device_latency: float | str = "low",
-    busy: float = 0.0,
     beside: float = 0.0,
 ) -> Result:
-    """Capture from the null sink, separate, play to it, for a time. The server must run."""
+    """Capture from the null sink, separate and play to it for a time; the server must run."""
     plan = make_plan(
         SeparationSettings(model),
         sample_rate=44100,
@@ -85,13 +75,10 @@ def soak(
         seconds=4.0,
     )
     source, target = find("isolde_capture", "input"), find("isolde_out", "output")
-    noise, neighbour, sizes, marks = Thread(busy), Program(beside), [], []
-    way: Session | Variant
-    if (place, io) == WAYS[0]:
-        way = Session(plan, source, target, device_latency)
-    else:
-        way = Variant(plan, source, target, device_latency, place=place, io=io)
-    pipeline = way.pipeline
+    neighbour, sizes, marks = Program(beside), [], []
+    live = Live(plan, source=source, target=target, device_latency=device_latency)
+    live.start()
+    pipeline = live.pipeline
     pid = pipeline.engine.pid
 
     def measure() -> None:
@@ -108,10 +95,9 @@ def soak(
         time.sleep(0.2)
         pipeline.load.percentiles(last=1024)  # what the meters do
     measure()
-    load, latency_ms = pipeline.load.percentiles(), way.latency_ms
+    load, latency_ms = pipeline.load.percentiles(), 1000 * live.latency
     blocks = (pipeline.position + plan.delay) // plan.block
-    way.close()
-    noise.close()
+    live.close()
     other = neighbour.close()
     *used, passed = (b - a for a, b in zip(*marks, strict=True))
     network, rest, stolen = (seconds / passed for seconds in used)
@@ -133,7 +119,7 @@ def soak(
 
 
 def row(name: str, r: Result) -> str:
-    """A line of the table."""
+    """Give a row of the table."""
     p50, p95, p99 = (100 * v for v in r.load)
     network, rest, other = (100 * v for v in (*r.cpu, r.beside))
     return (
@@ -151,7 +137,7 @@ HEAD = (
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="vocals")
     parser.add_argument("--seconds", type=float, default=600)
@@ -159,8 +145,6 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=1)
     parser.add_argument("--device-latency", type=float, help="seconds in each device; else low")
     parser.add_argument("--beside", type=float, default=0.5)
-    parser.add_argument("--compare", action="store_true")
-    parser.add_argument("--busy", type=float, default=0.5)
     asked = parser.parse_args()
     if reason := missing():
         sys.exit(reason)
@@ -170,22 +154,17 @@ def main() -> None:
         minute = (0.2 * rng.standard_normal((2, 44100 * 60))).astype(np.float32)
         print(f"load average before: {os.getloadavg()}, {cores()} cores\n\n{HEAD}", flush=True)
         for frames in asked.frames:
-            for place, io in WAYS if asked.compare else WAYS[:1]:
-                player = server.play(minute, times=int(asked.seconds // 60) + 2)
-                result = soak(
-                    asked.model,
-                    frames=frames,
-                    seconds=asked.seconds,
-                    place=place,
-                    io=io,
-                    depth=asked.depth,
-                    device_latency=asked.device_latency or "low",
-                    busy=asked.busy if asked.compare else 0.0,
-                    beside=0.0 if asked.compare else asked.beside,
-                )
-                name = f"{frames} frames" + (f", {place}, {io}" if asked.compare else "")
-                print(row(name, result), flush=True)
-                player.terminate()
+            player = server.play(minute, times=int(asked.seconds // 60) + 2)
+            result = soak(
+                asked.model,
+                frames=frames,
+                seconds=asked.seconds,
+                depth=asked.depth,
+                device_latency=asked.device_latency or "low",
+                beside=asked.beside,
+            )
+            print(row(f"{frames} frames", result), flush=True)
+            player.terminate()
         print(f"\nload average after: {os.getloadavg()}")
 
 

@@ -132,6 +132,21 @@ def test_a_stream_that_does_not_start_is_closed(monkeypatch):
     assert calls == ["close"]
 
 
+def test_a_library_that_cannot_list_its_devices_is_an_error_of_sound(monkeypatch):
+    """Else a session that waits for its devices would end, not wait."""
+
+    class FaultError(Exception):
+        """PortAudio's own."""
+
+    def fail() -> None:
+        raise FaultError("PortAudio not initialized [PaErrorCode -10000]")
+
+    library = SimpleNamespace(PortAudioError=FaultError, query_hostapis=fail, query_devices=fail)
+    monkeypatch.setattr(opening.devices, "portaudio", lambda: library)
+    with pytest.raises(AudioError, match=r"cannot list the devices \(PortAudio not initialized"):
+        opening.devices.list_devices()
+
+
 def test_a_file_is_played_without_silence_before_it(plan, found):
     ports = connection(plan, capture=False).open()
     assert (ports.n_read, ports.written) == (0, [])

@@ -86,7 +86,7 @@ for n in (2000, 2000, int(sys.argv[1]) - 4000):
     pipeline.load.percentiles(last=1024)  # as the meters do
     sizes.append(size())
 grown = [b - a for a, b in zip(*sizes[1:])]  # the first look itself takes some pages
-heard = pipeline.on_stems and pipeline.counts.late == 0
+heard = pipeline.mixer.on_stems and pipeline.counts.late == 0
 print(json.dumps({"heard": heard, "grown": grown, "blocks": pipeline.load.n}))
 """
 

@@ -4,7 +4,6 @@ import re
 import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +44,7 @@ def test_a_player_is_heard_at_the_microphone_through_isolde(tmp_path):
         with (
             (tmp_path / "heard.raw").open("wb") as target,
             subprocess.Popen(
-                [*live, "--rate", str(RATE), "--stop-after", "6", "--device-latency", "0.2", "-q"],
+                [*live, "--rate", str(RATE), "--stop-after", "6", "--device-latency", "0.2"],
                 env=environment,
                 stderr=subprocess.PIPE,
             ) as process,
@@ -53,7 +52,7 @@ def test_a_player_is_heard_at_the_microphone_through_isolde(tmp_path):
             recorder = subprocess.Popen(
                 [*listen, "--channels=2"], env=sinks.environment, stdout=target
             )
-            time.sleep(2)
+            assert process.stderr.readline().startswith(b"latency ")  # it runs
             sinks.play(mixture, sink="isolde_in")
             assert process.wait(60) == 0, process.stderr.read()
             recorder.terminate()

@@ -3,6 +3,7 @@
 import queue
 import socket
 import threading
+import time
 
 import pytest
 
@@ -91,8 +92,24 @@ def test_it_listens_on_this_machine_only_and_says_when_a_port_is_taken(server):
         OscServer(lambda line: line, port=70_000)
 
 
+def test_a_bundle_for_another_hour_does_not_hold_up_the_end(server):
+    from pythonosc.osc_bundle_builder import OscBundleBuilder
+    from pythonosc.osc_message_builder import OscMessageBuilder
+
+    made, told = server
+    bundle = OscBundleBuilder(time.time() + 3600)
+    bundle.add_content(OscMessageBuilder("/isolde/mix").build())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(bundle.build().dgram, ("127.0.0.1", made.port))
+    time.sleep(0.3)
+    began = time.monotonic()
+    made.close()
+    assert time.monotonic() - began < 5 and told.empty()
+
+
 def test_it_ends_when_it_is_closed():
+    before = set(threading.enumerate())
     made = OscServer(lambda line: line)
     made.close()
-    assert not [t for t in threading.enumerate() if t.name == "isolde osc" and t.is_alive()]
+    assert not set(threading.enumerate()) - before
     OscServer(lambda line: line, port=made.port).close()  # the port is free again

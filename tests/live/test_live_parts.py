@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.live import ENVIRONMENT
 from isolde.core.errors import AudioError, InputError
 from isolde.core.signal.spectrum import GRID_22
 from isolde.live.control import console
@@ -62,16 +63,21 @@ def test_a_tape_gives_back_what_was_written_until_it_is_overwritten(sizes):
     memory.close()
 
 
-def test_before_a_tapes_begin_there_is_silence_and_a_jump_voids_the_past():
+def test_before_a_tapes_begin_there_is_silence_and_a_jump_leaves_a_gap():
     t, memory = tape()
     t.write(np.ones((2, 8), np.float32))
     out = np.full((2, 6), 9, np.float32)
     assert t.read(-2, out)
     np.testing.assert_array_equal(out, [[0, 0, 1, 1, 1, 1]] * 2)
     t.jump(20)
-    assert not t.read(4, out)
+    assert not t.read(4, out) and not t.read(14, out)
+    assert t.read(2, out) and (out == 1).all()  # what stands before the gap is still there
+    t.jump(22)  # nothing was written: the gap grows
+    assert t.read(2, out) and not t.read(20, np.empty((2, 1), np.float32))
     t.write(np.full((2, 6), 2, np.float32))
-    assert t.read(20, out) and (out == 2).all()
+    assert t.read(22, out) and (out == 2).all() and t.read(2, out)
+    t.jump(40)
+    assert t.read(22, out) and not t.read(2, out)
     with pytest.raises(InputError, match="at most 16 samples"):
         t.write(np.zeros((2, 17), np.float32))
     t.release()
@@ -163,7 +169,7 @@ def test_no_switch_clicks(actions):
         else:
             mixer.solo(action)
         part = stems[:, k * block : (k + 1) * block].copy()
-        was = mixer.on_stems or not mixer.settled
+        was = mixer.on_stems or not mixer._present.settled
         here = block if present else fade * was
         part[:, here:] = 0
         mixture = stems[:, k * block : (k + 1) * block].sum(0)[None]
@@ -303,6 +309,13 @@ def test_the_line_of_meters_names_what_is_heard(lines, shown: str):
     assert console.describe_mix(replace(status, strength=1.25)) == f"{shown}, strength 1.25"
 
 
+def test_a_narrow_terminal_shows_first_what_is_not_as_usual():
+    d, _ = controls()
+    odd = replace(d.status(), state="paused", on_stems=False, muted=True)
+    for word in ("paused", "MUTED", "MIXTURE"):
+        assert word in console.meters(odd)[:79]
+
+
 def test_the_control_socket_answers_lines_and_hangs_up_on_strangers():
     d, told = controls(seek=1)
     control = ControlSocket(d)
@@ -358,6 +371,30 @@ def test_every_key_that_was_typed_is_told_and_an_arrow_is_none(monkeypatch):
     assert told == ["v", "a", "1", "ä", "x"]
 
 
+def test_a_job_in_the_background_leaves_the_terminal_alone():
+    """Else the system stops it: `isolde live song.mp3 &` would not play."""
+    pty = pytest.importorskip("pty", reason="this system has no terminals of that kind")
+    code = """
+import os, sys
+os.dup2(os.open(sys.argv[1], os.O_RDWR), 0)  # the terminal of this session
+child = os.fork()
+if not child:
+    os.setpgid(0, 0)
+    from isolde.live.control.keys import Keys
+    keys = Keys(print)
+    keys.close()
+    os._exit(keys.active)
+_, status = os.waitpid(child, os.WUNTRACED)
+os._exit(9 if os.WIFSTOPPED(status) else os.waitstatus_to_exitcode(status))
+"""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", code, os.ttyname(theirs)]
+    done = subprocess.run(command, env=ENVIRONMENT, start_new_session=True, timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == 0
+
+
 @pytest.mark.parametrize("name", ["s16le", "s32le", "f32le"])
 def test_raw_samples_come_back_bit_for_bit_and_are_limited(name):
     rng = np.random.default_rng(0)
@@ -395,14 +432,6 @@ def test_a_raw_stream_begins_after_what_is_skipped():
         np.testing.assert_array_equal(got, sent[2 * skip :])
     with pytest.raises(InputError, match="ends after 1000 samples, before the start at 1001"):
         list(read_raw(io.BytesIO(sent.tobytes()), "s16le", n_channels=2, block=64, skip=1001))
-
-
-def test_raw_samples_that_are_no_sound_are_silence():
-    sent = np.array([0.5, np.nan, np.inf, -1e30], "<f4")
-    counts: list[int] = []
-    source = io.BytesIO(sent.tobytes())
-    (got,) = read_raw(source, "f32le", n_channels=1, block=64, faulty=counts.append)
-    assert got.tolist() == [[0.5, 0, 0, 0]] and counts == [3]
 
 
 def test_channels_are_averaged_or_copied_and_nothing_else():

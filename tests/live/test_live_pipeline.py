@@ -6,7 +6,10 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
+from collections import deque
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +42,7 @@ def test_live_is_offline_shifted_by_the_declared_delay(model, started, frames, d
     heard = run(pipeline, audio)[:, plan.delay :]
     n = heard.shape[1]
     assert n > 1.9 * RATE
-    begun = int(plan.ramp * RATE) + plan.block  # fading in from the mixture
+    begun = plan.ramp + plan.block  # fading in from the mixture
     offline = separate(audio, sample_rate=RATE, model=model)["vocals"]
     offline = np.pad(offline, ((0, 0), (0, 4 * plan.block)))[:, :n]
     # The same arithmetic in other portions: float32 rounding only.
@@ -123,7 +126,7 @@ def test_the_record_is_complete_even_where_playing_was_late(model, started, tmp_
     run(pipeline, audio, patience=0.0)  # as fast as it goes: nearly all is late
     assert pipeline.counts.late > 20
     pipeline.finish()
-    pipeline.played.append((pipeline.position, pipeline.engine.mixture.written))
+    recorder.played.append((pipeline.position, pipeline.engine.mixture.written))
     recorder.close(patience=60)
     assert recorder.n_lost == 0
     mixture, _ = read(tmp_path / "out" / "mixture.wav")
@@ -135,13 +138,98 @@ def test_the_record_is_complete_even_where_playing_was_late(model, started, tmp_
         assert null_depth(wanted, got) < -120
 
 
+def test_a_record_keeps_the_stems_before_a_seek(model, started, tmp_path):
+    """And a stem that is played fades out at the seek; the mixture is not played in its place."""
+    first, second = noise(2, RATE), noise(2, RATE // 2)
+    plan = plan_for(model)
+    pipeline = started(plan, follow=False)
+    recorder = Recorder(tmp_path / "out", pipeline, mixture=False)
+    pipeline.push(first)
+    for _ in range(40):
+        pipeline.pull(plan.block, patience=PATIENCE)
+    sought = pipeline.position + plan.block  # the block that fades out is the last of the song
+    written = pipeline.engine.mixture.written
+    pipeline.begin_anew()
+    deadline = time.monotonic() + PATIENCE
+    while pipeline.engine.stems.written < written and time.monotonic() < deadline:
+        time.sleep(0.01)  # the worker has begun the new stream before the next block is pulled
+    faded = pipeline.pull(plan.block)
+    pipeline.push(second)
+    pipeline.finish()
+    while not pipeline.ended:
+        pipeline.pull(plan.block, patience=PATIENCE)
+    recorder.close()
+    assert recorder.n_lost == 0
+    parts = [separate(x, sample_rate=RATE, model=model) for x in (first, second)]
+    ramp = 1 - np.arange(1, plan.block + 1, dtype=np.float32) / plan.block
+    assert null_depth(ramp * parts[0]["vocals"][:, sought - plan.block : sought], faded) < -90
+    for stem in plan.stems:
+        got, _ = read(tmp_path / "out" / f"{stem}.wav")
+        wanted = np.concatenate([parts[0][stem][:, :sought], parts[1][stem]], axis=1)
+        assert got.shape == wanted.shape and null_depth(wanted, got) < -110
+
+
+def test_two_seeks_at_once_play_and_record_nothing_twice(model, started):
+    plan = plan_for(model)
+    pipeline = started(plan, follow=False)
+    pipeline.played = deque()
+    pipeline.push(noise(2, RATE))
+    for _ in range(20):
+        pipeline.pull(plan.block, patience=PATIENCE)
+    for _ in range(3):
+        pipeline.begin_anew()
+        pipeline.pull(plan.block)
+    pipeline.push(noise(2, RATE // 2))
+    pipeline.finish()
+    while not pipeline.ended:
+        pipeline.pull(plan.block, patience=PATIENCE)
+    ranges = list(pipeline.played)
+    assert all(a[1] <= b[0] for a, b in pairwise(ranges))
+    assert ranges[-1][1] == RATE + RATE // 2 and pipeline.counts.lost == 0
+
+
+def test_after_a_seek_the_end_of_the_stream_before_is_no_reason_not_to_wait(model, started):
+    plan = plan_for(model)
+    pipeline = started(plan, follow=False)
+    pipeline.push(noise(2, RATE))
+    pipeline.finish()
+    deadline = time.monotonic() + PATIENCE
+    while pipeline.engine.stems.written < RATE and time.monotonic() < deadline:
+        time.sleep(0.01)
+    pipeline.begin_anew()
+    pipeline.pull(plan.block)  # it fades out
+    pipeline.push(noise(2, RATE))
+    pipeline.finish()
+    pipeline.pull(plan.block, patience=PATIENCE)
+    pipeline.pull(plan.block, patience=PATIENCE)
+    assert pipeline.mixer.on_stems
+
+
+def test_a_recording_that_fails_says_so_at_once_and_leaves_nothing(model, started, tmp_path):
+    pipeline, told = started(plan_for(model), follow=False), []
+    recorder = Recorder(tmp_path / "out", pipeline, mixture=False, note=told.append)
+
+    def fail(parts) -> None:
+        raise AudioError("the disk is full")
+
+    recorder._files.write = fail
+    pipeline.push(noise(2, RATE))
+    deadline = time.monotonic() + PATIENCE
+    while not told and time.monotonic() < deadline:
+        pipeline.pull(pipeline.plan.block, patience=1.0)
+    assert told == ["the recording has stopped: the disk is full"] and pipeline.played is None
+    with pytest.raises(AudioError, match="disk is full"):
+        recorder.close()
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_record_whose_worker_hangs_is_complete_after_the_patience(model, started, tmp_path):
     """With silence for what never came; and nothing is waited for that nobody played."""
     if not hasattr(signal, "SIGSTOP"):
         pytest.skip("this system has no SIGSTOP")
     pipeline = started(plan_for(model))
     empty = Recorder(tmp_path / "empty", pipeline, mixture=True)
-    pipeline.played.append((0, 0))
+    empty.played.append((0, 0))
     began = time.monotonic()
     empty.close()
     assert time.monotonic() - began < 5
@@ -149,7 +237,7 @@ def test_a_record_whose_worker_hangs_is_complete_after_the_patience(model, start
     os.kill(pipeline.engine.pid, signal.SIGSTOP)
     try:
         pipeline.push(noise(2, 20_000))
-        pipeline.played.append((0, 20_000))
+        recorder.played.append((0, 20_000))
         recorder.close(patience=0.5)
     finally:
         os.kill(pipeline.engine.pid, signal.SIGCONT)
@@ -169,7 +257,7 @@ def test_a_file_plays_from_its_first_sample_and_ends_with_its_last(model, starte
         heard.append(pipeline.pull(plan.block, patience=PATIENCE))
     out = np.concatenate(heard, 1)
     offline = separate(audio, sample_rate=RATE, model=model)["vocals"]
-    begun = int(plan.ramp * RATE)
+    begun = plan.ramp
     n = audio.shape[1]
     assert null_depth(offline[:, begun:], out[:, begun:n]) < -120
     assert not out[:, n:].any() and out.shape[1] - n < plan.block
@@ -203,7 +291,7 @@ def test_a_source_that_runs_dry_is_silence_and_counted_and_nothing_is_skipped(mo
 def test_what_fades_out_when_a_source_runs_dry_is_in_the_record_too(model, started):
     plan = plan_for(model)
     pipeline = started(plan, follow=False)
-    pipeline.keep_played()
+    pipeline.played = deque()
     for _ in range(3):
         pipeline.push(noise(2, RATE // 2))
         for _ in range(60):
@@ -214,6 +302,21 @@ def test_what_fades_out_when_a_source_runs_dry_is_in_the_record_too(model, start
     assert pipeline.counts.starved == 3
     starts, stops = zip(*pipeline.played, strict=True)
     assert (starts[0], *stops) == (*starts, 3 * (RATE // 2))  # without gaps, and to the end
+
+
+def test_a_pause_before_anything_is_there_leaves_nothing_out(model, started):
+    plan = plan_for(model)
+    pipeline = started(plan, follow=False)
+    pipeline.mixer.solo("mix")
+    pipeline.mixer.settle()
+    pipeline.paused = True
+    quiet = [pipeline.pull(plan.block) for _ in range(4)]
+    pipeline.push(noise(2, RATE))
+    quiet += [pipeline.pull(plan.block) for _ in range(4)]
+    assert not np.concatenate(quiet).any()
+    assert pipeline.position == pipeline.counts.lost == 0
+    pipeline.paused = False
+    assert pipeline.pull(plan.block).any() and pipeline.position == plan.block
 
 
 @pytest.mark.parametrize("rate", [1000, 4000])
@@ -251,6 +354,78 @@ def test_in_a_pause_the_position_is_what_was_sought(model, started, tmp_path):
             pipeline.pull(plan.block)
             time.sleep(0.002)
         assert pipeline.position + feeder.offset == seconds * RATE
+    feeder.close()
+
+
+def play(pipeline, feeder, seconds=30.0):
+    """Pull until the song has ended."""
+    deadline = time.monotonic() + seconds
+    while not pipeline.ended and time.monotonic() < deadline:
+        pipeline.pull(pipeline.plan.block)
+        time.sleep(0.001)
+    assert pipeline.ended
+
+
+def test_the_time_after_a_seek_is_the_one_that_was_sought_from_the_first_moment(
+    model, started, tmp_path
+):
+    """So that a key that is pressed five times moves by five steps."""
+    write(tmp_path / "x.wav", noise(2, 4 * RATE), RATE)
+    pipeline = started(plan_for(model), follow=False)
+    feeder = Feeder(tmp_path / "x.wav", pipeline, start=0.5)
+    assert feeder.seconds == 0.5
+    feeder.start()
+    for seconds in (1.5, 2.5, 3.5):
+        feeder.seek(seconds)
+        for _ in range(20):
+            assert feeder.seconds == pytest.approx(seconds, abs=1e-4)
+            time.sleep(0.005)
+    play(pipeline, feeder)
+    assert feeder.seconds == pytest.approx(4.0, abs=1e-3)
+    feeder.close()
+
+
+def test_a_seek_beyond_the_end_of_a_song_that_claims_more_ends_it(model, started, tmp_path):
+    write(tmp_path / "whole.mp3", noise(2, 8 * RATE), RATE)
+    data = (tmp_path / "whole.mp3").read_bytes()
+    (tmp_path / "cut.mp3").write_bytes(data[: len(data) // 2])
+    pipeline = started(plan_for(model), follow=False)
+    feeder = Feeder(tmp_path / "cut.mp3", pipeline, start=0.0)
+    feeder.start()
+    feeder.seek(7.0)
+    play(pipeline, feeder)
+    assert feeder.error is None
+    feeder.close()
+
+
+def test_a_named_pipe_is_played_and_cannot_be_sought_in(model, started, tmp_path):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no named pipes")
+    write(tmp_path / "x.wav", noise(2, RATE), RATE)
+    os.mkfifo(tmp_path / "pipe")
+    data = (tmp_path / "x.wav").read_bytes()
+    threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(data,), daemon=True).start()
+    pipeline = started(plan_for(model), follow=False)
+    feeder = Feeder(tmp_path / "pipe", pipeline, start=0.0)
+    assert not feeder.can_seek
+    feeder.start()
+    play(pipeline, feeder)
+    assert pipeline.position == RATE
+    feeder.close()
+
+
+def test_a_fault_while_reading_ends_the_song_with_its_error(model, started, tmp_path, monkeypatch):
+    write(tmp_path / "x.wav", noise(2, RATE), RATE)
+    pipeline = started(plan_for(model), follow=False)
+    feeder = Feeder(tmp_path / "x.wav", pipeline, start=0.0)
+
+    def fail(block) -> None:
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(pipeline, "push", fail)
+    feeder.start()
+    play(pipeline, feeder)
+    assert isinstance(feeder.error, ZeroDivisionError)
     feeder.close()
 
 
@@ -342,7 +517,29 @@ def test_a_damaged_model_is_one_line_from_the_other_process(model, tmp_path):
     engine = Engine(plan_for(tmp_path / "bad.onnx"))
     try:
         with pytest.raises(ModelError, match="checksum is not the card's"):
-            engine.wait_ready()
+            while True:
+                engine.news(1.0)
+    finally:
+        engine.close()
+
+
+def test_the_worker_says_what_is_wrong_in_any_folder(model, tmp_path, monkeypatch):
+    """In one whose name is not UTF-8, and in one whose modules have the names of Python's."""
+    try:
+        folder = tmp_path / os.fsdecode(b"\xff")
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this system's names are all UTF-8")
+    for suffix in (".onnx", ".json"):
+        (folder / f"bad{suffix}").write_bytes(Path(model).with_suffix(suffix).read_bytes())
+    (folder / "bad.onnx").write_bytes(b"nonsense")
+    (folder / "struct.py").write_text("raise SystemExit(3)")
+    monkeypatch.chdir(folder)
+    engine = Engine(plan_for(folder / "bad.onnx"))
+    try:
+        with pytest.raises(ModelError, match="checksum is not the card's"):
+            while True:
+                engine.news(1.0)
     finally:
         engine.close()
 
@@ -353,7 +550,7 @@ def test_the_worker_ends_when_we_do(model):
         "from isolde.separation import SeparationSettings; "
         "from isolde.live.worker.engine import Engine; "
         "plan = make_plan(SeparationSettings(sys.argv[1]), sample_rate=44100, n_channels=1); "
-        "e = Engine(plan); e.wait_ready(); "
+        "e = Engine(plan)\nwhile not e.news(1.0): pass\n"
         "print(e.pid, e._memory.path, flush=True); time.sleep(60)"
     )
     child = subprocess.Popen(
@@ -423,7 +620,6 @@ def test_a_wav_pipe_is_the_offline_stem_in_the_same_format(model, tmp_path):
         lambda rate, n: Filter(plan_for(model, sample_rate=rate, n_channels=n), record=tmp_path),
         source,
         target,
-        block=512,
     )
     assert made.status().position == pytest.approx(audio.shape[1] / RATE)
     target.seek(0)
@@ -440,7 +636,7 @@ def test_a_pipe_and_a_song_tell_what_is_wrong_with_the_sound(model, started, tmp
     audio[0, 100] = np.nan
     soundfile.write(tmp_path / "x.wav", audio.T, RATE, subtype="FLOAT")
     with (tmp_path / "x.wav").open("rb") as source:
-        made = pipe_wav(lambda *_: Filter(plan_for(model)), source, io.BytesIO(), block=512)
+        made = pipe_wav(lambda *_: Filter(plan_for(model)), source, io.BytesIO())
     assert [note for note in made.notes if "1 samples are NaN" in note]
     told: list[str] = []
     pipeline = started(plan_for(model), follow=False)
@@ -453,6 +649,49 @@ def test_a_pipe_and_a_song_tell_what_is_wrong_with_the_sound(model, started, tmp
     assert len(told) == 1 and "1 samples are NaN" in told[0]
 
 
+@pytest.mark.parametrize(
+    ("error", "kept"), [(KeyboardInterrupt, True), (BrokenPipeError, True), (AudioError, False)]
+)
+def test_the_record_of_a_pipe_is_complete_at_ctrl_c(model, tmp_path, error, kept: bool):
+    def blocks():
+        for _ in range(20):
+            yield noise(2, 4096)
+        raise error
+
+    with pytest.raises(error), Filter(plan_for(model), record=tmp_path / "stems") as made:
+        for _ in made.run(blocks()):
+            pass
+    assert (tmp_path / "stems").exists() == kept
+    if kept:
+        lengths = {info(path).n_samples for path in (tmp_path / "stems").iterdir()}
+        assert len(lengths) == 1 and lengths.pop() > 19 * 4096 - made.plan.lag
+
+
+@pytest.mark.parametrize("block", [512, 2048])
+def test_a_wav_pipe_reads_the_blocks_of_the_plan(model, block: int, monkeypatch):
+    sizes = []
+    feed = Filter.feed
+    monkeypatch.setattr(
+        Filter, "feed", lambda made, x: (sizes.append(x.shape[1]), feed(made, x))[1]
+    )
+    source = io.BytesIO()
+    write(source, noise(2, 3 * block + 1), RATE)
+    source.seek(0)
+    pipe_wav(lambda *_: Filter(plan_for(model, block=block)), source, io.BytesIO())
+    assert sizes == [block, block, block, 1]
+
+
+def test_a_pipe_tells_what_is_wrong_with_its_samples_and_channels(model):
+    sent = noise(2, 3 * RATE)
+    sent[1] = -sent[0]  # wired the wrong way round
+    sent[0, :3] = np.nan, np.inf, -1e30
+    made = Filter(plan_for(model))
+    given = np.concatenate(list(made.run(iter([sent]))), axis=1)
+    assert given.shape == sent.shape and np.isfinite(given).all()
+    wired, faulty = made.notes
+    assert "channel" in wired and "the stream: 3 samples are NaN" in faulty
+
+
 def test_a_wav_pipe_begins_at_its_start(model):
     audio = noise(2, 2 * RATE)
     heard = []
@@ -460,7 +699,7 @@ def test_a_wav_pipe_begins_at_its_start(model):
         source, target = io.BytesIO(), io.BytesIO()
         write(source, sent, RATE, subtype="FLOAT")
         source.seek(0)
-        pipe_wav(lambda rate, n: Filter(plan_for(model)), source, target, block=512, start=start)
+        pipe_wav(lambda rate, n: Filter(plan_for(model)), source, target, start=start)
         target.seek(0)
         heard.append(read(target)[0])
     np.testing.assert_array_equal(*heard)
@@ -568,9 +807,9 @@ def test_a_filter_that_cannot_begin_leaves_nothing_of_its_record(model, tmp_path
 
 def test_plans_out_of_range_say_what_to_give(model):
     for settings, match in (
-        ({"block": 4}, "16 to half a second"),
+        ({"block": 4}, "a block of 4 samples: give 16 samples to half a second"),
+        ({"frames": 100}, "a block of 100 frames, which are 51200 samples"),
         ({"depth": 99}, "0 to 16"),
-        ({"fade": 1.0}, "fades"),
         ({"sample_rate": 100}, "1000 Hz"),
     ):
         with pytest.raises(InputError, match=match):

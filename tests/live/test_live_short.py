@@ -1,6 +1,7 @@
 """The low-latency way: the short synthesis through the separator, the cards, the plan and live."""
 
 import json
+import os
 import time
 from dataclasses import asdict, replace
 from itertools import pairwise
@@ -17,7 +18,7 @@ from helpers.live import RATE, plan_for, run, small_model
 from helpers.maskers import Shelf
 from helpers.sounds import noise, null_depth
 from isolde.audio import write
-from isolde.core.errors import InputError, ModelError
+from isolde.core.errors import AudioError, InputError, ModelError
 from isolde.core.signal.spectrum import GRID_22
 from isolde.live.control import console
 from isolde.live.control.settings import LiveSettings
@@ -202,7 +203,7 @@ def test_live_is_offline_shifted_by_the_declared_delay(model, started):
     heard = run(pipeline, audio)[:, plan.delay :]
     separator = load_separator(model, sample_rate=RATE, n_channels=2, synthesis="short")
     offline = stems_of(separator, audio, [RATE])["vocals"]
-    inside = slice(int(plan.ramp * RATE) + plan.block, audio.shape[1] - plan.delay)
+    inside = slice(plan.ramp + plan.block, audio.shape[1] - plan.delay)
     # The same arithmetic in other portions: float32 rounding only.
     assert null_depth(offline[:, inside], heard[:, inside]) < -120
     assert pipeline.counts.late == 0
@@ -266,6 +267,50 @@ def test_a_song_of_more_channels_than_the_device_has_can_be_played_as_advised(
     assert advised <= 2 and adapt(noise(6, 10), advised).shape == (advised, 10)
 
 
+def test_a_named_pipe_is_opened_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Looking at it first would take its beginning away, or wait for ever."""
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no named pipes")
+    os.mkfifo(tmp_path / "pipe")
+    asked = {}
+
+    def session(plan, **settings):
+        asked.update(settings, plan=plan)
+        raise KeyboardInterrupt
+
+    target = Device(0, "headphones", "ALSA", 0, 2, RATE, "")
+    monkeypatch.setattr(console.devices, "find", lambda *_: target)
+    monkeypatch.setattr(console, "info", lambda path: pytest.fail(f"{path} was looked at"))
+    monkeypatch.setattr(console, "Live", session)
+    with pytest.raises(KeyboardInterrupt):
+        console.run_devices(settings_for(source=str(tmp_path / "pipe")))
+    assert asked["source"] == tmp_path / "pipe"
+    assert (asked["plan"].sample_rate, asked["plan"].n_channels) == (RATE, 2)
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt, 130), (AudioError, 2)])
+def test_ctrl_c_has_its_code_also_when_a_driver_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error, code: int
+):
+    def fail() -> None:
+        raise error("gone")
+
+    def leave(number: int) -> None:
+        raise SystemExit(number)
+
+    mixer = SimpleNamespace(solo=lambda _: None, settle=lambda: None)
+    session = SimpleNamespace(controls=SimpleNamespace(mixer=mixer), start=fail, stuck=True)
+    session.close = lambda: None
+    target = Device(0, "headphones", "ALSA", 0, 2, RATE, "")
+    monkeypatch.setattr(console.devices, "find", lambda *_: target)
+    monkeypatch.setattr(console, "Live", lambda plan, **_: session)
+    monkeypatch.setattr(console.os, "_exit", leave)
+    write(tmp_path / "x.wav", noise(2, 1000), RATE)
+    with pytest.raises(SystemExit) as left:
+        console.run_devices(settings_for(source=str(tmp_path / "x.wav"), play="vocals"))
+    assert left.value.code == code
+
+
 def test_low_latency_is_a_model_and_no_block_to_compute_in(model):
     def plan(**asked):
         return console._plan(settings_for(**asked), sample_rate=RATE, n_channels=2, frames=1)
@@ -292,7 +337,8 @@ def test_the_shipped_low_latency_model_is_under_60_ms():
 def test_a_worker_that_is_behind_is_not_waited_for(depth, on_stems, caught_up):
     """In overload waiting starves the device; with a depth of 0 it is the way back to stems."""
     plan = plan_for("vocals", block=512, depth=depth)
-    pipeline = SimpleNamespace(on_stems=on_stems, caught_up=not caught_up)
+    mixer = SimpleNamespace(on_stems=on_stems)
+    pipeline = SimpleNamespace(mixer=mixer, caught_up=not caught_up)
     pipeline.collect = lambda: setattr(pipeline, "caught_up", caught_up)
     loop = Loop(plan, pipeline, follows=True)
     patience = loop._patience(SimpleNamespace(queued=(0, 1024)))
@@ -342,9 +388,9 @@ def test_at_depth_0_stems_come_back_when_the_worker_has_time_again(model, starte
     loop.ports = ports = FakePorts(pipeline, deadline)
 
     def go_on_until(on_stems):
-        while pipeline.on_stems != on_stems and time.monotonic() < deadline:
+        while pipeline.mixer.on_stems != on_stems and time.monotonic() < deadline:
             loop.step()
-        assert pipeline.on_stems == on_stems
+        assert pipeline.mixer.on_stems == on_stems
 
     go_on_until(True)
     ports.worker_has_time = False  # blocks as fast as they can be pushed
@@ -370,6 +416,19 @@ def test_a_queue_that_has_grown_for_good_is_told_once():
     assert len(told) >= 1 and 300 < told[0] <= 300 + 8 * 7
     assert all(later - earlier >= 8 * 6 for earlier, later in pairwise(told))
     assert backlog.samples == 4000
+
+
+def test_the_queue_of_devices_that_come_back_is_a_new_one():
+    """It may be longer than that of the devices before, for good: nothing is left out for it."""
+    pipeline = SimpleNamespace(mixer=None)
+    loop = Loop(plan_for("vocals", block=512), pipeline, follows=True)
+    for samples in (1000, 4000):
+        loop.use(SimpleNamespace(queued=(samples, 0)))
+        for _ in range(400):
+            assert not loop._backlog.has_grown()
+            if loop._backlog.is_due():
+                loop._backlog.look(samples)
+    assert loop._backlog.samples == 4000
 
 
 def test_a_queue_that_swings_is_left_alone():

@@ -1,6 +1,6 @@
 """The numbers of one live session, fixed before it starts; it opens nothing.
 
-Positions are samples of the stream since its start, at the stream's own rate.
+Positions are samples since the start of the stream, at the stream's own rate.
 """
 
 from dataclasses import dataclass, replace
@@ -17,14 +17,20 @@ from isolde.separation.settings import SeparationSettings
 from isolde.separation.stages.separator import Separator
 
 LATEST = 1.0
-"""Seconds from a sound to its stems with which one can still listen live."""
+"""Longest latency of a model in seconds with which one can still listen live."""
+
+FADE_SECONDS = 0.003
+"""Duration of a cross-fade to the mixture when a block is late; part of the latency."""
+
+RAMP_SECONDS = 0.02
+"""Duration of every other change of level."""
 
 SHORTEST = 16
 """Samples of the shortest block."""
 
 
 class _Silent:
-    """A masker of the shape of a model, to ask a separator for its latency without a network."""
+    """A masker like a model's, without its network, for a separator that tells its latency."""
 
     def __init__(self, card: Card) -> None:
         self.stems, self.residual, self.latency = card.stems, card.residual, card.latency
@@ -42,19 +48,17 @@ class _Silent:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a session is made of.
+    """The numbers of a session.
 
     Attributes:
         settings: Model, its synthesis, and the reading of its masks at the start.
         sample_rate: Sample rate of the stream in Hz.
         n_channels: Number of channels of the stream.
-        block: Block in samples between two visits to the device.
-        depth: Blocks of time that the separator has for a block; 0: the device waits for it.
-        seconds: How much sound the tapes hold.
-        fade: Seconds of a cross-fade to the mixture when a block is late; part of the latency.
-        ramp: Seconds of every other change of level.
-        stems: Names, the residual last.
-        lag: Lag in samples by which the separator trails when it is fed whole blocks.
+        block: Block in samples that is read and written at once.
+        depth: Number of blocks of time that the separator has for a block; 0: the device waits.
+        seconds: Seconds of sound that the tapes hold.
+        stems: Names of the stems, the residual last.
+        lag: Samples by which the separator trails when it is fed whole blocks.
     """
 
     settings: SeparationSettings
@@ -63,15 +67,18 @@ class Plan:
     block: int
     depth: int
     seconds: float
-    fade: float
-    ramp: float
     stems: tuple[str, ...]
     lag: int
 
     @property
     def reserve(self) -> int:
-        """Samples of every stem that are kept back for the cross-fade to the mixture."""
-        return ceil(self.fade * self.sample_rate)
+        """Samples of each stem that are kept back for the cross-fade to the mixture."""
+        return ceil(FADE_SECONDS * self.sample_rate)
+
+    @property
+    def ramp(self) -> int:
+        """Samples of every other change of level."""
+        return int(RAMP_SECONDS * self.sample_rate)
 
     @property
     def delay(self) -> int:
@@ -80,13 +87,13 @@ class Plan:
 
     @property
     def capacity(self) -> int:
-        """Samples on a tape."""
+        """Samples that a tape holds."""
         least = 8 * max(self.block, self.delay)
         return max(least, ceil(self.seconds * self.sample_rate))
 
     @property
     def block_seconds(self) -> float:
-        """The budget: a block must be separated in this time."""
+        """Seconds of a block, in which it must be separated."""
         return self.block / self.sample_rate
 
 
@@ -99,26 +106,22 @@ def make_plan(
     frames: int = 1,
     depth: int | None = None,
     seconds: float = 12.0,
-    fade: float = 0.003,
-    ramp: float = 0.02,
 ) -> Plan:
-    """Decide a session's numbers from its model's card.
+    """Derive the numbers of a session from its model's card.
 
     Args:
-        settings: Model, its synthesis, and the reading of its masks; `vocals` for None.
+        settings: Model, its synthesis, and the reading of its masks; None for `vocals`.
         sample_rate: Sample rate in Hz.
         n_channels: Number of channels, 1 or more.
         block: Block in samples; None for `frames`.
-        frames: Frames of the model's grid in a block.
-        depth: 0, 1 or more blocks, see `Plan`; None: one, of a network of windows as many as half
-            the time between two windows, each of which is separated in one go.
-        seconds: How many seconds of sound the tapes hold.
-        fade: Seconds of the cross-fade to the mixture.
-        ramp: Seconds of other changes of level.
+        frames: Number of frames of the model's grid in a block.
+        depth: Number of blocks, see `Plan`; None: 1, but for a network of windows half the time
+            between two windows, since each window is separated at once.
+        seconds: Seconds of sound that the tapes hold.
 
     Raises:
-        InputError: When a number is out of range, a gate is asked for, or the model is too late.
-        ModelError: When there is no such model.
+        InputError: A number is out of range, a gate is asked for, or the model is too late.
+        ModelError: There is no such model.
     """
     settings = settings or SeparationSettings(catalogue.LIVE)
     if settings.gate:
@@ -136,21 +139,21 @@ def make_plan(
         _Silent(card), sample_rate=sample_rate, n_channels=n_channels, settings=settings
     )
     hop, rate = separator.estimator.hop, separator.estimator.sample_rate
+    said = f"a block of {block} samples"
     if block is None:
         block = max(SHORTEST, round(frames * hop * sample_rate / rate))
+        said = f"a block of {frames} frames, which are {block} samples"
     if not SHORTEST <= block <= sample_rate // 2:
-        raise InputError(f"a block of {block} samples: give {SHORTEST} to half a second of them")
+        raise InputError(f"{said}: give {SHORTEST} samples to half a second")
     if depth is None:
         between = card.window.step * hop * sample_rate / rate if card.window else 0
         depth = max(1, ceil(between / 2 / block))
     if not 0 <= depth <= 16:
         raise InputError(f"a depth of {depth} blocks: give 0 to 16")
-    if not (0 < fade <= 0.1 and 0 < ramp <= 1):
-        raise InputError(f"fades of {fade} and {ramp} s: give up to 0.1 and 1 s")
     lag = separator.latency
     if sample_rate == rate:
         # Stems come out in whole hops, as soon as the last sample of a hop is in. `latency` allows
-        # for blocks that end anywhere; ours end on multiples of the block.
+        # for blocks that end anywhere; these end on multiples of the block.
         lag -= gcd(block, hop)
     return Plan(
         settings=settings,
@@ -159,8 +162,6 @@ def make_plan(
         block=block,
         depth=depth,
         seconds=seconds,
-        fade=fade,
-        ramp=ramp,
         stems=separator.stems,
         lag=lag,
     )

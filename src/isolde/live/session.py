@@ -1,6 +1,6 @@
-"""A live session: devices, threads and files around a pipeline, and what happens when they fail.
+"""A live session: devices, threads and files around a pipeline; it computes no sound.
 
-The audio thread runs the loop; a feeder reads files ahead; a recorder writes; a watchdog notices
+The audio thread runs the loop, a feeder reads files ahead, a recorder writes, and a watchdog notes
 what stands still. The caller's thread is free.
 """
 
@@ -27,14 +27,14 @@ from isolde.live.worker.priority import raise_priority
 
 
 class Live(Closable):
-    """Separate what a device captures, or a file or pipe holds, and play it. A context manager.
+    """Separates what a device captures, or a file or pipe holds, and plays it; a context manager.
 
     Attributes:
         follows: Whether it captures from a device.
         pipeline: Positions, counts and meters.
         controls: Commands by name.
         notes: What happened, one line each, the last hundred.
-        stuck: A driver did not answer when it was closed; only ending the process frees it.
+        stuck: Whether a driver did not answer when it was closed; only the process's end frees it.
     """
 
     def __init__(
@@ -56,19 +56,19 @@ class Live(Closable):
         Args:
             plan: The session's numbers.
             source: A device to capture from, a file, or a stream of wav.
-            target: The device to play to.
+            target: Device to play to.
             start: Start in seconds into a file.
-            record: A folder for the stems of what is played.
-            overwrite: Whether stems that are in it may be replaced.
-            wait_ready: Whether no sound may begin before the model is loaded; None: for devices.
-            device_latency: Device latency in seconds in each device's buffer, or "low" or "high";
-                None: "low" when capturing, 0.1 for a file.
+            record: Folder for the stems of what is played.
+            overwrite: Whether existing stems in it may be replaced.
+            wait_ready: Whether sound begins only when the model is loaded; None: when capturing.
+            device_latency: Seconds of buffering in each device, or "low" or "high"; None: "low"
+                when capturing, 0.1 for a file.
             patience: Seconds to wait for a device that has gone.
             on_note: Function called with each note, from any thread.
 
         Raises:
-            AudioError: When the source or the record cannot be opened.
-            InputError: When the source and the plan do not fit.
+            AudioError: The source or the record cannot be opened.
+            InputError: The source and the plan do not fit.
         """
         self.plan = plan
         self.notes: deque[str] = deque(maxlen=100)
@@ -94,7 +94,11 @@ class Live(Closable):
                 self._feeder = Feeder(source, self.pipeline, start=start, note=self._note)
             if record is not None:
                 self._recorder = Recorder(
-                    record, self.pipeline, mixture=follow, overwrite=overwrite
+                    record,
+                    self.pipeline,
+                    mixture=follow,
+                    overwrite=overwrite,
+                    note=self._note,
                 )
         except BaseException:
             if self._feeder:
@@ -108,13 +112,12 @@ class Live(Closable):
             counts=self.pipeline.counts,
             note=self._note,
         )
-        files = self._feeder is not None
         self.controls = Controls(
             mixer=self.pipeline.mixer,
             set_strength=self.pipeline.set_strength,
             status=self.status,
             stop=self._stop.set,
-            pause=self._pause if files else None,
+            pause=None if follow else self._pause,
             seek=self._feeder.seek if self._feeder and self._feeder.can_seek else None,
         )
         self._thread = threading.Thread(target=self._run, name="isolde audio", daemon=True)
@@ -125,11 +128,11 @@ class Live(Closable):
         return self
 
     def start(self) -> None:
-        """Open the devices and let it run.
+        """Open the devices and play.
 
         Raises:
-            AudioError: When a device cannot be opened.
-            ModelError: When the model must be waited for and cannot be loaded.
+            AudioError: A device cannot be opened.
+            ModelError: The model is waited for and cannot be loaded.
         """
         self._loop.begin()
         try:
@@ -138,7 +141,7 @@ class Live(Closable):
             if self._wait_ready:
                 while not self.pipeline.ready:
                     self.pipeline.collect(0.2)
-            self._loop.ports = self._devices.open()
+            self._loop.use(self._devices.open())
         except BaseException:
             self._close_quietly()
             raise
@@ -147,11 +150,11 @@ class Live(Closable):
         self._watchdog.start()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the source ends or `stop` is called; True if that is so.
+        """Wait until the source ends or `stop` is called; False after `timeout` seconds.
 
         Raises:
-            AudioError: When a device or the source has failed for good.
-            ModelError: When the separator has.
+            AudioError: A device or the source has failed for good.
+            ModelError: The separator has failed.
         """
         ended = self._done.wait(timeout)
         if self._error is not None:
@@ -159,26 +162,24 @@ class Live(Closable):
         return ended
 
     def stop(self) -> None:
-        """Ask it to end; returns at once."""
+        """Ask the session to end, without waiting."""
         self._stop.set()
 
     def close(self) -> None:
-        """End: devices, worker and files; safe to call twice.
+        """End devices, worker and files; nothing happens the second time.
 
         Raises:
-            AudioError: When the record cannot be completed.
+            AudioError: The record cannot be completed.
         """
         self._stop.set()
         self._watchdog.awake = False
         if self._thread.ident is None:  # nothing was played: nothing is recorded
             self._close_quietly()
             return
-        if self._thread.is_alive():
-            self._thread.join(STALL_SECONDS)
+        self._thread.join(STALL_SECONDS)
         self._close_ports()
-        if self._thread.is_alive():
-            self._thread.join(STALL_SECONDS)
-            self.stuck = self.stuck or self._thread.is_alive()
+        self._thread.join(STALL_SECONDS)
+        self.stuck = self.stuck or self._thread.is_alive()
         if self._feeder:
             self._feeder.close()
         try:
@@ -187,7 +188,7 @@ class Live(Closable):
                 if self.follows:  # also what was captured and not yet played
                     at = max(self.pipeline.position, 0)
                     self.pipeline.finish()
-                    self.pipeline.played.append((at, self._engine.mixture.written))
+                    recorder.played.append((at, self._engine.mixture.written))
                 recorder.close()
                 if recorder.n_lost:
                     self._note(
@@ -200,15 +201,13 @@ class Live(Closable):
             self._done.set()
 
     def status(self) -> Status:
-        """Tell how the session stands."""
-        pipeline, mixer, rate = self.pipeline, self.pipeline.mixer, self.plan.sample_rate
-        offset = self._feeder.offset if self._feeder else 0
-        state = "ended" if self._done.is_set() else "paused" if pipeline.paused else "playing"
-        if state == "playing" and not pipeline.ready:
-            state = "starting"
+        """Give the present status."""
+        pipeline, mixer = self.pipeline, self.pipeline.mixer
+        captured = max(0.0, pipeline.position / self.plan.sample_rate)
+        state = "paused" if pipeline.paused else "playing" if pipeline.ready else "starting"
         return Status(
-            position=max(0.0, (pipeline.position + offset) / rate),
-            state=state,
+            position=self._feeder.seconds if self._feeder else captured,
+            state="ended" if self._done.is_set() else state,
             on_stems=mixer.on_stems,
             gains=mixer.gains,
             wet=mixer.wet,
@@ -226,15 +225,15 @@ class Live(Closable):
     def latency(self) -> float:
         """Seconds from a sound's arrival at the input to its leaving the output.
 
-        The plan's delay, the input's block, and what waits in the devices' queues, measured while
-        it runs (before that, what the drivers declare). A converter or a sound server behind
-        PortAudio adds its own. For a file: from a key to the ear.
+        The sum of the plan's delay, the input's block, and what waits in the devices' queues,
+        measured while it runs (before that, what the drivers declare). A converter or a sound
+        server behind PortAudio adds its own. For a file: from a key to the output.
         """
         return self._loop.latency
 
     @property
     def first_sound(self) -> float:
-        """Seconds from `start` to the first block handed to the output device; 0 before it."""
+        """Seconds from `start` to the first block given to the output device; 0 before it."""
         return self._loop.first_sound
 
     @property
@@ -265,15 +264,16 @@ class Live(Closable):
             self._done.set()
 
     def _reopen(self, error: AudioError) -> bool:
-        """Wait for a device that has gone; False when it does not come back."""
+        """Wait for a device that has gone; False if it does not come back."""
         self._note(f"{error}; waiting {self._devices.patience:.0f} s for it")
         self._watchdog.awake = False
         self._close_ports()
         if self.stuck:
             return False
-        self._loop.ports = self._devices.reopen(self._stop)
-        if self._loop.ports is None:
+        ports = self._devices.reopen(self._stop)
+        if ports is None:
             return False
+        self._loop.use(ports)
         self.pipeline.counts.reopened += 1
         self._note("the device is back")
         self._watchdog.wake()
@@ -289,7 +289,7 @@ class Live(Closable):
         self.stuck = self.stuck or (ports is not None and not ports.close())
 
     def _close_quietly(self) -> None:
-        """End what has not begun; nothing of it stays."""
+        """End a session that has not begun, and remove its record."""
         self._close_ports()
         if self._feeder:
             self._feeder.close()

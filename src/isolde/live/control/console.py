@@ -1,11 +1,11 @@
-"""A live session on a terminal: plan, keys, meters, Ctrl-C; it computes no sound."""
+"""A live session on a terminal: keys, meters, Ctrl-C; it computes no sound."""
 
 import os
 import sys
 import time
 from pathlib import Path
 
-from isolde.audio import info
+from isolde.audio import comes_once, info
 from isolde.core.signal.spectrum import TOP_RATE
 from isolde.live.control import keys
 from isolde.live.control.controls import Controls
@@ -23,12 +23,12 @@ from isolde.models.catalogue import LIVE, LOW_LATENCY
 
 _SHOWN = 0.2
 """Seconds between two views of the meters."""
-_FRAME = 512
-"""Samples that are read from a pipe of wav for one of its blocks: a frame at 44,100 Hz."""
+_CLEAR = "\r\x1b[K"
+"""What removes the line of meters from a terminal."""
 
 
 def usual_model(*, low_latency: bool) -> str:
-    """Name the model of a session whose user names none."""
+    """Give the model of a session whose user names none."""
     return LOW_LATENCY if low_latency else LIVE
 
 
@@ -36,8 +36,8 @@ def print_devices() -> None:
     """Print the devices, one a line.
 
     Raises:
-        MissingExtraError: Without sounddevice.
-        AudioError: Without PortAudio.
+        MissingExtraError: Sounddevice is not installed.
+        AudioError: PortAudio is missing, or cannot list them.
     """
     found = devices.list_devices()
     if not found:
@@ -62,18 +62,18 @@ def _plan(settings: LiveSettings, *, sample_rate: int, n_channels: int, frames: 
 
 
 def _set(controls: Controls, settings: LiveSettings) -> None:
-    """The mixer as asked, from the first sample."""
+    """Set the mixer as asked, from the first sample."""
     controls.mixer.solo(settings.play)
     controls.mixer.wet = settings.wet
     controls.mixer.settle()
 
 
 def run_pipe(settings: LiveSettings) -> None:
-    """Standard input to standard output.
+    """Filter standard input to standard output.
 
     Raises:
-        AudioError: When the input cannot be read.
-        InputError: When a setting does not fit.
+        AudioError: The input cannot be read.
+        InputError: A setting does not fit.
     """
     source, target = sys.stdin.buffer, sys.stdout.buffer
     start, end = settings.start, settings.end
@@ -86,18 +86,16 @@ def run_pipe(settings: LiveSettings) -> None:
             _set(made.controls, settings)
             servers.extend(_servers(made.controls, settings))
         except BaseException:
-            made.close(complete=False)
+            made.abort()
             raise
         return made
 
     try:
         if settings.raw:
-            made = make(settings.rate or 44100, settings.channels or 2)
-            block = made.plan.block
-            pipe_raw(made, source, target, settings.raw, block=block, start=start, end=end)
+            made = make(settings.rate or TOP_RATE, settings.channels or 2)
+            pipe_raw(made, source, target, settings.raw, start=start, end=end)
         else:
-            block = _FRAME * (settings.block or 1)
-            made = pipe_wav(make, source, target, block=block, start=start, end=end)
+            made = pipe_wav(make, source, target, start=start, end=end)
         for note in made.notes:
             _say(f"isolde: {note}")
     finally:
@@ -109,23 +107,25 @@ def run_devices(settings: LiveSettings) -> None:
     """Play a device, a file or standard input on a device.
 
     Raises:
-        AudioError: When a device or file fails.
-        InputError: When a setting does not fit.
-        ModelError: When the model does.
+        AudioError: A device or file fails.
+        InputError: A setting does not fit.
+        ModelError: The model fails.
     """
     source: Device | Path | None = None
-    about = info(settings.source) if settings.source not in ("", "-") else None
+    about = None
+    if settings.source not in ("", "-"):
+        source = Path(settings.source)
+        about = None if comes_once(source) else info(source)
     target = devices.find(settings.output_name, "output")
     if about is None:
         inward = devices.find(settings.input_name, "input") if not settings.source else None
-        source = inward
+        source = inward or source
         own = inward.sample_rate if inward and not settings.low_latency else TOP_RATE
         rate = settings.rate or own  # another rate than the grid's costs two resamplers' delay
         n = settings.channels or (min(2, inward.n_inputs) if inward else 2)
         if inward:
             check_channels(n, inward, "input")
     else:
-        source = Path(settings.source)
         rate, n = settings.rate or about.sample_rate, settings.channels or about.n_channels
     # a song's channels are averaged to one, and not to fewer: see `feeder.adapt`
     check_channels(n, target, "output", instead=None if isinstance(source, Device) else 1)
@@ -139,7 +139,7 @@ def run_devices(settings: LiveSettings) -> None:
         start=settings.start,
         record=settings.record,
         device_latency=settings.device_latency,
-        on_note=lambda text: _say(f"\nisolde: {text}"),
+        on_note=lambda text: _say(f"isolde: {text}"),
         overwrite=settings.overwrite,
     )
     terminal = keys.Keys(lambda key: _press(session.controls, key))
@@ -159,15 +159,15 @@ def run_devices(settings: LiveSettings) -> None:
             server.close()
         session.close()
         if started and not settings.quiet:
-            _say(f"\n{summary(session.status())}")
+            _say(summary(session.status()))
         if session.stuck:
-            # The driver holds a thread that cannot be ended, and would hold up our own end.
+            # The driver holds a thread that cannot be ended, and would delay the end of Python.
             _say("isolde: a sound device does not answer; left it")
-            os._exit(2)
+            os._exit(130 if isinstance(sys.exception(), KeyboardInterrupt) else 2)
 
 
 def _servers(controls: Controls, settings: LiveSettings) -> list[ControlSocket | OscServer]:
-    """What takes commands from other programs, each announced in a line."""
+    """Open what takes commands from other programs, and tell the ports."""
     servers: list[ControlSocket | OscServer] = []
     if settings.control is not None:
         servers.append(ControlSocket(controls, port=settings.control))
@@ -179,7 +179,8 @@ def _servers(controls: Controls, settings: LiveSettings) -> list[ControlSocket |
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    """Print a line on standard error, in place of the meters."""
+    print(f"{_CLEAR if sys.stderr.isatty() else ''}{line}", file=sys.stderr, flush=True)
 
 
 def _press(controls: Controls, key: str) -> None:
@@ -190,7 +191,7 @@ def _press(controls: Controls, key: str) -> None:
     if line is not None:
         answer = controls.answer(line)
         if answer != "ok":
-            _say(f"\n{answer}")
+            _say(answer)
 
 
 def _announce(session: Live, has_keys: bool) -> None:
@@ -214,30 +215,33 @@ def _watch(session: Live, settings: LiveSettings) -> None:
         if settings.stop_after is not None and time.monotonic() - began > settings.stop_after:
             session.stop()
         if not settings.quiet and sys.stderr.isatty():
-            print(f"\r\x1b[K{meters(session.status())}", end="", file=sys.stderr, flush=True)
+            line = meters(session.status())
+            width = os.get_terminal_size(sys.stderr.fileno()).columns  # 0 where it is unknown
+            line = line[: width - 1] if width else line  # a longer line would scroll
+            print(f"{_CLEAR}{line}", end="", file=sys.stderr, flush=True)
 
 
 def meters(status: Status) -> str:
-    """Return one line for the eye."""
+    """Give the line of meters; what comes last is cut on a narrow terminal."""
     c = status.counts
     bar = "#" * max(0, min(12, round((status.rms_db + 60) / 5)))
     parts = [
         f"{status.position:7.1f} s",
         describe_mix(status),
+        status.state if status.state != "playing" else "",
+        "MUTED" if status.muted else "",
+        "" if status.on_stems else "MIXTURE (separator late)",
         f"{bar:12s} {status.peak_db:6.1f} dB",
         f"voice {100 * status.activity:3.0f} %",
         f"{status.latency_ms:.0f} ms",
         f"load {100 * status.load[0]:.0f}/{100 * status.load[1]:.0f}/{100 * status.load[2]:.0f} %",
         f"late {c.late} under {c.underruns} over {c.overruns}",
-        "" if status.on_stems else "MIXTURE (separator late)",
-        "MUTED" if status.muted else "",
-        status.state if status.state != "playing" else "",
     ]
     return "  ".join(p for p in parts if p)
 
 
 def describe_mix(status: Status) -> str:
-    """Name what is heard: stems with their gains, how dry, and the strength of the mask."""
+    """Name what is played: stems with their gains, dry/wet, and the strength of the mask."""
     gains = [(stem, gain) for stem, gain in status.gains.items() if gain]
     names = [stem if gain == 1 else f"{stem} {gain:.2f}" for stem, gain in gains]
     whole = len(gains) == len(status.gains) and all(gain == 1 for _, gain in gains)
@@ -248,7 +252,7 @@ def describe_mix(status: Status) -> str:
 
 
 def summary(status: Status) -> str:
-    """Tell what is worth saying at the end."""
+    """Give the line that ends a session."""
     c = status.counts
     return (
         f"{status.position:.1f} s, latency {status.latency_ms:.0f} ms, load p50/p95/p99 "

@@ -1,4 +1,4 @@
-"""Commands, one line each, for keys, the control socket and programs; it knows no sound.
+"""Commands, one line each, for keys, the control socket and programs; it computes no sound.
 
 vocals | accompaniment | mix | (any stem)     fade to it
 gain STEM X       wet X        strength X      mute [on|off]      pause [on|off]
@@ -21,12 +21,12 @@ HELP = (
 
 @dataclass
 class Controls:
-    """What commands act on.
+    """Carries out commands on a session.
 
     Attributes:
-        mixer: Gains, dry/wet, mute.
+        mixer: Mixer of the session.
         set_strength: Function that sets the strength of the mask.
-        status: Function that gives the session now.
+        status: Function that gives the status of the session.
         stop: Function that ends the session.
         pause: Function that pauses or goes on; None where the sound cannot wait.
         seek: Function that goes on at other seconds; None where the sound is no file.
@@ -43,13 +43,13 @@ class Controls:
         """Carry out one command.
 
         Args:
-            line: See the head of this module.
+            line: Command with its arguments.
 
         Returns:
             A line to show; JSON for "status".
 
         Raises:
-            InputError: When the command is not understood, or impossible here.
+            InputError: The command is unknown, or not possible here.
         """
         word, *rest = line.split() or [""]
         match word, rest:
@@ -81,7 +81,7 @@ class Controls:
         return "ok"
 
     def answer(self, line: str) -> str:
-        """Like `do`, but errors are a line that begins with "error: "."""
+        """Carry out one command; an error is a line that begins with "error: "."""
         try:
             return self.do(line)
         except IsoldeError as error:

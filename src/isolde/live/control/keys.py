@@ -1,7 +1,7 @@
-"""Single keys from a terminal as commands; the one place that knows how terminals differ.
+"""Single keys from a terminal as commands; only this module knows how terminals differ.
 
-POSIX terminals and the Windows console are known; elsewhere, and where standard input is no
-terminal, there are no keys.
+POSIX terminals and the Windows console are known. Where standard input is no terminal, and for a
+job in the background, there are no keys.
 """
 
 import os
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from isolde.core.signal.masks import STRONGEST
 
 REST = "m mix  -/+ dry/wet  [/] strength  x mute  space pause  ,/. seek 5 s  q quit"
-"""What the keys do that name no stem."""
+"""Keys that name no stem, for the line of help."""
 
 STEMS = {"v": "vocals", "a": "accompaniment"}
 """Keys of stems, where a model has them."""
@@ -29,11 +29,11 @@ PLAIN = {
 }
 
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O?.)?")
-"""What arrow and function keys send: several characters, none of which is a key."""
+"""Characters that arrow and function keys send, none of which is a key."""
 
 
 def help_for(stems: tuple[str, ...]) -> str:
-    """Write the line that names the keys.
+    """Give the line that names the keys.
 
     Examples:
         >>> help_for(("vocals", "drums"))[:23]
@@ -44,7 +44,7 @@ def help_for(stems: tuple[str, ...]) -> str:
 
 
 def command_for(key: str, *, stems: tuple[str, ...], wet: float, strength: float) -> str | None:
-    """Return the command that a key stands for, given the present settings; None for no command.
+    """Give the command of a key, from the present settings; None if it has none.
 
     Examples:
         >>> command_for("m", stems=("vocals", "accompaniment"), wet=1.0, strength=1.0)
@@ -64,19 +64,20 @@ def command_for(key: str, *, stems: tuple[str, ...], wet: float, strength: float
 
 
 class Keys:
-    """A thread that hands each key to a function, while the terminal does not wait for lines."""
+    """A thread that calls a function with each key, while the terminal does not wait for lines."""
 
     def __init__(self, on_key: Callable[[str], None]) -> None:
-        """Begin, if standard input is a terminal."""
+        """Begin, if standard input is a terminal and this job is in the foreground."""
         self._on_key, self._end = on_key, threading.Event()
         self._restore: Callable[[], None] = lambda: None
-        self.active = sys.stdin is not None and sys.stdin.isatty()
+        terminal = sys.stdin if sys.stdin is not None and sys.stdin.isatty() else None
+        self.active = terminal is not None and not _in_background(terminal.fileno())
         if self.active:
             loop = self._windows if sys.platform == "win32" else self._posix_loop()
             threading.Thread(target=loop, name="isolde keys", daemon=True).start()
 
     def close(self) -> None:
-        """Give the terminal back as it was."""
+        """Restore the terminal."""
         self._end.set()
         self._restore()
 
@@ -110,3 +111,11 @@ class Keys:
                 self._on_key(msvcrt.getwch())
             else:
                 time.sleep(0.05)
+
+
+def _in_background(descriptor: int) -> bool:
+    """Tell whether another job has the terminal: changing its modes would stop this one."""
+    try:
+        return os.tcgetpgrp(descriptor) != os.getpgrp()
+    except (AttributeError, OSError):  # Windows; a terminal that controls no jobs
+        return False

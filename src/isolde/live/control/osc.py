@@ -1,9 +1,9 @@
-"""Open Sound Control: the commands of a live session as messages; it knows no sound.
+"""Open Sound Control: the commands of a live session as messages; it computes no sound.
 
-The address is the command, its arguments are the message's: /isolde/gain vocals 0.5, or
-/isolde/gain/vocals 0.5; /isolde/wet 0.7; /isolde/mute 1; /isolde/accompaniment; /isolde/stop. Each
-message is answered at /isolde/answer, with the line that the control socket would give. A button,
-which says 1 when it is pressed and 0 when it is let go, does what its address says when pressed.
+The address of a message is the command, and its arguments are the command's: /isolde/gain vocals
+0.5, or /isolde/gain/vocals 0.5; /isolde/wet 0.7; /isolde/mute 1; /isolde/accompaniment;
+/isolde/stop. Each message is answered at /isolde/answer, with the line that the control socket
+would give. A button, which sends 1 when it is pressed and 0 when it is released, acts when pressed.
 """
 
 import threading
@@ -18,7 +18,7 @@ VALUES = ("gain", "wet", "strength", "seek")  # their last argument is a value; 
 
 
 class OscServer:
-    """Serves commands on 127.0.0.1; one at a time, in a thread of its own.
+    """Serves commands on 127.0.0.1, one at a time, in a thread.
 
     Attributes:
         port: UDP port where it listens.
@@ -56,8 +56,10 @@ class OscServer:
         threading.Thread(target=serve, args=(0.1,), name="isolde osc", daemon=True).start()
 
     def close(self) -> None:
-        """Listen no more."""
-        self._server.shutdown()
+        """Stop listening; a bundle whose time has not come is dropped."""
+        end = threading.Thread(target=self._server.shutdown, daemon=True)
+        end.start()
+        end.join(1.0)  # the server's thread sleeps until a bundle's time
         self._server.server_close()
 
 
@@ -69,8 +71,8 @@ def command_of(address: str, arguments: tuple[Any, ...]) -> str | None:
         arguments: Arguments of the message: texts, numbers and truth values.
 
     Returns:
-        The line, as "gain vocals 0.5"; the whole address where it is not below /isolde, which no
-        command is; None where a button is let go.
+        The line, as "gain vocals 0.5"; the whole address, which is no command, where it is not
+        below /isolde; None where a button is released.
 
     Examples:
         >>> command_of("/isolde/gain/vocals", (0.5,))

@@ -1,4 +1,4 @@
-"""What the command line asks of a live session; it starts none."""
+"""The settings of a live session on the command line; it starts none."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,15 +8,15 @@ from isolde.core.stage import LOWEST_RATE
 from isolde.separation.settings import SeparationSettings
 
 _LONGEST_LATENCY = 10.0
-"""Seconds of a device's buffer."""
+"""Longest buffer of a device in seconds."""
 
 
 @dataclass(frozen=True)
 class LiveSettings:
-    """What the command line asks for; see `isolde live --help`.
+    """Settings of a session; see `isolde live --help`.
 
     Raises:
-        InputError: A number is out of range, whatever it would be used for.
+        InputError: A number is out of range, or an option would change nothing.
     """
 
     source: str
@@ -41,7 +41,7 @@ class LiveSettings:
     quiet: bool
 
     def __post_init__(self) -> None:
-        """Refuse numbers that no session has."""
+        """Check the settings."""
         for name, number in (("block", self.block), ("channels", self.channels)):
             if number is not None and number < 1:
                 raise InputError(f"--{name} {number}: give 1 or more, or leave it out")
@@ -64,12 +64,12 @@ class LiveSettings:
 
     @property
     def piped(self) -> bool:
-        """Whether it reads standard input and writes standard output, with no device."""
+        """Whether it filters standard input to standard output, without a device."""
         return self.source == "-" and self.output_name is None
 
     @property
     def end(self) -> float | None:
-        """Seconds of the input at which it ends; None: with the input."""
+        """Time in seconds at which a pipe's input is left; None: it is read to its end."""
         return None if self.stop_after is None else self.start + self.stop_after
 
     def _refuse_idle(self) -> None:

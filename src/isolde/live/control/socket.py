@@ -1,4 +1,4 @@
-"""A control socket on this machine only: a command a line in, an answer a line out."""
+"""A control socket for this machine only: each line in is a command, each line out its answer."""
 
 import contextlib
 import socket
@@ -12,7 +12,7 @@ _LONGEST = 1000
 
 
 class ControlSocket:
-    """Serves the commands of a session on 127.0.0.1; one thread for each caller.
+    """Serves the commands of a session on 127.0.0.1, with a thread for each caller.
 
     Attributes:
         port: TCP port where it listens.
@@ -22,11 +22,11 @@ class ControlSocket:
         """Listen.
 
         Args:
-            controls: What the commands act on.
+            controls: Controls that carry out the commands.
             port: TCP port; 0 for any that is free.
 
         Raises:
-            InputError: When the port cannot be had.
+            InputError: The port is out of range or taken.
         """
         self._controls, self._end = controls, threading.Event()
         try:
@@ -37,7 +37,7 @@ class ControlSocket:
         threading.Thread(target=self._accept, name="isolde control", daemon=True).start()
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._end.set()
         with contextlib.suppress(OSError):  # wakes `accept`, which else keeps the port
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -52,9 +52,9 @@ class ControlSocket:
             threading.Thread(target=self._serve, args=(caller,), daemon=True).start()
 
     def _serve(self, caller: socket.socket) -> None:
-        """Answer one caller; one whose first line is no command is left.
+        """Answer one caller; close the connection if the first line is no command.
 
-        (A web page can make a browser send lines here; none of them begins with a command.)
+        A web page can make a browser send lines here; none of them begins with a command.
         """
         first = True
         with caller, caller.makefile("rwb") as lines:

@@ -1,4 +1,4 @@
-"""Notices what stands still, the devices or the whole program, and says so; it mends nothing."""
+"""Notes when the devices or the whole program stand still; it mends nothing."""
 
 import threading
 import time
@@ -28,13 +28,13 @@ class Watchdog:
         """Prepare; `start` begins.
 
         Args:
-            done: Set when there is nothing to watch any more.
-            beat: The time of the last sign of life, by `time.monotonic`.
-            counts: Counts of which `suspended` is kept here.
+            done: Event that ends the watch.
+            beat: Function that gives the time of the last sign of life, by `time.monotonic`.
+            counts: Counts, of which `suspended` is kept here.
             note: Function called with what happened.
         """
         self._done, self._beat, self._counts, self._note = done, beat, counts, note
-        self._since = 0.0  # what lies before it does not count
+        self._since = 0.0  # a sign of life before it is ignored
         self.awake = False
 
     def start(self) -> None:

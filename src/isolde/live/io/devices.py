@@ -1,7 +1,7 @@
 """Sound devices through PortAudio; the only place that imports sounddevice, and only when asked.
 
-Streams are read and written by blocking calls from one thread of ours, which wait without holding
-Python's lock; no Python code runs in the driver's thread (docs/guide/live.md has the measurements).
+One thread of ours reads and writes streams by blocking calls, which wait without holding Python's
+lock; no Python code runs in the driver's thread (docs/guide/live.md has the measurements).
 """
 
 import contextlib
@@ -23,12 +23,12 @@ class Device:
 
     Attributes:
         index: PortAudio's number; it may change when devices come and go.
-        name: What to give to `--input` and `--output`; a part of it will do.
+        name: Name for `--input` and `--output`.
         host: The system's sound interface ("ALSA", "Core Audio", "Windows WASAPI", ...).
-        n_inputs: Channels that can be captured.
-        n_outputs: Channels that can be played.
-        sample_rate: Its default, in Hz.
-        is_default: "input", "output", "both" or "".
+        n_inputs: Number of channels that can be captured.
+        n_outputs: Number of channels that can be played.
+        sample_rate: Default sample rate in Hz.
+        is_default: Whether it is the default: "input", "output", "both" or "".
     """
 
     index: int
@@ -44,8 +44,8 @@ def portaudio() -> Any:
     """Return the module sounddevice.
 
     Raises:
-        MissingExtraError: When it is not installed.
-        AudioError: When it finds no PortAudio library.
+        MissingExtraError: It is not installed.
+        AudioError: It finds no PortAudio library, or the library does not start.
     """
     try:
         import sounddevice
@@ -55,13 +55,17 @@ def portaudio() -> Any:
         raise AudioError(
             "the PortAudio library is missing: install it (on Debian: apt install libportaudio2)"
         ) from None
+    except Exception as error:  # its own error, which cannot be imported
+        raise AudioError(
+            f"PortAudio does not start ({_plain(error)}): check the system's sound"
+        ) from None
     _quiet_alsa()
     return sounddevice
 
 
 @cache
 def _quiet_alsa() -> None:
-    """Linux only: keep ALSA from printing each gap on standard error; we count them."""
+    """Linux only: keep ALSA from printing each gap on standard error."""
     if sys.platform != "linux":
         return
     import ctypes
@@ -76,11 +80,11 @@ def _quiet_alsa() -> None:
 
 
 _handler: Any = None
-"""Kept, for ALSA has only its address."""
+"""Kept alive, since ALSA has only its address."""
 
 
 def refresh() -> None:
-    """Let PortAudio look for devices again; no stream may be open."""
+    """Make PortAudio look for devices again; no stream may be open."""
     sd = portaudio()
     with contextlib.suppress(Exception):
         sd._terminate()
@@ -92,14 +96,19 @@ def list_devices() -> list[Device]:
     """Return all devices.
 
     Raises:
-        MissingExtraError: Without sounddevice.
-        AudioError: Without PortAudio.
+        MissingExtraError: Sounddevice is not installed.
+        AudioError: PortAudio is missing, or cannot list them.
     """
     sd = portaudio()
-    hosts = sd.query_hostapis()
+    try:
+        hosts, every = sd.query_hostapis(), sd.query_devices()
+    except sd.PortAudioError as error:
+        raise AudioError(
+            f"PortAudio cannot list the devices ({_plain(error)}): check the system's sound"
+        ) from None
     chosen = [int(i) for i in sd.default.device]
     found = []
-    for index, d in enumerate(sd.query_devices()):
+    for index, d in enumerate(every):
         inward, outward = index == chosen[0], index == chosen[1]
         default = "both" if inward and outward else "input" if inward else "output" * outward
         found.append(
@@ -117,16 +126,16 @@ def list_devices() -> list[Device]:
 
 
 def find(name: str | int | None, kind: str) -> Device:
-    """Return one device.
+    """Find one device.
 
     Args:
-        name: Its number, its name or a part of it; None for the default.
+        name: Number or name of the device, or a part of the name; None for the default.
         kind: "input" or "output".
 
     Raises:
-        InputError: When there is none, or several.
-        MissingExtraError: Without sounddevice.
-        AudioError: Without PortAudio.
+        InputError: There is none, or several.
+        MissingExtraError: Sounddevice is not installed.
+        AudioError: PortAudio is missing, or cannot list them.
     """
     every = [d for d in list_devices() if (d.n_inputs if kind == "input" else d.n_outputs)]
     if name is None:
@@ -150,13 +159,13 @@ def find(name: str | int | None, kind: str) -> Device:
 
 
 class Ports:
-    """An input, an output or both, open, with one clock: reading waits, and writing too."""
+    """An output, and perhaps an input, open with one clock; reading and writing wait."""
 
     def __init__(
         self,
         *,
         source: Device | None,
-        target: Device | None,
+        target: Device,
         sample_rate: int,
         n_channels: int,
         block: int,
@@ -165,23 +174,21 @@ class Ports:
         """Open and start.
 
         Args:
-            source: Source to capture from, or None.
-            target: Target to play to, or None.
+            source: Device to capture from, or None.
+            target: Device to play to.
             sample_rate: Sample rate in Hz.
             n_channels: Number of channels of both.
             block: Samples of a read and a write.
-            latency: Seconds of buffering in each device, or "low" or "high" for its own idea.
+            latency: Seconds of buffering in each device, or "low" or "high" for the driver's own.
 
         Raises:
-            AudioError: When a device cannot be opened so.
+            AudioError: A device cannot be opened so.
         """
         sd = portaudio()
         self._error: type[Exception] = sd.PortAudioError
-        self.block, self.n_channels, self.sample_rate = block, n_channels, sample_rate
+        self._block, self._captures = block, source is not None
         self._flat = np.zeros((block, n_channels), np.float32)
-        self._captures = source is not None
-        names = " and ".join(f"'{d.name}'" for d in (source, target) if d)
-        self._names = names
+        self._names = " and ".join(f"'{d.name}'" for d in (source, target) if d)
         common = {
             "samplerate": sample_rate,
             "blocksize": block,
@@ -190,41 +197,38 @@ class Ports:
             "latency": latency,
         }
         try:
-            if source and target:
+            if source:
                 self._stream = sd.Stream(device=(source.index, target.index), **common)
-            elif source:
-                self._stream = sd.InputStream(device=source.index, **common)
-            elif target:
+            else:
                 self._stream = sd.OutputStream(device=target.index, **common)
             self._stream.start()
-            self._capacity = int(self._stream.write_available) if target else 0
+            self._capacity = int(self._stream.write_available)
         except (sd.PortAudioError, ValueError) as error:
             with contextlib.suppress(Exception):  # it may be open, and not started
                 self._stream.close()
             raise AudioError(
-                f"{names} cannot be opened at {sample_rate} Hz with {n_channels} channels "
+                f"{self._names} cannot be opened at {sample_rate} Hz with {n_channels} channels "
                 f"({_plain(error)}): try another --rate, --channels or device"
             ) from None
 
     @property
     def latency(self) -> tuple[float, float]:
         """Seconds of buffering in the input and in the output, as the driver declares them."""
-        value = self._stream.latency
-        if isinstance(value, tuple):
-            return float(value[0]), float(value[1])
-        is_input = not hasattr(self._stream, "write")
-        return (float(value), 0.0) if is_input else (0.0, float(value))
+        if self._captures:
+            inward, outward = self._stream.latency
+            return float(inward), float(outward)
+        return 0.0, float(self._stream.latency)
 
     @property
     def queued(self) -> tuple[int, int]:
         """Samples captured and not read yet, and samples written and not played yet, now.
 
-        As far as PortAudio knows; a sound server may hold more. Only for the thread that reads and
-        writes: PortAudio crashes when two ask it at once.
+        A sound server may hold more, which PortAudio does not know. Only for the thread that reads
+        and writes: PortAudio crashes when two threads ask it at once.
         """
         try:
             waiting = int(self._stream.read_available) if self._captures else 0
-            return waiting, max(0, self._capacity - self.room) if self._capacity else 0
+            return waiting, max(0, self._capacity - self.room)
         except self._error:
             return 0, 0
 
@@ -237,22 +241,22 @@ class Ports:
             return 0
 
     def read(self) -> tuple[Float32, bool]:
-        """Wait for a block (n_channels, block); also whether sound was lost before it.
+        """Wait for a block (n_channels, block); tell also whether sound was lost before it.
 
         Raises:
-            AudioError: When the device is gone.
+            AudioError: The device is gone.
         """
         try:
-            data, lost = self._stream.read(self.block)
+            data, lost = self._stream.read(self._block)
         except self._error as error:
             raise self._gone(error) from None
         return np.ascontiguousarray(data.T), bool(lost)
 
     def write(self, block: Float32) -> bool:
-        """Wait until a block (n_channels, n) is taken; whether there was a gap before it.
+        """Wait until a block (n_channels, n) is taken; tell whether there was a gap before it.
 
         Raises:
-            AudioError: When the device is gone.
+            AudioError: The device is gone.
         """
         flat = self._flat[: block.shape[1]]
         flat[:] = block.T
@@ -262,7 +266,7 @@ class Ports:
             raise self._gone(error) from None
 
     def close(self, timeout: float = 2.0) -> bool:
-        """Stop and close; False if the driver does not answer, and is left behind."""
+        """Stop and close; False if the driver does not answer."""
 
         def end() -> None:
             with contextlib.suppress(Exception):
@@ -281,5 +285,5 @@ class Ports:
 
 
 def _plain(error: Exception) -> str:
-    """PortAudio's message without its codes and its history."""
+    """Give PortAudio's message without its codes and its history."""
     return str(error).split("\n")[0].replace("PaErrorCode ", "code ").strip()

@@ -1,7 +1,5 @@
 """A thread that reads a file or a pipe ahead of what is being played; it plays nothing itself."""
 
-import contextlib
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,24 +7,26 @@ from typing import BinaryIO
 
 import numpy as np
 
-from isolde.audio import AudioReader, Resampler
-from isolde.core.errors import InputError, IsoldeError
+from isolde.audio import AudioReader, Resampler, comes_once
+from isolde.core.errors import InputError
 from isolde.core.stage import Float32
 from isolde.live.stream.pipeline import Pipeline
 
 _AHEAD_SECONDS = 1.0
+"""Seconds that are read ahead of what is played."""
 _BLOCK = 4096
+"""Samples that are read at once."""
 
 
 def adapt(block: Float32, n_channels: int) -> Float32:
-    """Other channels: to one by the mean, from one by copies.
+    """Change the number of channels: to one by the mean, from one by copies.
 
     Args:
-        block: Block (n, n_samples).
-        n_channels: Wanted.
+        block: Samples (n, n_samples).
+        n_channels: Number of channels to give.
 
     Raises:
-        InputError: For other changes.
+        InputError: Another change is asked for.
     """
     if block.shape[0] == n_channels:
         return block
@@ -42,7 +42,7 @@ def adapt(block: Float32, n_channels: int) -> Float32:
 
 
 class Feeder:
-    """Pushes a source into a pipeline, a second ahead of the ear, and again from where one seeks.
+    """Pushes a source into a pipeline, a second ahead of what is played, and seeks in it.
 
     Attributes:
         offset: What to add to the pipeline's position to get the time in the source, in samples.
@@ -57,21 +57,21 @@ class Feeder:
         start: float,
         note: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Open the source and begin at `start` seconds.
+        """Open the source at `start` seconds.
 
         Args:
             source: A file, or a stream of wav.
-            pipeline: What plays it.
-            start: Seconds.
+            pipeline: Pipeline that plays it.
+            start: Start in seconds.
             note: Function called with what a user should know of the source, one line each.
 
         Raises:
-            AudioError: When the source cannot be read.
-            InputError: When it is shorter than `start`, or its channels do not fit.
+            AudioError: The source cannot be read.
+            InputError: It is shorter than `start`, or its channels do not fit.
         """
         self._source, self._pipeline, self._note = source, pipeline, note
         self.offset = 0
-        self.error: IsoldeError | None = None
+        self.error: Exception | None = None
         self._seek: float | None = None
         self._end = threading.Event()
         self._more = threading.Condition()
@@ -85,23 +85,20 @@ class Feeder:
 
     @property
     def can_seek(self) -> bool:
-        """Whether the source is a file."""
-        return isinstance(self._source, str | Path)
+        """Whether the source is a file, and no pipe."""
+        return isinstance(self._source, str | Path) and not comes_once(Path(self._source))
 
     @property
-    def seconds(self) -> float | None:
-        """Length of the source, if known; of a compressed one, what it claims."""
-        return self._reader.info.seconds
+    def seconds(self) -> float:
+        """Time in the source that is played next; after a seek, the one that was sought."""
+        sought, plan = self._seek, self._pipeline.plan
+        if sought is not None:
+            return sought
+        return max(0.0, (self._pipeline.position + self.offset) / plan.sample_rate)
 
     def seek(self, seconds: float) -> None:
-        """Go on at another time, held within the source.
-
-        Raises:
-            InputError: When the source is a pipe.
-        """
-        if not self.can_seek:
-            raise InputError("a pipe cannot be sought in: play a file")
-        length = self.seconds
+        """Go on at another time, from the beginning of the source to its end at most."""
+        length = self._reader.info.seconds  # of a compressed source, what it claims
         if length is not None:
             seconds = min(seconds, length - 0.01)
         with self._more:
@@ -127,28 +124,37 @@ class Feeder:
         )
 
     def _run(self) -> None:
+        to: float | None = None
         try:
             while not self._end.is_set():
-                ended = self._read_on()
+                try:
+                    ended = self._read_on(to)
+                except InputError:  # it ends before the time that was sought, whatever it claims
+                    if to is None:
+                        raise
+                    self._pipeline.finish()
+                    ended = True
                 with self._more:
                     while ended and self._seek is None and not self._end.is_set():
                         self._more.wait(0.5)
-                    to, self._seek = self._seek, None
-                if to is not None:
-                    self._reader.close()
-                    self._pipeline.begin_anew()
-                    self._open(to)
-        except IsoldeError as error:
-            self.error = error
-            with contextlib.suppress(Exception):
+                    to = self._seek
+        except Exception as error:  # the session raises it in the caller's thread
+            if not self._end.is_set():  # else the pipe was closed meanwhile
+                self.error = error
                 self._pipeline.finish()
-        except ValueError as error:  # the pipe was closed under us
-            if not self._end.is_set():
-                print(error, file=sys.stderr)
 
-    def _read_on(self) -> bool:
-        """Push until there is something else to do; True at the end of the source."""
+    def _read_on(self, to: float | None) -> bool:
+        """Push, first seeking `to` seconds unless None; True at the end, False to seek again."""
         plan = self._pipeline.plan
+        if to is not None:
+            self._reader.close()
+            self._pipeline.begin_anew()
+            try:
+                self._open(to)
+            finally:
+                with self._more:
+                    if self._seek == to:  # else there was another seek meanwhile
+                        self._seek = None
         ahead = int(_AHEAD_SECONDS * plan.sample_rate)
         enough = min(_BLOCK, ahead // 2)  # of room for more: rates may be as low as 1000 Hz
         for block in self._reader:

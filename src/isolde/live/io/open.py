@@ -1,4 +1,4 @@
-"""Devices opened for a session, and again when they have gone; it moves no sound after that."""
+"""Opens the devices of a session, and again when they have gone; it moves no sound after that."""
 
 import threading
 import time
@@ -12,15 +12,15 @@ from isolde.live.plan import Plan
 from isolde.live.worker.priority import high_priority
 
 _STORE_SECONDS = 0.035
-"""Silence laid down before the output at "low" latency, at most, and at least two blocks."""
+"""Seconds of silence that the output begins with at "low" latency, or two blocks if more."""
 _SETTLING_SECONDS = 0.1
-"""Captured and thrown away first: capturing takes a while to begin."""
+"""Seconds that are captured and dropped first: capturing takes a while to begin."""
 _REOPEN_SECONDS = 0.5
-"""From one try to find a lost device to the next."""
+"""Seconds from one try to find a lost device to the next."""
 
 
 class Connection:
-    """A session's devices, by their names: a device that has gone may come back as another one.
+    """A session's devices by their names: a device that comes back may have another number.
 
     Attributes:
         patience: Seconds to wait for a device that has gone.
@@ -35,7 +35,7 @@ class Connection:
         latency: float | str,
         patience: float,
     ) -> None:
-        """Remember what to open.
+        """Note what to open.
 
         Args:
             plan: The session's numbers.
@@ -51,7 +51,7 @@ class Connection:
         """Open the devices.
 
         Raises:
-            AudioError: When a device cannot be opened.
+            AudioError: A device cannot be opened.
         """
         with high_priority():  # for the threads that the sound server's library starts
             return open_ports(
@@ -80,17 +80,16 @@ class Connection:
 def open_ports(plan: Plan, *, source: Device | None, target: Device, latency: float | str) -> Ports:
     """Open a session's devices.
 
-    Capturing takes a while to begin; without silence in store, laid down when it has begun, the
-    output would starve meanwhile.
+    Once capturing has begun, silence is written to the output, which would else be empty at first.
 
     Args:
         plan: The session's numbers.
-        source: Source to capture from, or None.
-        target: Target to play to.
+        source: Device to capture from, or None.
+        target: Device to play to.
         latency: Latency in seconds in each device's buffer, or "low" or "high".
 
     Raises:
-        AudioError: When a device cannot be opened so.
+        AudioError: A device cannot be opened so.
     """
     ports = Ports(
         source=source,
@@ -125,12 +124,12 @@ def check_channels(
 
     Args:
         n_channels: Number of channels of the stream.
-        device: Device that is to take or give them.
+        device: Device to play them to or to capture them from.
         kind: "input" or "output".
         instead: Number of channels to advise; None: as many as the device has.
 
     Raises:
-        InputError: It has fewer.
+        InputError: The device has fewer.
     """
     has = device.n_inputs if kind == "input" else device.n_outputs
     if n_channels > has:

@@ -1,35 +1,37 @@
-"""From standard input to standard output: a filter that separates as it reads; without a clock.
+"""A filter from standard input to standard output that separates as it reads; it has no clock.
 
-Nothing is late in a pipe: every sample in is a sample out at the same place, in the same format,
-and the filter gives a block as soon as its stems are there (`Separator.latency` behind).
+Every sample in is a sample out at the same place and in the same format. The filter gives a block
+as soon as its stems are there, `Plan.lag` behind.
 """
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
 
 from isolde.audio import AudioReader, AudioWriter, subtype_for
+from isolde.core.closing import Completable
 from isolde.core.errors import AudioError, InputError
 from isolde.core.stage import LOUDEST, Float32, silence_faults
 from isolde.live.control.controls import Controls
+from isolde.live.io.recorder import StemFiles
 from isolde.live.plan import Plan
 from isolde.live.stream.meters import Counts, Level, Status, Times
 from isolde.live.stream.mixer import LiveMixer
 from isolde.live.worker.process import load
 
 RAW = {"s16le": ("<i2", 32768.0), "s32le": ("<i4", 2147483648.0), "f32le": ("<f4", 1.0)}
-"""Raw PCM formats, interleaved: numpy's type and what full scale is."""
+"""Raw PCM formats, interleaved: NumPy's type and the full scale."""
 
 
 def raw_type(name: str) -> tuple[str, float]:
-    """Numpy's type of a raw format, and its full scale.
+    """Give NumPy's type of a raw format, and its full scale.
 
     Raises:
-        InputError: When it is unknown.
+        InputError: The format is unknown.
     """
     if name not in RAW:
         raise InputError(f"raw format '{name}' is unknown: take one of {', '.join(RAW)}")
@@ -44,15 +46,20 @@ def read_raw(
     block: int,
     skip: int = 0,
     most: int | None = None,
-    faulty: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Float32]:
-    """Blocks (n_channels, n) of raw PCM, n at most `block`: `most` samples after `skip` of them.
+    """Give blocks (n_channels, n) of raw PCM, n at most `block`.
 
-    What is no sound is 0 in them (`core.stage.silence_faults`), and its count goes to `faulty`.
+    Args:
+        stream: Stream of interleaved samples.
+        name: Format, a key of `RAW`.
+        n_channels: Number of channels.
+        block: Samples per channel in a block; the last one may be shorter.
+        skip: Samples per channel that are left out first.
+        most: Samples per channel that are read after them; None: to the end.
 
     Raises:
-        AudioError: When the stream ends within a sample.
-        InputError: When the format is unknown, or the stream ends before what is skipped does.
+        AudioError: The stream ends within a sample.
+        InputError: The format is unknown, or the stream ends within what is left out.
     """
     kind, scale = raw_type(name)
     width = np.dtype(kind).itemsize * n_channels
@@ -75,7 +82,6 @@ def read_raw(
         samples = np.ascontiguousarray(flat.T).astype(np.float32)
         if scale != 1:
             samples *= np.float32(1 / scale)
-        faulty(silence_faults(samples))
         taken += samples.shape[1]
         yield samples
 
@@ -84,7 +90,7 @@ def write_raw(stream: BinaryIO, name: str, block: Float32) -> None:
     """Append a block (n_channels, n) as raw PCM; integers are limited to full scale.
 
     Raises:
-        BrokenPipeError: When nobody reads any more.
+        BrokenPipeError: Nobody reads any more.
     """
     kind, scale = raw_type(name)
     if scale == 1:
@@ -97,8 +103,8 @@ def write_raw(stream: BinaryIO, name: str, block: Float32) -> None:
     stream.flush()
 
 
-class Filter:
-    """Mixture blocks in, what is to be heard out, aligned and of the same length.
+class Filter(Completable):
+    """Takes mixture blocks and gives the mixed stems, aligned and of the same length.
 
     Attributes:
         plan: The numbers.
@@ -113,34 +119,22 @@ class Filter:
         """Load the model.
 
         Args:
-            plan: The numbers; its delay does not matter here.
-            record: A folder for the stems.
-            overwrite: Whether stems that are in it may be replaced.
+            plan: The numbers, of which the delay does not matter here.
+            record: Folder for the stems.
+            overwrite: Whether existing stems in it may be replaced.
 
         Raises:
-            AudioError: When a record exists already.
-            ModelError: When the model cannot be loaded.
+            AudioError: A record exists already.
+            ModelError: The model cannot be loaded.
         """
         self.plan = plan
         self.notes: list[str] = []
         self._separator, self._masker = load(plan)
-        self.mixer = LiveMixer(plan.stems, plan.n_channels, ramp=int(plan.ramp * plan.sample_rate))
+        self.mixer = LiveMixer(plan.stems, plan.n_channels, ramp=plan.ramp)
         self.mixer.begin()
         self._level, self._position, self._stopped = Level(plan.sample_rate), 0, False
-        with ExitStack() as files:
-            self._writers = [
-                files.enter_context(
-                    AudioWriter(
-                        Path(record or "") / f"{stem}.wav",
-                        sample_rate=plan.sample_rate,
-                        n_channels=plan.n_channels,
-                        subtype="FLOAT",
-                        overwrite=overwrite,
-                    )
-                )
-                for stem in (plan.stems if record is not None else ())
-            ]
-            self._files = files.pop_all()
+        names = () if record is None else plan.stems
+        self._files = StemFiles(record or "", names, plan, overwrite=overwrite)
         self.controls = Controls(
             mixer=self.mixer,
             set_strength=self._set_strength,
@@ -154,25 +148,44 @@ class Filter:
 
     def flush(self) -> Float32:
         """Give the rest."""
+        self.notes += self._separator.notes()
         return self._mix(self._separator.flush())
 
     def run(self, blocks: Iterator[Float32]) -> Iterator[Float32]:
-        """Filter a whole stream, until it ends or `stop` is told."""
+        """Filter a whole stream, until it ends or `stop` is told; NaN in it becomes 0, in place."""
+        n_faulty = 0
         for block in blocks:
+            n_faulty += silence_faults(block)
             yield self.feed(block)
             if self._stopped:
                 break
         yield self.flush()
+        if n_faulty:
+            self.notes.append(
+                f"the stream: {n_faulty} samples are NaN or infinite, or beyond {LOUDEST:g}; "
+                "they were replaced by 0"
+            )
 
-    def close(self, *, complete: bool = True) -> None:
-        """Complete the recorded files, or remove them."""
-        if complete:
-            self._files.close()
-        for writer in self._writers:
-            writer.abort()
+    def close(self) -> None:
+        """Complete the recorded files."""
+        self._files.close()
+
+    def abort(self) -> None:
+        """Remove the recorded files."""
+        self._files.abort()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Complete the record, also at Ctrl-C and when nobody reads the output any more."""
+        ended = isinstance(error, KeyboardInterrupt | BrokenPipeError)
+        super().__exit__(None if ended else kind, error, trace)
 
     def status(self) -> Status:
-        """Tell how the filter stands; there are no deadlines, so no load and nothing late."""
+        """Give the present status; there are no deadlines, so no load and nothing late."""
         return Status(
             position=self._position / self.plan.sample_rate,
             state="ended" if self._stopped else "playing",
@@ -200,8 +213,7 @@ class Filter:
     def _mix(self, stems: dict[str, Float32]) -> Float32:
         parts = [stems[s] for s in self.plan.stems]
         n = parts[0].shape[1]
-        for writer, part in zip(self._writers, parts, strict=False):
-            writer.write(part)
+        self._files.write(parts)
         if not n:
             return parts[0]
         mixture: Float32 = np.sum(np.stack(parts), axis=0, dtype=np.float32)
@@ -216,41 +228,36 @@ def pipe_wav(
     source: BinaryIO,
     target: BinaryIO,
     *,
-    block: int,
     start: float = 0.0,
     end: float | None = None,
 ) -> Filter:
-    """Wav in, wav of the same rate, channels and sample type out; gives the filter that did it.
+    """Filter wav to wav of the same rate, channels and sample type; give the filter that did it.
 
     Args:
-        filter_for: Makes the filter, given the stream's rate in Hz and its channels.
-        source: A stream that need not seek.
-        target: Likewise.
-        block: Block in samples.
+        filter_for: Function that makes the filter, given the rate in Hz and the channels.
+        source: Stream to read, which need not seek.
+        target: Stream to write, which need not seek.
         start: Seconds of the input that are left out.
         end: Seconds of the input after which it is read no further; None: to its end.
 
     Raises:
-        AudioError: When the input is no wav, or ends too early.
-        InputError: When it ends before the start.
+        AudioError: The input is no wav, or ends too early.
+        InputError: The input ends before the start.
     """
-    with AudioReader(source, start=start, end=end, block_samples=block) as reader:
-        made = filter_for(reader.info.sample_rate, reader.info.n_channels)
-        try:
+    with AudioReader(source, start=start, end=end) as reader:
+        rate, n_channels = reader.info.sample_rate, reader.info.n_channels
+        with filter_for(rate, n_channels) as made:
+            reader.block_samples = made.plan.block
             with AudioWriter(
                 target,
-                sample_rate=reader.info.sample_rate,
-                n_channels=reader.info.n_channels,
+                sample_rate=rate,
+                n_channels=n_channels,
                 subtype=subtype_for("wav", like=reader.info),
             ) as writer:
-                for heard in made.run(iter(reader)):
-                    writer.write(heard)
+                for block in made.run(iter(reader)):
+                    writer.write(block)
                     target.flush()
             made.notes += reader.notes()
-        except BaseException:
-            made.close(complete=False)
-            raise
-    made.close()
     return made
 
 
@@ -260,36 +267,19 @@ def pipe_raw(
     target: BinaryIO,
     name: str,
     *,
-    block: int,
     start: float = 0.0,
     end: float | None = None,
 ) -> None:
-    """Raw PCM in, raw PCM of the same format out, from `start` seconds on and up to `end`.
+    """Filter raw PCM to raw PCM of the same format, from `start` seconds on and up to `end`.
 
     Raises:
-        AudioError: When the input ends within a sample.
-        InputError: When the format is unknown, or the input ends before the start.
+        AudioError: The input ends within a sample.
+        InputError: The format is unknown, or the input ends before the start.
     """
     plan = made.plan
     skip = round(start * plan.sample_rate)
     most = None if end is None else round(end * plan.sample_rate) - skip
-    n_faulty = 0
-
-    def count(new: int) -> None:
-        nonlocal n_faulty
-        n_faulty += new
-
-    form = {"n_channels": plan.n_channels, "block": block}
-    blocks = read_raw(source, name, **form, skip=skip, most=most, faulty=count)
-    try:
-        for heard in made.run(blocks):
-            write_raw(target, name, heard)
-        if n_faulty:
-            made.notes.append(
-                f"the raw stream: {n_faulty} samples are NaN or infinite, or beyond {LOUDEST:g}; "
-                "they were replaced by 0"
-            )
-    except BaseException:
-        made.close(complete=False)
-        raise
-    made.close()
+    form = {"n_channels": plan.n_channels, "block": plan.block}
+    with made:
+        for block in made.run(read_raw(source, name, **form, skip=skip, most=most)):
+            write_raw(target, name, block)

@@ -1,4 +1,4 @@
-"""What a session tells of itself: levels, load, latency and everything that went wrong, counted."""
+"""Levels, load and counts that a session reports; they change nothing."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,12 @@ class Times:
         self.n = 0
 
     def add(self, value: float) -> None:
-        """Note one."""
+        """Add a value."""
         self._values[self.n % self._values.size] = value
         self.n += 1
 
     def percentiles(self, *, last: int | None = None) -> tuple[float, float, float]:
-        """Give the 50th, 95th and 99th percentile of the kept values, or of the `last` of them."""
+        """Give the 50th, 95th and 99th percentile of the kept values, or of the `last` ones."""
         kept = min(self.n, self._values.size)
         if not kept:
             return 0.0, 0.0, 0.0
@@ -31,15 +31,15 @@ class Times:
 
 
 class Level:
-    """Peak with a fall of 20 dB a second, and RMS over about 0.3 s."""
+    """Peak that falls by 20 dB a second, and RMS over about 0.3 s."""
 
     def __init__(self, sample_rate: int) -> None:
-        """Begin at silence."""
+        """Begin with silence."""
         self._rate = sample_rate
         self._peak = self._power = 0.0
 
     def add(self, block: Float32) -> None:
-        """Note a block (n_channels, n)."""
+        """Add a block (n_channels, n)."""
         n = block.shape[1]
         if not n:
             return
@@ -50,25 +50,25 @@ class Level:
 
     @property
     def peak_db(self) -> float:
-        """In dB of full scale, at least -120."""
+        """Peak in dB of full scale, at least -120."""
         return float(20 * np.log10(max(self._peak, 1e-6)))
 
     @property
     def rms_db(self) -> float:
-        """In dB of full scale (a full-scale sine has -3), at least -120."""
+        """RMS in dB of full scale (a full-scale sine has -3), at least -120."""
         return float(10 * np.log10(max(self._power, 1e-12)))
 
 
 @dataclass
 class Counts:
-    """What went wrong so far.
+    """Counts of what went wrong so far.
 
     Attributes:
         late: Blocks played from the mixture because their stems were not there.
-        dropouts: Times that this began.
-        starved: Blocks of silence because the source had nothing.
+        dropouts: Times that such blocks began.
+        starved: Times that the source had nothing to play, and silence was played.
         underruns: Times that the output device had nothing to play.
-        overruns: Times that the input device's sound was lost before it was read.
+        overruns: Times that captured sound was lost before it was read.
         lost: Times that the separator fell so far behind that mixture was overwritten.
         slips: Times that a block was left out, because the devices' queues had grown.
         reopened: Times that a device was opened again.
@@ -91,19 +91,20 @@ class Status:
     """A session at one moment.
 
     Attributes:
-        position: Position in seconds played; in a file, the time in it.
+        position: Seconds played; in a file, the time in it.
         state: "starting", "playing", "paused" or "ended".
-        on_stems: Whether stems are heard, and not the mixture in place of late ones.
+        on_stems: Whether stems are played, and not the mixture in place of late stems.
         gains: Gains of the stems.
-        wet: 1 stems, 0 mixture.
-        muted: Whether muted.
+        wet: Share of the stems in the output: 1 stems, 0 mixture.
+        muted: Whether the output is muted.
         strength: Strength of the mask.
         peak_db: Peak of what is played, in dB of full scale.
-        rms_db: Likewise.
-        activity: Mean of the vocal mask in [0, 1].
+        rms_db: RMS of what is played, in dB of full scale.
+        activity: Mean of the first stem's mask, in [0, 1].
         load: P50, p95, p99 of the time for a block, as a share of the block's duration.
-        latency_ms: Milliseconds from the arrival of a sound to its playing; for a file, of a key.
-        counts: What went wrong.
+        latency_ms: Milliseconds from the arrival of a sound, or from a key for a file, to its
+            playing.
+        counts: Counts of what went wrong.
     """
 
     position: float

@@ -1,11 +1,11 @@
-"""Stems and mixture to what is heard, with ramps instead of steps; it knows no time and no device.
+"""Mixes stems and mixture to the output, with ramps instead of steps; it opens no device.
 
-What is heard of stems s_i and the mixture x (which is their sum) is
+The output for stems s_i and the mixture x (which is their sum) is
 
     y = m (w (d sum_i g_i s_i + (1 - d) x) + (1 - w) x)
 
 with a gain g_i for each stem, dry/wet d, the master m for mute, pause and seek, and w, which falls
-to 0 where a stem is late. All are ramps: a straight line from the present value to the wanted one.
+to 0 where a stem is late. All are ramps: a straight line from the present value to the target.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class Ramp:
     """Values that move to their target in straight lines."""
 
     def __init__(self, values: list[float], *, samples: int) -> None:
-        """Rest at `values`; a change takes `samples`."""
+        """Start at `values`; a change takes `samples`."""
         self._now = np.array(values, np.float64)
         self._target = self._now.copy()
         self._left = 0
@@ -32,13 +32,8 @@ class Ramp:
         return [float(v) for v in self._target]
 
     @property
-    def now(self) -> list[float]:
-        """Where the values are."""
-        return [float(v) for v in self._now]
-
-    @property
     def settled(self) -> bool:
-        """Whether nothing moves."""
+        """Whether the target has been reached."""
         return self._left == 0
 
     def to(self, values: list[float], *, samples: int | None = None) -> None:
@@ -51,7 +46,7 @@ class Ramp:
             self._now = self._target.copy()
 
     def take(self, n: int) -> Float32:
-        """Give the values of the next samples: (n_values, n) as they move, else (n_values, 1)."""
+        """Give the next values: (n_values, n) while they move, else (n_values, 1)."""
         if not self._left:
             return self._now[:, None].astype(np.float32)
         moving = min(n, self._left)
@@ -59,14 +54,19 @@ class Ramp:
         at = np.minimum(np.arange(1, n + 1), moving)
         line = self._now[:, None] + step[:, None] * at
         self._left -= moving
-        self._now = self._target.copy() if not self._left else line[:, -1]
         if not self._left:
             line[:, moving - 1 :] = self._target[:, None]
+        self._now = line[:, -1].copy()
         return line.astype(np.float32)
 
 
 class LiveMixer:
-    """Gains of the stems, dry/wet, mute and the fall-back to the mixture."""
+    """Gains of the stems, dry/wet, mute and the fall-back to the mixture.
+
+    Attributes:
+        stems: Names of the stems, the residual last.
+        muted: Whether the output is silent.
+    """
 
     def __init__(self, stems: tuple[str, ...], n_channels: int, *, ramp: int) -> None:
         """Begin with the first stem alone.
@@ -81,11 +81,11 @@ class LiveMixer:
         self._wet = Ramp([1.0], samples=ramp)
         self._master = Ramp([1.0], samples=ramp)
         self._present = Ramp([0.0], samples=ramp)  # 1: stems are heard; 0: they are late
-        self._muted, self._ramp = False, ramp
+        self.muted, self._ramp = False, ramp
 
     @property
     def gains(self) -> dict[str, float]:
-        """The gain of each stem that is being reached."""
+        """The target gain of each stem."""
         return dict(zip(self.stems, self._gains.target, strict=True))
 
     @property
@@ -100,37 +100,23 @@ class LiveMixer:
         self._wet.to([float(value)])
 
     @property
-    def muted(self) -> bool:
-        """Whether nothing is to be heard."""
-        return self._muted
-
-    @muted.setter
-    def muted(self, value: bool) -> None:
-        self._muted = value
-
-    @property
     def on_stems(self) -> bool:
-        """Whether stems are heard, or being faded to, and not the mixture in place of late ones."""
+        """Whether stems are played or faded to, and not the mixture in place of late stems."""
         return self._present.target[0] > 0
 
     def settle(self) -> None:
-        """Be where gains and dry/wet go, at once: before the first sample."""
+        """Set gains and dry/wet to their targets at once, before the first sample."""
         self._gains.to(self._gains.target, samples=0)
         self._wet.to(self._wet.target, samples=0)
 
     def begin(self) -> None:
-        """Hear stems at once: for a stream whose stems are there from the first sample on."""
+        """Begin with stems, not the mixture: for a stream whose stems are never late."""
         self._present.to([1.0], samples=0)
 
     @property
-    def settled(self) -> bool:
-        """Whether the stems are wholly there or wholly replaced by the mixture."""
-        return self._present.settled
-
-    @property
     def silent(self) -> bool:
-        """Whether the master is down, for whatever reason."""
-        return self._master.settled and self._master.now[0] == 0
+        """Whether the master is at 0: muted, paused or before a seek."""
+        return self._master.settled and self._master.target == [0.0]
 
     def solo(self, what: str) -> None:
         """Fade to one stem, or to "mix", all of them.
@@ -148,14 +134,13 @@ class LiveMixer:
         Raises:
             InputError: When there is no such stem, or a gain is out of range.
         """
-        wanted = self.gains
         for stem, gain in gains.items():
-            if stem not in wanted:
+            if stem not in self.stems:
                 raise InputError(f"'{stem}' is no stem: take one of {', '.join(self.stems)}")
             if not 0 <= gain <= 4:
                 raise InputError(f"a gain of {gain} for {stem}: give 0 to 4")
-            wanted[stem] = float(gain)
-        self._gains.to([wanted[s] for s in self.stems])
+        wanted = {**self.gains, **gains}
+        self._gains.to([float(wanted[stem]) for stem in self.stems])
 
     def process(
         self,
@@ -172,10 +157,10 @@ class LiveMixer:
         Args:
             stems: Stems (n_stems * n_channels, n); 0 beyond `here`.
             mixture: Mixture (n_channels, n) of the same time.
-            here: How many samples of the stems are there.
+            here: Number of samples of the stems that are there.
             present: Whether they will be there after this block too; if not, they fade out now.
-            silent: Fade to nothing (pause, seek, mute does it by itself).
-            fade: Samples of a fade to nothing, if it must be quicker than the ramp.
+            silent: Whether to fade to silence, for a pause or a seek; `muted` does so by itself.
+            fade: Samples of a fade to silence or to the mixture; None: `ramp`, or the block.
 
         Returns:
             (n_channels, n).
@@ -186,9 +171,9 @@ class LiveMixer:
         else:
             self._present.to([0.0], samples=here if here < n else min(n, fade or n))
         if silent:
-            self._master.to([0.0], samples=fade if fade and fade < self._ramp else None)
+            self._master.to([0.0], samples=self._ramp if fade is None else min(fade, self._ramp))
         else:
-            self._master.to([0.0 if self._muted else 1.0])
+            self._master.to([0.0 if self.muted else 1.0])
         gains, wet = self._gains.take(n), self._wet.take(n)
         level, master = self._present.take(n), self._master.take(n)
         shape = (len(self.stems), self._n_channels, n)
@@ -202,7 +187,7 @@ class LiveMixer:
 
     @staticmethod
     def _sum(gains: Float32, stems: Float32) -> Float32:
-        """Stems (n_stems, n_channels, n) weighted with gains (n_stems, 1 or n)."""
+        """Sum stems (n_stems, n_channels, n), weighted with gains (n_stems, 1 or n)."""
         out = np.zeros(stems.shape[1:], np.float32)
         for gain, stem in zip(gains, stems, strict=True):
             if gain.any():

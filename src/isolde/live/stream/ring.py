@@ -1,9 +1,9 @@
-"""Sample tapes in memory shared between two processes; no locks, no waiting, no audio meaning.
+"""Sample tapes in memory shared between two processes; they never lock and never wait.
 
 A tape is a ring that is addressed by absolute sample positions. One side writes, at the end; anyone
-reads any range that is still there. Who may read what is told by messages (see `engine`), whose
-system calls also order the memory accesses; the tape's own counter only serves to notice that a
-reader has been lapped.
+reads any range that is still there. Messages say how far one may read (see `engine`), and their
+system calls also order the memory accesses; the tape's own counters tell a reader that a range was
+overwritten or never written.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ PREFIX = "isolde-live-"
 """Beginning of the file's name."""
 
 YOUNG_SECONDS = 10.0
-"""Age up to which a name is left alone: whoever made it has perhaps not locked it yet."""
+"""Age of a file up to which it is left alone: its owner may not have locked it yet."""
 
 _HEADER = 64
 """Bytes before the samples: a cache line for the counters."""
@@ -43,18 +43,20 @@ class SharedMemory:
         """Make `size` bytes, or map those that another process made at `path`.
 
         Raises:
-            AudioError: When there is no room.
+            AudioError: There is no room.
         """
         self._finish: weakref.finalize[..., SharedMemory] | None = None
         descriptor = -1
         try:
             if path is None:
-                folder = next((f for f in ("/dev/shm",) if os.access(f, os.W_OK)), None)
-                _remove_left(Path(folder or tempfile.gettempdir()))
+                folder = Path("/dev/shm")
+                if not os.access(folder, os.W_OK):
+                    folder = Path(tempfile.gettempdir())
+                _remove_orphans(folder)
                 descriptor, name = tempfile.mkstemp(prefix=PREFIX, dir=folder)
-                # also at the end of the process, however early it is interrupted
-                self._finish = weakref.finalize(self, _remove, Path(name), _held(descriptor))
                 self.path = Path(name)
+                # also at the end of the process, however early it is interrupted
+                self._finish = weakref.finalize(self, _remove, self.path, _lock(descriptor))
                 # Written, not only sized: a full memory disk must fail here, not by a signal later.
                 left = size
                 while left:  # a disk that is nearly full takes a part of a piece
@@ -72,21 +74,19 @@ class SharedMemory:
                 os.close(descriptor)
 
     def forget(self) -> None:
-        """Remove the name; who has mapped it keeps it. Where that is not allowed: at the end."""
+        """Remove the name; both maps stay. Windows keeps the name until the end."""
         _remove(self.path)
 
     def close(self) -> None:
         """Unmap, if no array uses it any more, and remove the name."""
-        try:
+        with contextlib.suppress(BufferError):
             self.map.close()
-        except BufferError:
-            pass
         if self._finish:
             self._finish()
 
 
-def _held(descriptor: int) -> int:
-    """Another descriptor of a file, locked for as long as it is open; -1: there are no locks."""
+def _lock(descriptor: int) -> int:
+    """Give another descriptor of a file, locked while it is open; -1 where there are no locks."""
     if fcntl is None:
         return -1
     held = os.dup(descriptor)
@@ -95,14 +95,14 @@ def _held(descriptor: int) -> int:
 
 
 def _remove(path: Path, held: int = -1) -> None:
-    """Remove a name, and let go of its lock."""
+    """Remove a name, and release its lock."""
     with contextlib.suppress(OSError):  # Windows: while it is mapped
         path.unlink(missing_ok=True)
     if held >= 0:
         os.close(held)
 
 
-def _remove_left(folder: Path) -> None:
+def _remove_orphans(folder: Path) -> None:
     """Remove the names that killed processes have left: nobody holds their lock."""
     if fcntl is None:
         return
@@ -119,21 +119,25 @@ def _remove_left(folder: Path) -> None:
 
 
 class Tape:
-    """The last `capacity` samples of a stream, float32 (n_rows, capacity), by position."""
+    """The last `capacity` samples of a stream, float32 (n_rows, capacity), by position.
+
+    Its counters are the end of what was written, the first position that counts, and the begin and
+    the end of the last gap.
+    """
 
     def __init__(self, memory: SharedMemory, offset: int, *, n_rows: int, capacity: int) -> None:
-        """Lay a tape over shared memory.
+        """Map a tape onto shared memory.
 
         Args:
             memory: Memory from `SharedMemory`, at least `offset` + `size(...)` bytes.
             offset: Offset in bytes, a multiple of 64.
-            n_rows: Channels, or stems times channels.
+            n_rows: Number of channels, or of stems times channels.
             capacity: Capacity in samples; a quarter of it is kept free for a write that is under
                 way.
         """
         self.n_rows, self.capacity = n_rows, capacity
         self.largest_write = capacity // 4
-        self._counters = np.frombuffer(memory.map, np.int64, 2, offset)
+        self._counters = np.frombuffer(memory.map, np.int64, 4, offset)
         flat = np.frombuffer(memory.map, np.float32, n_rows * capacity, offset + _HEADER)
         self._data = flat.reshape(n_rows, capacity)
 
@@ -157,7 +161,7 @@ class Tape:
         """Append (n_rows, n) samples.
 
         Raises:
-            InputError: When the block is larger than `largest_write` or has other rows.
+            InputError: The block is larger than `largest_write` or has other rows.
         """
         n = block.shape[1]
         if block.shape[0] != self.n_rows or n > self.largest_write:
@@ -169,14 +173,16 @@ class Tape:
         first = at % self.capacity
         split = min(n, self.capacity - first)
         self._data[:, first : first + split] = block[:, :split]
-        if split < n:
-            self._data[:, : n - split] = block[:, split:]
+        self._data[:, : n - split] = block[:, split:]
         self._counters[0] = at + n
 
     def jump(self, position: int) -> None:
-        """Go on at another position, not before the present one; what was before is void."""
-        self._counters[1] = position
-        self._counters[0] = position
+        """Go on at a later position; between is a gap, and what is before the last gap is gone."""
+        if self._counters[0] > self._counters[3]:  # else nothing stands behind the last gap
+            self._counters[1] = self._counters[3]
+            self._counters[2] = self._counters[0]
+        self._counters[3] = position
+        self._counters[0] = position  # last: until then nobody reads beyond the gap's begin
 
     def read(self, start: int, out: Float32) -> bool:
         """Copy the samples from `start` on into `out` (n_rows, n); zeros stand before 0.
@@ -184,21 +190,27 @@ class Tape:
         Returns:
             False when some of them are gone or not there yet; `out` is then undefined.
         """
-        if start < 0:
-            lead = min(-start, out.shape[1])
-            out[:, :lead] = 0.0
-            return bool(lead == out.shape[1]) or self.read(0, out[:, lead:])
         n = out.shape[1]
-        if start < self.oldest or start + n > self.written:
-            return bool(n == 0)
+        if start < 0:
+            out[:, : min(-start, n)] = 0.0
+            out = out[:, min(-start, n) :]
+            start, n = 0, out.shape[1]
+        if not n:
+            return True
+        if not self._holds(start, start + n):
+            return False
         first = start % self.capacity
         split = min(n, self.capacity - first)
         out[:, :split] = self._data[:, first : first + split]
-        if split < n:
-            out[:, split:] = self._data[:, : n - split]
-        return bool(start >= self.oldest)  # the writer may have come round meanwhile
+        out[:, split:] = self._data[:, : n - split]
+        return self._holds(start, start + n)  # the writer may have come round meanwhile
+
+    def _holds(self, start: int, stop: int) -> bool:
+        """Tell whether all samples from `start` to `stop` are there."""
+        is_clear = stop <= int(self._counters[2]) or start >= int(self._counters[3])
+        return is_clear and self.oldest <= start and stop <= self.written
 
     def release(self) -> None:
-        """Let go of the memory, so that it can be unmapped."""
-        self._counters = np.zeros(2, np.int64)
-        self._data = np.zeros((self.n_rows, self.capacity), np.float32)[:, :0]
+        """Drop the arrays, so that the memory can be unmapped."""
+        self._counters = np.zeros(4, np.int64)
+        self._data = np.zeros((self.n_rows, 0), np.float32)

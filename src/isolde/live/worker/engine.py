@@ -1,7 +1,7 @@
-"""The near side of the worker: starts it, hands over positions, collects its news; never blocks.
+"""Starts the worker, sends it orders and collects its reports; it separates nothing itself.
 
-The worker is a child process, so that no Python code of this one can hold up the network, and the
-network holds up no device. (`place="thread"` runs the same worker in a thread, to compare.)
+The worker is a child process, so that Python code of this process does not delay the network, and
+the network does not delay the devices.
 """
 
 import contextlib
@@ -11,20 +11,17 @@ import secrets
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import asdict, dataclass
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection, Listener
+from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 
 from isolde.core.errors import IsoldeError, ModelError
 from isolde.live.plan import Plan
 from isolde.live.stream.ring import SharedMemory
-from isolde.live.worker.process import NEWS, ORDER, News, Order, Worker, lay_tapes, memory_size
+from isolde.live.worker.process import NEWS, ORDER, News, Order, lay_tapes, memory_size
 
-_START_SECONDS = 60.0
 _UNREAD_ORDERS = 64
-"""Orders that may wait unread; beyond that a PUSH is left to the next one, which includes it."""
+"""Orders that may wait unread; then a PUSH is left out, since the next one includes it."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +31,9 @@ class WorkerReport:
     Attributes:
         kind: What happened.
         available: Position up to which stems are on the tape.
-        eaten: The mixture has been separated up to this position.
-        seconds: That the last piece took.
-        activity: Mean of the first mask, in [0, 1].
+        eaten: Position up to which the mixture has been separated.
+        seconds: Seconds that the last piece took.
+        activity: Mean of the first stem's mask, in [0, 1].
     """
 
     kind: News
@@ -50,45 +47,39 @@ class Engine:
     """The worker, its tapes and the messages to and from it.
 
     Attributes:
-        mixture: The tape to write the mixture to.
-        stems: The tape that the worker writes, stem after stem, channel after channel.
+        mixture: Tape to write the mixture to.
+        stems: Tape that the worker writes, stem after stem, channel after channel.
     """
 
-    def __init__(self, plan: Plan, *, place: str = "process", urgent: bool = False) -> None:
-        """Start the worker; it loads its model meanwhile.
+    def __init__(self, plan: Plan, *, urgent: bool = False) -> None:
+        """Start the worker, which then loads its model.
 
         Args:
             plan: The session's numbers.
-            place: "process", or "thread" for comparisons.
-            urgent: Whether the process asks to go before usual programs: somebody listens.
+            urgent: Whether the process raises its priority.
 
         Raises:
-            AudioError: When there is no memory to share.
-            ModelError: When the process cannot be started.
+            AudioError: There is no memory to share.
+            ModelError: The process cannot be started.
         """
         self.plan = plan
         self._memory = SharedMemory(memory_size(plan))
         self.mixture, self.stems = lay_tapes(self._memory, plan)
         self._lock = threading.Lock()
         self._connection: Connection | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._thread: threading.Thread | None = None
         self._error: str | None = None
         self._unread = 0
         self._waiting: list[bytes] = []
         self._begun = threading.Event()
-        if place == "thread":
-            self._start_thread()
-        else:
-            self._start_process(urgent)
+        self._process = self._start(urgent)
 
     @property
     def pid(self) -> int:
-        """Of the process in which the network runs."""
-        return self._process.pid if self._process else os.getpid()
+        """Number of the process in which the network runs."""
+        return self._process.pid
 
     def order(self, kind: Order, number: float) -> None:
-        """Tell the worker; returns at once."""
+        """Send an order, without waiting."""
         message = ORDER.pack(kind, number)
         with self._lock:
             if self._connection is None:
@@ -99,7 +90,7 @@ class Engine:
             if kind is Order.PUSH and self._unread >= _UNREAD_ORDERS:
                 return
             self._unread += kind is Order.PUSH
-            with contextlib.suppress(OSError):  # a worker that is gone is noticed by `news`
+            with contextlib.suppress(OSError):  # `news` notices a worker that is gone
                 self._connection.send_bytes(message)
 
     def news(self, timeout: float = 0.0) -> list[WorkerReport]:
@@ -109,7 +100,7 @@ class Engine:
             timeout: Seconds to wait for the first one.
 
         Raises:
-            ModelError: When the worker could not load its model, or has died.
+            ModelError: The worker could not load its model, or has died.
         """
         connection = self._connection
         if connection is None:
@@ -122,46 +113,27 @@ class Engine:
         try:
             while connection.poll(0.0 if reports else timeout):
                 message = connection.recv_bytes()
-                if len(message) != NEWS.size:
-                    raise ModelError(message.decode())
+                if not message[0]:
+                    raise ModelError(os.fsdecode(message[1:]))
                 kind, *values = NEWS.unpack(message)
-                if kind:
-                    reports.append(WorkerReport(News(kind), *values))
+                reports.append(WorkerReport(News(kind), *values))
         except (EOFError, OSError) as error:
             if isinstance(error, IsoldeError):
                 raise
-            raise ModelError(self._death()) from None
+            raise ModelError(_death(self._process)) from None
         if reports:
             self._unread = 0
         return reports
 
-    def wait_ready(self, timeout: float = _START_SECONDS) -> list[WorkerReport]:
-        """Wait until the model is loaded; gives the reports that came meanwhile.
-
-        Raises:
-            ModelError: When it cannot be loaded, or not in time.
-        """
-        deadline = time.monotonic() + timeout
-        reports: list[WorkerReport] = []
-        while not any(r.kind is News.READY for r in reports):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise ModelError(f"the separator was not ready after {timeout:.0f} s: try again")
-            reports += self.news(min(left, 0.5))
-        return reports
-
     def close(self, timeout: float = 2.0) -> None:
-        """End the worker, kindly for `timeout` seconds, then not."""
+        """Ask the worker to end, and kill it after `timeout` seconds."""
         self.order(Order.STOP, 0)
-        if self._process is not None:
-            try:
-                self._process.wait(timeout if self._connection else 0.0)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._begun.wait(1.0)
-        if self._thread is not None:
-            self._thread.join(timeout)
+        try:
+            self._process.wait(timeout if self._connection else 0.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._begun.wait(1.0)
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
@@ -171,22 +143,7 @@ class Engine:
         self.stems.release()
         self._memory.close()
 
-    def _start_thread(self) -> None:
-        near, far = Pipe()
-
-        def run() -> None:
-            try:
-                Worker(self.plan, far, self.mixture, self.stems).serve()
-            except IsoldeError as error:
-                with contextlib.suppress(OSError):
-                    far.send_bytes(str(error).encode())
-
-        self._connection = near
-        self._begun.set()
-        self._thread = threading.Thread(target=run, name="isolde separator", daemon=True)
-        self._thread.start()
-
-    def _start_process(self, urgent: bool) -> None:
+    def _start(self, urgent: bool) -> "subprocess.Popen[bytes]":
         # A plain child, not `multiprocessing`: that would import the caller's main module again.
         key = secrets.token_bytes(16)
         listener = Listener(authkey=key)
@@ -209,55 +166,53 @@ class Engine:
             else {"start_new_session": True}
         )
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", command],
+            process: subprocess.Popen[bytes] = subprocess.Popen(
+                [sys.executable, "-P", "-c", command],  # -P: no module of the current folder
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
                 **options,  # type: ignore[call-overload]
             )
-            assert self._process.stdin is not None
-            self._process.stdin.write(json.dumps(told).encode())
-            self._process.stdin.close()
+            assert process.stdin is not None
+            process.stdin.write(json.dumps(told).encode())
+            process.stdin.close()
         except OSError as error:
             listener.close()
             raise ModelError(f"the separator's process cannot be started ({error})") from None
         threading.Thread(
             target=self._accept, args=(listener,), name="isolde start", daemon=True
         ).start()
-        threading.Thread(target=self._unblock, args=(listener,), daemon=True).start()
+        threading.Thread(target=self._unblock, args=(process, listener), daemon=True).start()
+        return process
 
     def _accept(self, listener: Listener) -> None:
-        """Take the worker's call, then send what it was told meanwhile."""
+        """Take the worker's call, then send the orders that were given meanwhile."""
         try:
             connection = listener.accept()
             connection.recv_bytes()
         except (OSError, EOFError) as error:
-            self._error = self._error or f"the separator's process has not called ({error})"
+            self._error = self._error or f"the separator's process did not connect ({error})"
             self._begun.set()
             return
         finally:
             listener.close()
         self._memory.forget()
         with self._lock:
-            for message in self._waiting:
-                connection.send_bytes(message)
-            self._waiting.clear()
+            with contextlib.suppress(OSError):  # `news` notices a worker that is gone
+                for message in self._waiting:
+                    connection.send_bytes(message)
             self._connection = connection
         self._begun.set()
 
-    def _unblock(self, listener: Listener) -> None:
-        """If the child dies before it calls, end the waiting for it."""
-        assert self._process is not None
-        self._process.wait()
+    def _unblock(self, process: "subprocess.Popen[bytes]", listener: Listener) -> None:
+        """End the waiting for a child that dies before it calls."""
+        process.wait()
         if not self._begun.is_set():
-            self._error = self._death()
+            self._error = _death(process)
             self._begun.set()
             with contextlib.suppress(OSError, EOFError):
-                from multiprocessing.connection import Client
-
                 Client(listener.address).close()  # wakes `accept`, whose handshake then fails
 
-    def _death(self) -> str:
-        code = self._process.poll() if self._process else None
-        return f"the separator's process has ended (code {code}): start again"
+
+def _death(process: "subprocess.Popen[bytes]") -> str:
+    return f"the separator's process has ended (code {process.poll()}): start again"

@@ -1,4 +1,4 @@
-"""A masker around a masker: the strength can be turned while it runs, and the voice is metered."""
+"""A masker around a masker whose strength can change while it runs, and which meters the voice."""
 
 import numpy as np
 
@@ -7,35 +7,40 @@ from isolde.core.stage import Complex64, Float32
 from isolde.models.masker import Masker
 
 _RAMP_FRAMES = 8
-"""Frames over which a new strength comes in; frames overlap by 75 % anyway."""
+"""Number of frames over which a new strength comes in; frames overlap by 75 % anyway."""
 
 
 class TunableMasker:
     """The masks of another masker, raised to a power that may change."""
 
     def __init__(self, inner: Masker, *, strength: float = 1.0) -> None:
-        """Wrap `inner`; see `masks.readout` for strength."""
+        """Wrap a masker.
+
+        Args:
+            inner: Masker to wrap.
+            strength: Exponent of the mask, see `masks.readout`.
+        """
         self._inner = inner
         self.stems, self.residual = inner.stems, inner.residual
         self.grid, self.n_bins = inner.grid, inner.n_bins
+        self._strength = np.float32(strength)
         self._exponents = np.full(1, strength, np.float32)  # for the next frames; the last stays
         self.activity = 0.0
 
     @property
     def latency(self) -> int:
-        """Frames: that of the masker inside."""
+        """Latency in frames."""
         return self._inner.latency
 
     @property
     def strength(self) -> float:
-        """The strength that is being reached."""
-        return float(self._exponents[-1])
+        """Strength of the next masks; it may be set by another thread than the one that feeds."""
+        return float(self._strength)
 
     @strength.setter
     def strength(self, value: float) -> None:
         check_strength(value)
-        ramp = np.linspace(self._exponents[0], value, _RAMP_FRAMES + 1, dtype=np.float32)
-        self._exponents = ramp[1:] if self._exponents[0] != value else ramp[-1:]
+        self._strength = np.float32(value)
 
     def feed(self, spectra: Complex64, /) -> Float32:
         """Take (n_channels, n, n_bins); give masks (n_stems, n_channels or 1, m, n_bins)."""
@@ -48,17 +53,19 @@ class TunableMasker:
     def reset(self) -> None:
         """Forget the stream, not the strength."""
         self._inner.reset()
-        self._exponents = self._exponents[-1:]
+        self._exponents = np.full(1, self._strength)
 
     def _tune(self, masks: Float32) -> Float32:
         n = masks.shape[2]
         if not n:
             return masks
         self.activity = float(masks[0].mean())
-        now, self._exponents = (
-            self._exponents[:n],
-            self._exponents[min(n, self._exponents.size - 1) :],
-        )
+        if self._exponents[-1] != (wanted := self._strength):
+            self._exponents = np.linspace(
+                self._exponents[0], wanted, _RAMP_FRAMES + 1, dtype=np.float32
+            )[1:]
+        now = self._exponents[:n]
+        self._exponents = self._exponents[min(n, self._exponents.size - 1) :]
         if now.size < n:
             now = np.pad(now, (0, n - now.size), mode="edge")
         if (now == 1).all():

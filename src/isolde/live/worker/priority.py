@@ -1,9 +1,8 @@
-"""Asks the system to run what must not be late before other programs; it runs nothing itself.
+"""Raises the priority of threads that must not be late; it runs nothing itself.
 
-Linux only: there a thread has a nice value of its own. Elsewhere, and where the system refuses (it
-grants root, and whom a limit `nice` names), everything stays as it is. Real-time scheduling is not
-asked for: PortAudio may spin while it waits for a sound server, and a real-time thread that spins
-starves the server that it waits for.
+Linux only, where each thread has a nice value. Elsewhere, and where the system refuses (it grants
+root and users with a limit `nice`), nothing changes. Real-time scheduling is not used: PortAudio
+may spin while it waits for a sound server, and a real-time thread that spins starves the server.
 """
 
 import contextlib
@@ -13,14 +12,14 @@ import threading
 from collections.abc import Iterator
 
 NICE = -11
-"""What sound servers run at, and what desktops grant to sound programs."""
+"""Nice value of sound servers, which desktops grant to sound programs too."""
 
 
 def raise_priority() -> bool:
-    """Let the calling thread, and what it starts from now on, go before usual programs.
+    """Raise the priority of the calling thread, and of what it starts from now on.
 
     Returns:
-        Whether it does now.
+        Whether the system granted it.
     """
     if sys.platform != "linux":
         return False

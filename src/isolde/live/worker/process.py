@@ -1,11 +1,12 @@
-"""The process in which the network runs: tape in, tape out, orders and reports by messages.
+"""The process in which the network runs: tape in, tape out, orders and reports as messages.
 
-It touches no device and no file but the model, and ends when the other side does.
+It opens no device and no file but the model, and ends with its parent.
 """
 
 import contextlib
 import gc
 import json
+import os
 import struct
 import sys
 import time
@@ -31,42 +32,41 @@ from isolde.separation.stages.separator import Separator
 
 
 class Order(IntEnum):
-    """What a worker is told; each goes with one number."""
+    """An order to the worker; each has one number."""
 
     PUSH = 1
     """The mixture is there up to this position."""
     RESET = 2
-    """A new stream begins at this position; forget the one before."""
+    """A new stream begins at this position."""
     FINISH = 3
-    """The stream ends at this position: give what is owed."""
+    """The stream ends at this position: give the rest."""
     STRENGTH = 4
-    """The strength, from now on."""
+    """The strength of the mask from now on."""
     STOP = 5
+    """End."""
 
 
 class News(IntEnum):
-    """What a worker tells."""
+    """A report of the worker."""
 
     READY = 1
     """The model is loaded."""
     DONE = 2
     """The stems are there up to a position."""
-    FINISHED = 3
-    """They are there to the end."""
-    LOST = 4
+    LOST = 3
     """Mixture was overwritten before it was separated, up to a position."""
 
 
 ORDER = struct.Struct("<Bd")
 NEWS = struct.Struct("<Bqqdd")
-"""Kind; stems are there up to; mixture was eaten up to; seconds this took; vocal activity."""
+"""Kind; end of the stems; end of the mixture that was read; seconds this took; activity."""
 
 _CHUNK_SECONDS = 0.2
-"""Sound separated in one go when there is a backlog: fewer calls, and still soon an answer."""
+"""Seconds of sound separated at once when there is a backlog, to make fewer calls."""
 
 
 def lay_tapes(memory: SharedMemory, plan: Plan) -> tuple[Tape, Tape]:
-    """Give the mixture's and the stems' tape in one piece of memory; both sides call this alike."""
+    """Map the tapes of mixture and stems onto one piece of memory, the same in both processes."""
     n, capacity = plan.n_channels, plan.capacity
     mixture = Tape(memory, 0, n_rows=n, capacity=capacity)
     offset = Tape.size(n, capacity)
@@ -80,10 +80,10 @@ def memory_size(plan: Plan) -> int:
 
 
 def load(plan: Plan) -> tuple[Separator, TunableMasker]:
-    """Return the offline separator, with a masker whose strength can be turned.
+    """Make the offline separator, with a masker whose strength can change.
 
     Raises:
-        ModelError: When the model cannot be loaded.
+        ModelError: The model cannot be loaded.
     """
     settings, made = plan.settings, []
 
@@ -93,7 +93,7 @@ def load(plan: Plan) -> tuple[Separator, TunableMasker]:
         return made[-1]
 
     estimator = make_estimator(
-        replace(settings, strength=1.0),  # the masker's, which can be turned
+        replace(settings, strength=1.0),  # `tunable` applies it
         sample_rate=plan.sample_rate,
         n_channels=plan.n_channels,
         wrap=tunable,
@@ -105,13 +105,13 @@ def load(plan: Plan) -> tuple[Separator, TunableMasker]:
         )
     separator = Separator(estimator, sample_rate=plan.sample_rate, n_channels=plan.n_channels)
     silence = np.zeros((plan.n_channels, 4 * plan.block), np.float32)
-    separator.feed(silence)  # the first call is slow: make it here
+    separator.feed(silence)  # the first call is slow
     separator.reset()
     return separator, made[-1]
 
 
 class Worker:
-    """Separates what arrives on one tape onto another, in order, until told to stop."""
+    """Separates what arrives on one tape onto another, until it is told to stop."""
 
     def __init__(self, plan: Plan, connection: Connection, mixture: Tape, stems: Tape) -> None:
         """Load the model."""
@@ -123,7 +123,7 @@ class Worker:
         self._block = np.zeros((plan.n_channels, self._chunk), np.float32)
 
     def serve(self) -> None:
-        """Work until STOP, or until the other side is gone."""
+        """Work until STOP, or until the parent is gone."""
         self._tell(News.READY, 0.0)
         with contextlib.suppress(EOFError, OSError):
             pending: list[tuple[Order, float]] = []
@@ -148,7 +148,7 @@ class Worker:
     def _newest(
         self, pending: list[tuple[Order, float]], *, wait: bool
     ) -> list[tuple[Order, float]]:
-        """All orders there are, without those that a later one makes idle."""
+        """Give all orders that wait, without those that a later one replaces."""
         for order, number in self._orders(wait and not pending):
             if order is Order.RESET:
                 pending = [p for p in pending if p[0] is Order.STRENGTH]
@@ -166,14 +166,14 @@ class Worker:
             yield Order(kind), number
 
     def _separate(self, end: int) -> bool:
-        """One chunk of the mixture up to `end`; False when there is no more."""
+        """Separate one chunk of the mixture up to `end`; False when there is no more."""
         n = min(end - self._eaten, self._chunk)
         if n <= 0:
             return False
         began = time.perf_counter()
         block = self._block[:, :n]
         if not self._mixture.read(self._eaten, block):
-            # Lapped: too slow for too long. Begin anew with what comes next.
+            # The mixture was overwritten: begin anew with what comes next.
             self._restart(self._mixture.written)
             self._tell(News.LOST, 0.0)
             return False
@@ -187,7 +187,7 @@ class Worker:
         n = next(iter(rest.values())).shape[1]
         for start in range(0, n, self._chunk):
             self._give({s: v[:, start : start + self._chunk] for s, v in rest.items()})
-        self._tell(News.FINISHED, 0.0)
+        self._tell(News.DONE, 0.0)
 
     def _restart(self, position: int) -> None:
         self._separator.reset()
@@ -203,27 +203,23 @@ class Worker:
 
 
 def main() -> None:
-    """Run the child process: address, key, plan and urgency come on standard input."""
+    """Run the child process; address, key, plan and urgency come on standard input."""
     told = json.load(sys.stdin)
     plan = build(Plan, told["plan"], where="the plan")
     try:
         memory = SharedMemory(memory_size(plan), Path(told["memory"]))
         connection = Client(told["address"], authkey=bytes.fromhex(told["key"]))
-        connection.send_bytes(NEWS.pack(0, 0, 0, 0.0, 0.0))  # mapped: the name can go
+        connection.send_bytes(b"mapped")  # the name of the memory can be removed
     except (OSError, EOFError):  # the session has ended meanwhile
         return
     with connection:
         try:
             worker = Worker(plan, connection, *lay_tapes(memory, plan))
         except IsoldeError as error:
-            connection.send_bytes(str(error).encode())
+            connection.send_bytes(b"\0" + os.fsencode(str(error)))  # no report begins with 0
             return
         gc.collect()
         gc.freeze()
         if told["urgent"]:
             raise_priority()  # not before: loading may take its time
         worker.serve()
-
-
-if __name__ == "__main__":
-    main()
