@@ -22,7 +22,6 @@ from isolde.evaluation.candidates import baselines, models, oracles
 from isolde.evaluation.candidates.candidate import Candidate
 from isolde.evaluation.candidates.identity import code_digest, separation_modules
 from isolde.evaluation.distortions import Distortion, mono
-from isolde.evaluation.rekey import rekey
 from isolde.evaluation.runner import evaluate, read_results
 from isolde.evaluation.songs import find_songs
 from isolde.models import catalogue
@@ -272,8 +271,16 @@ def test_the_fingerprint_lists_every_module_that_a_separation_runs_through(name)
     } == set()
 
 
+def script_of(name: str):
+    path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_script", path)
+    script = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script
+
+
 def test_results_are_rekeyed_only_where_the_numbers_are_the_same(data, tmp_path):
-    songs, path = find_songs(data), tmp_path / "r.jsonl"
+    songs, path, rekey = find_songs(data), tmp_path / "r.jsonl", script_of("rekey").rekey
 
     def centre(identity):
         return Candidate("centre", baselines.centre, identity=identity)
@@ -295,10 +302,7 @@ def test_results_are_rekeyed_only_where_the_numbers_are_the_same(data, tmp_path)
 
 
 def test_the_script_of_the_docs_replaces_what_lies_between_the_marks(tmp_path):
-    path = Path(__file__).parents[2] / "benchmarks" / "results.py"
-    spec = importlib.util.spec_from_file_location("results_script", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = script_of("results")
     page, mark = tmp_path / "page.md", script.MARK.format("results")
     page.write_text(f"before\n{mark}\nold\n{script.END}\nafter\n")
     for _ in range(2):  # doing it again changes nothing

@@ -5,12 +5,10 @@ import io
 import json
 import os
 import sys
-from pathlib import Path
 
 import pytest
 
 from isolde.core.errors import MissingExtraError
-from isolde.datasets.naming import file_name
 from isolde.evaluation import exports, run
 from isolde.evaluation.scoring import Result
 
@@ -78,10 +76,3 @@ def test_musevals_files_of_different_names_are_different_files(tmp_path):
 
 
 MEASURES = ("sdr", "isr", "sir", "sar")
-
-
-@pytest.mark.parametrize("name", ["a/b", "..", "con: <x>", "Ärger", ""])
-def test_names_become_names_of_files(name, tmp_path):
-    path = tmp_path / file_name(name)
-    path.write_text("x")
-    assert list(tmp_path.iterdir()) == [path] and Path(path).parent == tmp_path

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -225,6 +226,14 @@ def test_songs_of_earlier_runs_that_are_no_pair_now_are_named(pair: Path):
 
 
 # --- the command -----------------------------------------------------------------------------
+
+
+def test_a_pair_is_made_without_matplotlib(isolde: Shell, pair: Path, monkeypatch):
+    """Its page is missing; the song was lost when all else was done."""
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    code, _, err = isolde("pairs", pair / "a.wav", pair / "v.wav", "-o", pair / "out")
+    assert code == 0 and err[0].startswith("isolde: no pages: ") and "isolde[figures]" in err[0]
+    assert (pair / "out" / "a" / "vocals.wav").is_file()
 
 
 def test_two_files_or_two_folders(isolde: Shell, pair: Path):

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from isolde.core.errors import InputError
+from isolde.core.programs import TIMEOUT
 from isolde.evaluation.candidates.candidate import Candidate
-from isolde.separation.external import TIMEOUT, ExternalSeparator
+from isolde.separation.external import ExternalSeparator
 
 
 def peer(text: str, *, timeout: float | None = TIMEOUT) -> Candidate:
