@@ -2,7 +2,7 @@
 
 A machine that others use can stand still for a third of a second, and no test can make it be on
 time; what must hold everywhere is that sound goes on and nothing grows. Whether a quiet machine is
-ever late or skips a block is the benchmark's question (docs/guide/live.md).
+ever late or skips a block is the benchmark's question (docs/lab/live.md).
 """
 
 import os

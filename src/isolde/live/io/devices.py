@@ -1,7 +1,7 @@
 """Sound devices through PortAudio; the only place that imports sounddevice, and only when asked.
 
 One thread of ours reads and writes streams by blocking calls, which wait without holding Python's
-lock; no Python code runs in the driver's thread (docs/guide/live.md has the measurements).
+lock; no Python code runs in the driver's thread (measured in docs/lab/live.md).
 """
 
 import contextlib
