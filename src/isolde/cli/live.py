@@ -8,6 +8,7 @@ import typer
 from isolde.cli.shared import completion
 from isolde.cli.shared.clock import seconds
 from isolde.cli.shared.help import examples
+from isolde.cli.shared.urls import refuse_urls
 
 
 def register(app: typer.Typer) -> None:
@@ -80,13 +81,13 @@ def live(
     block: Annotated[
         int | None,
         typer.Option(
-            help="Frames of the model (23 ms) between visits to the device \\[1; songs: 4]."
+            help="Frames of the model (23 ms) that are read and written at once \\[1; songs: 4]."
         ),
     ] = None,
     depth: Annotated[
         int | None,
         typer.Option(
-            help="Blocks of time for the network, else the model's; 0 waits for it: less delay."
+            help="Blocks of time for the network; 0: the device waits for it; default: the model's."
         ),
     ] = None,
     device_latency: Annotated[
@@ -99,7 +100,9 @@ def live(
     stop_after: Annotated[
         float | None,
         typer.Option(
-            parser=seconds, metavar="TIME", help="Time after which it ends, like 75 or 1:15."
+            parser=seconds,
+            metavar="TIME",
+            help="Time after which it ends, like 75 or 1:15; of a pipe, time of its input.",
         ),
     ] = None,
     raw: Annotated[
@@ -124,7 +127,9 @@ def live(
             help="UDP port of 127.0.0.1 that takes commands by Open Sound Control; 0: any."
         ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No meters.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show no meters, list of keys or summary.")
+    ] = False,
 ) -> None:
     """Isolate the voice while the music plays.
 
@@ -136,6 +141,7 @@ def live(
     from isolde.live.control.settings import LiveSettings
     from isolde.separation.settings import SeparationSettings
 
+    refuse_urls(Path(source))
     if devices:
         console.print_devices()
         return
