@@ -7,6 +7,8 @@ import signal
 import struct
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +116,21 @@ def test_an_idle_process_that_died_is_replaced(kinds):
     read(kinds["cbr.mp3"])
     for idle in worker._idle:
         os.kill(idle.pid, signal.SIGKILL)
+    assert read(kinds["cbr.mp3"])[0].shape == (2, 66150)
+
+
+def test_a_reader_that_is_closed_while_another_thread_reads_spoils_no_process(kinds):
+    """The answer to one of the two would be taken for that to the other, in the next file too."""
+    reader = AudioReader(kinds["cbr.mp3"], block_samples=1000)
+    pid = reader._decoder._worker.pid  # type: ignore[attr-defined]
+    os.kill(pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as threads:
+        reading = threads.submit(reader.read_block)
+        time.sleep(0.2)
+        reader.close()
+        with pytest.raises(AudioError):
+            reading.result(timeout=10)
+    assert pid not in [idle.pid for idle in worker._idle]
     assert read(kinds["cbr.mp3"])[0].shape == (2, 66150)
 
 
@@ -225,6 +242,8 @@ def test_what_is_lost_near_the_start_is_silence_there(kinds, tmp_path, name: str
     assert np.abs(audio[:, first + 50 : last - 50]).max() == 0
     assert np.array_equal(audio[:, : max(0, first - 50)], whole[:, : max(0, first - 50)])
     assert last < 66150 and np.array_equal(audio[:, last + 50 :], whole[:, last + 50 :])
+    with pytest.raises(AudioError, match="damaged from"):
+        everything(tmp_path / name, strict=True)
 
 
 def test_flac_that_states_less_than_it_holds_is_read_to_its_end(kinds, tmp_path):

@@ -45,14 +45,7 @@ def test_sources_that_are_not_there_or_not_audio(tmp_path):
             read(source)  # type: ignore[arg-type]
 
 
-@pytest.mark.skipif(IS_ROOT, reason="root may read everything")
-def test_source_without_permission(tmp_path):
-    write(tmp_path / "x.wav", noise(2, 10), 44100)
-    (tmp_path / "x.wav").chmod(0)
-    assert "may not be read" in refusal(tmp_path / "x.wav")
-
-
-def test_source_without_permission_by_proxy(tmp_path, monkeypatch):
+def test_source_without_permission(tmp_path, monkeypatch):
     write(tmp_path / "x.wav", noise(2, 10), 44100)
 
     def denied(*_args, **_kwargs):
@@ -66,7 +59,8 @@ def test_source_without_permission_by_proxy(tmp_path, monkeypatch):
 def test_a_cut_file_is_read_to_where_it_ends_and_noted(tmp_path, kind):
     path = tmp_path / f"x.{kind}"
     write(path, noise(2, 100000), 44100)
-    whole, _ = read(path)
+    with AudioReader(path, strict=True) as reader:
+        whole = np.concatenate(list(reader), axis=1)
     os.truncate(path, path.stat().st_size * 6 // 10)
     with AudioReader(path, block_samples=4096) as reader:
         part = np.concatenate(list(reader), axis=1)
@@ -79,6 +73,12 @@ def test_a_cut_file_is_read_to_where_it_ends_and_noted(tmp_path, kind):
     assert np.array_equal(read(path, end=1.0)[0], whole[:, :44100])
     with pytest.warns(IsoldeWarning, match=ends):
         read(path)
+    with (
+        pytest.raises(AudioError, match=f"{ends}.*: get another copy") as caught,
+        AudioReader(path, strict=True) as reader,
+    ):
+        list(reader)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_cut_caf_file_is_noted(tmp_path):
@@ -97,21 +97,6 @@ def test_a_closed_reader_says_so(tmp_path, kind):
         reader.read_block()
 
 
-@pytest.mark.parametrize("kind", ["wav", "flac", "mp3"])
-def test_a_strict_reader_refuses_a_cut_file(tmp_path, kind):
-    path = tmp_path / f"x.{kind}"
-    write(path, noise(2, 100000), 44100)
-    with AudioReader(path, strict=True) as reader:
-        assert sum(block.shape[1] for block in reader) == 100000
-    os.truncate(path, path.stat().st_size * 6 // 10)
-    with (
-        pytest.raises(AudioError, match=r"cut short.* ends after .*: get another copy") as caught,
-        AudioReader(path, strict=True) as reader,
-    ):
-        list(reader)
-    assert "\n" not in str(caught.value)
-
-
 def test_a_cut_ogg_declares_no_length_but_is_noted(tmp_path):
     path = tmp_path / "x.ogg"
     write(path, noise(2, 200000), 44100)
@@ -122,31 +107,6 @@ def test_a_cut_ogg_declares_no_length_but_is_noted(tmp_path):
     with AudioReader(path) as reader:
         assert 50000 < sum(block.shape[1] for block in reader) < 200000
         assert "no end mark" in reader.notes()[0]
-
-
-def test_damage_within_a_flac_is_silence_in_its_place(tmp_path):
-    path = tmp_path / "x.flac"
-    write(path, noise(2, 100000), 44100)
-    whole, _ = read(path)
-    data = bytearray(path.read_bytes())
-    middle = len(data) // 2
-    data[middle : middle + 3000] = bytes(3000)
-    path.write_bytes(data)
-    with AudioReader(path) as reader:
-        part = np.concatenate(list(reader), axis=1)
-        (note,) = reader.notes()
-    start, end = map(float, re.findall(r"(\d+\.\d+) s", note))
-    assert "damaged from" in note and 0.7 < start < end < 1.4
-    assert part.shape == whole.shape
-    first, last = round(start * 44100) - 50, round(end * 44100) + 50
-    assert np.array_equal(part[:, :first], whole[:, :first])
-    assert np.array_equal(part[:, last:], whole[:, last:])
-    assert not part[:, first + 100 : last - 100].any()
-    with (
-        pytest.raises(AudioError, match="damaged from"),
-        AudioReader(path, strict=True) as reader,
-    ):
-        list(reader)
 
 
 def test_an_mp3_without_a_length_is_read_to_its_end(tmp_path):
@@ -187,6 +147,7 @@ def test_ranges_outside_of_the_file_are_refused(tmp_path, kind):
         ({"start": 0.5, "end": 0.25}, "the end must be after the start"),
         ({"start": -0.1}, "the start must be 0 or more"),
         ({"start": float("nan")}, "the start must be 0 or more"),
+        ({"start": 1e306}, "the start must be 0 or more, at most"),
         ({"end": float("inf")}, r"at most 1e\+09 \(in Python None for all\)"),
         ({"start": 1.0}, r"lasts 1\.000 s, so it cannot start at 1\.000 s"),
         ({"start": 0.5, "end": 0.500001}, "holds no sample"),
@@ -253,19 +214,15 @@ def test_an_interruption_inside_libsndfile_is_not_lost(tmp_path, monkeypatch, ki
 
 
 def test_targets_that_cannot_be(tmp_path):
+    (tmp_path / "x.wav").mkdir()
     with pytest.raises(AudioError, match="is a folder: name a file in it"):
-        write(_folder(tmp_path / "x.wav"), noise(2, 10), 44100, overwrite=True)
+        write(tmp_path / "x.wav", noise(2, 10), 44100, overwrite=True)
     (tmp_path / "file").touch()
     with pytest.raises(AudioError, match="a part of its folder is a file"):
         write(tmp_path / "file" / "sub" / "x.wav", noise(2, 10), 44100)
     with pytest.raises(AudioError, match="name is too long"):
         write(tmp_path / f"{'x' * 300}.wav", noise(2, 10), 44100)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "x.wav"]
-
-
-def _folder(path: Path) -> Path:
-    path.mkdir()
-    return path
 
 
 @pytest.mark.skipif(IS_ROOT, reason="root may write everywhere")

@@ -9,7 +9,7 @@ import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.sounds import lag
+from helpers.sounds import lag, sweep
 from isolde.audio import (
     AudioInfo,
     AudioReader,
@@ -43,16 +43,6 @@ TAGS = {
     "tracknumber": "7",
     "comment": "fine",
 }
-
-
-def sweep(rate: int, n: int, channels: int = 2) -> np.ndarray:
-    """A tone that never repeats, so that each sample tells its place; different per channel."""
-    t = np.arange(n) / rate
-    rows = [
-        0.4 * np.sin(2 * np.pi * (200 + 60 * c) * t * (1 + t)) + 0.01 * np.sin(9000 * t)
-        for c in range(channels)
-    ]
-    return np.stack(rows).astype(np.float32)
 
 
 @pytest.mark.parametrize(("kind", "subtype", "tolerance"), LOSSLESS)

@@ -10,7 +10,7 @@ import pytest
 
 from helpers.films import make_film, packets, picture, sound_of
 from helpers.sounds import lag
-from isolde.audio import AudioReader, Cover, SongTags, read_tags
+from isolde.audio import AudioInfo, AudioReader, Cover, SongTags, read_tags
 from isolde.audio.encoding import mp4
 from isolde.audio.encoding.base import Sound
 from isolde.audio.remux import FilmWriter
@@ -245,3 +245,19 @@ def test_sound_of_a_rate_that_aac_does_not_hold_is_converted(tmp_path, rate, hel
                 writer.write({"vocals": block})
     with AudioReader(target) as reader:
         assert reader.info.sample_rate == held
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"bitrate": 1000}, "give 8 to 2000"),
+        ({"bitrate": -3}, "give 8 to 2000"),
+        ({"quality": 11}, "give 0"),
+        ({"quality": 3, "bitrate": 64_000}, "give one of them"),
+    ],
+)
+def test_impossible_qualities_of_a_film_are_refused(tmp_path, options, message):
+    info = AudioInfo("x.mp4", 48000, 2, None, "MP4", "AAC")
+    with pytest.raises(InputError, match=message):
+        FilmWriter(tmp_path / "x.mp4", tmp_path / "new.mp4", info=info, titles=["a"], **options)
+    assert list(tmp_path.iterdir()) == []

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -225,6 +227,24 @@ def test_through_real_processes(tmp_path):
     with (tmp_path / "in.wav").open("rb") as source, (tmp_path / "out.wav").open("wb") as target:
         subprocess.run(command, stdin=source, stdout=target, check=True)
     assert sf.info(tmp_path / "out.wav").frames == 100000
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes can be waited for on POSIX only")
+def test_a_pipe_that_does_not_block_is_waited_for():
+    buffer = io.BytesIO()
+    write(buffer, noise(2, 3000), 44100)
+    receive, send = os.pipe()
+    os.set_blocking(receive, False)
+
+    def trickle() -> None:
+        for at in range(0, len(buffer.getvalue()), 5000):
+            time.sleep(0.05)
+            os.write(send, buffer.getvalue()[at : at + 5000])
+        os.close(send)
+
+    with os.fdopen(receive, "rb") as stream, ThreadPoolExecutor(1) as threads:
+        threads.submit(trickle)
+        assert everything(stream).shape == (2, 3000)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")

@@ -129,6 +129,13 @@ def test_a_cover_that_cannot_be_decoded_stops_nothing(tmp_path, kind):
     assert read(tmp_path / f"x.{kind}")[0].shape[0] == 2
 
 
+def test_more_tags_than_flac_holds_are_refused_at_once(tmp_path):
+    tags = SongTags({"lyrics": "x" * 200_000}, Cover(b"\x89PNG\r\n\x1a\n" + bytes(16_700_000)))
+    with pytest.raises(InputError, match="above 16 MB"):
+        AudioWriter(tmp_path / "x.flac", sample_rate=48000, n_channels=2, tags=tags)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_tag_counts_before_its_older_names(tmp_path):
     both = {"date": "1999-05-01", "year": "1999", "description": "d", "comment": "c"}
     assert known_tags(both) == known_tags(dict(reversed(both.items())))

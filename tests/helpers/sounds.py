@@ -14,6 +14,16 @@ def noise(n_channels: int, n_samples: int, *, seed: int = 0, peak: float = 0.5) 
     return rng.uniform(-peak, peak, (n_channels, n_samples)).astype(np.float32)
 
 
+def sweep(rate: int, n: int, channels: int = 2) -> Float32:
+    """A tone that never repeats, so that each sample tells its place; different per channel."""
+    t = np.arange(n) / rate
+    rows = [
+        0.4 * np.sin(2 * np.pi * (200 + 60 * c) * t * (1 + t)) + 0.01 * np.sin(9000 * t)
+        for c in range(channels)
+    ]
+    return np.stack(rows).astype(np.float32)
+
+
 def musical_noise(
     seed: int, *, rate: int = 8000, seconds: float = 4.0, n_channels: int = 2
 ) -> np.ndarray:

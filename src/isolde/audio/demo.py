@@ -13,7 +13,7 @@ STEMS = ("vocals", "drums", "bass", "other")
 
 
 def demo_file(stem: str) -> AbstractContextManager[Path]:
-    """Give the Ogg Vorbis file of a stem of the demo song, for the time of a with statement.
+    """Return the Ogg Vorbis file of a stem of the demo song, for the time of a with statement.
 
     Args:
         stem: One of `STEMS`.

@@ -1,4 +1,4 @@
-"""The kinds of files that isolde writes, by name, and what is known of a file; opens nothing.
+"""The formats that isolde writes, by name, and what is known of a file; opens nothing.
 
 Their limits are those of libsndfile 1.2 and FFmpeg 8; module `limits` checks them.
 """
@@ -8,13 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
+from isolde.audio.encoding.base import Encoder, Sound
 from isolde.core.errors import InputError
 from isolde.core.packages import given_by_packages
-
-if TYPE_CHECKING:
-    from isolde.audio.encoding.base import Encoder, Sound
 
 GROUP = "isolde.formats"
 """Entry point group by which other packages give formats, as `Container`s with an encoder."""
@@ -56,7 +54,7 @@ LOSSLESS = (*INTEGER_BITS, "FLOAT", *ALAC)
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a file says of itself before it is decoded.
+    """What is known of a file before it is decoded.
 
     Attributes:
         path: The name as it was given, or the name of the stream.
@@ -126,7 +124,7 @@ class Container:
     rates: tuple[int, ...] = ()
     max_rate: int = 2**31 - 1
     muxer: str = ""
-    encoder: "Callable[[BinaryIO, Sound], Encoder] | None" = None
+    encoder: Callable[[BinaryIO, Sound], Encoder] | None = None
 
     @property
     def lossy(self) -> bool:
@@ -139,9 +137,9 @@ class Container:
         return self.muxer in ("ipod", "mp4")
 
     def rate_for(self, sample_rate: int) -> int:
-        """Give the sample rate in Hz that sound of another one is stored at: its own if it can be.
+        """Return the sample rate in Hz at which sound is stored.
 
-        Else the next higher one that the container holds, or its highest.
+        Its own if the container holds it, else the next higher one that it holds, or its highest.
         """
         if not self.rates or sample_rate in self.rates or sample_rate < 1:
             return sample_rate
@@ -195,7 +193,7 @@ def installed_formats() -> dict[str, Container]:
 
 
 def format_faults() -> list[str]:
-    """Say, one line each, which packages' formats cannot be had."""
+    """Return a line for each package whose formats cannot be used."""
     return list(_packages()[1])
 
 

@@ -1,4 +1,4 @@
-"""Samples beyond what a format can hold: limited openly and counted; nothing is ever rescaled."""
+"""Limits and counts samples that a format cannot hold; never rescales."""
 
 from typing import Literal
 
@@ -12,12 +12,12 @@ ClipPolicy = Literal["warn", "clip", "error"]
 
 
 def clipped_text(n_clipped: int, peak: float) -> str:
-    """Say how many samples a format could not hold, and how far beyond it the highest was."""
+    """Return a text with the number of clipped samples and their peak."""
     return f"{n_clipped} samples clipped, peak {peak:.3f} (+{20 * np.log10(peak):.1f} dB)"
 
 
 class Limiter:
-    """Makes blocks fit for a format, as a policy says.
+    """Limits the samples of blocks that a format cannot hold, as a policy says.
 
     Attributes:
         n_clipped: Samples beyond [-1, 1] that the format cannot hold, and that were limited.
@@ -26,7 +26,7 @@ class Limiter:
     """
 
     def __init__(self, name: str, subtype: str, clip: ClipPolicy) -> None:
-        """Begin a file.
+        """Start a file.
 
         Args:
             name: What to call it in messages.
@@ -75,7 +75,7 @@ class Limiter:
         return np.clip(block, -1, 1)
 
     def note(self) -> str | None:
-        """Say in one line what was limited or replaced; None if nothing, or if told not to.
+        """Return a line about what was limited or replaced; None if there is nothing to tell.
 
         With the policy "clip" limiting is not mentioned; NaN always is.
         """

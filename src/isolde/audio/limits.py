@@ -1,4 +1,4 @@
-"""What each kind of file can hold, checked and chosen before any work; opens nothing.
+"""What each format can hold, checked and chosen before any work; opens nothing.
 
 Channels and rates beyond the limits fail at the last moment with an unclear message, or crash
 (Vorbis above 200 kHz).
@@ -8,7 +8,6 @@ from numbers import Real
 
 from isolde.audio.formats import BIT_DEPTHS, LOSSLESS, AudioInfo, Container, container_named
 from isolde.core.errors import InputError
-from isolde.core.stage import checked_form
 
 
 def subtype_for(
@@ -55,7 +54,7 @@ def subtype_for(
 
 
 def _stored_as(pcm: str, kind: Container) -> str | None:
-    """Give the subtype of a container that holds such samples exactly, None without."""
+    """Return the subtype of a container that holds such samples exactly, None without."""
     return next((name for name in (pcm, pcm.replace("PCM", "ALAC")) if name in kind.subtypes), None)
 
 
@@ -71,7 +70,6 @@ def check_target(kind: Container, *, sample_rate: int, n_channels: int, subtype:
     Raises:
         InputError: It cannot; the message lists what it can hold.
     """
-    checked_form(sample_rate, n_channels, lowest=1)
     advice = "give less" if kind.name == "wav" else "write wav"
     if subtype not in kind.subtypes:
         known = ", ".join(kind.subtypes)

@@ -34,7 +34,7 @@ _RATE = 48000
 
 @dataclass(frozen=True)
 class Loudness:
-    """What was measured of a sound.
+    """Loudness and peak of a sound.
 
     Attributes:
         integrated: Integrated loudness in LUFS; -70 for silence.
@@ -45,7 +45,7 @@ class Loudness:
     peak: float
 
     def gain_to(self, target: float, *, ceiling: float | None = 1.0) -> float:
-        """Give the factor that brings the sound to a loudness; 1 for silence.
+        """Return the factor that brings the sound to a loudness; 1 for silence.
 
         Args:
             target: Loudness in LUFS.
@@ -59,7 +59,7 @@ class Loudness:
         return float(gain)
 
     def after(self, gain: float) -> "Loudness":
-        """Give what the sound measures times a gain."""
+        """Return what the sound measures times a gain."""
         return Loudness(self.integrated + 20 * math.log10(gain), self.peak * gain)
 
 
@@ -76,7 +76,7 @@ class LoudnessMeter:
     """
 
     def __init__(self, sample_rate: int, n_channels: int) -> None:
-        """Begin a sound.
+        """Start a measurement.
 
         Args:
             sample_rate: Sample rate in Hz.
@@ -118,7 +118,7 @@ class LoudnessMeter:
         return Loudness(max(SILENCE, self._integrated), self._peak)
 
     def _measure(self, block: Float32) -> None:
-        """Give the filter a block (n_channels, n) at its rate."""
+        """Send a block (n_channels, n), at the rate of the filter, to it."""
         if not block.shape[1]:
             return
         samples = np.ascontiguousarray(block.T.reshape(1, -1), np.float32)

@@ -1,4 +1,4 @@
-"""Files that hold several sounds side by side, whole or not at all; knows no use of them."""
+"""Files with several audio tracks, written whole or not at all; knows no use of them."""
 
 import contextlib
 import importlib
@@ -83,7 +83,7 @@ class TrackFile(Completable):
         return track.stream
 
     def begin(self) -> None:
-        """Write what stands before the sounds, so that what cannot be written fails now.
+        """Write the header, so that what cannot be written fails now.
 
         Raises:
             AudioError: The container cannot hold the tracks, or the disk is full.
@@ -134,7 +134,7 @@ class TrackFile(Completable):
             self.container.mux(packet)
 
     def complete(self) -> None:
-        """Write what is still owed; the file gets its name when it is closed.
+        """Write the rest; the file gets its name when it is closed.
 
         Of several files, none appears if one cannot be completed: complete all, then close all.
         Nothing can be written afterwards.
@@ -180,12 +180,12 @@ class TrackFile(Completable):
         self._draft.discard()
 
     def notes(self) -> list[str]:
-        """Say in one line each which tracks were limited."""
+        """Return a line for each track that was limited."""
         notes = [limiter.note() for _, limiter, _ in self._tracks.values()]
         return [note for note in notes if note is not None]
 
     def _finish(self, stream: BinaryIO) -> None:
-        """Put the last touches to the file, which is read and written; none here."""
+        """Change the finished file before it is closed; nothing here."""
 
     @contextlib.contextmanager
     def _whole_or_nothing(self) -> Iterator[None]:

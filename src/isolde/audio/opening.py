@@ -1,4 +1,4 @@
-"""Choosing and opening the decoder for whatever holds audio; decodes nothing itself."""
+"""Chooses and opens the decoder for a file or stream; decodes nothing itself."""
 
 import os
 import tempfile
@@ -59,7 +59,7 @@ def open_decoder(
 
 
 def comes_once(path: Path) -> bool:
-    """Say whether a path names a pipe or a device, whose sound can be read only once."""
+    """Return whether a path names a pipe or a device, whose sound can be read only once."""
     return os.path.exists(path) and not (path.is_file() or path.is_dir())
 
 
@@ -67,18 +67,15 @@ def _open_file(path: Path, name: str, stream: int | None = None) -> Decoder:
     """Open a regular file with libsndfile, or with FFmpeg."""
     with path.open("rb") as file:
         start = file.read(42)
-    if stream is None and is_for_libsndfile(start) and _ends_as_stated(path, start):
+    # Where something follows the stated end of a FLAC file, libsndfile reads only what is before.
+    has_more = start[:4] == b"fLaC" and not flac.ends_as_stated(path)
+    if stream is None and is_for_libsndfile(start) and not has_more:
         try:
             return SoundFileDecoder(path, name, lambda: FFmpegDecoder(path, name))
         except AudioError:  # a kind of wav, or a damaged header, that only FFmpeg reads
             if _is_truly_empty(path):
                 raise
     return FFmpegDecoder(path, name, stream=stream)
-
-
-def _ends_as_stated(path: Path, start: bytes) -> bool:
-    """Say that nothing follows the length that a FLAC file states; others are believed."""
-    return start[:4] != b"fLaC" or flac.ends_as_stated(path)
 
 
 def _open_stream(source: BinaryIO, resources: ExitStack, stream: int | None) -> Decoder:
@@ -146,7 +143,7 @@ def _is_regular(path: Path) -> bool:
 
 
 def _is_truly_empty(path: Path) -> bool:
-    """Say whether nothing but other chunks follows a wav header that states no samples."""
+    """Return whether nothing but other chunks follows a wav header that states no samples."""
     with path.open("rb") as file:
         try:
             wav.parse_header(file.read)

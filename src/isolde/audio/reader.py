@@ -1,4 +1,4 @@
-"""Reading audio in blocks, all of it or a time range, to the sample; never changes rate or level.
+"""Reads audio in blocks, all of it or a range, exact to the sample; never changes rate or level.
 
 Only NaN, infinity and what is louder than any sound (`core.stage.LOUDEST`) is changed: it becomes 0
 and is counted. Of a damaged or cut file, all that can be decoded is read, with silence where
@@ -23,7 +23,7 @@ from isolde.core.stage import LOUDEST, Float32, silence_faults
 
 
 def info(path: str | Path) -> AudioInfo:
-    """Look at a file, decoding no more than its start.
+    """Return what is known of a file, decoding no more than its start.
 
     Args:
         path: The file.
@@ -131,7 +131,7 @@ class AudioReader(Closable):
         return max(0, min(ends) - self._first) if ends else None
 
     def __iter__(self) -> Iterator[Float32]:
-        """Give the blocks: float32 (n_channels, n), nominally in [-1, 1]; float files may exceed.
+        """Yield the blocks: float32 (n_channels, n), nominally in [-1, 1]; float files may exceed.
 
         A second iteration goes on where the first one stopped, and gives nothing after the end:
         open another reader to begin again.
@@ -144,7 +144,7 @@ class AudioReader(Closable):
             yield block
 
     def read_block(self) -> Float32:
-        """Give the next block, an empty one at the end.
+        """Return the next block, an empty one at the end.
 
         Returns:
             float32 (n_channels, n), n at most `block_samples`.
@@ -164,12 +164,12 @@ class AudioReader(Closable):
         self._at += block.shape[1]
         self._check_losses()
         if block.shape[1] < want:
-            self._ended()
+            self._check_end()
         self.n_nonfinite += silence_faults(block)
         return block
 
     def notes(self) -> list[str]:
-        """Say, one line each, what a user should know of what has been read so far."""
+        """Return what a user should know of the samples read so far, one line each."""
         lines = [f"{self.info.path}: {note}" for note in self._decoder.notes]
         if (note := self._loss_note()) is not None:
             lines.append(f"{self.info.path}: {note}")
@@ -181,12 +181,12 @@ class AudioReader(Closable):
         return lines
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._closed = True
         self._resources.close()
 
     def _last(self) -> int | None:
-        """Give the end of the range in samples; None if nobody knows yet."""
+        """Return the end of the range in samples; None if nobody knows yet."""
         ends = [end for end in (self._stop, self.info.n_samples) if end is not None]
         return min(ends, default=None)
 
@@ -200,7 +200,7 @@ class AudioReader(Closable):
             )
 
     def _loss_note(self) -> str | None:
-        """Say what was lost within the range."""
+        """Return a phrase about what was lost within the range."""
         rate = self.info.sample_rate
         stop = math.inf if self._stop is None else self._stop / rate
         losses = self._decoder.losses
@@ -211,8 +211,8 @@ class AudioReader(Closable):
         if self._strict and (note := self._loss_note()) is not None:
             raise AudioError(f"{self.info.path}: {note}: get another copy, or leave strict out")
 
-    def _ended(self) -> None:
-        """Judge an end that came before the last sample asked for."""
+    def _check_end(self) -> None:
+        """Check an end that came before the last sample asked for."""
         if not self._decoder.position:
             raise AudioError(f"{self.info.path}: {NO_SAMPLES}")
         if self.info.n_samples is None:

@@ -1,7 +1,7 @@
-"""A film with another sound: packets of picture and subtitles are copied, never decoded.
+"""Films with another sound; packets of picture and subtitles are copied, never decoded.
 
-The new sound stands where the old one stood, to the sample; it replaces the track that was
-separated, or stands beside all that there are.
+The new sound has the time of the old one, to the sample. It replaces the track that was separated,
+or is added to the tracks that there are.
 """
 
 import importlib
@@ -15,6 +15,7 @@ from isolde.audio.encoding.base import Sound
 from isolde.audio.encoding.streams import whole_or_nothing
 from isolde.audio.formats import AudioInfo, container_named
 from isolde.audio.levels import ClipPolicy
+from isolde.audio.limits import check_quality
 from isolde.audio.multitrack import TrackFile
 from isolde.audio.tags import SongTags
 from isolde.core.errors import AudioError, InputError
@@ -36,7 +37,7 @@ _COPIED = ("video", "audio", "subtitle")
 
 
 def film_suffix(path: Path) -> str:
-    """Give the suffix of films that can be written.
+    """Return the suffix of films that can be written.
 
     Raises:
         InputError: Films of that kind are not written.
@@ -65,11 +66,11 @@ class FilmWriter(TrackFile):
         titles: Sequence[str],
         mode: FilmMode = "replace",
         bitrate: int | None = None,
-        quality: float = 8.0,
+        quality: float | None = None,
         clip: ClipPolicy = "warn",
         overwrite: bool = False,
     ) -> None:
-        """Open both films.
+        """Open the old and the new film.
 
         Args:
             film: Film whose packets are copied.
@@ -77,14 +78,16 @@ class FilmWriter(TrackFile):
             info: What the reader says of the film's sound; blocks are of its rate and channels.
             titles: Names of the new sounds, by which they are written.
             mode: "replace" for the track that was separated, "add" for further tracks.
-            bitrate: Bit rate in bits per second; None for what `quality` says.
-            quality: Quality, from 0 to 10.
+            bitrate: Bit rate of lossy sound in bits per second.
+            quality: Quality of lossy sound, from 0 (smallest) to 10 (best), instead of a bit rate;
+                None for 8.
             clip: Policy for samples beyond full scale (see `AudioWriter`).
             overwrite: Whether an existing file may be replaced.
 
         Raises:
             AudioError: The new film exists, or cannot be made.
-            InputError: Films of that kind are not written, or not with such sound.
+            InputError: Films of that kind are not written, or not with such sound; or the bit rate
+                or quality is out of range, or both are given.
         """
         muxer = _MUXERS[film_suffix(path)]
         av: Any = importlib.import_module("av")
@@ -96,14 +99,16 @@ class FilmWriter(TrackFile):
         if subtype == "PCM_16" and info.bit_depth not in (None, "16"):
             subtype = "PCM_24"
         if subtype in _CODED:
-            rate = min(container_named(_CODED[subtype]).rate_for(rate), _HIGHEST_RATE)
+            kind = container_named(_CODED[subtype])
+            check_quality(kind, subtype, bitrate=bitrate, quality=quality)
+            rate = min(kind.rate_for(rate), _HIGHEST_RATE)
         sound = Sound(
             sample_rate=rate,
             n_channels=info.n_channels,
             subtype=subtype,
             tags=SongTags(),
             bitrate=bitrate,
-            quality=quality,
+            quality=8.0 if quality is None else quality,
         )
         self.skipped: list[str] = []
         self._film, self._errors = film, av.FFmpegError
@@ -146,7 +151,7 @@ class FilmWriter(TrackFile):
         self._copy_until(self._start + self._written / self._rate)
 
     def complete(self) -> None:
-        """Copy the rest of the picture, and write what is still owed.
+        """Copy the rest of the picture, and write the rest of the sounds.
 
         Raises:
             AudioError: The picture cannot be read, or the film cannot be completed; nothing is left
@@ -164,7 +169,7 @@ class FilmWriter(TrackFile):
         self._source.close()
 
     def notes(self) -> list[str]:
-        """Say, one line each, what was limited and what was left out."""
+        """Return lines about what was limited and what was left out."""
         left_out = [f"{self._film}: left out: {what}" for what in self.skipped]
         return [*super().notes(), *left_out]
 
@@ -191,7 +196,7 @@ class FilmWriter(TrackFile):
         return copies
 
     def _demux(self) -> Iterator[Any]:
-        """Give the packets that are copied, in the film's order.
+        """Yield the packets that are copied, in the film's order.
 
         Matroska stores no times of decoding. FFmpeg finds them, but not for the first packets of a
         picture with B-frames: those get times before the first one that is shown.

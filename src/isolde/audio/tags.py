@@ -1,7 +1,7 @@
-"""What a file says of its song besides the sound: tags and the cover; it decodes no sound.
+"""Tags and cover of a song; decodes no sound.
 
-Names are those of Vorbis comments in lower case ("title", "tracknumber", "albumartist"...), known
-ones and others: whatever a song carries goes to its stems, but for what describes only the file.
+Names are those of Vorbis comments in lower case ("title", "tracknumber", "albumartist"...). All
+tags of a song, known or not, go to its stems, except those that describe only the file.
 """
 
 import importlib
@@ -90,7 +90,7 @@ class SongTags:
     cover: Cover | None = None
 
     def __post_init__(self) -> None:
-        """Leave empty tags out, make the others UTF-8, and refuse names that no format takes.
+        """Drop empty tags, make the others UTF-8, and refuse names that no format takes.
 
         Raises:
             InputError: A name is empty, or holds "=" or anything beyond ASCII.
@@ -126,7 +126,7 @@ def read_tags(path: str | Path) -> SongTags:
 
 
 def known_tags(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Give FFmpeg's metadata our names, without what is true of the file only.
+    """Return FFmpeg's metadata by our names, without tags that describe only the file.
 
     Of two tags for one name ("date" and "year") the one that has that name counts.
     """

@@ -44,22 +44,22 @@ class NotPlainWavError(ValueError):
 
 @dataclass(frozen=True)
 class WavHeader:
-    """What stands before the samples.
+    """Header of a wav file.
 
     Attributes:
         sample_rate: Sample rate in Hz.
         n_channels: Number of channels.
-        subtype: "PCM_16", "PCM_24", "PCM_32", "FLOAT", or another libsndfile name or "OTHER" for
-            samples that this package does not unpack itself.
         block_bytes: Bytes of one sample of all channels.
+        subtype: "PCM_16", "PCM_24", "PCM_32" or "FLOAT"; "OTHER" for samples that this module does
+            not unpack.
         data_bytes: Bytes of samples that the header declares; None if it does not know.
         is_rf64: Sizes come from a ds64 chunk.
     """
 
     sample_rate: int
     n_channels: int
-    subtype: str
     block_bytes: int
+    subtype: str
     data_bytes: int | None
     is_rf64: bool = False
 
@@ -88,7 +88,7 @@ def parse_header(read: Callable[[int], bytes]) -> WavHeader:
     magic, riff_bytes, kind = struct.unpack("<4sI4s", _exactly(read, 12))
     if magic not in (b"RIFF", b"RF64") or kind != b"WAVE":
         raise NotPlainWavError("no RIFF/WAVE at the start")
-    fmt: tuple[int, int, int, int, str] | None = None
+    fmt: tuple[int, int, int, str] | None = None
     long_data_bytes: int | None = None
     while True:
         name, size = struct.unpack("<4sI", _exactly(read, 8))
@@ -104,7 +104,6 @@ def parse_header(read: Callable[[int], bytes]) -> WavHeader:
             fmt = _parse_format(body)
     if fmt is None:
         raise NotPlainWavError("no fmt chunk before the samples")
-    sample_rate, n_channels, block_bytes, _, subtype = fmt
     data_bytes: int | None = size
     if size == _UNKNOWN and long_data_bytes is not None:
         data_bytes = long_data_bytes or None
@@ -113,8 +112,7 @@ def parse_header(read: Callable[[int], bytes]) -> WavHeader:
         behind = riff_bytes + 8 - (head_bytes + size + size % 2)
         if behind <= 0 or _UNKNOWN in (size, riff_bytes):
             data_bytes = None
-    is_rf64 = magic == b"RF64"
-    return WavHeader(sample_rate, n_channels, subtype, block_bytes, data_bytes, is_rf64)
+    return WavHeader(*fmt, data_bytes, is_rf64=magic == b"RF64")
 
 
 def build_header(
@@ -126,7 +124,7 @@ def build_header(
     tags: Mapping[str, str] | None = None,
     trailing_bytes: int = 0,
 ) -> bytes:
-    """Make all bytes that stand before the first sample.
+    """Build the header: all bytes before the first sample.
 
     Args:
         sample_rate: Sample rate in Hz.
@@ -214,8 +212,8 @@ def pack(frames: NDArray[Any], subtype: str) -> bytes:
     return whole.reshape(-1).view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
 
 
-def _parse_format(body: bytes) -> tuple[int, int, int, int, str]:
-    """Unpack a fmt chunk: sample rate, channels, bytes per block, bits, subtype."""
+def _parse_format(body: bytes) -> tuple[int, int, int, str]:
+    """Unpack a fmt chunk: sample rate, channels, bytes per block, subtype."""
     code, n_channels, sample_rate, _, block_bytes, bits = struct.unpack_from("<HHIIHH", body)
     if code == _EXTENSIBLE and len(body) >= 40:
         code = struct.unpack_from("<H", body, 24)[0]
@@ -230,7 +228,7 @@ def _parse_format(body: bytes) -> tuple[int, int, int, int, str]:
     subtype = known.get((code, bits), "OTHER")
     if subtype != "OTHER" and block_bytes != n_channels * bits // 8:
         subtype = "OTHER"
-    return sample_rate, n_channels, block_bytes, bits, subtype
+    return sample_rate, n_channels, block_bytes, subtype
 
 
 def _info_chunk(tags: Mapping[str, str]) -> bytes:

@@ -1,4 +1,4 @@
-"""Whole signals from files and to files, in one call; what does not fit into memory goes in blocks.
+"""Reading and writing whole signals in one call; for long ones there are blocks.
 
 `AudioReader` and `AudioWriter` do the work.
 """
@@ -42,7 +42,8 @@ def read(
         InputError: The range is empty, or begins beyond the end, or the sample rate cannot be.
 
     Warns:
-        IsoldeWarning: The file is damaged, cut short or holds NaN.
+        IsoldeWarning: The file is damaged, cut short or holds NaN, or its sound begins late or
+            changes its form: each line of `AudioReader.notes`.
     """
     if sample_rate is not None:
         sample_rate, _ = checked_form(sample_rate, 1, lowest=1)

@@ -1,4 +1,4 @@
-"""Writing audio in blocks, whole or not at all; limits levels openly and never rescales.
+"""Writes audio files in blocks, whole or not at all; never rescales.
 
 A file is written under a hidden name beside its target and takes its name when it is complete.
 """
@@ -85,15 +85,13 @@ class AudioWriter(Completable):
             AudioError: The target exists, or cannot be made.
             InputError: The format is unknown, or cannot hold such audio or such tags.
         """
-        is_path = isinstance(target, (str, Path))
-        if not is_path and (isinstance(target, TextIOBase) or not hasattr(target, "write")):
+        path = Path(target) if isinstance(target, (str, Path)) else None
+        if path is None and (isinstance(target, TextIOBase) or not hasattr(target, "write")):
             raise InputError(f"{target!r} cannot be written to: give a path or a binary stream")
-        if container is not None:
-            kind = container_named(container)
-        elif is_path:
-            kind = container_for(cast("str | Path", target))
+        if container is None and path is not None:
+            kind = container_for(path)
         else:
-            kind = container_named("wav")
+            kind = container_named("wav" if container is None else container)
         self.subtype = kind.subtypes[0] if subtype is None else subtype
         if self.subtype.startswith("ALAC") and self.subtype in kind.subtypes:
             kind = container_named("alac")
@@ -112,7 +110,7 @@ class AudioWriter(Completable):
         )
         self.sample_rate, self.n_channels, self.n_samples = sample_rate, n_channels, 0
         self._resampler = Resampler(sample_rate, rate, n_channels) if rate != sample_rate else None
-        self.name = str(target) if is_path else stream_name(cast(BinaryIO, target))
+        self.name = str(target) if path is not None else stream_name(cast(BinaryIO, target))
         self._limiter = Limiter(self.name, self.subtype, clip)
         self._overwrite = overwrite
         self._draft: Draft | None = None
@@ -122,8 +120,8 @@ class AudioWriter(Completable):
         self._encoder: Encoder | None = None
         self._state: Literal["open", "complete", "closed", "aborted"] = "open"
         with self._whole_or_nothing():
-            if is_path:
-                self._stream = self._owned = self._open_path(Path(cast("str | Path", target)))
+            if path is not None:
+                self._stream = self._owned = self._open_path(path)
             else:
                 self._stream = cast(BinaryIO, target)
             self._encoder = self._open_encoder()
@@ -149,7 +147,7 @@ class AudioWriter(Completable):
         self.n_samples += block.shape[1]
 
     def complete(self) -> None:
-        """Write what is still owed; the file gets its name when it is closed.
+        """Write the rest; the file gets its name when it is closed.
 
         Of several files, none appears if one cannot be completed: complete all, then close all.
         Nothing can be written afterwards.
@@ -198,7 +196,7 @@ class AudioWriter(Completable):
         self._state = "closed"
 
     def abort(self) -> None:
-        """Give up: remove everything that was written; nothing happens after `close`.
+        """Remove everything that was written; nothing happens after `close`.
 
         What has gone into a pipe cannot be taken back.
         """
@@ -225,17 +223,12 @@ class AudioWriter(Completable):
         return self._limiter.n_clipped
 
     @property
-    def n_nonfinite(self) -> int:
-        """NaN and infinite samples that were replaced by 0."""
-        return self._limiter.n_nonfinite
-
-    @property
     def peak(self) -> float:
         """The largest magnitude so far of the finite samples."""
         return self._limiter.peak
 
     def notes(self) -> list[str]:
-        """Say, one line each, what a user should know: another sample rate, what was limited.
+        """Return what a user should know, one line each: another sample rate, what was limited.
 
         With clip="clip" limiting is not mentioned; NaN always is.
         """

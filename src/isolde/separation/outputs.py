@@ -87,7 +87,7 @@ def open_outputs(
                 titles=stems,
                 mode=settings.remux,
                 bitrate=settings.bitrate,
-                quality=_quality(settings),
+                quality=settings.quality,
                 clip=settings.clip,
                 overwrite=settings.overwrite,
             )
@@ -167,15 +167,11 @@ def open_stem_file(
         subtype=subtype_for("m4a", bit_depth=settings.bit_depth),
         tags=tags,
         bitrate=settings.bitrate,
-        quality=_quality(settings),
+        quality=8.0 if settings.quality is None else settings.quality,
     )
     return StemFileWriter(
         path, stems=stems, sound=sound, clip=settings.clip, overwrite=settings.overwrite
     )
-
-
-def _quality(settings: FileSettings) -> float:
-    return 8.0 if settings.quality is None else settings.quality
 
 
 def _only(writer: AudioWriter, stem: str) -> Callable[[Stems], None]:

@@ -1,1 +1,1 @@
-"""Decoding audio front to back, by libsndfile, by FFmpeg, or by ourselves; knows no time ranges."""
+"""Decoders of audio files, by libsndfile, FFmpeg, or own code; they know no time ranges."""

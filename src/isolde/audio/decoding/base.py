@@ -1,6 +1,7 @@
-"""What every decoder gives, and what it tells of damage; decodes nothing itself."""
+"""The interface of decoders, and how they report damage; decodes nothing itself."""
 
 import math
+import select
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class Decoder(Closable):
     info: AudioInfo
 
     def __init__(self) -> None:
-        """Stand at the first sample, with nothing lost."""
+        """Start at the first sample, with no losses."""
         self.losses: list[Loss] = []
         self.notes: list[str] = []
         self.position = 0
@@ -63,7 +64,7 @@ class Decoder(Closable):
 
 
 def loss_note(losses: Sequence[Loss]) -> str | None:
-    """Say in one phrase what was lost, from when to when; None if nothing was."""
+    """Return a phrase about what was lost, from when to when; None if nothing was."""
     parts = []
     damaged = [loss for loss in losses if not loss.cut]
     if 0 < len(damaged) <= _LISTED:
@@ -87,7 +88,7 @@ def loss_note(losses: Sequence[Loss]) -> str | None:
 
 
 def stream_name(stream: BinaryIO) -> str:
-    """Give a stream's own name, for messages."""
+    """Return a stream's own name, for messages."""
     name = getattr(stream, "name", None)
     return name if isinstance(name, str) else "<stream>"
 
@@ -96,7 +97,10 @@ def read_fully(stream: BinaryIO, n: int) -> bytes:
     """Read n bytes from a stream that may give them in pieces; fewer only at its end."""
     pieces = []
     while n > 0:
-        piece = stream.read(n)
+        piece: bytes | None = stream.read(n)
+        if piece is None:  # a stream that does not block, and has nothing yet
+            select.select([stream], [], [])
+            continue
         if not piece:
             break
         pieces.append(piece)

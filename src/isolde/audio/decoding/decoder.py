@@ -1,6 +1,7 @@
-"""FFmpeg's packets to frames, and what failed in between; it converts and fills nothing."""
+"""Decodes FFmpeg's packets to frames and records failures; converts and fills nothing."""
 
-from collections.abc import Callable, Iterator
+import importlib
+from collections.abc import Iterator
 from typing import Any
 
 from isolde.audio.decoding import facts
@@ -24,19 +25,14 @@ class PacketDecoder:
         keep: Samples to take of the frames that come; None for all.
     """
 
-    def __init__(
-        self, source: PacketSource, *, errors: Any, skip_manual: Any, begun: Callable[[], bool]
-    ) -> None:
-        """Read nothing yet.
+    def __init__(self, source: PacketSource) -> None:
+        """Set up; nothing is read yet.
 
         Args:
             source: Packets to decode.
-            errors: FFmpeg's class of errors.
-            skip_manual: FFmpeg's flag by which a decoder cuts nothing.
-            begun: Function that tells whether any sample was given.
         """
+        self._av: Any = importlib.import_module("av")
         self._source, self._demuxer = source, source.demuxer
-        self._errors, self._skip_manual, self._begun = errors, skip_manual, begun
         self._sizes = (0, 0)  # bytes and number of the good packets so far
         self.failed = 0.0
         self.first_failed: float | None = None
@@ -45,19 +41,19 @@ class PacketDecoder:
         self.flac_time: float | None = None
         self.keep: int | None = None
 
-    def fail(self) -> None:
-        """Note that something failed which was no junk."""
+    def add_failure(self) -> None:
+        """Record a failure that is not junk."""
         self.broken, self.junk = True, False
 
-    def settle(self) -> None:
-        """Forget what failed, since it was made good."""
+    def clear_failures(self) -> None:
+        """Forget the failures, after silence has replaced what was lost."""
         self.failed, self.broken, self.junk = 0.0, False, True
 
     def frames(self) -> Iterator[Any]:
-        """Demux and decode, whatever fails in between."""
+        """Demux and decode; skip what fails."""
         for packet in self._source.packets():
             if packet is None:
-                self.fail()
+                self.add_failure()
                 continue
             if self._demuxer == "flac":
                 self.flac_time = facts.time_within(packet)
@@ -67,7 +63,7 @@ class PacketDecoder:
                 frames = packet.decode()
             except EOFError:
                 continue
-            except self._errors:
+            except self._av.FFmpegError:
                 self._note_failure(packet)
                 continue
             self._note_success(packet, frames)
@@ -75,7 +71,7 @@ class PacketDecoder:
             self.keep = None
         try:
             yield from self._source.stream.codec_context.decode(None)
-        except self._errors:
+        except self._av.FFmpegError:
             return
 
     def _is_empty_head(self, packet: Any) -> bool:
@@ -83,13 +79,13 @@ class PacketDecoder:
 
         FFmpeg takes such a frame for 1152 samples of silence.
         """
-        if self._demuxer != "mp3" or self._begun() or self._sizes[1] or packet.size < 40:
+        if self._demuxer != "mp3" or self._sizes[1] or packet.size < 40:
             return False
         head = bytes(packet)[:40]
         return b"Xing" in head or b"Info" in head
 
     def _note_success(self, packet: Any, frames: list[Any]) -> None:
-        """Look at what is odd about a packet that was decoded."""
+        """Record a decoded packet, and handle the oddities of ogg."""
         if frames:
             self._sizes = (self._sizes[0] + packet.size, self._sizes[1] + 1)
         if self._demuxer != "ogg" or not packet.duration:
@@ -97,7 +93,8 @@ class PacketDecoder:
         if not frames and packet.pts == 0:
             # A Vorbis file of one page: FFmpeg counts this packet as sound and cuts as much too
             # much at the end; so let it cut nothing, see `FrameDecoder`.
-            self._source.stream.codec_context.flags2 |= self._skip_manual
+            skip_manual = self._av.codec.context.Flags2.skip_manual
+            self._source.stream.codec_context.flags2 |= skip_manual
         if frames and packet.has_sidedata("new_extradata"):
             # The next link of a chained file: its first packet sounds for so long, whatever the
             # decoder makes of it and the last packet of the link before.
@@ -106,17 +103,17 @@ class PacketDecoder:
             self.keep = round(seconds * frames[0].sample_rate)
 
     def _note_failure(self, packet: Any) -> None:
-        """Count what a packet that cannot be decoded held."""
+        """Record a packet that cannot be decoded, and its length."""
         sync = SYNC.get(self._demuxer)
         if not self._sizes[1] and self.first_failed is None and packet.pts is not None:
             self.first_failed = float(packet.pts * packet.time_base)
         seconds = float((packet.duration or 0) * packet.time_base)
         if sync is not None:
             data = bytes(packet)
-            if data.startswith(_FOREIGN) or (not self._begun() and not data.startswith(sync)):
+            total, n = self._sizes
+            if data.startswith(_FOREIGN) or (not n and not data.startswith(sync)):
                 return
             self.junk &= not data.startswith(sync)
-            total, n = self._sizes
             if n:
                 seconds *= max(1, round(packet.size * n / total))
         else:

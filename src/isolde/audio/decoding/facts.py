@@ -1,4 +1,4 @@
-"""What a file says of itself, beyond what FFmpeg tells plainly; decodes nothing."""
+"""Facts that files state and FFmpeg does not tell directly; decodes nothing."""
 
 import re
 from pathlib import Path
@@ -25,7 +25,7 @@ LOSSLESS = frozenset(
 
 
 def demuxer_of(container: Any) -> str:
-    """Give the first name of a container's kind: "mov", "matroska", "mp3"..."""
+    """Return the first name of a container's kind: "mov", "matroska", "mp3"..."""
     return str(container.format.name.split(",")[0])
 
 
@@ -51,7 +51,7 @@ def choose_stream(container: Any, number: int | None) -> Any:
 
 
 def stated_seconds(container: Any, stream: Any, *, is_short: bool = False) -> float | None:
-    """Give the length that the file itself states, None where FFmpeg would only guess it.
+    """Return the length that the file itself states, None where FFmpeg would only guess it.
 
     Args:
         container: Open container.
@@ -74,19 +74,19 @@ def stated_seconds(container: Any, stream: Any, *, is_short: bool = False) -> fl
 
 
 def _start(stream: Any) -> float:
-    """Give the time stamp of a stream's start in seconds, 0 where it is earlier."""
+    """Return the time stamp of a stream's start in seconds, 0 where it is earlier."""
     return max(0.0, float((stream.start_time or 0) * stream.time_base))
 
 
 def claimed_seconds(container: Any, stream: Any) -> float | None:
-    """Give the length that FFmpeg states or guesses."""
+    """Return the length that FFmpeg states or guesses."""
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
     return None if container.duration is None else float(container.duration / 1_000_000)
 
 
 def time_within(packet: Any) -> float | None:
-    """Give the time that the first frame of a FLAC packet carries itself, in seconds.
+    """Return the time that the first frame of a FLAC packet carries itself, in seconds.
 
     FFmpeg may put several frames into a packet and give it the time of the last.
     """
@@ -97,7 +97,7 @@ def time_within(packet: Any) -> float | None:
 
 
 def lateness(container: Any, time: float) -> float:
-    """Give the seconds by which the sound begins after the picture; 0 where it is not late.
+    """Return the seconds by which the sound begins after the picture; 0 where it is not late.
 
     Args:
         container: Open container.
@@ -112,13 +112,13 @@ def lateness(container: Any, time: float) -> float:
 
 
 def known_tags(container: Any, stream: Any) -> dict[str, str]:
-    """Keep the tags that isolde knows, of the container and of the stream."""
+    """Return the tags in `TAG_NAMES`, of the container and of the stream."""
     found = tags.known_tags({**stream.metadata, **container.metadata})
     return {name: value for name, value in found.items() if name in TAG_NAMES}
 
 
 def bit_depth(codec: str, sample_format: str, start: Float32) -> str | None:
-    """Name the bit depth of a lossless source, as `BIT_DEPTHS` does; None for others.
+    """Return the bit depth of a lossless source, one of `BIT_DEPTHS`; None for others.
 
     Args:
         codec: FFmpeg's name.
@@ -134,7 +134,7 @@ def bit_depth(codec: str, sample_format: str, start: Float32) -> str | None:
 
 
 def ogg_is_ended(path: Path) -> bool:
-    """Say whether the last ogg page carries the end-of-stream flag (RFC 3533, header type 4)."""
+    """Return whether the last ogg page carries the end-of-stream flag (RFC 3533, header type 4)."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - 131072))
@@ -144,7 +144,7 @@ def ogg_is_ended(path: Path) -> bool:
 
 
 def xing_samples(path: Path) -> int:
-    """Give the length that an mp3 file states in its first frame (Xing's header); 0 if in none.
+    """Return the length that an mp3 file states in its first frame (Xing's header); 0 if in none.
 
     What the encoder put before and behind the sound is left out, as the LAME tag behind it states.
     """
@@ -166,7 +166,7 @@ def xing_samples(path: Path) -> int:
 
 
 def is_shorter_than_stated(path: Path, demuxer: str) -> bool:
-    """Say whether an avi or caf file ends within one of its chunks; False for other kinds."""
+    """Return whether an avi or caf file ends within one of its chunks; False for other kinds."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(8)

@@ -1,4 +1,4 @@
-"""Everything compressed, and the sound of video, by FFmpeg in a process of its own; never writes.
+"""Decodes compressed files and video by FFmpeg, in another process; never writes.
 
 Lengths are not known before the end: containers state them in milliseconds at best, and many
 formats do not at all.
@@ -23,7 +23,7 @@ class FFmpegDecoder(Decoder):
     """
 
     def __init__(self, path: Path, name: str, *, stream: int | None = None) -> None:
-        """Open it and decode its first samples.
+        """Open the file and decode its first samples.
 
         Args:
             path: Regular file.
@@ -47,7 +47,7 @@ class FFmpegDecoder(Decoder):
             if kind in ("ImportError", "ModuleNotFoundError"):
                 raise AudioError(f"{name}: needs the package 'av' ({answer['detail']}): install it")
             raise AudioError(f"{name}: {NO_SAMPLES if kind == 'EOFError' else NOT_AUDIO}")
-        self._take_remarks(answer)
+        self._update_remarks(answer)
         self.info = AudioInfo(
             path=name,
             sample_rate=answer["sample_rate"],
@@ -72,7 +72,6 @@ class FFmpegDecoder(Decoder):
         try:
             answer, data = self._worker.ask(do="read", n=n_samples)
         except WorkerDiedError as error:
-            self._worker.end()
             self._worker = None
             raise AudioError(self._crash()) from error
         if "error" in answer:
@@ -80,33 +79,35 @@ class FFmpegDecoder(Decoder):
                 f"{self._name}: cannot be decoded after {self.position / self.info.sample_rate:.3f}"
                 f" s ({answer['error']}): get another copy"
             )
-        self._take_remarks(answer)
+        self._update_remarks(answer)
         block = np.frombuffer(data, np.float32).reshape(answer["shape"])
         self.position += block.shape[1]
         return block
 
     def close(self) -> None:
-        """Let go of the file, and of the process."""
+        """Close the file, and release the process."""
         if self._worker is None:
             return
         worker, self._worker = self._worker, None
+        if worker.is_busy:  # another thread is still reading, and would take the answer
+            worker.end()
+            return
         try:
             answer, _ = worker.ask(do="close")
         except WorkerDiedError:
-            worker.end()
             return
         if answer.get("spoilt", False):
             worker.end()
         else:
             give_back(worker)
 
-    def _take_remarks(self, answer: dict[str, Any]) -> None:
-        """Keep what the process tells of damage and oddities."""
+    def _update_remarks(self, answer: dict[str, Any]) -> None:
+        """Store the losses and notes of an answer."""
         self.losses[:] = [Loss(**loss) for loss in answer["losses"]]
         self.notes[:] = answer["notes"]
 
     def _crash(self) -> str:
-        """Say that the file ended the process."""
+        """Return the message for a file that ended the process."""
         return (
             f"{self._name}: crashes FFmpeg, which decodes it: it is damaged or of a rare kind: "
             "get another copy, or convert it with another program"
@@ -114,7 +115,7 @@ class FFmpegDecoder(Decoder):
 
 
 def _without_stream(name: str, n_streams: int, stream: int | None) -> str:
-    """Say that there is no such audio stream."""
+    """Return the message for a missing audio stream."""
     if not n_streams:
         return f"{name}: has no sound in it: name a file with an audio stream"
     if stream is None:

@@ -1,4 +1,4 @@
-"""FLAC's frames as bytes: where one begins and whether a file ends where it says; decodes nothing.
+"""Headers of FLAC's frames, and whether a file ends where it states; decodes nothing.
 
 Source: RFC 9639, sections 8.2 (STREAMINFO) and 9.1 (frame header).
 """
@@ -16,7 +16,7 @@ for _byte in range(256):
 
 
 def first_sample(frame: bytes, block_samples: int) -> int | None:
-    """Give the number of the first sample of a frame; None where no frame begins.
+    """Return the number of the first sample of a frame; None where no frame begins.
 
     Args:
         frame: Bytes of it, at least its header, which has 16 at most.
@@ -27,12 +27,12 @@ def first_sample(frame: bytes, block_samples: int) -> int | None:
 
 
 def block_samples(stream_info: bytes) -> int:
-    """Give the number of samples in each frame but the last, from the body of STREAMINFO."""
+    """Return the number of samples in each frame but the last, from the body of STREAMINFO."""
     return int.from_bytes(stream_info[2:4])
 
 
 def ends_as_stated(path: Path) -> bool:
-    """Say whether the last frame of a file ends at the length that the file states.
+    """Return whether the last frame of a file ends at the length that the file states.
 
     False also where the frames have more bytes than the largest of them would together: then
     something follows, another song perhaps.

@@ -1,4 +1,4 @@
-"""FFmpeg's frames as one stream of blocks with its time kept; opens no process and prints nothing.
+"""Decodes a file by FFmpeg to blocks that keep its time; opens no process and prints nothing.
 
 It decodes as the program ffmpeg does, to the sample: gaps in time stamps are not filled, frames in
 another form (channels, rate) are converted to that of the first one. Two things differ: where
@@ -61,12 +61,7 @@ class FrameDecoder:
         self._stated_samples = facts.xing_samples(path) if self._demuxer == "mp3" else 0
         self._is_short = facts.is_shorter_than_stated(path, self._demuxer)
         self._converter = SampleConverter()
-        self._packets = PacketDecoder(
-            self._source,
-            errors=av.FFmpegError,
-            skip_manual=av.codec.context.Flags2.skip_manual,
-            begun=lambda: self._position > 0,
-        )
+        self._packets = PacketDecoder(self._source)
         self._position = 0  # samples given, without the silence before
         self._late = 0  # samples of silence before
         self._ended = False
@@ -93,7 +88,7 @@ class FrameDecoder:
             if block is None:
                 self._ended = True
                 surplus = self._surplus()
-                self._judge_end()
+                self._check_end()
             else:
                 self._rest.append(block)
                 have += block.shape[1]
@@ -103,11 +98,11 @@ class FrameDecoder:
         return np.ascontiguousarray(joined[:, :n_samples])
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._source.close()
 
     def _decode(self) -> Iterator[Float32]:
-        """Give the blocks, silence for lost ones between them."""
+        """Yield the blocks, with silence for lost ones between them."""
         last: float | None = None  # when the sound goes on after what was given
         packets = self._packets
         for frame in packets.frames():
@@ -119,7 +114,7 @@ class FrameDecoder:
             try:
                 blocks = self._converter.convert(frame)
             except (self._errors, KeyError, ValueError):
-                packets.fail()
+                packets.add_failure()
                 packets.failed += frame.samples / frame.sample_rate
                 continue
             seconds = frame.samples / frame.sample_rate
@@ -127,19 +122,19 @@ class FrameDecoder:
                 self._late = round(facts.lateness(self._source.container, time) * self._form.rate)
             if packets.broken and (time is not None or last is None):
                 yield from self._fill(self._gap(last, time, seconds))
-                packets.settle()
+                packets.clear_failures()
             yield from self._counted(blocks)
             if time is not None or last is not None:
                 last = (last or 0.0) + seconds if time is None else time + seconds
         try:
             yield from self._counted(self._converter.flush())
         except self._errors:
-            packets.fail()
+            packets.add_failure()
         if packets.broken and not packets.junk and self._converter.form is not None:
             self._note_loss(0.0)
 
     def _gap(self, last: float | None, time: float | None, frame_seconds: float) -> float:
-        """Give the seconds that were lost.
+        """Return the seconds that were lost.
 
         Args:
             last: Time in seconds at which the sound should go on, None at the start.
@@ -159,7 +154,7 @@ class FrameDecoder:
         return self._packets.failed if last is None or time is None else time - last
 
     def _counted(self, blocks: list[Float32]) -> Iterator[Float32]:
-        """Give blocks and count their samples; say once that they were converted."""
+        """Yield blocks and count their samples; note once that they were converted."""
         if self._converter.changed is not None and not self.notes:
             new, seconds = self._converter.changed, self._seconds()
             self.notes.append(
@@ -172,7 +167,7 @@ class FrameDecoder:
             yield kept
 
     def _fill(self, seconds: float) -> Iterator[Float32]:
-        """Put silence for what was lost, if its length is credible."""
+        """Yield silence for what was lost, if its length is plausible."""
         stated = self._stated_seconds()
         limit = _MAX_GAP_SECONDS
         if stated is not None:
@@ -186,7 +181,7 @@ class FrameDecoder:
             n -= _SILENCE
 
     def _note_loss(self, seconds: float) -> None:
-        """Record a loss here."""
+        """Record a loss at the present sample."""
         self.losses.append(Loss(self._seconds(), self._seconds() + seconds))
 
     def _surplus(self) -> int:
@@ -197,7 +192,7 @@ class FrameDecoder:
         n = self._position - round(stated * self._form.rate)
         return n if 0 < n < min(_SURPLUS, self._position) else 0
 
-    def _judge_end(self) -> None:
+    def _check_end(self) -> None:
         """Compare the end with the length that the file states."""
         stated, late = self._stated_seconds(), self._late / self._form.rate
         if stated is not None and stated + late - self._seconds() > _CUT_SECONDS:
@@ -208,7 +203,7 @@ class FrameDecoder:
             self.notes.append("the ogg stream has no end mark, it was probably cut short")
 
     def _describe(self, first: Float32) -> dict[str, Any]:
-        """Collect the facts; first are the first samples."""
+        """Collect the facts, from the first samples."""
         late = self._late / self._form.rate
         if late:
             self.notes.append(
@@ -236,11 +231,11 @@ class FrameDecoder:
         return self._converter.form
 
     def _seconds(self) -> float:
-        """Give the time of the next sample, with the silence before."""
+        """Return the time of the next sample, with the silence before."""
         return (self._late + self._position) / self._form.rate
 
     def _stated_seconds(self) -> float | None:
-        """Give the length that the file itself states, where that is one length."""
+        """Return the length that the file itself states, where that is one length."""
         if self._source.is_chained:
             return None
         if self._demuxer == "mp3":

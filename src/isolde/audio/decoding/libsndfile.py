@@ -1,4 +1,4 @@
-"""Uncompressed files and FLAC by libsndfile, which seeks in them exactly; nothing lossy.
+"""Decodes uncompressed files and FLAC by libsndfile, which seeks exactly; nothing lossy.
 
 What libsndfile cannot decode in a damaged file, FFmpeg decodes from there on.
 """
@@ -33,7 +33,7 @@ class SoundFileDecoder(Decoder):
     """Audio that libsndfile decodes."""
 
     def __init__(self, path: Path, name: str, repair: Callable[[], Decoder]) -> None:
-        """Open it.
+        """Open the file.
 
         Args:
             path: Regular file.
@@ -106,7 +106,7 @@ class SoundFileDecoder(Decoder):
         return block
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
         if self._other is not None:
             self._other.close()
@@ -119,7 +119,7 @@ class SoundFileDecoder(Decoder):
             self.losses.append(loss)
 
     def _is_exact(self) -> bool:
-        """Say whether libsndfile decodes this kind as everybody does.
+        """Return whether libsndfile decodes this kind as everybody does.
 
         It rounds ADPCM otherwise than FFmpeg, and takes float in w64 for integers.
         """
@@ -135,7 +135,7 @@ class SoundFileDecoder(Decoder):
 
 
 def _missing_share(path: Path) -> float:
-    """Give the bytes that the header states and the file lacks, as a share of those it has.
+    """Return the bytes that the header states and the file lacks, as a share of those it has.
 
     libsndfile silently takes what is there, which hides that a file was cut.
     """

@@ -1,4 +1,4 @@
-"""Where the next part of a file begins that FFmpeg takes for one: bytes only; decodes nothing.
+"""Finds parts of a file that FFmpeg does not look for; reads bytes and decodes nothing.
 
 Chained ogg files (RFC 3533, section 4) are whole files one behind the other, and sound may stand
 behind a tag where FFmpeg does not look for it.
@@ -16,7 +16,7 @@ class FileEnd(io.RawIOBase):
     """A file from some byte on, as a file that is read."""
 
     def __init__(self, file: BinaryIO, start: int) -> None:
-        """Stand at the start.
+        """Start at a byte of the file.
 
         Args:
             file: Whole file, which can seek and stays open.
@@ -45,12 +45,12 @@ class FileEnd(io.RawIOBase):
         return self._file.seek(offset, whence) - self._start
 
     def tell(self) -> int:
-        """Give the position."""
+        """Return the position."""
         return self._file.tell() - self._start
 
 
 def end_of_tag(file: BinaryIO) -> int:
-    """Give the first byte behind an ID3v2 tag at the start of a file; 0 without one."""
+    """Return the first byte behind an ID3v2 tag at the start of a file; 0 without one."""
     file.seek(0)
     head = file.read(10)
     if head[:3] != b"ID3" or len(head) < 10:

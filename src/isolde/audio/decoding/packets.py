@@ -1,4 +1,4 @@
-"""FFmpeg's packets of one audio stream, through all links of a chained file; decodes nothing.
+"""Reads FFmpeg's packets of one audio stream, through all links of a file; decodes nothing.
 
 What FFmpeg's own demuxer goes on with stays one stream; where it does not (other channels, another
 rate or codec in the next link), the next link is opened as a file of its own.
@@ -49,7 +49,7 @@ class PacketSource:
         self.demuxer = facts.demuxer_of(self.container)
 
     def packets(self) -> Iterator[Any]:
-        """Give the packets of all links; None where something cannot be read."""
+        """Yield the packets of all links; None where something cannot be read."""
         packets = self.container.demux(self.stream)
         tries = 0
         while tries <= _TRIES:
@@ -69,7 +69,7 @@ class PacketSource:
             yield packet
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self.container.close()
         self._file.close()
 

@@ -1,4 +1,4 @@
-"""FFmpeg's frames as float32 in the form (channels, rate) of the first one; keeps no time."""
+"""Converts FFmpeg's frames to float32 of the channels and rate of the first; keeps no time."""
 
 import importlib
 from typing import Any, NamedTuple
@@ -36,7 +36,7 @@ class SampleConverter:
     """
 
     def __init__(self) -> None:
-        """Begin without a form."""
+        """Start without a form."""
         self._av: Any = importlib.import_module("av")
         self._plane: Any = importlib.import_module("av.audio.plane").AudioPlane
         self.form: Form | None = None
@@ -77,7 +77,7 @@ class SampleConverter:
         return [*blocks, *map(self._samples, self._resampler.resample(frame))]
 
     def flush(self) -> list[Float32]:
-        """Give what the resampler still holds, and let go of it."""
+        """Return what the resampler still holds, and drop it."""
         if self._resampler is None:
             return []
         resampler, self._resampler, self._resampled = self._resampler, None, None

@@ -1,4 +1,4 @@
-"""The decoding process: opens files and gives blocks as its parent asks; prints nothing.
+"""The decoding process: opens files and sends blocks to its parent; prints nothing.
 
 Requests come on standard input, one line of JSON each; an answer is a line of JSON on standard
 output and as many bytes of samples as it says. It ends when standard input does.
@@ -19,7 +19,7 @@ PATIENCE = 120.0
 
 
 def main() -> None:
-    """Answer until the parent goes away."""
+    """Answer requests until the parent process ends."""
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr
     decoder: FrameDecoder | None = None

@@ -1,4 +1,4 @@
-"""Processes that decode for this one: started when needed, kept for the next file; no formats.
+"""Processes that decode: started when needed, kept for the next file; knows no formats.
 
 A process takes a few tenths of a second to start, so idle ones wait for the next file.
 """
@@ -22,7 +22,7 @@ _lock = threading.Lock()
 
 
 class WorkerDiedError(Exception):
-    """The process is gone: the file crashed it, or it took too long over it."""
+    """The process ended: the file crashed it, or one request took too long."""
 
 
 class Worker:
@@ -30,25 +30,26 @@ class Worker:
 
     Attributes:
         is_fresh: Whether nothing has been asked of it yet.
+        is_busy: Whether it owes an answer, to another thread.
     """
 
     def __init__(self) -> None:
-        """Start it.
+        """Start the process.
 
         Raises:
             AudioError: No process can be started.
         """
-        self.is_fresh = True
+        self.is_fresh, self.is_busy = True, False
         # "" is the working folder, which may be gone; this package is found without it.
         paths = [*filter(None, sys.path), str(Path(__file__).parents[3])]
-        nowhere = _open_nowhere()
+        null = _open_null()
         try:
             # In a session of its own, so that Ctrl-C is ours to answer.
             self._process = subprocess.Popen(
                 [sys.executable, "-m", _SERVER],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=nowhere,
+                stderr=null,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"},
                 start_new_session=True,
             )
@@ -58,11 +59,11 @@ class Worker:
                 "programs"
             ) from error
         finally:
-            os.close(nowhere)
+            os.close(null)
 
     @property
     def pid(self) -> int:
-        """The number of the process."""
+        """Identifier of the process."""
         return self._process.pid
 
     def ask(self, **request: Any) -> tuple[dict[str, Any], bytearray]:
@@ -79,7 +80,7 @@ class Worker:
         """
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None and stdout is not None
-        self.is_fresh = False
+        self.is_fresh, self.is_busy = False, True
         try:
             stdin.write(json.dumps(request).encode() + b"\n")
             stdin.flush()
@@ -90,20 +91,22 @@ class Worker:
             data = bytearray(answer["n_bytes"])
             if stdout.readinto(data) < len(data):  # type: ignore[attr-defined]
                 raise WorkerDiedError
-        except (OSError, ValueError) as error:
-            raise WorkerDiedError from error
-        except BaseException:  # between request and answer, nobody could use it again
+        except BaseException as error:  # between request and answer, nobody could use it again
             self.end()
+            if isinstance(error, (OSError, ValueError)):
+                raise WorkerDiedError from error
             raise
+        self.is_busy = False
         return answer, data
 
     def end(self) -> None:
-        """End the process."""
+        """End the process, whatever it does."""
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        self.leave()
 
     def leave(self) -> None:
-        """Tell the process to end itself, without waiting."""
+        """Close the pipes, upon which the process ends; do not wait."""
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             try:
@@ -112,8 +115,8 @@ class Worker:
                 continue
 
 
-def _open_nowhere() -> int:
-    """Open what takes everything and keeps nothing, also in a root folder without devices."""
+def _open_null() -> int:
+    """Open the null device, or a pipe without a reader where there is none."""
     try:
         return os.open(os.devnull, os.O_WRONLY)
     except OSError:
@@ -135,7 +138,7 @@ def borrow() -> Worker:
 
 
 def give_back(worker: Worker) -> None:
-    """Let another file have the process."""
+    """Keep the process for the next file, or end it if enough are idle."""
     with _lock:
         if len(_idle) < _MAX_IDLE:
             _idle.append(worker)
@@ -164,13 +167,12 @@ def open_in_worker(path: Path, stream: int | None) -> tuple[Worker, dict[str, An
         try:
             return worker, worker.ask(**request)[0]
         except WorkerDiedError:
-            worker.end()
             if fresh:
                 raise
 
 
-def _forget() -> None:
-    """Leave the parent's processes to the parent, after a fork."""
+def _forget_all() -> None:
+    """Forget the processes after a fork: they belong to the parent."""
     global _lock
     _lock = threading.Lock()
     _idle.clear()
@@ -184,4 +186,4 @@ def _leave_all() -> None:
 
 atexit.register(_leave_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_forget_all)

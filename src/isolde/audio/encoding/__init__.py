@@ -1,1 +1,1 @@
-"""Turning clean blocks into the bytes of audio files; decides nothing and reads no sound."""
+"""Encoders of audio files; they decide nothing and read no sound."""

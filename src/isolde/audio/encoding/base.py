@@ -1,4 +1,4 @@
-"""What every encoder takes and gives, and the arithmetic that they share; writes no format."""
+"""The interface of encoders, and the arithmetic that they share; writes no format."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,24 +11,24 @@ from isolde.core.stage import Float32
 
 
 class Encoder(Protocol):
-    """Something that writes blocks of one fixed shape to a stream."""
+    """A writer of blocks to a stream, all of the same channels."""
 
     def write(self, block: Float32) -> None:
         """Write float32 (n_channels, n), finite, within [-1, 1] unless the subtype is float."""
         ...
 
     def finish(self) -> None:
-        """Write what is still owed, and the final header; the stream stays open."""
+        """Write the rest and the final header; the stream stays open."""
         ...
 
     def discard(self) -> None:
-        """Let go of everything without caring for the result."""
+        """Release everything; the result is thrown away."""
         ...
 
 
 @dataclass(frozen=True)
 class Sound:
-    """What an encoder is to write.
+    """Form of the sound that an encoder writes.
 
     Attributes:
         sample_rate: Sample rate in Hz.

@@ -36,7 +36,7 @@ def picture_block(cover: Cover) -> bytes:
 
 
 def comments_of(tags: SongTags) -> dict[str, str]:
-    """Name tags as comments, the cover among them."""
+    """Return tags as comments, with the cover."""
     found = {_SOFTWARE.get(name, name): value for name, value in tags.values.items()}
     if tags.cover is not None:
         block = picture_block(tags.cover)
@@ -50,7 +50,7 @@ def copy_with_comments(source: BinaryIO, target: BinaryIO, tags: SongTags) -> No
     Args:
         source: The file, at its start.
         target: Where to write; need not seek.
-        tags: What the comments are to say.
+        tags: Tags of the file.
 
     Raises:
         AudioError: The source is no such file.
@@ -83,10 +83,10 @@ def flac_blocks(tags: SongTags) -> list[bytes]:
     blocks = [(4, _with_comments(struct.pack("<I", 6) + b"isolde", SongTags(tags.values)))]
     if tags.cover is not None:
         blocks.append((6, picture_block(tags.cover)))
-    for _, body in blocks:
-        if len(body) >= 1 << 24:
-            raise InputError("tags or a cover above 16 MB, which flac cannot hold: make it smaller")
-    return [struct.pack(">I", kind << 24 | len(body)) + body for kind, body in blocks]
+    packed = [struct.pack(">I", kind << 24 | len(body)) + body for kind, body in blocks]
+    if sum(map(len, packed)) + 4 >= 1 << 24:  # which is padding at first, one block of it
+        raise InputError("tags and a cover above 16 MB, too much for flac: make the cover smaller")
+    return packed
 
 
 def fill_flac(stream: BinaryIO, tags: SongTags) -> None:
@@ -94,7 +94,7 @@ def fill_flac(stream: BinaryIO, tags: SongTags) -> None:
 
     Args:
         stream: The file, which is read and written from its start; it is left at its end.
-        tags: What it is to say.
+        tags: Tags of the file.
 
     Raises:
         AudioError: There is not enough room.
@@ -126,7 +126,7 @@ def _with_comments(old: bytes, tags: SongTags) -> bytes:
 
 
 def _pages(source: BinaryIO) -> Iterator[bytes]:
-    """Give the pages of an ogg file."""
+    """Yield the pages of an ogg file."""
     while head := source.read(27):
         if head[:4] != b"OggS" or len(head) < 27:
             raise AudioError("an ogg file with something between its pages: write it again")
@@ -135,7 +135,7 @@ def _pages(source: BinaryIO) -> Iterator[bytes]:
 
 
 def _paginate(packets: list[bytes], serial: bytes) -> Iterator[bytes]:
-    """Lay packets on pages one behind the other; numbers and checksums are still 0."""
+    """Pack packets into pages; numbers and checksums are still 0."""
     data = b"".join(packets)
     segments: list[int] = []
     for packet in packets:
@@ -154,7 +154,7 @@ def _paginate(packets: list[bytes], serial: bytes) -> Iterator[bytes]:
 
 
 def _numbered(page: bytes, number: int) -> bytes:
-    """Give a page its number and its checksum.
+    """Return a page with its number and its checksum.
 
     Ogg's CRC-32 takes the bits of a byte from the other end than zlib's, and neither begins nor
     ends with an inversion.

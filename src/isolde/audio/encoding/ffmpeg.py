@@ -151,7 +151,7 @@ class FFmpegEncoder:
             comments.fill_flac(self._stream, tags)
 
     def discard(self) -> None:
-        """Close FFmpeg without caring for the result."""
+        """Close FFmpeg; the result is thrown away."""
         with contextlib.suppress(Exception):  # whatever it is, the result is thrown away
             self._container.close()
 

@@ -33,7 +33,7 @@ _BITRATES = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
 
 
 def compression_level(sound: Sound) -> float:
-    """Give libsndfile's measure of size, from 0 (largest) to 1, for what is asked.
+    """Return libsndfile's measure of size, from 0 (largest) to 1, for what is asked.
 
     Vorbis takes a quality, 10 (1 - level); Opus 6 to 256 kbit/s per channel, linearly.
     """
@@ -73,7 +73,7 @@ class OggEncoder:
             )
 
     def write(self, block: Float32) -> None:
-        """Encode in modest pieces."""
+        """Encode a block in small pieces."""
         if self._order is not None:
             block = block[list(self._order)]
         frames: NDArray[Any] = block.T
@@ -90,7 +90,7 @@ class OggEncoder:
         self._spool.close()
 
     def discard(self) -> None:
-        """Close libsndfile without caring for the result."""
+        """Close libsndfile; the result is thrown away."""
         with contextlib.suppress(sf.LibsndfileError):
             self._file.close()
         with contextlib.suppress(OSError):  # a full disk, where it writes what it still holds

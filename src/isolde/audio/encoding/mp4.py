@@ -51,7 +51,7 @@ def muxer_options(sample_rate: int) -> dict[str, str]:
 
 
 def ffmpeg_tags(tags: SongTags) -> dict[str, str]:
-    """Name the tags that FFmpeg writes to MP4 as it does."""
+    """Return the tags that FFmpeg writes to MP4, by its names."""
     return {FFMPEG_NAMES.get(n, n): text for n, text in tags.values.items() if n in _BY_FFMPEG}
 
 
@@ -70,21 +70,18 @@ def tag_items(tags: SongTags) -> list[bytes]:
     return items
 
 
-def extend_index(
-    stream: BinaryIO, additions: Iterable[tuple[Sequence[bytes], bytes]], *, base: int = 0
-) -> None:
+def extend_index(stream: BinaryIO, additions: Iterable[tuple[Sequence[bytes], bytes]]) -> None:
     """Put boxes into the index of a finished file.
 
     Args:
         stream: The file, which is read and written; it is left at its end.
         additions: Boxes: for each box the path of its parent below `moov`, which is made where it
             is missing, and the box.
-        base: Where in the stream the file begins.
 
     Raises:
         AudioError: The index is not the last box.
     """
-    at = base
+    at = 0
     while True:
         stream.seek(at)
         head = stream.read(16)

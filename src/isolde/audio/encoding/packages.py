@@ -1,4 +1,4 @@
-"""The encoder of a format that another package gives: what it raises becomes one line."""
+"""The encoder of another package's format: what it raises becomes one line."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from isolde.core.stage import Float32
 
 
 class PackageEncoder:
-    """An encoder around somebody else's, which may fail in any way."""
+    """Wraps the encoder of another package, which may raise anything."""
 
     def __init__(self, stream: BinaryIO, kind: Container, sound: Sound) -> None:
         """Start the encoder of the format.
@@ -39,7 +39,7 @@ class PackageEncoder:
             self._encoder.write(block.copy())
 
     def finish(self) -> None:
-        """Let the encoder write what it owes.
+        """Let the encoder write the rest.
 
         Raises:
             AudioError: The encoder fails.
@@ -48,13 +48,13 @@ class PackageEncoder:
             self._encoder.finish()
 
     def discard(self) -> None:
-        """Let the encoder go."""
+        """Discard the encoder."""
         with contextlib.suppress(Exception):  # whatever it is, the result is thrown away
             self._encoder.discard()
 
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:
-        """Turn what another package raises into an error of ours; the disk's own go through."""
+        """Turn what another package raises into an AudioError; errors of the disk pass."""
         try:
             yield
         except OSError:

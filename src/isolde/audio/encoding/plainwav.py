@@ -1,4 +1,4 @@
-"""Wav by ourselves: for pipes, sizes above 4 GB and bit-exact integers; decides nothing."""
+"""Wav: for pipes, sizes above 4 GB and bit-exact integers; decides nothing."""
 
 from typing import Any, BinaryIO
 

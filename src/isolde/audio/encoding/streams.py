@@ -1,4 +1,4 @@
-"""The streams that encoders write to, whose errors must not be lost; writes no format."""
+"""Streams that encoders write to, and what happens to their errors; writes no format."""
 
 import contextlib
 import io
@@ -11,7 +11,7 @@ from isolde.core.errors import AudioError
 
 
 def can_patch(stream: BinaryIO) -> bool:
-    """Say whether a header can be rewritten later: not in pipes, nor in files opened to append."""
+    """Return whether a header can be rewritten: not in pipes or files opened to append."""
     try:
         import fcntl  # not on Windows
 
@@ -32,11 +32,11 @@ def write_fully(stream: BinaryIO, data: bytes) -> None:
 
 @contextlib.contextmanager
 def whole_or_nothing(name: str, abort: Callable[[], None]) -> Iterator[None]:
-    """Take everything back if anything is raised, also Ctrl-C.
+    """Undo everything if anything is raised, also Ctrl-C.
 
     Args:
         name: Name of the target in messages.
-        abort: Function that takes everything back.
+        abort: Function that undoes everything.
 
     Raises:
         AudioError: An error of the system, in one line.
@@ -119,5 +119,5 @@ class Sink(io.RawIOBase):
             return 0
 
     def tell(self) -> int:
-        """Give the position."""
+        """Return the position."""
         return self._stream.tell() - self._base
