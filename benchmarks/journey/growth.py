@@ -62,7 +62,7 @@ def main() -> None:
     print("| share | draw | hours | artists | frames learnt | uSDR median (mean), dB |", flush=True)
     for draw in args.draws:
         recipe = replace(
-            read_recipe("vocals"), steps=args.steps, warm_up=10, average=0.95, seed=draw
+            read_recipe("vocals"), hours=0.0, steps=args.steps, warm_up=10, average=0.95, seed=draw
         )
         for share in SHARES:
             some = drawn(entries, share, seed=draw)

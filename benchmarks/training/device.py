@@ -30,7 +30,7 @@ from isolde.core.errors import IsoldeError
 from isolde.training.checkpoint import Checkpoint
 from isolde.training.course import Course, Courses, Options
 from isolde.training.distributed import Team
-from isolde.training.drive import Progress, drive, drive_side_by_side
+from isolde.training.drive import Progress, drive_all
 from isolde.training.loop import STATE
 from isolde.training.recipe import Recipe
 from isolde.training.recipes import read_recipe
@@ -110,11 +110,7 @@ def train(lanes: dict, arguments: argparse.Namespace, options: Options, begun: f
     keeper = threading.Thread(target=keep)
     keeper.start()
     try:
-        if arguments.device == "cuda":
-            drive_side_by_side(courses, options, say, progress, ended.is_set)
-        else:
-            for course in courses:
-                drive(course, options, say, progress, ended.is_set)
+        drive_all(courses, options, say, progress, ended.is_set)
     finally:
         ended.set()
         keeper.join()

@@ -107,9 +107,6 @@ def test_what_a_spreadsheet_makes_of_it(tmp_path: Path):
 
 
 def test_files_that_are_no_manifest(tmp_path: Path, monkeypatch):
-    (tmp_path / "m.csv").write_bytes(b"track,stem,path\n\xff\xfe,vocals,v.wav\n")
-    with pytest.raises(InputError, match="UTF-8"):
-        read_manifest(tmp_path / "m.csv")
     with pytest.raises(InputError, match="no such manifest"):
         read_manifest(tmp_path / "none.csv")
     with pytest.raises(InputError, match=r"\.csv or \.parquet"):

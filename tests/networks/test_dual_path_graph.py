@@ -300,6 +300,7 @@ def test_files_that_hold_no_such_network_are_refused(tmp_path: Path):
         ("'depth' is unknown", weights, {**about, "net": json.dumps({**net, "depth": 9})}),
         ("windows of 2048", weights, {**about, "n_fft": "2048"}),
         ("holds no network", weights, {}),
+        ("holds no network", weights, {**about, "n_fft": "many"}),
         ("cut 'broad' is unknown", weights, {"net": json.dumps({**net, "cut": "broad"})}),
     ):
         save_file(state, path, metadata=told)

@@ -1,6 +1,8 @@
 """What a run begins with: nothing begins over another run, and what goes on is the same run."""
 
 import json
+import os
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from isolde.core.errors import InputError
 
 pytest.importorskip("torch", reason="needs the extra 'train'")
 
+from isolde.training import distributed
 from isolde.training.beginning import (
     first_weights,
     list_runs,
@@ -20,6 +23,7 @@ from isolde.training.beginning import (
 )
 from isolde.training.checkpoint import Checkpoint
 from isolde.training.course import Options
+from isolde.training.distributed import Team
 from isolde.training.loop import BEST, RECIPE, STATE
 from isolde.training.recipes import read_recipe
 from isolde.training.train import train_songs
@@ -227,6 +231,49 @@ def test_the_last_step_of_a_recipe(tmp_path):
     by_hours = replace(recipe, hours=0.01)
     last = by_hours.last_step
     assert last and by_hours.done(last) >= 1 > by_hours.done(last - 1)
+    for steps in range(1, 200):  # hours of whole steps, which round up or down
+        by_hours = replace(recipe, hours=steps * recipe.step_seconds / 3600)
+        last = by_hours.last_step
+        assert last and by_hours.done(last) >= 1 > by_hours.done(last - 1)
+
+
+def test_a_checkpoint_lies_in_folders_of_any_name(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9") / STATE
+    Checkpoint(network={}, average={}, step=3, precision="bfloat16").save(path)
+    found = Checkpoint.load(path)
+    assert (found.step, found.best, found.precision) == (3, float("-inf"), "bfloat16")
+
+
+def test_segments_that_cannot_be_dealt_are_refused_before_songs_are_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "songs").mkdir()
+    monkeypatch.setattr("isolde.training.train.Courses", None)
+    three = nullcontext(Team(0, 3))
+    monkeypatch.setattr("isolde.training.train.distributed.team", lambda _: three)
+    options = Options(cache=tmp_path / "cache")
+    with pytest.raises(InputError, match="2 segments cannot be dealt to 3 processes"):
+        recipe, songs = write_toml(tmp_path / "x.toml"), [tmp_path / "songs"]
+        train_songs(recipe, songs, out=tmp_path / "run", options=options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_processes_wait_as_long_as_songs_are_decoded(monkeypatch: pytest.MonkeyPatch):
+    """PyTorch's own half an hour is over before a large data set is."""
+    seen = []
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(
+        distributed.distributed, "init_process_group", lambda _, timeout: seen.append(timeout)
+    )
+    monkeypatch.setattr(distributed.distributed, "get_rank", lambda: 0)
+    monkeypatch.setattr(distributed.distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(distributed.distributed, "destroy_process_group", lambda: None)
+    with distributed.team("cpu") as team:
+        assert team == Team(0, 2)
+    assert seen[0].total_seconds() > 24 * 3600
+    monkeypatch.setenv("LOCAL_RANK", "99")
+    with pytest.raises(InputError, match="device 'cuda:99'"), distributed.team("cuda"):
+        pass
 
 
 def test_a_failed_start_leaves_a_run_its_own_songs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -17,7 +17,8 @@ from isolde.training.loop import Run  # noqa: E402
 from isolde.training.recipe import Recipe  # noqa: E402
 from isolde.training.recipes import read_recipe  # noqa: E402
 from isolde.training.sources import examples_of  # noqa: E402
-from isolde.training.tasks.dual_path import SETTLING, DualPathBatch, DualPathTask  # noqa: E402
+from isolde.training.tasks.base import SpectraBatch  # noqa: E402
+from isolde.training.tasks.dual_path import SETTLING, DualPathTask  # noqa: E402
 from isolde.training.tasks.spectral import energy_of  # noqa: E402
 from isolde.training.tasks.validation import sounds_of  # noqa: E402
 
@@ -30,46 +31,10 @@ def network_of(shape: DualPathShape) -> DualPathNetwork:
     return DualPathNetwork(shape).eval()
 
 
-@pytest.mark.parametrize("stack", [1, 2])
-def test_an_answer_hears_its_look_ahead_and_not_a_frame_more(stack: int):
-    shape = replace(SMALL, stack=stack)
-    network = network_of(shape)
-    frames = torch.rand(1, 24, 512 * 4)
-    changed = frames.clone()
-    changed[:, 12:] += 1
-    with torch.no_grad():
-        (one, there), (other, gone) = network(frames), network(changed)
-    assert one.shape == (1, 24 - shape.look_ahead, 2, 513)
-    assert there.shape == (1, 24 - shape.look_ahead)
-    same = (one - other).abs().amax((0, 2, 3)) == 0
-    first = int(torch.nonzero(~same)[0])
-    # with a stack the frames of a step are heard together
-    assert 12 - shape.look_ahead - (stack - 1) <= first <= 12 - shape.look_ahead
-    assert (there - gone)[0, :first].abs().max() == 0
-
-
-def test_every_band_hears_every_other_band():
-    network = network_of(SMALL).double()
-    frames = torch.rand(1, 8, 512 * 4).double()
-    changed = frames.clone()
-    changed[0, 3, 4 * 400 : 4 * 404] += 1
-    with torch.no_grad():
-        moved = (network(frames)[0] - network(changed)[0]).abs()[0, 3]
-    assert (moved > 0).all()
-
-
-def test_four_masks_share_the_mixture():
-    network = network_of(replace(SMALL, masks=4))
-    with torch.no_grad():
-        masks = network.read(network(torch.rand(1, 6, 2048))[0])
-    assert masks.shape == (1, 4, 4, 2, 513)
-    assert torch.allclose(masks.sum(2), torch.ones(1, 4, 2, 513), atol=1e-6)
-
-
 def test_the_network_hears_what_a_separator_hears():
     audio = np.random.default_rng(1).normal(0, 0.1, (2, 4000)).astype(np.float32)
     spectra = analyse(audio, TASK.grid)
-    heard = TASK.heard(torch.from_numpy(spectra)[None])[0].numpy()
+    heard = TASK.features_of(torch.from_numpy(spectra)[None])[0].numpy()
     np.testing.assert_allclose(heard, TASK.features(spectra)[0], atol=1e-5)
 
 
@@ -130,7 +95,7 @@ def test_the_loss_is_least_for_the_best_mask_and_tells_presence(entries):
         float(task.loss(Said(m), batch, step=0)) for m in (ideal, torch.ones_like(ideal))
     )
     assert best < -0.3 and best < all_of_it - 0.3
-    silent = DualPathBatch(spectra * torch.tensor([0.0, 1.0])[:, None, None, None])
+    silent = SpectraBatch(spectra * torch.tensor([0.0, 1.0])[:, None, None, None])
     assert task.present(silent.spectra[:, 0], silent.spectra.sum(1)).max() == 0
     assert task.present(spectra[:, 0], spectra.sum(1)).mean() > 0.5
 
@@ -155,6 +120,18 @@ def test_a_batch_is_learnt_and_scored(entries, masks: int):
         losses.append(loss.item())
     assert losses[-1] < losses[0] - 0.05
     assert all(np.isfinite(task.validate(network.eval(), entries[:1], step=10)))
+
+
+def test_without_presence_every_weight_that_learns_has_a_gradient(entries):
+    """Several processes would wait for those of the others."""
+    task = replace(TASK, presence=0.0)
+    network = task.build()
+    batch = task.batch(examples_of(Recipe(task), entries), range(1), frames=8, step=0)
+    task.loss(network, batch, step=0).backward()
+    without = [name for name, p in network.named_parameters() if p.grad is None]
+    assert without == ["presence.weight", "presence.bias"]
+    assert not network.presence.weight.requires_grad
+    assert TASK.build().presence.weight.requires_grad
 
 
 def test_a_run_in_sixteen_bits_resumes_to_the_same_bits(entries, tmp_path):
@@ -182,6 +159,7 @@ def test_a_run_in_sixteen_bits_resumes_to_the_same_bits(entries, tmp_path):
         lambda: DualPathTask(SMALL),
         lambda: replace(TASK, presence=-1.0),
         lambda: replace(TASK, synthesis="brief"),
+        lambda: Recipe(TASK, frames=1),
     ],
 )
 def test_what_cannot_be_is_refused(make):

@@ -243,12 +243,17 @@ def test_the_activity_goes_with_the_voice():
 
 def test_songs_that_cannot_be_mixed_are_refused():
     voiceless = replace(entry(1), vocals=None)
-    with pytest.raises(InputError, match="add some"):
+    with pytest.raises(InputError, match="no song has vocals that sound: add some"):
         mixer([voiceless])
     with pytest.raises(InputError, match="backings"):
         mixer([replace(entry(1), accompaniment=None)])
     with pytest.raises(InputError, match="chance"):
         MixSettings(mid=1.5)
+    song = entry(1, stems=QUARTET)
+    with pytest.raises(InputError, match="no song has vocals that sound: add some"):
+        Timeline([replace(song, activity=np.zeros_like(song.activity))], stems=QUARTET)
+    with pytest.raises(InputError, match="no song has all of vocals, drums, bass, other: add"):
+        Timeline([replace(song, vocals=None)], stems=QUARTET)
 
 
 def test_packed_songs_are_what_they_were(tmp_path):
@@ -295,14 +300,3 @@ def test_packed_songs_may_tell_where_their_voice_sounds(tmp_path):
     assert len(silent.activity) == len(told)
     np.testing.assert_array_equal(other.activity, told == 1)
     assert len(problems) == 1 and "wrong.activity is for" in problems[0]
-
-
-def test_what_the_songs_lack_is_named():
-    song = entry(1, stems=QUARTET)
-    mute = replace(song, vocals=None)
-    with pytest.raises(InputError, match="no song has vocals that sound: add some"):
-        Timeline([mute], stems=PAIR)
-    with pytest.raises(InputError, match="no song has vocals that sound: add some"):
-        Timeline([replace(song, activity=np.zeros_like(song.activity))], stems=QUARTET)
-    with pytest.raises(InputError, match="no song has all of vocals, drums, bass, other: add"):
-        Timeline([mute], stems=QUARTET)

@@ -17,11 +17,14 @@ from isolde.core.errors import InputError, ModelError
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from isolde.training.checkpoint import Checkpoint  # noqa: E402
-from isolde.training.course import Options  # noqa: E402
-from isolde.training.drive import Progress  # noqa: E402
+from isolde.training.course import Course, Options  # noqa: E402
+from isolde.training.distributed import Team  # noqa: E402
+from isolde.training.drive import Progress, drive  # noqa: E402
 from isolde.training.export import read_run  # noqa: E402
-from isolde.training.loop import BEST, STATE  # noqa: E402
+from isolde.training.loop import BEST, STATE, Run  # noqa: E402
 from isolde.training.loop import RECIPE as RECIPE_FILE  # noqa: E402
+from isolde.training.recipes import read_recipe  # noqa: E402
+from isolde.training.sources import examples_of, open_songs  # noqa: E402
 from isolde.training.train import train_songs  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -115,7 +118,7 @@ def test_a_run_goes_on_without_being_told_its_songs_again(
     options, lines = Options(cache=folder / "cache", steps=4), list[str]()
     train_songs(None, [], out=tmp_path / "run", options=options, resume=True, say=lines.append)
     assert [int(r["step"]) for r in rows(tmp_path / "run")] == [1, 2, 3, 4]
-    assert "going on after step 2, 0.00 h heard, to step 4" in lines
+    assert "resuming after step 2, 0.00 h heard, to step 4" in lines
     with pytest.raises(InputError, match="empty: holds no run to go on with"):
         train_songs(None, [], out=tmp_path / "empty", options=options, resume=True, say=str)
     assert not (tmp_path / "empty").exists()
@@ -203,6 +206,35 @@ def test_the_best_is_kept_beside_the_last(folder: Path, recipe: Path, tmp_path: 
     assert medians[best.step] == max(medians.values())
     assert Checkpoint.load(out / STATE).step == 6
     assert Checkpoint.load(out / STATE).best == best.best
+
+
+def test_what_was_killed_as_it_was_measured_is_measured_when_it_goes_on(
+    folder: Path, recipe: Path, tmp_path: Path
+):
+    out, how = tmp_path / "run", {"validation": folder / "data", "validate_every": 2}
+    train(recipe, folder, out, steps=2, **how)
+    lines = (out / "log.csv").read_text("utf-8").splitlines(keepends=True)
+    (out / "log.csv").write_text("".join(lines[:-1]), "utf-8")
+    for steps in (3, 4):
+        train(None, folder, out, steps=steps, resume=True, **how)
+    with (out / "log.csv").open(newline="") as file:
+        measured = [int(r["step"]) for r in csv.DictReader(file) if r["median"]]
+    assert measured == [2, 3, 4]
+
+
+def test_a_process_stops_when_another_one_is_asked_to(folder: Path, recipe: Path, tmp_path: Path):
+    """Else it would wait for that one for ever."""
+
+    class Asked(Team):
+        def mean(self, *values: float, device: object = "cpu") -> tuple[float, ...]:
+            return tuple(0.5 for _ in values)
+
+    known = read_recipe(recipe)
+    songs = open_songs([folder / "data"], known, cache=folder / "cache")
+    run = Run(tmp_path / "run", known, examples_of(known, songs.train), team=Asked())
+    options = Options(cache=folder / "cache")
+    drive(Course("", run, songs), options, print, None, lambda: False)
+    assert run.step == 0
 
 
 def test_a_run_begins_with_the_weights_of_another(folder: Path, recipe: Path, tmp_path: Path):
@@ -352,10 +384,32 @@ def test_progress_counts_and_ends(folder: Path, recipe: Path, tmp_path: Path):
     assert seen[-1].left == 0 < seen[0].left
 
 
+def test_a_run_that_fails_does_not_end_the_others(
+    folder: Path, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    other = tmp_path / "other.toml"
+    other.write_text(recipe.read_text().replace("warm_up = 2", "seed = 3"))
+    step, said = Run._one_step, list[str]()
+
+    def fail(run: Run, batch: object) -> float:
+        if run.recipe.seed == 1:
+            raise RuntimeError("out of memory")
+        return step(run, batch)
+
+    monkeypatch.setattr(Run, "_one_step", fail)
+    options = Options(cache=folder / "cache", steps=2)
+    with pytest.raises(InputError, match=r"recipe: failed \(out of memory\): go on with --resume"):
+        train_songs(
+            [recipe, other], [folder / "data"], out=tmp_path, options=options, say=said.append
+        )
+    assert "recipe: failed: out of memory" in said
+    assert Checkpoint.load(tmp_path / "other" / STATE).step == 2
+
+
 def test_several_recipes_are_runs_of_their_own(folder: Path, recipe: Path, tmp_path: Path):
     """Each in its folder, with the weights it would have alone; --start finds each one's own."""
     other = tmp_path / "other.toml"
-    other.write_text(recipe.read_text() + "outputs = 513\n" * 0 + "n_bins = 513\n")
+    other.write_text(recipe.read_text() + "n_bins = 513\n")
     options = Options(cache=folder / "cache", steps=3)
     data = [folder / "data"]
     said: list[str] = []

@@ -34,8 +34,9 @@ from isolde.training.loop import STATE, Run  # noqa: E402
 from isolde.training.mixing.timeline import PAIR, QUARTET  # noqa: E402
 from isolde.training.recipe import Recipe  # noqa: E402
 from isolde.training.sources import examples_of  # noqa: E402
+from isolde.training.tasks.base import SpectraBatch  # noqa: E402
 from isolde.training.tasks.spectral import share_of  # noqa: E402
-from isolde.training.tasks.unet import UNetBatch, UNetTask, shares_of, unets_of  # noqa: E402
+from isolde.training.tasks.unet import UNetTask, shares_of, unets_of  # noqa: E402
 
 SMALL = UNetShape((4, 8, 8), n_bins=128)
 TASK = UNetTask(SMALL, window=32)
@@ -122,6 +123,9 @@ def test_a_graph_is_read_back_as_it_was_stored(residual, tmp_path: Path):
     with torch.no_grad():
         wanted = torch.sigmoid(read(torch.from_numpy(magnitudes)))[:, 0].numpy()
     np.testing.assert_allclose(given[0], wanted, atol=3e-5)
+    (tmp_path / "broken.onnx").write_bytes(b"no graph")
+    with pytest.raises(ModelError, match="cannot be read as a graph"):
+        read_unets(tmp_path / "broken.onnx", shape)
     with pytest.raises(ModelError, match="no U-Nets of this shape"):
         read_unets(tmp_path / "small.onnx", UNetShape((4, 8), n_bins=128))
 
@@ -143,7 +147,7 @@ def test_the_loss_is_least_where_the_mask_is_best(entries: list[Entry], monkeypa
     def loss(mask) -> float:
         logits = torch.logit(mask.clamp(1e-6, 1 - 1e-6))[:, None]
         monkeypatch.setattr(UNetTask, "logits", lambda *_: logits)
-        return float(task.loss(None, UNetBatch(batch.spectra), step=0))
+        return float(task.loss(None, SpectraBatch(batch.spectra), step=0))
 
     ones = torch.ones_like(best)
     assert loss(best.clamp(0, 1)) < min(loss(ones), loss(0 * ones)) - 0.2
@@ -155,7 +159,7 @@ def test_the_loss_of_four_masks_is_least_where_they_are_best(entries: list[Entry
     spectra = torch.randn(2, 4, 2, 32, 129, dtype=torch.complex64)
     which = torch.randint(4, (2, 1, 2, 32, 129))
     owner = torch.arange(4)[None, :, None, None, None] == which  # each bin is one stem's alone
-    batch = UNetBatch(spectra * owner)
+    batch = SpectraBatch(spectra * owner)
 
     def loss(owner) -> float:
         monkeypatch.setattr(UNetTask, "logits", lambda *_: 9.0 * owner)
@@ -295,6 +299,26 @@ def test_spleeters_names_become_ours():
     assert ours.keys() == wanted
     assert ours["down.2.conv.weight"] is old["down3_conv.1.weight"]
     assert ours["up.5.norm.bias"] is old["up6.3.bias"]
+
+
+@pytest.mark.parametrize(
+    ("masks", "n_bins", "key", "name"),
+    [(1, 1024, "teacher", "stems"), (1, 512, "teacher", "vocals"), (4, 1024, "follows", "stems")],
+)
+def test_a_model_with_other_masks_or_bins_teaches_nothing(
+    masks: int, n_bins: int, key: str, name: str
+):
+    task = UNetTask(UNetShape((4, 8), n_bins=n_bins, masks=masks), **{key: name})
+    with pytest.raises(InputError, match=f"{key} '{name}' has masks . and n_bins 1024: take a"):
+        task.check_models()
+    replace(task, **{key: "vocals" if n_bins == 1024 else ""}).check_models()
+
+
+def test_examples_of_long_hops_can_be_limited(entries: list[Entry]):
+    """With n_bins 4096 a hop is longer than a limiter holds."""
+    task = UNetTask(UNetShape((2,), n_bins=4096, masks=1))
+    batch = task.batch(examples_of(Recipe(task), entries), [0], frames=4, step=0)
+    assert batch.spectra.shape == (1, 2, 2, 4, 4097)
 
 
 def test_what_has_no_meaning_is_refused():

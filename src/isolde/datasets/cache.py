@@ -1,4 +1,4 @@
-"""Songs decoded once, to 22,050 Hz stereo int16, in a folder that can be thrown away.
+"""Songs decoded once, to 22,050 Hz stereo int16, in a folder that can be deleted.
 
 A song's files are named by a key: `{key}.vocals.npy`, `.accompaniment.npy`, `.activity.npy`, where
 asked for `.drums.npy`, `.bass.npy`, `.other.npy`, and `{key}.json`, which is written last: without
@@ -38,7 +38,7 @@ _PLAIN_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 
 
 def key_of(rows: Sequence[Row]) -> str:
-    """Return the key of a song: it changes when its files do, or what is said of them.
+    """Return the key of a song, which changes with its files and with their rows.
 
     Args:
         rows: Rows of one song.
@@ -89,7 +89,7 @@ def _item(rows: Sequence[Row]) -> tuple[Path, bool]:
 
 
 def ensure(rows: Sequence[Row], cache: Path, *, parts: Iterable[str] = ()) -> tuple[str, float]:
-    """Decode of a song what the cache does not hold yet.
+    """Decode what the cache does not hold of a song.
 
     Args:
         rows: Rows of one song.
@@ -122,10 +122,10 @@ def ensure(rows: Sequence[Row], cache: Path, *, parts: Iterable[str] = ()) -> tu
 
 
 def check_stems(rows: Sequence[Row]) -> None:
-    """Refuse songs of which neither a voice nor a backing is known.
+    """Refuse songs without a voice and without a backing.
 
     Raises:
-        InputError: Neither is known.
+        InputError: There is neither.
     """
     stems = {row.stem for row in rows}
     if not stems - {"mixture", "unsorted"}:
@@ -136,13 +136,13 @@ def check_stems(rows: Sequence[Row]) -> None:
 
 
 def has_part(rows: Sequence[Row], part: str) -> bool:
-    """Tell whether a song has one of `PARTS` for itself, and not hidden in the rest of it."""
+    """Tell whether a song has all of one of `PARTS` in files of its own."""
     stems = {row.stem for row in rows}
     return part in stems and not (part == "other" and stems & {"rest", "unsorted"})
 
 
 def derived_of(rows: Sequence[Row]) -> str:
-    """Tell what of a song is the mixture less the rest: "vocals", "accompaniment" or nothing.
+    """Tell which stem is computed as the mixture less the rest: "vocals", "accompaniment" or "".
 
     The voice, where there is a mixture with its instrumental; the backing, where there is a mixture
     with a voice and stems that do not say that they are all.
@@ -157,7 +157,7 @@ def derived_of(rows: Sequence[Row]) -> str:
 
 
 def _always_held(rows: Sequence[Row]) -> set[str]:
-    """What the cache holds of a song, whatever parts are asked for."""
+    """Files that the cache holds of a song, whatever parts are asked for."""
     stems, derived = {row.stem for row in rows}, derived_of(rows)
     held = {"activity"}
     if "vocals" in (*stems, derived):
@@ -174,12 +174,12 @@ def needed(rows: Sequence[Row]) -> list[Row]:
 
 
 def _stamp(rows: Sequence[Row]) -> str:
-    """What changes when a file does, also for an older one."""
+    """A stamp that changes when a file does, also to an older one."""
     return stamp(*(row.file.resolve() for row in rows))
 
 
 def _has_changed(rows: Sequence[Row], meta: Mapping[str, Any], facts: Path) -> bool:
-    """Whether files are others than those decoded; earlier caches know only which was newest."""
+    """Whether files have changed since; earlier caches know only the newest time of change."""
     if "stamp" in meta:
         return bool(meta["stamp"] != _stamp(rows))
     newest = max(row.file.stat().st_mtime_ns for row in rows)
@@ -187,7 +187,7 @@ def _has_changed(rows: Sequence[Row], meta: Mapping[str, Any], facts: Path) -> b
 
 
 def _decode(rows: Sequence[Row], cache: Path, key: str, wanted: set[str]) -> dict[str, Any]:
-    """Everything of a song, one file after the other."""
+    """Decode all of a song, one file after the other."""
     mark = _stamp(rows)
     sums, top = _sums(rows, wanted)
     n = _common_length([part.shape[1] for part in sums.values()])
@@ -211,7 +211,7 @@ def _decode(rows: Sequence[Row], cache: Path, key: str, wanted: set[str]) -> dic
 
 
 def _sums(rows: Sequence[Row], wanted: set[str]) -> tuple[dict[str, Float32], float]:
-    """Sums of files by stem: what is needed of vocals, accompaniment, mixture and `wanted`."""
+    """Decode and sum files by stem: vocals, accompaniment, mixture where needed, and `wanted`."""
     derived = derived_of(rows)
     whole = derived == "accompaniment" or any(row.stem == "accompaniment" for row in rows)
     sums: dict[str, Float32] = {}
@@ -232,7 +232,7 @@ def _sums(rows: Sequence[Row], wanted: set[str]) -> tuple[dict[str, Float32], fl
 
 
 def _decode_parts(rows: Sequence[Row], cache: Path, key: str, missing: set[str]) -> None:
-    """Single stems of a song that is in the cache, to the length that it has there."""
+    """Decode further stems of a song, to its length in the cache."""
     held = next(
         path
         for name in ("vocals", "accompaniment")
@@ -245,7 +245,7 @@ def _decode_parts(rows: Sequence[Row], cache: Path, key: str, missing: set[str])
 
 
 def _common_length(lengths: Sequence[int]) -> int:
-    """Of the shortest where all are about as long, else of the longest."""
+    """The shortest length where all are about as long, else the longest."""
     slack = round(QUIET_END * GRID_22.sample_rate)
     longest = max(lengths)
     return min((n for n in lengths if n >= longest - slack), default=longest)
@@ -262,7 +262,7 @@ def _add(a: Float32, b: Float32) -> Float32:
 
 
 def int16(audio: Float32) -> Int16:
-    """Round samples in [-1, 1] to int16; what is beyond is limited."""
+    """Round samples in [-1, 1] to int16; others are clipped."""
     return np.round(np.clip(audio, -1, 1) * FULL_SCALE).astype(np.int16)
 
 

@@ -1,4 +1,4 @@
-"""The power of each frame of a sound, and where a clean voice sounds by it; it opens no file."""
+"""Power of each frame of a sound, and where a clean voice sounds; it opens no file."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ BLOCK = 1 << 20
 
 
 def frame_power(audio: Float32, bins: slice = slice(None)) -> Float32:
-    """Compute the power of each frame of `GRID_22` over all channels, in memory that is bounded.
+    """Compute the power of each frame of `GRID_22` over all channels, in bounded memory.
 
     Args:
         audio: Samples (n_channels, n) at 22,050 Hz.

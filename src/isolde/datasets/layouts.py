@@ -1,4 +1,4 @@
-"""Finds songs in folders, whatever their layout, as rows of a manifest; it decodes nothing.
+"""Find songs in folders of any layout, as rows of a manifest; it decodes nothing.
 
 A folder is searched to its bottom. In it may lie, also mixed:
 
@@ -44,7 +44,7 @@ LOOSE = ("vocals", "accompaniment", "mixture")
 
 @dataclass(frozen=True)
 class Hints:
-    """What is known of folders before they are read.
+    """What the caller knows of folders.
 
     Attributes:
         loose: What loose files are, one of `LOOSE`; None: what their or their folder's name says.
@@ -75,7 +75,7 @@ class Hints:
 
 @dataclass
 class Found:
-    """What was found.
+    """The songs that were found.
 
     Attributes:
         rows: One per file, `seconds` and `rate` not yet known.
@@ -93,7 +93,7 @@ def find(folders: Iterable[Path], *, how: Hints | None = None) -> Found:
 
     Args:
         folders: Folders, searched to their bottoms; a song's own folder or file is also taken.
-        how: What is known of them.
+        how: Hints about them.
 
     Returns:
         Rows in the order of the folders and of names, each song once, every track with a name of
@@ -130,7 +130,7 @@ def find(folders: Iterable[Path], *, how: Hints | None = None) -> Found:
 
 
 class _Search:
-    """One walk through one folder.
+    """A search of one folder.
 
     `songs` are the rows of each song, `guesses` whether its split is by an artist that is guessed;
     None where the artist is not.
@@ -144,7 +144,7 @@ class _Search:
         self.guesses: list[bool | None] = []
 
     def look(self, folder: Path) -> None:
-        """Take what is in a folder and go into those in it."""
+        """Search a file, or a folder and those in it."""
         if folder.is_file():
             if folder.suffix.lower() in (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES):
                 self._take_file(folder)

@@ -80,7 +80,7 @@ _NEEDED = ("track", "stem", "path")
 
 
 def artist_key(artist: str) -> str:
-    """Give what tells an artist from others: case, accents' form and outer blanks do not.
+    """Normalise an artist's name: case, the form of accents and outer blanks do not matter.
 
     Examples:
         >>> artist_key(" Zoe\u0301 ") == artist_key("ZO\u00c9")
@@ -90,7 +90,7 @@ def artist_key(artist: str) -> str:
 
 
 def split_of(artist: str, *, validation: float = VALIDATION_SHARE) -> str:
-    """On which side of the split an artist is, always the same for the same name.
+    """Choose the side of the split for an artist, always the same for the same name.
 
     The name's SHA-1, read as a number in [0, 1), is compared with the share: adding songs moves
     nobody, and a larger share only moves artists from train to validation.
@@ -129,7 +129,7 @@ def manifest_in(data: Sequence[Path]) -> Path | None:
 
 
 def by_track(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Return the rows of each song, songs and rows in the order in which they come."""
+    """Group rows by song, in their order."""
     songs: dict[str, list[Row]] = {}
     for row in rows:
         songs.setdefault(row.track, []).append(row)
@@ -137,7 +137,7 @@ def by_track(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def merge(old: Iterable[Row], new: Iterable[Row]) -> list[Row]:
-    """Return the old rows as somebody has edited them, and the new songs after them.
+    """Return the old rows unchanged, and the new songs after them.
 
     A song is known by its files: a new one of which a file is among the old rows adds nothing.
     A new one whose name is taken by other files gets a number after its name.

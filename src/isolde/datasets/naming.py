@@ -1,4 +1,4 @@
-"""What names of files and folders say about stems, artists and splits; it opens no audio.
+"""Stems, artists and splits from the names of files and folders; it opens no audio.
 
 The names are those that data sets, games and separators use: musdb, Spleeter, Demucs, Rock Band,
 Clone Hero, Frets on Fire.
@@ -44,7 +44,7 @@ SPLIT_NAMES = {
 
 @dataclass(frozen=True)
 class Tags:
-    """What a `tags.csv` beside the songs says of one; empty where it says nothing."""
+    """The row of a song in a `tags.csv` beside the songs; empty where it says nothing."""
 
     artist: str = ""
     split: str = ""
@@ -110,7 +110,7 @@ def artist_by_name(name: str, *, album: str = "") -> str:
 
 
 def kind_by_name(path: str | Path) -> str:
-    """Say what a file's or its folder's name calls it: "vocal", "instrumental", or else "auto".
+    """Tell "vocal" or "instrumental" by the name of a file or its folder, or else "auto".
 
     Examples:
         >>> kind_by_name("songs/Hit (Acapella).mp3")
@@ -123,7 +123,7 @@ def kind_by_name(path: str | Path) -> str:
 
 
 def clean_artist(text: str) -> str:
-    """Return a name without what people write around it: "performed by X", "X - www.x.com".
+    """Strip from an artist's name what people add: "performed by X", "X - www.x.com".
 
     Examples:
         >>> clean_artist("Performed by Nina - www.nina.com")
@@ -135,7 +135,7 @@ def clean_artist(text: str) -> str:
 
 
 def split_by_folders(parts: tuple[str, ...]) -> str:
-    """Tell what the names of the folders above a song say of its split; empty: nothing.
+    """Give the split by the names of the folders above a song; empty if they say none.
 
     Examples:
         >>> split_by_folders(("musdb18", "test"))

@@ -1,4 +1,4 @@
-"""The rows of a manifest from whatever is given, a manifest or folders; it decodes nothing."""
+"""The rows of a manifest, read from a file or found in folders; it decodes nothing."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -27,7 +27,7 @@ def rows_of(data: Iterable[Path], *, how: Hints | None = None) -> Found:
 
 
 def scan(folders: Iterable[Path], *, how: Hints | None = None) -> Found:
-    """Find the songs of some folders and look at every file's length, rate and tags.
+    """Find the songs of some folders and read every file's length, rate and tags.
 
     A song with a file that cannot be opened is left out. Tags inside the files name the licence
     where nothing else does, and the artist where only a name would.

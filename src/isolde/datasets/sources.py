@@ -1,4 +1,4 @@
-"""The samples behind a row of a manifest: a file, or one stream of a file; it changes no level."""
+"""Read the samples of a row of a manifest, a file or one stream of it; it changes no level."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A data set in numbers: hours by stem, licence, split and artist, and where its voices sound."""
+"""Totals of a data set by stem, licence, split and artist, and where its voices sound."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from isolde.core.errors import InputError
 from isolde.core.signal.spectrum import GRID_22
 from isolde.core.stage import Float32
 from isolde.datasets.cache import FULL_SCALE, Int16
@@ -100,7 +101,7 @@ def strips_of(
     songs: int,
     report: Callable[[str], None] | None = None,
 ) -> tuple[list[Strip], list[str]]:
-    """Strips of some songs, evenly chosen from the manifest.
+    """Make the strips of some songs, evenly chosen from the manifest.
 
     Args:
         rows: Rows of the manifest.
@@ -116,16 +117,18 @@ def strips_of(
     n = min(songs, len(tracks))
     strips, notes = [], []
     for track in (tracks[i * len(tracks) // n] for i in range(n)):
-        library = Library.from_rows(files[track], cache, allow_none=True)
-        notes += library.failed
-        strips += [strip_of(entry) for entry in labelled(library.entries)]
+        try:
+            (entry,) = labelled(Library.from_rows(files[track], cache).entries)
+            strips.append(strip_of(entry))
+        except InputError as error:
+            notes.append(str(error))
         if report:
             report(track)
     return strips, notes
 
 
 def strip_of(entry: Entry) -> Strip:
-    """Return the strip of a song; its `activity` says where somebody sings."""
+    """Make the strip of a song, whose `activity` tells where somebody sings."""
     voice, backing = _energy(entry.vocals), _energy(entry.accompaniment)
     total = voice + backing
     whole = entry.vocals if entry.vocals is not None else entry.accompaniment
@@ -141,7 +144,7 @@ def strip_of(entry: Entry) -> Strip:
 
 
 def _energy(part: Int16 | None) -> Float32:
-    """Energy of each column, of both channels."""
+    """Compute the energy of each column over both channels."""
     if part is None:
         return np.zeros(COLUMNS, np.float32)
     edges = np.linspace(0, part.shape[1], COLUMNS + 1).astype(int)

@@ -15,7 +15,7 @@ Rows = Iterable[tuple[str, Mapping[str, str]]]
 
 
 def read_table(path: Path, *, columns: Sequence[str], needed: Sequence[str]) -> Rows:
-    """Read the rows of a table, each with its place for messages, such as "line 7".
+    """Read the rows of a table, each with its place, such as "line 7", for messages.
 
     CSV may be separated by commas, semicolons or tabs. Blanks around a value are left out, and so
     are empty rows and columns without a name.
@@ -46,7 +46,7 @@ def read_table(path: Path, *, columns: Sequence[str], needed: Sequence[str]) -> 
 def table_bytes(
     rows: Sequence[Mapping[str, Any]], path: Path, *, kinds: Mapping[str, type]
 ) -> bytes:
-    """Give the bytes of a table's file.
+    """Serialise a table.
 
     Args:
         rows: Values by column.
@@ -66,7 +66,7 @@ def table_bytes(
 
 
 def check_packages(path: Path) -> None:
-    """Fail early where a table cannot be read or written for want of a package.
+    """Fail early where the package for a table is not installed.
 
     Raises:
         MissingExtraError: Parquet without pyarrow.

@@ -1,4 +1,4 @@
-"""Where a voice sounds, frame by frame, from its clean stem; it never listens to the mixture alone.
+"""Find where a voice sounds, frame by frame, from its clean stem; never from a mixture alone.
 
 A stem is not silent where nobody sings: there is breath, bleed, room, and where a stem is another
 separator's estimate a faint residue of the band. So a frame is voice when it is loud enough
@@ -44,7 +44,7 @@ FILL_SECONDS, DROP_SECONDS = 0.2, 0.06
 
 
 def level_db(audio: Float32) -> Float32:
-    """Level of each frame, (n_frames,) in dB of a full-scale sine, smoothed over 58 ms."""
+    """Compute the level of each frame, (n_frames,) in dB of full scale, smoothed over 58 ms."""
     power = frame_power(audio, BINS)
     if not power.size:
         return np.zeros(0, np.float32)

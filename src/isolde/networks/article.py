@@ -64,7 +64,7 @@ regression of magnitudes, has the same layers, read without a sigmoid."""
 
 
 class WindowNetwork(nn.Module):
-    """The article's trunk and head. Outputs are raw; a sigmoid is the caller's affair.
+    """The article's trunk and head. Outputs are raw; the caller applies the sigmoid.
 
     Inputs are normalised per bin first, (x - mean) / std, with constants that are not parameters;
     a frame is normalised alike wherever it stands in a window.
@@ -100,15 +100,15 @@ class WindowNetwork(nn.Module):
 
     @property
     def n_parameters(self) -> int:
-        """How many numbers training may change."""
+        """Number of trainable parameters."""
         return sum(p.numel() for p in self.parameters())
 
     def normalise(self, frames: Tensor) -> Tensor:
-        """Bring frames (..., n_frames, n_bins) to the scale that the first layer is fed with."""
+        """Normalise frames (..., n_frames, n_bins) for the first layer."""
         return (frames - self.mean) / self.std
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Answer for each window on its own: the definition.
+        """Evaluate each window on its own, as the article defines it.
 
         Args:
             windows: Features (n_windows, n_frames, n_bins).

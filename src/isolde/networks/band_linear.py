@@ -8,7 +8,7 @@ class BandLinear(nn.Module):
     """A dense layer for each band: (..., bands, inputs) -> (..., bands, outputs)."""
 
     def __init__(self, bands: int, inputs: int, outputs: int) -> None:
-        """Make it with Glorot's initial values."""
+        """Initialise the weights as Glorot does."""
         super().__init__()
         self.weight = nn.Parameter(torch.empty(bands, inputs, outputs))
         self.bias = nn.Parameter(torch.zeros(bands, outputs))

@@ -1,4 +1,4 @@
-"""A smaller U-Net out of a larger one, to go on learning with; it trains nothing.
+"""Prune a U-Net to a smaller one, to train further; it trains nothing.
 
 Channels that the others nearly make up for are left out, and what follows takes the least-squares
 estimate of them from those that stay (He, Zhang, Sun, "Channel pruning for accelerating very deep
@@ -53,7 +53,7 @@ def prune(network: UNet, shape: UNetShape, heard: Iterable[Tensor]) -> UNet:
 
 @dataclass(frozen=True)
 class _Statistics:
-    """Moments of what the joins take, of what goes down, and of what goes up."""
+    """Moments of the skip connections, of the way down and of the way up."""
 
     joined: Moments
     down: Moments

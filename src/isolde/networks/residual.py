@@ -1,4 +1,4 @@
-"""A residual block beside the layers of a U-Net: what hears neighbours, and all bins at once.
+"""A residual block between the layers of a U-Net, over neighbours and over all bins.
 
 Two convolutions with a dense layer over the bins between them, as in Choi et al., "Investigating
 U-Nets with various intermediate blocks for spectrogram-based singing voice separation" (ISMIR
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 KERNEL = 3
 SLOPE = 0.2
-"""Of the leaky rectifiers."""
+"""Slope of the leaky rectifiers."""
 NARROWER = 4
 """How many times fewer numbers than bins the dense layer goes through."""
 NARROWEST = 16
@@ -19,7 +19,7 @@ NARROWEST = 16
 
 
 class Residual(nn.Module):
-    """A residual block that changes nothing at first, so that it may join a trained network."""
+    """A residual block that changes nothing at first: it may be added to a trained network."""
 
     def __init__(self, channels: int, n_bins: int) -> None:
         """Make random weights, but for the last convolution's, which are zeros.

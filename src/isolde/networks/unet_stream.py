@@ -1,4 +1,4 @@
-"""A U-Net at the newest frame of a stream, frame by frame: no window slides, nothing is waited for.
+"""A U-Net that answers at the newest frame of a stream, without look-ahead and sliding windows.
 
 A U-Net halves time at every step, so that what it says of a frame depends on where its window
 begins and ends. Here the window ends at the frame that is asked for, and has no beginning: silence
@@ -160,7 +160,7 @@ def _halved(down: Down, x: Tensor, *, ends: bool = False) -> Tensor:
 
 
 def _rectified(down: Down, x: Tensor) -> Tensor:
-    """What the next layer hears."""
+    """Normalise and rectify for the next layer."""
     assert down.norm is not None
     made = functional.leaky_relu(down.norm(x.flatten(0, 1)), SLOPE)
     return made.reshape(*x.shape[:2], *made.shape[1:])

@@ -2,37 +2,27 @@
 
     net        the fields of `DualPathShape`, as JSON
     synthesis  "long" or "short": that of the spectra that it learnt from
-    others     what the writer has to tell: kind, hours heard, settings of the run
+    others     whatever the writer adds: kind, hours heard, settings of the run
 
-Weights may be float16. A network that was never taught presence lacks those weights. The files of
-the prototype, with names of its own, are read too.
+Weights may be float16. A network that was never taught presence lacks those weights.
 """
 
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from torch import Tensor
+
 from isolde.core.atomic import write_bytes
 from isolde.core.config import build
-from isolde.core.errors import InputError, MissingExtraError
+from isolde.core.errors import InputError
 from isolde.core.signal.spectrum import Grid
 from isolde.networks.dual_path import DualPathNetwork, DualPathShape
-
-FORGOTTEN = ("shared", "mixed", "norm")
-"""Sizes of a variant that is gone, which old files still name."""
-
-NAMES = {
-    ".memory.": ".time.",
-    ".norm.": ".time_norm.",
-    ".across.": ".bands.",
-    ".norm2.": ".bands_norm.",
-}
-"""Parts of a block, as the prototype calls them, and as we do."""
 
 
 @dataclass(frozen=True)
 class NetworkFile:
-    """A network and what its file tells of it.
+    """A network and the metadata of its file.
 
     Attributes:
         network: The network, ready to answer.
@@ -52,32 +42,41 @@ class NetworkFile:
         return self.network.shape.grid.at(0, synthesis=self.synthesis)
 
 
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read the tensors and the metadata of a safetensors file.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is no safetensors file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    data = path.read_bytes()  # safetensors itself opens no name that is not UTF-8
+    try:
+        tensors = load(data)
+    except SafetensorError as error:
+        raise ValueError(str(error)) from None
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return tensors, header.get("__metadata__", {})
+
+
 def read_network(path: str | Path) -> NetworkFile:
-    """Read a network.
+    """Read the file of a network.
 
     Args:
         path: Path of a safetensors file.
 
     Raises:
         InputError: The file cannot be read, or holds another network.
-        MissingExtraError: The package safetensors is not installed.
     """
     try:
-        from safetensors import SafetensorError, safe_open
-    except ImportError:
-        raise MissingExtraError("safetensors", extra="train", purpose="reading a network") from None
-    try:
-        with safe_open(str(path), "pt") as file:
-            about = dict(file.metadata() or {})
-            weights = {name: file.get_tensor(name).float() for name in file.keys()}
-        net = json.loads(about["net"])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        tensors, about = read_tensors(Path(path))
+        weights = {name: value.float() for name, value in tensors.items()}
+        net, n_fft = json.loads(about["net"]), int(about.get("n_fft", 0))
+    except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{path}: holds no network ({error}): give what a run wrote") from None
-    sizes = {key: value for key, value in net.items() if key not in FORGOTTEN}
-    if "widths" in sizes:
-        sizes["cut"] = sizes.pop("widths")
-        weights = {_renamed(name): value for name, value in weights.items()}
-    network = DualPathNetwork(build(DualPathShape, sizes, where=str(path)))
+    network = DualPathNetwork(build(DualPathShape, net, where=str(path)))
     try:
         missing, unknown = network.load_state_dict(weights, strict=False)
     except RuntimeError as error:
@@ -86,22 +85,12 @@ def read_network(path: str | Path) -> NetworkFile:
     lost = [name for name in missing if not name.startswith("presence.")]
     if lost or unknown:
         raise InputError(f"{path}: lacks the weights {lost} and has {unknown}, which nothing needs")
-    grid_of_file = int(about.get("n_fft", network.shape.grid.n_fft))
-    if grid_of_file != network.shape.grid.n_fft:
+    if n_fft not in (0, network.shape.grid.n_fft):
         raise InputError(
-            f"{path}: learnt from windows of {grid_of_file} samples, and its bands are for "
+            f"{path}: learnt from windows of {n_fft} samples, and its bands are for "
             f"{network.shape.grid.n_fft}"
         )
     return NetworkFile(network.eval(), not missing, about.get("synthesis", "long"), about)
-
-
-def _renamed(name: str) -> str:
-    """Our name of a weight of the prototype."""
-    if not name.startswith("blocks."):
-        return name
-    for theirs, ours in NAMES.items():
-        name = name.replace(theirs, ours)
-    return name
 
 
 def write_network(path: str | Path, file: NetworkFile) -> None:
@@ -110,14 +99,9 @@ def write_network(path: str | Path, file: NetworkFile) -> None:
     Args:
         path: Path of the file, which is replaced whole or not at all.
         file: The network; `about` may add to the metadata.
-
-    Raises:
-        MissingExtraError: The package safetensors is not installed.
     """
-    try:
-        from safetensors.torch import save
-    except ImportError:
-        raise MissingExtraError("safetensors", extra="train", purpose="writing a network") from None
+    from safetensors.torch import save
+
     shape = file.network.shape
     about = {
         **file.about,

@@ -1,4 +1,4 @@
-"""What a run begins with: its folder, recipe, songs and first weights; it opens no song."""
+"""Find the folder, recipe, songs and first weights of a run; it opens no song."""
 
 import json
 from collections.abc import Sequence
@@ -38,15 +38,15 @@ def list_runs(
 
 
 def recipe_of(name: str | Path | None, out: Path, *, resume: bool) -> Recipe:
-    """Read the recipe asked for, which a run that goes on must have begun with, or the run's own.
+    """Read the recipe that is asked for, or the run's own; a resumed run may have no other.
 
     Args:
         name: Name or path of a recipe; None for the run's own.
         out: Folder of the run.
-        resume: Whether a run that is there goes on.
+        resume: Whether an existing run is resumed.
 
     Raises:
-        InputError: There is no recipe, another one, or a run that is not to go on.
+        InputError: There is no recipe, another one, or a run that is not to be resumed.
     """
     begun = (out / RECIPE).is_file()
     if begun and not resume and (out / STATE).is_file():
@@ -66,7 +66,7 @@ def recipe_of(name: str | Path | None, out: Path, *, resume: bool) -> Recipe:
 
 
 def nothing_left(recipe: Recipe, out: Path, *, steps: int | None) -> str:
-    """Say why a run that is to go on has nothing left to do; empty: it has, or is a new one.
+    """Say why a resumed run has nothing left to do; empty if it has, or is new.
 
     Args:
         recipe: Its recipe.
@@ -94,7 +94,7 @@ def nothing_left(recipe: Recipe, out: Path, *, steps: int | None) -> str:
 
 
 def first_weights(start: Path, name: str) -> Path:
-    """Find the weights to begin with: a file, or the best, or else the last, of a run's folder.
+    """Find the first weights: a file, or the best, or else the last, of a run's folder.
 
     Args:
         start: A checkpoint, a run's folder, or a folder of runs.
@@ -112,7 +112,7 @@ def first_weights(start: Path, name: str) -> Path:
 
 
 def remember_songs(out: Path, data: Sequence[Path], validation: Path | None) -> None:
-    """Note where a run's songs are, for when it goes on."""
+    """Write down where a run's songs are, for resuming."""
     told = {
         "data": [str(path.absolute()) for path in data],
         "validation": None if validation is None else str(validation.absolute()),
@@ -121,7 +121,7 @@ def remember_songs(out: Path, data: Sequence[Path], validation: Path | None) -> 
 
 
 def recall_songs(out: Path) -> tuple[list[Path], Path | None]:
-    """Find where the songs of a run that goes on are: data and validation; none if it is new."""
+    """Read where the songs of a run are, data and validation; none if it is new."""
     if not (out / SONGS).is_file():
         return [], None
     told = json.loads((out / SONGS).read_text("utf-8"))

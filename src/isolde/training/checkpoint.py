@@ -4,19 +4,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from isolde.core.atomic import write_bytes
 from isolde.core.errors import InputError
+from isolde.networks.weights import read_tensors
 
 Tensors = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a run needs to go on.
+    """All that a run needs to resume.
 
     Attributes:
         network: Parameters and constants, by name.
@@ -38,11 +38,11 @@ class Checkpoint:
 
     @property
     def averaged(self) -> Tensors:
-        """The state of the network with averaged parameters, for use."""
+        """State of the network with averaged parameters, for evaluation and export."""
         return {**self.network, **self.average}
 
     def save(self, path: Path) -> None:
-        """Write; a crash leaves the old file or the new one, never half of one."""
+        """Write the file, whole or not at all."""
         tensors = {f"network.{k}": v for k, v in self.network.items()}
         tensors |= {f"average.{k}": v for k, v in self.average.items()}
         for i, slots in self.optimiser.items():
@@ -55,17 +55,15 @@ class Checkpoint:
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":
-        """Read, also what the first version wrote.
+        """Read a checkpoint.
 
         Raises:
             InputError: The file is no checkpoint.
         """
         try:
-            tensors = load_file(path)
-            with safe_open(path, "pt") as file:
-                facts = file.metadata() or {}
-            step = int(tensors["step"].item() if "step" in tensors else facts["step"])
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            tensors, facts = read_tensors(path)
+            step, best, seconds = (tensors[k].item() for k in ("step", "best", "seconds"))
+        except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{path}: cannot be read as a checkpoint ({error})") from None
 
         def part(name: str) -> Tensors:
@@ -76,13 +74,11 @@ class Checkpoint:
         for key, value in part("optimiser").items():
             i, slot = key.split(".", 1)
             slots.setdefault(int(i), {})[slot] = value
-        best = tensors["best"].item() if "best" in tensors else float("-inf")
-        seconds = tensors["seconds"].item() if "seconds" in tensors else 0.0
         return cls(
             network=part("network"),
             average=part("average"),
             optimiser=slots,
-            step=step,
+            step=int(step),
             best=float(best),
             seconds=float(seconds),
             precision=facts.get("precision", "float32"),

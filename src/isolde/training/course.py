@@ -1,4 +1,4 @@
-"""Runs on their way, with the songs that they share; what they learn from those is the loop's."""
+"""Prepare runs and the songs that they share; it trains nothing."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ DIGEST = "songs.txt"
 
 @dataclass(frozen=True)
 class Options:
-    """How to train, beyond the recipe.
+    """Settings of a training that are not the recipe's.
 
     Attributes:
         cache: Folder for decoded audio.
@@ -45,7 +45,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Course:
-    """A run on its way.
+    """A prepared run and its songs.
 
     Attributes:
         name: Name of its recipe; empty for a run alone.
@@ -58,12 +58,12 @@ class Course:
     songs: Songs
 
     def line(self, text: str) -> str:
-        """Begin a line with the run's name, if there are others."""
+        """Put the run's name before a line, if there are several runs."""
         return f"{self.name}: {text}" if self.name else text
 
 
 class Courses:
-    """The courses of a process, whose songs are opened and laid in memory once."""
+    """Prepares the runs of a process; songs are opened and copied to the device once."""
 
     def __init__(
         self,
@@ -74,14 +74,14 @@ class Courses:
         device: torch.device,
         say: Callable[[str], None],
     ) -> None:
-        """Open nothing yet.
+        """Keep the arguments; nothing is opened yet.
 
         Args:
             data: Folders of songs, or one manifest.
-            options: What is not the recipes'.
+            options: Settings that are not the recipes'.
             team: Processes that train together.
-            device: Device that the songs lie on.
-            say: Function that takes a line now and then.
+            device: Device on which songs are kept and mixed.
+            say: Function that is given lines for the user.
         """
         self._data, self._options, self._team = data, options, team
         self._device, self._say = device, say
@@ -119,7 +119,7 @@ class Courses:
             source = self._timelines[key]
         if not self._precision:
             chosen = precision_for(self._device, self._options.precision)
-            # what each process of a team has timed may differ, and their gradients are averaged
+            # processes may have timed differently, but their gradients are averaged
             (share,) = self._team.mean(float(chosen == "bfloat16"), device=self._device)
             self._precision = chosen if share in (0.0, 1.0) else "float32"
         run = Run(
@@ -133,12 +133,12 @@ class Courses:
         )
         course = Course(name, run, songs)
         if self._team.leads:
-            _compare(folder, songs, self._say)
+            _compare(course, self._say)
         self._tell(course)
         return course
 
     def _tell(self, course: Course) -> None:
-        """Say where a run stands and how far it goes."""
+        """Tell the user where a run stands and where it ends."""
         run, steps, last = course.run, self._options.steps, course.run.recipe.last_step
         if steps and last and steps > last:
             self._say(
@@ -147,13 +147,13 @@ class Courses:
         if run.step:
             goal = min([n for n in (steps, last) if n], default=None)
             to = f", to step {goal}" if goal else ""
-            self._say(course.line(f"going on after step {run.step}, {run.hours:.2f} h heard{to}"))
+            self._say(course.line(f"resuming after step {run.step}, {run.hours:.2f} h heard{to}"))
         elif run.begun:
             self._say(course.line(run.begun))
 
 
 def _open(data: Sequence[Path], recipe: Recipe, options: Options, team: Team) -> Songs:
-    """Open the songs; the lead decodes them first, so that no two processes decode the same."""
+    """Open the songs; the first process decodes them before the others do."""
     for leading in (True, False):
         if team.leads is leading:
             songs = open_songs(data, recipe, cache=options.cache, validation=options.validation)
@@ -161,9 +161,9 @@ def _open(data: Sequence[Path], recipe: Recipe, options: Options, team: Team) ->
     return songs
 
 
-def _compare(out: Path, songs: Songs, say: Callable[[str], None]) -> None:
-    """Say so when a run goes on with other songs than it began with."""
-    path = out / DIGEST
-    if path.is_file() and path.read_text(encoding="utf-8").strip() != songs.digest:
-        say("note: these are not the songs that this run began with")
-    write_text(path, songs.digest + "\n")
+def _compare(course: Course, say: Callable[[str], None]) -> None:
+    """Tell the user when a resumed run has other songs than before."""
+    path, digest = course.run.folder / DIGEST, course.songs.digest
+    if path.is_file() and path.read_text(encoding="utf-8").strip() != digest:
+        say(course.line("note: these are not the songs that this run began with"))
+    write_text(path, digest + "\n")

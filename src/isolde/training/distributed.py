@@ -1,23 +1,28 @@
-"""Several processes that train one network together, started by torchrun; one alone is a team too.
+"""Processes that train one network together, started by torchrun; a single one is a team too.
 
-Each takes its part of a step's examples, gradients are averaged, and only the first one, the lead,
-writes and speaks.
+Each takes its part of a step's examples, and gradients are averaged. Only the first process, the
+lead, writes files and prints.
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import distributed, nn
 
 from isolde.core.errors import InputError
+from isolde.training.precision import check_device
+
+PATIENCE = timedelta(days=2)
+"""Time for which processes wait for the lead, which decodes and measures while they wait."""
 
 
 @dataclass(frozen=True)
 class Team:
-    """Which of how many processes this is.
+    """The number of this process and of all processes.
 
     Attributes:
         rank: Number of this process, from 0, the lead.
@@ -31,11 +36,11 @@ class Team:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes and speaks."""
+        """Whether this process writes files and prints."""
         return self.rank == 0
 
     def part(self, n: int) -> range:
-        """Choose which of n examples are this process's.
+        """Give the range of n examples that this process takes.
 
         Raises:
             InputError: They cannot be dealt evenly.
@@ -48,7 +53,7 @@ class Team:
         return range(self.rank * share, (self.rank + 1) * share)
 
     def share_gradients(self, module: nn.Module) -> nn.Module:
-        """Let the gradients of a module be averaged over the team in every backward pass."""
+        """Wrap a module so that backward passes average its gradients over the team."""
         if self.size == 1:
             return module
         device = next(module.parameters()).device
@@ -56,7 +61,7 @@ class Team:
         return nn.parallel.DistributedDataParallel(module, device_ids=ids)
 
     def mean(self, *values: float, device: torch.device | str = "cpu") -> tuple[float, ...]:
-        """Take the mean of each value over the team; everybody must ask."""
+        """Compute the mean of each value over the team; all processes must call it."""
         if self.size == 1:
             return values
         sums = torch.tensor(values, dtype=torch.float64, device=device)
@@ -64,7 +69,7 @@ class Team:
         return tuple((sums / self.size).tolist())
 
     def wait(self) -> None:
-        """Go on when everybody is here."""
+        """Wait until all processes have called this."""
         if self.size > 1:
             distributed.barrier()
 
@@ -75,14 +80,19 @@ def team(device: str) -> Iterator[Team]:
 
     Args:
         device: "cpu" or "cuda".
+
+    Raises:
+        InputError: There are more processes than CUDA devices.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Team()
         return
     local = int(os.environ.get("LOCAL_RANK", "0"))
     if device == "cuda":
+        check_device(f"cuda:{local}")
         torch.cuda.set_device(local)
-    distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    backend = "nccl" if device.startswith("cuda") else "gloo"
+    distributed.init_process_group(backend, timeout=PATIENCE)
     try:
         yield Team(distributed.get_rank(), distributed.get_world_size(), local)
     finally:

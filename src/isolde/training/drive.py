@@ -1,4 +1,4 @@
-"""Driving runs from measurement to measurement, and saying how they go; it holds no loss."""
+"""Train runs, measure them at intervals, and report progress; it holds no loss."""
 
 import threading
 import time
@@ -19,16 +19,16 @@ SMOOTH = 0.95
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands.
+    """Progress of a run.
 
     Attributes:
         name: Name of the run's recipe; empty for a run alone.
         step: Steps taken.
         done: Share of the way to where it stops, 0 to 1.
         hours: Hours of music heard.
-        loss: Loss, smoothed.
-        speed: Seconds of music a second, smoothed.
-        left: Seconds to the end, an estimate.
+        loss: Smoothed loss.
+        speed: Smoothed speed in seconds of music per second.
+        left: Estimated seconds to the end.
     """
 
     name: str
@@ -40,45 +40,57 @@ class Progress:
     left: float
 
 
-def drive_side_by_side(
+def drive_all(
     courses: Sequence[Course],
     options: Options,
     say: Callable[[str], None],
     progress: Callable[[Progress], None] | None,
     stopped: Callable[[], bool],
 ) -> None:
-    """Train several runs on one GPU, each in a thread and a stream; one that fails ends none else.
+    """Train runs: on a GPU several side by side, each in a thread and a stream; else in order.
 
     Args:
         courses: Runs to train.
-        options: What is not the recipes'.
-        say: Function that takes a line now and then.
+        options: Settings that are not the recipes'.
+        say: Function that is given lines for the user.
         progress: Function called after every step.
-        stopped: Function that tells whether to stop.
+        stopped: Function that tells whether the user asked to stop.
 
     Raises:
-        InputError: Some failed; the message has the reason of the first.
+        InputError: Some of several runs failed, which does not end the others; the message has the
+            reason of the first.
+        ModelError: As `drive`, of a single run.
     """
+    if len(courses) == 1:
+        drive(courses[0], options, say, progress, stopped)
+        return
     failures: list[tuple[Course, Exception]] = []
 
     def one(course: Course) -> None:
         try:
-            # a recurrent network's many small kernels do not wait behind others' large ones
-            first = -1 if course.run.recipe.task.goes_first else 0
-            stream = torch.cuda.Stream(course.run.device, first)  # type: ignore[no-untyped-call]
-            with torch.cuda.stream(stream):
-                drive(course, options, say, progress, stopped)
+            drive(course, options, say, progress, stopped)
         except Exception as error:
             say(course.line(f"failed: {error}"))
             failures.append((course, error))
 
-    torch.cuda.synchronize()
-    threads = [threading.Thread(target=one, args=(course,)) for course in courses]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(0.5)  # so that signals are heard
+    def in_stream(course: Course) -> None:
+        # the many small kernels of recurrent networks go before others' large ones
+        first = -1 if course.run.recipe.task.goes_first else 0
+        stream = torch.cuda.Stream(course.run.device, first)  # type: ignore[no-untyped-call]
+        with torch.cuda.stream(stream):
+            one(course)
+
+    if courses and courses[0].run.device.type == "cuda":
+        torch.cuda.synchronize()
+        threads = [threading.Thread(target=in_stream, args=(course,)) for course in courses]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(0.5)  # so that signals are handled
+    else:
+        for course in courses:
+            one(course)
     if failures:
         course, error = failures[0]
         raise InputError(course.line(f"failed ({error}): go on with --resume")) from error
@@ -91,14 +103,14 @@ def drive(
     progress: Callable[[Progress], None] | None,
     stopped: Callable[[], bool],
 ) -> None:
-    """Train one run from measurement to measurement, to its end or until it is stopped.
+    """Train one run to its end or until it is stopped, and measure it at intervals.
 
     Args:
         course: Run to train.
-        options: What is not the recipe's.
-        say: Function that takes a line now and then.
+        options: Settings that are not the recipe's.
+        say: Function that is given lines for the user.
         progress: Function called after every step.
-        stopped: Function that tells whether to stop.
+        stopped: Function that tells whether the user asked to stop.
 
     Raises:
         ModelError: No step that was taken had a loss that is a number.
@@ -109,7 +121,7 @@ def drive(
     first, shown, seconds, last = run.step, nan, 0.0, time.perf_counter()
 
     def left() -> float:
-        """Steps to the end, of a recipe that ends after seconds by how many a step has taken."""
+        """Steps to the end; of a recipe that ends after seconds, an estimate."""
         share = max(run.done, 1e-9) if run.step else 1.0
         ends = run.step / share if run.step else float("inf")
         return min(ends, options.steps or float("inf")) - run.step
@@ -131,7 +143,22 @@ def drive(
                 Progress(course.name, step, share, run.hours, shown, speed, remaining * seconds)
             )
 
-    while not at_end(run, options) and not stopped():
+    def measure() -> None:
+        median, mean = run.measure(songs.validation)
+        facts = f"step {run.step}, {run.hours:.2f} h heard"
+        say(course.line(f"{facts}: {recipe.task.score}: median {median:.3f}, mean {mean:.3f}"))
+        board.scalars(run.step, median=median, mean=mean)
+        if board.writes:
+            board.song(run.step, recipe.task, run.averaged_network(), songs.validation[0])
+
+    def agreed(answer: bool) -> bool:
+        """Whether any process of the team says so."""
+        return run.team.mean(float(answer), device=run.device) != (0.0,)
+
+    due = run.step % options.validate_every == 0 and not run.log.measured
+    if songs.validation and run.step and agreed(due):  # it was killed during the measurement
+        measure()
+    while not at_end(run, options) and not agreed(stopped()):
         goal = (run.step // options.validate_every + 1) * options.validate_every
         if options.steps:
             goal = min(goal, options.steps)
@@ -140,12 +167,7 @@ def drive(
         if run.step < goal and not run.ended:
             break
         if songs.validation:
-            median, mean = run.measure(songs.validation)
-            facts = f"step {run.step}, {run.hours:.2f} h heard"
-            say(course.line(f"{facts}: {recipe.task.score}: median {median:.3f}, mean {mean:.3f}"))
-            board.scalars(run.step, median=median, mean=mean)
-            if board.writes:
-                board.song(run.step, recipe.task, run.averaged_network(), songs.validation[0])
+            measure()
     board.close()
     if run.step > first and isnan(shown):
         raise ModelError(
@@ -160,5 +182,5 @@ def drive(
 
 
 def at_end(run: Run, options: Options) -> bool:
-    """Tell whether a run is where it is to stop."""
+    """Tell whether a run has reached its end or the step to stop at."""
     return run.ended or (options.steps is not None and run.step >= options.steps)

@@ -1,5 +1,6 @@
-"""From a training run to a model that `isolde separate --model` takes: a graph and its card."""
+"""Turn a training run into a model, a graph and its card; it trains nothing."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,17 @@ from isolde.models.card import Card
 from isolde.models.catalogue import Model, save
 from isolde.models.sources import check_target
 from isolde.networks.onnx.packing import packed
-from isolde.networks.publish import publish_network
+from isolde.networks.weights import read_network
 from isolde.training.checkpoint import Checkpoint
 from isolde.training.loop import BEST, RECIPE, STATE
 from isolde.training.recipe import Recipe
 from isolde.training.recipes import read_recipe
+from isolde.training.tasks.base import Task
+from isolde.training.tasks.dual_path import DualPathTask
 
 
 def read_run(run: Path, *, best: bool = False) -> tuple[nn.Module, Recipe, int]:
-    """Read the averaged network of a run, its recipe, and the steps it has had.
+    """Read the averaged network of a run, its recipe, and the number of its steps.
 
     Args:
         run: Folder of the run.
@@ -62,7 +65,7 @@ def publish(
     bits: int = 32,
     overwrite: bool = False,
 ) -> Model:
-    """Write the model of a run.
+    """Write the model of a run, or of a network's file.
 
     Args:
         run: Folder of the run, or a network's file (see `networks.weights`).
@@ -85,20 +88,10 @@ def publish(
     if run.is_file():
         if best:
             raise InputError(f"{run}: is one network, with no best beside it: leave out --best")
-        return publish_network(
-            run,
-            folder,
-            name=name,
-            summary=summary,
-            licence=licence,
-            data=data,
-            metrics=metrics,
-            limits=limits,
-            bits=bits,
-            overwrite=overwrite,
-        )
-    network, recipe, step = read_run(run, best=best)
-    task = recipe.task
+        network, task, recipe = _read_file(run)
+    else:
+        network, known, step = read_run(run, best=best)
+        task, recipe = known.task, {**known.to_dict(), "steps_done": step}
     card = Card(
         name=name,
         summary=summary,
@@ -112,8 +105,28 @@ def publish(
         data=tuple(data),
         metrics=dict(metrics or {}),
         limits=limits,
-        recipe={**recipe.to_dict(), "steps_done": step},
+        recipe=recipe,
         **{"grid": task.grid, **task.serving},
     )
     graph = task.graph(network)
     return save(folder, card, packed(graph, bits=bits))
+
+
+def _read_file(path: Path) -> tuple[nn.Module, Task, dict[str, Any]]:
+    """Read the network of a file, its task, and the file's metadata."""
+    file = read_network(path)
+    task = DualPathTask(
+        file.network.shape,
+        n_fft=file.grid.n_fft,
+        synthesis=file.synthesis,
+        presence=float(file.presence),
+    )
+    return file.network, task, {key: _plain(text) for key, text in file.about.items()}
+
+
+def _plain(text: str) -> Any:
+    """What a text of a file's metadata holds: JSON, or itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

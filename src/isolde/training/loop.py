@@ -3,9 +3,9 @@
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,19 +27,17 @@ BEST = "best.safetensors"
 RECIPE = "recipe.json"
 STEP_SEEDS, RANK_SEEDS = 1_000_003, 7_919
 
-B = TypeVar("B")
-
 
 class Objective(nn.Module):
-    """A network and how wrong it is, as one module whose forward pass ends in the loss."""
+    """A network and its task as one module, whose forward pass gives the loss."""
 
     def __init__(self, task: Task, network: nn.Module) -> None:
-        """Join them."""
+        """Keep the task and the network."""
         super().__init__()
         self.task, self.network = task, network
 
     def forward(self, batch: Any, step: int) -> Tensor:
-        """Give the loss of a batch."""
+        """Compute the loss of a batch."""
         return self.task.loss(self.network, batch, step=step)
 
 
@@ -57,13 +55,13 @@ class Run:
         team: Team | None = None,
         start: Path | None = None,
     ) -> None:
-        """Begin, or go on where the folder's last checkpoint stands.
+        """Begin a run, or resume from the last checkpoint in the folder.
 
         Args:
             folder: Folder of the run; made when missing.
-            recipe: All that decides the outcome, but for the examples' sources.
+            recipe: Recipe of the run.
             examples: Examples that the recipe's task draws from.
-            device: Device that computes.
+            device: Device on which the network is trained.
             precision: Precision of a new run: "float32", or "bfloat16" for the network's forward
                 pass.
             team: Processes that train together; None: this one alone.
@@ -106,7 +104,7 @@ class Run:
         self.log = Log(folder, step=self.step, writes=self.team.leads)
 
     def _take(self, found: Checkpoint) -> None:
-        """The network and the counters of a checkpoint."""
+        """Take over the network and the counters of a checkpoint."""
         try:
             self.network.load_state_dict(found.network)
         except RuntimeError:
@@ -117,7 +115,7 @@ class Run:
         self.seconds, self.precision = found.seconds, found.precision
 
     def _begin(self, start: Path) -> str:
-        """Take over what fits of another run's averaged weights; says what did not."""
+        """Take over the averaged weights of another run that fit; say which did not."""
         found, own = Checkpoint.load(start).averaged, self.network.state_dict()
         fits = {k: v for k, v in found.items() if k in own and v.shape == own[k].shape}
         if not fits:
@@ -134,14 +132,14 @@ class Run:
         on_step: Callable[[int, float], None] | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> float:
-        """Take steps to the end of the recipe, or to `until`; save now and then and at the end.
+        """Train to the end of the recipe, or to a step; save at intervals and at the end.
 
         Args:
             until: Step to stop before.
             save_every: Steps from one checkpoint to the next.
-            on_step: Function called after each step with the steps taken and the loss.
-            stop: Function asked after each step; when one process of a team says so, all save and
-                stop.
+            on_step: Function called after each step with the number of steps and the loss.
+            stop: Function asked after each step; when it returns True in one process of a team,
+                all save and stop.
 
         Returns:
             The mean loss of these steps; NaN for none.
@@ -187,7 +185,7 @@ class Run:
         return recipe.task.batch(self.examples, indices, frames=recipe.frames, step=step)
 
     def _one_step(self, batch: Any) -> float:
-        """Gradients, weights, average; this process's loss."""
+        """Take a step: gradients, weights, running average. Return this process's loss."""
         recipe, step = self.recipe, self.step
         # dropout; each process's own
         torch.manual_seed(recipe.seed + STEP_SEEDS * (step + 1) + RANK_SEEDS * self.team.rank)
@@ -214,9 +212,9 @@ class Run:
         return loss.item()
 
     def measure(self, songs: Sequence[Entry]) -> tuple[float, float]:
-        """Measure the averaged weights: median and mean score. The best so far are kept as well.
+        """Measure the averaged weights, median and mean; save them if they are the best so far.
 
-        In a team only the lead measures; the others wait and get NaN.
+        Only the lead of a team measures; the others wait and return NaN.
         """
         scores = float("nan"), float("nan")
         if self.team.leads:
@@ -236,7 +234,7 @@ class Run:
         return network.eval()
 
     def checkpoint(self) -> Checkpoint:
-        """Collect all that the run needs to go on."""
+        """Collect all that the run needs to resume."""
         return Checkpoint(
             network=self.network.state_dict(),
             average=self.average,
@@ -254,7 +252,7 @@ class Run:
 
 
 def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
-    """The recipe's optimiser."""
+    """Make the recipe's optimiser."""
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(
             network.parameters(),
@@ -276,12 +274,6 @@ def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
     )
 
 
-def move_to_device(batch: B, device: torch.device) -> B:
-    """Bring a batch, a dataclass of tensors, to another device."""
-    if device.type == "cpu" or not is_dataclass(batch):
-        return batch
-    tensors = {f.name: getattr(batch, f.name) for f in fields(batch)}
-    return replace(
-        batch,  # type: ignore[type-var]
-        **{k: v.to(device) if isinstance(v, Tensor) else v for k, v in tensors.items()},
-    )
+def move_to_device(batch: Any, device: torch.device) -> Any:
+    """Move a batch, a dataclass of tensors, to a device."""
+    return replace(batch, **{f.name: getattr(batch, f.name).to(device) for f in fields(batch)})

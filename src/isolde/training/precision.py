@@ -1,7 +1,7 @@
-"""On which device a run trains, and in which numbers: float32, or bfloat16 where those are faster.
+"""Choose the device and the precision of a run: float32, or bfloat16 where it is faster.
 
 PyTorch computes in bfloat16 on every processor, ten times slower than in float32 where that has no
-instructions for it. So nothing is believed that was not timed.
+instructions for it. So both are timed.
 """
 
 import time
@@ -19,14 +19,14 @@ LOSS_SCALE = 4096.0
 kernels that keep their states in float16 have no room for small ones."""
 
 GAIN = 1.1
-"""How much faster bfloat16 must be to be taken."""
+"""How many times faster bfloat16 must be to be chosen."""
 
 FRAMES, STREAMS, FEATURES = 48, 64, 96
 ROUNDS = 3
 
 
 def check_device(name: str) -> None:
-    """Make sure that PyTorch can compute on a device.
+    """Refuse a device on which PyTorch cannot compute.
 
     Args:
         name: "cpu" or "cuda", or another name that PyTorch gives a device.
@@ -51,7 +51,7 @@ def check_device(name: str) -> None:
 
 
 def check_precision(wish: str) -> None:
-    """Make sure that a precision is one of `PRECISIONS`.
+    """Refuse a precision that is not among `PRECISIONS`.
 
     Raises:
         InputError: It is not.
@@ -61,7 +61,7 @@ def check_precision(wish: str) -> None:
 
 
 def precision_for(device: torch.device, wish: str = "auto") -> str:
-    """Choose what a run should train in.
+    """Choose the precision of a run.
 
     Args:
         device: Where it trains.
@@ -80,15 +80,15 @@ def precision_for(device: torch.device, wish: str = "auto") -> str:
 
 
 def in_precision(forward: Callable[..., Tensor], device: torch.device) -> Callable[..., Tensor]:
-    """Run a forward pass in bfloat16; weights and what it gives to the loss may stay in float32."""
+    """Wrap a forward pass to run in bfloat16; weights and outputs may stay in float32."""
     wrapped: Callable[..., Tensor] = torch.autocast(device.type, torch.bfloat16)(forward)
     return wrapped
 
 
 def _seconds(dtype: torch.dtype) -> float:
-    """The least time of a small recurrent network's step on the CPU; infinite: it has none such.
+    """Time a step of a small recurrent network on the CPU; infinity if it cannot be computed.
 
-    It draws nothing of the seed.
+    The random state stays as it is.
     """
     with torch.random.fork_rng(devices=[]):
         network = nn.LSTM(FEATURES, FEATURES)

@@ -1,6 +1,6 @@
-"""What a training run is: one frozen set of numbers, saved beside the weights; it does nothing.
+"""The settings of a training run, saved beside the weights; it trains nothing.
 
-A recipe has a part that every training has, and a task: the kind of network and what it learns.
+A recipe has settings that every training has, and a task: the kind of network and what it learns.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ KINDS: dict[str, type[Any]] = {
     UNetTask.kind: UNetTask,
     UNetStreamTask.kind: UNetStreamTask,
 }
-"""The tasks there are, by the `kind` of a recipe."""
+"""Tasks by the `kind` of a recipe."""
 
 CHOICES = {
     "draw": ("mixes", "songs"),
@@ -54,7 +54,7 @@ class Recipe:
         steps: Number of steps, unless `hours` or `seconds` say when to end.
         hours: Hours of music heard, after which the run ends; 0: not counted.
         seconds: Seconds of training, after which the run ends; 0: not counted. Such a run is not
-            the same to the bit on another day.
+            reproducible to the bit.
         optimiser: "adamw", or "sgd" with Nesterov's momentum.
         learning_rate: Learning rate after the warm-up.
         warm_up: Steps in which the rate rises.
@@ -103,7 +103,7 @@ class Recipe:
         for name in ("segments", "frames", "steps"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}: give at least 1")
-        if isinstance(self.task, UNetTask):
+        if isinstance(self.task, UNetTask | DualPathTask):
             self.task.check_frames(self.frames)
         for name in NOT_NEGATIVE:
             if not 0 <= getattr(self, name) < inf:
@@ -123,9 +123,10 @@ class Recipe:
 
     @property
     def last_step(self) -> int | None:
-        """The step at which the run ends; None: when its seconds are over."""
-        if self.hours:
-            return ceil(self.hours * 3600 / self.step_seconds)
+        """The step at which the run ends; None for a run that ends after seconds."""
+        if self.hours:  # the quotient may round to the other side of a whole number
+            about = ceil(self.hours * 3600 / self.step_seconds)
+            return next(n for n in (about - 1, about, about + 1) if self.done(n) >= 1)
         return None if self.seconds else self.steps
 
     def done(self, step: int, seconds: float = 0.0) -> float:
@@ -153,14 +154,12 @@ class Recipe:
         return self.learning_rate * up * max(0.0, down) / (1 + self.decay_per_step * step)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain values for JSON."""
+        """Convert to plain values for JSON."""
         return {"kind": self.task.kind, **asdict(self)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], *, where: str = "recipe") -> "Recipe":
-        """Rebuild from `to_dict`, also after a trip through JSON, or from a TOML file's tables.
-
-        The flat form of the first version, of window networks only, is understood as well.
+        """Rebuild from `to_dict`, from JSON, or from the tables of a TOML file.
 
         Args:
             values: Values by name; what they leave out keeps its default.
@@ -169,7 +168,7 @@ class Recipe:
         Raises:
             InputError: A key is unknown, a type wrong or a value without meaning.
         """
-        values = _flat(values) if "shape" in values else dict(values)
+        values = dict(values)
         kind = values.pop("kind", WindowTask.kind)
         if kind not in KINDS:
             raise InputError(
@@ -180,19 +179,3 @@ class Recipe:
             raise InputError(f"{where}: 'task' is {task!r}: give a table")
         values["task"] = build(KINDS[kind], task, where=f"{where}, task")
         return build(cls, values, where=where)
-
-
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe of the first version in today's form."""
-    task = {
-        "shape": "shape",
-        "features": "features",
-        "target": "target",
-        "loss": "error",
-        "weight_power": "weight_power",
-        "dropout": "dropout",
-        "look_ahead": "look_ahead",
-        "interior_steps": "interior_steps",
-    }
-    common = {k: v for k, v in values.items() if k not in task and k != "steps_done"}
-    return {**common, "task": {new: values[old] for old, new in task.items() if old in values}}

@@ -1,4 +1,4 @@
-"""Recipes by name or path: the shipped ones, TOML of one's own, the JSON of a run."""
+"""Read recipes by name or path: shipped ones, TOML files, the JSON of a run."""
 
 import json
 import tomllib
@@ -15,7 +15,7 @@ def _shipped() -> Path:
 
 
 def names() -> list[str]:
-    """List the recipes that came with this installation, sorted."""
+    """List the names of the shipped recipes, sorted."""
     return sorted(path.stem for path in _shipped().glob("*.toml"))
 
 

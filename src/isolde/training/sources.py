@@ -1,4 +1,4 @@
-"""The songs of a training and those it is measured on, from folders or a manifest."""
+"""Open the songs of a training and of its validation, from folders or a manifest."""
 
 import hashlib
 import os
@@ -20,11 +20,11 @@ from isolde.training.tasks.excerpts import Stretches
 
 @dataclass(frozen=True)
 class Songs:
-    """What a training is given.
+    """The songs of a training.
 
     Attributes:
         train: Songs and voices to learn from.
-        validation: Whole songs to measure on, by artists that are not among the others.
+        validation: Whole songs to measure on.
         problems: One line for each song that cannot be used.
     """
 
@@ -90,7 +90,7 @@ def open_songs(
 def _open(
     data: Sequence[Path], cache: Path, parts: Sequence[str], *, split: str | None = None
 ) -> tuple[list[Entry], list[str]]:
-    """Songs of folders, or those of a split of a manifest, and a line for each that is left out."""
+    """Open the songs of folders, or of a split of a manifest; also a line for each left out."""
     packed = [folder for folder in data if is_packed(folder)]
     if packed and len(packed) < len(data):
         raise InputError(f"{packed[0]}: holds packed songs: give such folders alone, or others")
@@ -105,7 +105,7 @@ def _open(
 
 
 def held_out(entries: Iterable[Entry], share: float) -> set[str]:
-    """Choose artists to keep for validation: as many as hold `share` of the music, at least one.
+    """Choose the artists kept for validation: at least one, until they hold `share` of the music.
 
     Which ones depends on their names alone, so that a second run holds out the same.
 
@@ -134,7 +134,7 @@ def held_out(entries: Iterable[Entry], share: float) -> set[str]:
 
 
 def examples_of(recipe: Recipe, songs: Sequence[Entry] | Timeline, device: str = "cpu") -> Any:
-    """Give what the recipe draws its examples from: new mixes, or the songs as they are.
+    """Make the source of a recipe's examples: new mixes, or the songs as they are.
 
     Args:
         recipe: Of the run.

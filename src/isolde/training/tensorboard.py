@@ -1,7 +1,7 @@
-"""TensorBoard's logs of a run, if it is installed: curves, and how a song sounds and looks."""
+"""Write TensorBoard's logs of a run, if it is installed: curves, sounds and pictures."""
 
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -18,25 +18,16 @@ SECONDS = 8
 RANGE_DB = 80.0
 
 
-@runtime_checkable
-class Masking(Protocol):
-    """A task whose network gives a mask for the voice."""
-
-    def masks(self, network: Any, spectra: Any) -> Float32:
-        """Give the mask (1 or n_channels, n, n_bins) of spectra (n_channels, n, n_bins)."""
-        ...
-
-
 class Board:
-    """Writes into `{run}/tensorboard`; without TensorBoard, or where it must not, it is silent."""
+    """Writes into `{run}/tensorboard`; without TensorBoard it does nothing."""
 
     def __init__(self, folder: Path, *, step: int, writes: bool = True) -> None:
-        """Go on after a step: what is later, a crash has undone.
+        """Continue after a step; what was written of later steps is dropped.
 
         Args:
             folder: Folder of the run.
             step: Number of steps that count.
-            writes: False: never write, for all but one of a team.
+            writes: Whether anything is written; one process of a team writes.
         """
         self._writer: Any = None
         if not writes:
@@ -59,7 +50,7 @@ class Board:
                 self._writer.add_scalar(name, value, step)
 
     def song(self, step: int, task: Task, network: nn.Module, entry: Entry) -> None:
-        """Write a validation song's sound, spectrograms and mask; nothing without a mask.
+        """Write a validation song's sound, spectrograms and mask, if the task has masks.
 
         Args:
             step: Number of steps that the network has had.
@@ -67,7 +58,7 @@ class Board:
             network: Network in evaluation mode, on the CPU.
             entry: Song with voice and backing, whose loudest stretch of the voice is shown.
         """
-        if not self._writer or not isinstance(task, Masking) or not task.stems:
+        if not self._writer or not task.stems:
             return
         vocals, mixture = sounds_of(entry)
         n = SECONDS * GRID_22.sample_rate

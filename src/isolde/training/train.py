@@ -1,4 +1,4 @@
-"""What `isolde train` does, step by step, told to whoever watches; it holds no loop and no loss."""
+"""`isolde train`, step by step; it holds no loop and no loss."""
 
 import contextlib
 import json
@@ -27,9 +27,10 @@ from isolde.training.beginning import (
     remember_songs,
 )
 from isolde.training.course import Courses, Options
-from isolde.training.drive import Progress, at_end, drive, drive_side_by_side
+from isolde.training.drive import Progress, at_end, drive_all
 from isolde.training.loop import RECIPE
 from isolde.training.precision import check_device, check_precision
+from isolde.training.tasks.unet import UNetTask
 
 
 def train_songs(
@@ -43,7 +44,7 @@ def train_songs(
     say: Callable[[str], None] = print,
     progress: Callable[[Progress], None] | None = None,
 ) -> None:
-    """Train networks, or go on training them.
+    """Train networks, or resume their training.
 
     Several runs share the songs in a GPU's memory and are trained side by side there, on a CPU one
     after the other. Ctrl-C, or SIGTERM, ends the step, saves, and raises KeyboardInterrupt; a
@@ -52,14 +53,14 @@ def train_songs(
     Args:
         recipe: Name or path of a recipe; None: the run's own. Of several each is run in a folder
             of its own in `out`, named by the recipe.
-        data: Folders of songs, or one manifest; none for those that a run which goes on had.
+        data: Folders of songs, or one manifest; none for those that a resumed run had.
         out: Folder of the run.
-        options: What is not the recipe's.
-        resume: Whether the run in `out`, if there is one, goes on; where nothing is left to do,
+        options: Settings that are not the recipe's.
+        resume: Whether the run in `out`, if there is one, is resumed; where nothing is left to do,
             that is said, and no song is opened.
         start: A run's folder, or its checkpoint, whose weights a new run begins with; of several
             recipes a folder of runs, named as they are, may be given.
-        say: Function that takes a line now and then.
+        say: Function that is given lines for the user.
         progress: Function called after every step.
 
     Raises:
@@ -89,6 +90,11 @@ def train_songs(
     check_device(options.device)
     check_precision(options.precision)
     with arithmetic(options.threads), distributed.team(options.device) as team:
+        starts = [first_weights(start, name) if start else None for _, name, _ in runs]
+        for one in chosen:
+            team.part(one.segments)
+            if isinstance(one.task, UNetTask):
+                one.task.check_models()
         device = f"cuda:{team.local}" if options.device == "cuda" else options.device
         tell = say if team.leads else _nothing
         new = [path for path in (out, *(f for _, _, f in runs)) if team.leads and not path.exists()]
@@ -101,8 +107,7 @@ def train_songs(
         courses = []
         try:
             shared = Courses(data, options, team=team, device=torch.device(device), say=tell)
-            for (_, name, folder), one in zip(runs, chosen, strict=True):
-                begins = first_weights(start, name) if start else None
+            for (_, name, folder), one, begins in zip(runs, chosen, starts, strict=True):
                 courses.append(shared.course(name, folder, one, begins))
         except IsoldeError:  # no run has begun: nothing of it stays, but for the decoded songs
             for path, data_before in before.items():
@@ -121,23 +126,19 @@ def train_songs(
                 tell(f"{out}: no run has begun; the decoded songs in it stay for another try")
             raise
         with interruptions() as stopped:
-            if device.startswith("cuda") and len(courses) > 1:
-                drive_side_by_side(courses, options, tell, progress, stopped)
-            else:
-                for course in courses:
-                    drive(course, options, tell, progress, stopped)
+            drive_all(courses, options, tell, progress, stopped)
             if stopped() and any(not at_end(course.run, options) for course in courses):
                 tell("stopped and saved: --resume goes on")
                 raise KeyboardInterrupt
 
 
 def _nothing(_: str) -> None:
-    """What all but the lead say."""
+    """Print nothing: all processes but the lead."""
 
 
 @contextmanager
 def arithmetic(threads: int) -> Iterator[None]:
-    """Compute fast meanwhile: denormals, which are slow, as zeros, and matrices roughly.
+    """Set PyTorch to compute fast: flush denormals, multiply matrices in reduced precision.
 
     Args:
         threads: Number of threads, if there are as many cores.
@@ -157,7 +158,7 @@ def arithmetic(threads: int) -> Iterator[None]:
 
 @contextmanager
 def interruptions() -> Iterator[Callable[[], bool]]:
-    """Note the first Ctrl-C or SIGTERM only; a second one does what it always did.
+    """Record the first Ctrl-C or SIGTERM; a second one has its usual effect.
 
     Yields:
         Function that tells whether there was one.

@@ -1,1 +1,1 @@
-"""Whether songs are what their manifest says; it changes nothing."""
+"""Check whether songs are as their manifest says; it changes nothing."""

@@ -1,4 +1,4 @@
-"""Where in a mixture one of its stems lies, and what stems leave of it; for checking, not mending.
+"""Find the delay of a stem in its mixture, and the residual of stems; it changes nothing.
 
 The mixture is a sum, so the stem's own phase differences are in it, under those of the others. The
 cross-spectrum of the whole, with all magnitudes set to 1 (GCC-PHAT, Knapp and Carter 1976), adds
@@ -31,7 +31,7 @@ most."""
 
 @dataclass(frozen=True)
 class Lag:
-    """Where a stem lies.
+    """Delay and polarity of a stem in its mixture.
 
     Attributes:
         seconds: Seconds by which the mixture has it later than the stem's file.
@@ -45,7 +45,7 @@ class Lag:
 
 
 def lag_of(stem: Float32, mixture: Float32, sample_rate: int) -> Lag | None:
-    """Find a stem in its mixture.
+    """Find the delay of a stem in its mixture.
 
     Args:
         stem: Stem (n_channels, n).
@@ -53,7 +53,7 @@ def lag_of(stem: Float32, mixture: Float32, sample_rate: int) -> Lag | None:
         sample_rate: Sample rate in Hz.
 
     Returns:
-        Where it lies; None if it cannot be told.
+        The delay; None if there is no clear peak.
     """
     n = min(stem.shape[1], round(MAX_SECONDS * sample_rate))
     if n < sample_rate // 10:
@@ -68,7 +68,7 @@ def lag_of(stem: Float32, mixture: Float32, sample_rate: int) -> Lag | None:
     power = np.abs(cross)
     if not power.any():
         return None
-    # what is 60 dB below the mean is rounding, and shall not have a say
+    # what is 60 dB below the mean is rounding, and is left out
     cross = np.where(power > 1e-6 * power.mean(), cross / np.maximum(power, 1e-30), 0)
     short = 2 << (high - 1).bit_length()  # the rate that this band needs, not the file's
     correlation = np.fft.irfft(np.pad(cross, (low, 0)), short)

@@ -1,4 +1,4 @@
-"""What is wrong with one song's files; it decodes all of them and changes nothing.
+"""Find faults of one song's files; it decodes all of them and changes nothing.
 
 A fault is what spoils training or measuring, a note what one should know. Of one file: it cannot be
 decoded, is clipped, silent, too short, holds NaN, or is not as the manifest says. Of a song: its
@@ -46,7 +46,7 @@ BROKEN_OFF_DB = -40.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found.
+    """A fault or a note.
 
     Attributes:
         track: Track of the song.
@@ -71,7 +71,7 @@ class Finding:
 
 @dataclass
 class Checked:
-    """What is known of one song after decoding it.
+    """Findings of one song.
 
     Attributes:
         track: Name of the song.
@@ -87,7 +87,7 @@ class Checked:
 
 
 def check_song(rows: Sequence[Row], *, min_seconds: float = MIN_SECONDS) -> Checked:
-    """Decode and judge the files of one song.
+    """Decode and check the files of one song.
 
     Args:
         rows: Rows of the song.
@@ -116,7 +116,7 @@ def check_song(rows: Sequence[Row], *, min_seconds: float = MIN_SECONDS) -> Chec
 
 
 def _file(row: Row, min_seconds: float, checked: Checked) -> tuple[Float32, int]:
-    """Judge a file; its samples at 22,050 Hz, stereo, and its own rate."""
+    """Check a file; return its samples at 22,050 Hz, stereo, and its own rate."""
 
     def say(kind: str, text: str, *, is_fault: bool = True) -> None:
         checked.findings.append(Finding(row.track, row.path, kind, text, is_fault))
@@ -160,7 +160,7 @@ def _file(row: Row, min_seconds: float, checked: Checked) -> tuple[Float32, int]
 
 
 def clipped_samples(audio: Float32) -> int:
-    """Say how many samples of (n_channels, n) lie in runs of three or more at or beyond full scale.
+    """Count the samples of (n_channels, n) in runs of three or more at or beyond full scale.
 
     One sample at full scale is a peak that was normalised; three in a row have been cut off.
     """
@@ -187,7 +187,7 @@ def _song(
     rates: dict[Path, int],
     checked: Checked,
 ) -> None:
-    """Judge the files of a song beside each other."""
+    """Check the files of a song against each other."""
 
     def say(kind: str, text: str, *, file: Path | None = None, is_fault: bool = True) -> None:
         checked.findings.append(Finding(rows[0].track, file, kind, text, is_fault))
@@ -256,7 +256,7 @@ def _lengths(sounds: dict[Path, Float32], say: Callable[..., None]) -> None:
 
 
 def _against_mixture(by_stem: dict[str, Float32], say: Callable[..., None]) -> None:
-    """Where the stems lie in the mixture, and what they leave of it."""
+    """Check delay, polarity and sum of the stems against the mixture."""
     stems = {stem: sound for stem, sound in by_stem.items() if stem not in ("mixture", "unsorted")}
     mixture = by_stem["mixture"]
     if not np.any(mixture):

@@ -1,7 +1,7 @@
-"""Whether songs are what their manifest says: every file is decoded; nothing is changed.
+"""Check whether songs are as their manifest says: every file is decoded; nothing is changed.
 
-What a file or a song can have is in `isolde.datasets.check.song`; here a whole manifest is gone
-through, and what only the set can have is found: one artist, or one recording, on two sides.
+Faults of a file or a song are found by `isolde.datasets.check.song`; here those of the whole set:
+one artist, or one recording, on two sides of the split.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ from isolde.datasets.manifest import Row, artist_key, by_track
 
 @dataclass
 class CheckReport:
-    """What is known of all songs."""
+    """Findings of all songs."""
 
     findings: list[Finding] = field(default_factory=list)
     n_songs: int = 0
@@ -25,7 +25,7 @@ class CheckReport:
 
     @property
     def faults(self) -> list[Finding]:
-        """What spoils training."""
+        """Findings that spoil training."""
         return [finding for finding in self.findings if finding.is_fault]
 
     @property
@@ -41,7 +41,7 @@ def check(
     workers: int = 1,
     report: Callable[[Checked], None] | None = None,
 ) -> CheckReport:
-    """Decode and judge every file of a manifest.
+    """Decode and check every file of a manifest.
 
     Args:
         rows: Rows of the manifest.
@@ -77,7 +77,7 @@ def check(
 
 
 def _of_the_set(songs: dict[str, list[Row]], results: dict[str, Checked]) -> list[Finding]:
-    """Artists and recordings on two sides, recordings that are there twice."""
+    """Find artists and recordings on two sides, and songs without a licence."""
     found: list[Finding] = []
     sides: dict[str, dict[str, str]] = {}
     for track, rows in songs.items():

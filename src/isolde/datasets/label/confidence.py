@@ -1,4 +1,4 @@
-"""How far a teacher's labels can be trusted, second by second; it hears no ground truth.
+"""Estimate how reliable a teacher's labels are, second by second, without ground truth.
 
 Three things can be seen without the truth. What the stems leave of the mixture: a separator that
 lost or invented something does not sum. How much the voice's and the backing's estimates are alike:
@@ -31,7 +31,7 @@ COLUMNS = ("second", "mixture_db", "residual_db", "vocals_db", "correlation", "c
 
 @dataclass(frozen=True)
 class Confidence:
-    """One value per second; the last second may be shorter.
+    """Values per second; the last second may be shorter.
 
     Attributes:
         mixture_db: Level (RMS) of the song, dB of full scale.
@@ -61,7 +61,7 @@ class Confidence:
 
 
 def confidence_of(mixture: Float32, stems: Mapping[str, Float32], sample_rate: int) -> Confidence:
-    """Judge a teacher's stems by the song they came from.
+    """Estimate the confidence of a teacher's stems from the mixture.
 
     Args:
         mixture: Mixture (n_channels, n) in [-1, 1].

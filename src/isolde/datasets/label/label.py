@@ -34,7 +34,7 @@ from isolde.datasets.layouts import Hints
 from isolde.datasets.manifest import Row, by_track
 from isolde.datasets.naming import file_name
 from isolde.datasets.rows import scan
-from isolde.datasets.sources import open_row, probe
+from isolde.datasets.sources import probe, samples_of
 from isolde.separation.external import read_stems
 
 FACTS = "teacher.json"
@@ -44,11 +44,11 @@ MAX_LAG = 0.0005
 
 
 def songs_to_label(folder: Path, *, how: Hints | None = None) -> tuple[list[list[Row]], list[str]]:
-    """Return the songs of a folder that have no vocals yet.
+    """Find the songs of a folder that have no vocals yet.
 
     Args:
         folder: Folder in any layout; loose files are whole songs.
-        how: What is known of them.
+        how: Hints about them.
 
     Returns:
         Rows of each song, and a line for each thing that was left out.
@@ -78,7 +78,7 @@ def label_songs(
     container: str = "flac",
     report: Callable[[LabelResult], None] | None = None,
 ) -> list[LabelResult]:
-    """Label songs, one after the other; what is done already is not done again.
+    """Label songs, one after the other; songs that are done are skipped.
 
     Args:
         songs: Rows of each, from `songs_to_label`.
@@ -152,7 +152,7 @@ def _label_one(rows: Sequence[Row], target: Path, teacher: Teacher, ending: str)
 
 @contextmanager
 def _work_folder(parent: Path) -> Iterator[Path]:
-    """A folder for one song, gone afterwards; of a process that is killed, at the next song."""
+    """Make a folder for one song and remove it afterwards; also those of killed processes."""
     remove_stale(parent)
     work = parent / hidden_name()
     work.mkdir()
@@ -171,24 +171,17 @@ def _is_done(target: Path, mark: str) -> bool:
 
 
 def _mixture(rows: Sequence[Row], work: Path) -> tuple[Path, Float32, int]:
-    """The song as a file for the teacher, as samples, and its rate."""
+    """Give the song as a file for the teacher, as samples, and its rate."""
     whole = [row for row in rows if row.stem == MIXTURE] or list(rows)
-    sounds, rates, n_channels = [], set(), 0
-    for row in whole:
-        with open_row(row) as source:
-            n_channels = max(n_channels, source.info.n_channels)
-            blocks = [block[:2] for block in source]
-            rates.add(source.info.sample_rate)
-        if not blocks:
-            raise AudioError(f"{row.path}: holds no samples")
-        sounds.append(np.concatenate(blocks, axis=1))
-    if len(rates) > 1:
-        raise AudioError(f"'{rows[0].track}': its files differ in rate, {sorted(rates)} Hz")
-    n, c = max(s.shape[1] for s in sounds), max(s.shape[0] for s in sounds)
-    mixture = np.zeros((c, n), np.float32)
+    sounds, (rate, *others) = zip(*map(samples_of, whole), strict=True)
+    if set(others) - {rate}:
+        raise AudioError(f"'{rows[0].track}': its files differ in rate, {[rate, *others]} Hz")
+    n, n_channels = (max(sound.shape[axis] for sound in sounds) for axis in (1, 0))
+    if not n:
+        raise AudioError(f"{whole[0].path}: holds no samples")
+    mixture = np.zeros((min(2, n_channels), n), np.float32)
     for sound in sounds:
-        mixture[:, : sound.shape[1]] += sound
-    rate = rates.pop()
+        mixture[:, : sound.shape[1]] += sound[:2]
     if len(whole) == 1 and whole[0].stream is None and n_channels == len(mixture):
         return whole[0].file.resolve(), mixture, rate
     song = work / f"{file_name(rows[0].track)}.wav"
@@ -197,7 +190,7 @@ def _mixture(rows: Sequence[Row], work: Path) -> tuple[Path, Float32, int]:
 
 
 def _stems(folder: Path, mixture: Float32, rate: int, teacher: Teacher) -> dict[str, Float32]:
-    """What the teacher wrote: vocals and what else makes up the song; lying where the song lies."""
+    """Read the stems of the teacher, vocals and what else sums to the song; check their delay."""
     found = read_stems(folder, mixture, rate, name=teacher.name)
     if set(PARTS) <= set(found):
         found.pop(ACCOMPANIMENT, None)
@@ -216,7 +209,7 @@ def _stems(folder: Path, mixture: Float32, rate: int, teacher: Teacher) -> dict[
 
 
 def _rows_of(rows: Sequence[Row], target: Path, teacher: Teacher) -> list[Row]:
-    """The manifest's rows: the song itself, if it is one file, and its labels."""
+    """Make the manifest's rows: the song itself, if it is one file, and its labels."""
     first = rows[0]
     made = [probe(row)[0] for row in rows if row.stem == MIXTURE]
     for path in sorted(target.iterdir()):

@@ -1,4 +1,4 @@
-"""A model of the catalogue as a teacher, beside somebody else's separators; it trains nothing."""
+"""A model of the catalogue as a teacher; it trains nothing."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +12,16 @@ from isolde.separation.load import separate, stems_of
 
 
 class Teacher(Protocol):
-    """What labels songs: `ExternalSeparator`, or a model."""
+    """A separator that labels songs: `ExternalSeparator`, or a model."""
 
     @property
     def name(self) -> str:
-        """What manifests call it."""
+        """Name in manifests."""
         ...
 
     @property
     def command(self) -> tuple[str, ...]:
-        """What its labels depend on: another command makes them anew."""
+        """Settings that its labels depend on: another command makes them anew."""
         ...
 
     def run(self, song: Path, folder: Path, /) -> None:
@@ -29,7 +29,7 @@ class Teacher(Protocol):
         ...
 
     def close(self) -> None:
-        """End what it has started."""
+        """End the processes that it has started."""
         ...
 
 
@@ -82,4 +82,4 @@ class ModelTeacher:
             write(folder / f"{stem}.wav", audio, sample_rate, subtype="FLOAT")
 
     def close(self) -> None:
-        """End nothing: a model is loaded for each song."""
+        """Do nothing: a model is loaded for each song."""

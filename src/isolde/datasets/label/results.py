@@ -1,4 +1,4 @@
-"""The labels of a song, and the manifest that collects them as they come; it runs no separator."""
+"""The result of labelling a song, and the manifest of all results; it runs no separator."""
 
 import os
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ VOICED_DB = -30.0
 
 @dataclass
 class LabelResult:
-    """What became of one song.
+    """The result of one song.
 
     Attributes:
         track: Name of the song.
@@ -57,12 +57,12 @@ class LabelResult:
 
 
 def _facts(rows: Iterable[Row]) -> set[tuple[str, str, float, int]]:
-    """What a labelling says of its files, as a manifest keeps it."""
+    """The values of rows that come from a labelling."""
     return {(os.path.abspath(r.path), r.origin, round(r.seconds, 3), r.rate) for r in rows}
 
 
 class LabelManifest:
-    """A manifest that gets the rows of each result as it is done, edited rows staying as they are.
+    """A manifest to which the rows of each result are added; edited rows stay as they are.
 
     Attributes:
         path: Path of the manifest.

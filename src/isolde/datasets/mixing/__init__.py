@@ -1,1 +1,1 @@
-"""Songs with known stems as training reads them, mapped from the cache; it mixes none."""
+"""Songs with known stems, memory-mapped for training; it mixes none."""

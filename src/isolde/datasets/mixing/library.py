@@ -55,7 +55,7 @@ class Entry:
 
     @property
     def backing(self) -> Int16 | None:
-        """What accompanies the voice: `accompaniment`, or else the sum of its parts, limited."""
+        """The accompaniment, or else the sum of its parts, clipped."""
         if self.accompaniment is not None:
             return self.accompaniment
         parts = [part for part in (self.drums, self.bass, self.other) if part is not None]
@@ -136,14 +136,10 @@ class Library:
         cache: Path,
         *,
         stems: Sequence[str] = ("vocals",),
-        allow_none: bool = False,
     ) -> "Library":
-        """Take the songs of some rows; arguments and errors as for `from_manifest`.
-
-        With `allow_none` a library without entries is none of the errors.
-        """
+        """Take the songs of some rows; arguments and errors as for `from_manifest`."""
         library = cls.__new__(cls)
-        library._decode(rows, cache, stems, failed=[], allow_none=allow_none)
+        library._decode(rows, cache, stems, failed=[])
         return library
 
     def _decode(
@@ -153,7 +149,6 @@ class Library:
         stems: Sequence[str],
         *,
         failed: list[str],
-        allow_none: bool = False,
     ) -> None:
         unknown = set(stems) - {"vocals", "accompaniment", *PARTS}
         if unknown:
@@ -173,7 +168,7 @@ class Library:
             except IsoldeError as error:
                 named = str(error)
                 self.failed.append(named if track in named else f"'{track}': {named}")
-        if not self.entries and not allow_none:
+        if not self.entries:
             why = self.failed[-1] if self.failed else "there are none"
             raise InputError(f"none of the songs can be used: {why}")
 

@@ -2,9 +2,9 @@
 
 A labelling for training may leave its songs in this form, without a manifest: {folder}/{kind}/
 {song}.npy of shape (n_stems, 2, n), where the kind says which stems they are. {song}.activity
-beside it, if there, tells where the voice sounds, so that nobody has to hear it: a byte, 0 or 1,
-for each frame of `GRID_22`; none at all if it never does. An artist is what stands before " - " in
-a song's name, or the whole name.
+beside it, if there, tells where the voice sounds, which is computed otherwise: a byte, 0 or 1, for
+each frame of `GRID_22`; an empty file if it never does. The artist is what stands before " - " in a
+song's name, or the whole name.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +35,7 @@ def is_packed(folder: Path) -> bool:
 
 
 def packed_songs(folder: Path) -> tuple[list[Entry], list[str]]:
-    """Give the songs of a folder, mapped from where they lie.
+    """Open the songs of a folder, memory-mapped.
 
     Args:
         folder: Folder with sub-folders named as in `KINDS`.
@@ -44,7 +44,7 @@ def packed_songs(folder: Path) -> tuple[list[Entry], list[str]]:
         songs sorted by kind and name, and a line for each file that is none.
     """
     paths = [(path, kind) for kind in KINDS for path in sorted(folder.glob(f"{kind}/*.npy"))]
-    with ThreadPoolExecutor() as pool:  # what takes time is to hear where voices sound
+    with ThreadPoolExecutor() as pool:  # to find where voices sound takes time
         found = list(pool.map(lambda one: _opened(one[0], KINDS[one[1]]), paths))
     entries = [song for song in found if isinstance(song, Entry)]
     return entries, [problem for problem in found if isinstance(problem, str)]

@@ -1,1 +1,1 @@
-"""LSTMs whose recurrence is one kernel on a GPU, taken where they prove right and faster."""
+"""LSTMs whose recurrence is one kernel on a GPU, used where tests find it right and faster."""

@@ -68,7 +68,7 @@ class _GraphLSTM(nn.Module):
 
 
 class Streaming(nn.Module):
-    """What the graph computes: tensors in, tensors out, in a fixed order."""
+    """The graph's computation: tensors in and out, in a fixed order."""
 
     def __init__(self, network: DualPathNetwork, *, presence: bool) -> None:
         """Take the network, and whether its presence is an answer."""

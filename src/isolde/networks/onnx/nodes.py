@@ -1,4 +1,4 @@
-"""Nodes and constants of an ONNX graph in the making, and its file; it knows no network."""
+"""Nodes and constants of an ONNX graph under construction, and its file; it knows no network."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,13 +15,13 @@ Dims = dict[str, list[Any]]
 
 
 def numbers(tensor: Tensor) -> NDArray[np.float32]:
-    """Give the numbers of a weight, which a graph keeps as they are."""
+    """Convert a weight to float32 for a graph."""
     return np.asarray(tensor.detach().numpy(), np.float32)
 
 
 @dataclass
 class Nodes:
-    """What has been added so far.
+    """A graph under construction.
 
     Attributes:
         nodes: Nodes in their order.

@@ -1,4 +1,4 @@
-"""A graph's weights in a half or a quarter of the bytes, for its file: it computes in float32."""
+"""Store a graph's weights in float16 or int8; the graph computes in float32."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isolde.core.errors import InputError, MissingExtraError
+from isolde.core.errors import InputError, MissingExtraError, ModelError
 
 LEAST = 1024
 """Numbers that a constant must have to be worth it."""
@@ -134,6 +134,27 @@ def _stored(graph: bytes, small: Callable[[str, NDArray[Any]], Stored | None]) -
     return bytes(model.SerializeToString())
 
 
+def read_graph(path: Path) -> tuple[list[Any], dict[str, NDArray[Any]]]:
+    """Read the nodes of a graph, and its constants by name, as they are stored.
+
+    Args:
+        path: Path of an ONNX file.
+
+    Raises:
+        MissingExtraError: onnx is not installed.
+        ModelError: The file is no graph.
+    """
+    try:
+        from onnx import load, numpy_helper
+    except ImportError:
+        raise MissingExtraError("onnx", extra="train", purpose="reading a network") from None
+    try:
+        graph = load(path).graph
+    except Exception as error:  # also protobuf's, which no other base class has
+        raise ModelError(f"{path}: cannot be read as a graph ({error})") from None
+    return list(graph.node), {c.name: numpy_helper.to_array(c) for c in graph.initializer}
+
+
 def unpacked(path: Path) -> tuple[list[Any], dict[str, NDArray[Any]]]:
     """Read the nodes and constants of a graph, as they were before `packed`.
 
@@ -146,14 +167,9 @@ def unpacked(path: Path) -> tuple[list[Any], dict[str, NDArray[Any]]]:
 
     Raises:
         MissingExtraError: onnx is not installed.
+        ModelError: The file is no graph.
     """
-    try:
-        import onnx
-        from onnx import numpy_helper
-    except ImportError:
-        raise MissingExtraError("onnx", extra="train", purpose="reading a network") from None
-    graph = onnx.load(path).graph
-    held = {c.name: numpy_helper.to_array(c) for c in graph.initializer}
+    all_nodes, held = read_graph(path)
     values = {}
     for name, stored in held.items():
         if name.endswith(STORED):
@@ -161,5 +177,5 @@ def unpacked(path: Path) -> tuple[list[Any], dict[str, NDArray[Any]]]:
             stored = stored.astype(np.float32) * held.get(f"{name}{SCALE}", np.float32(1))
         if not name.endswith(SCALE):
             values[name] = stored
-    nodes = [n for n in graph.node if n.output[0].removesuffix(ROUNDED) not in values]
+    nodes = [n for n in all_nodes if n.output[0].removesuffix(ROUNDED) not in values]
     return nodes, values

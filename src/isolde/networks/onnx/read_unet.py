@@ -1,4 +1,4 @@
-"""U-Nets back from their graph, to learn more with; it trains nothing.
+"""Read U-Nets from their graph, to train further; it trains nothing.
 
 The graph holds the nodes in the order in which `unet_graph` writes them, network by network.
 """
@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from isolde.core.errors import MissingExtraError, ModelError
+from isolde.core.errors import ModelError
+from isolde.networks.onnx.packing import read_graph
 from isolde.networks.unet import UNet, UNetPair, UNetShape, UNetShared, unet_masker
 
 LAYERS = ("Conv", "ConvTranspose", "BatchNormalization", "MatMul")
@@ -40,14 +41,9 @@ def read_unets(path: Path, shape: UNetShape) -> UNetPair | UNetShared:
         MissingExtraError: The package onnx is not installed.
         ModelError: The file holds no such networks.
     """
-    try:
-        from onnx import load, numpy_helper
-    except ImportError:
-        raise MissingExtraError("onnx", extra="train", purpose="reading a network") from None
-    graph = load(path).graph
-    values = {c.name: numpy_helper.to_array(c) for c in graph.initializer}
+    nodes, values = read_graph(path)
     parts = []
-    for node in graph.node:
+    for node in nodes:
         held = [values[name] for name in node.input if name in values]
         if node.op_type == "Cast" and held:
             values[node.output[0]] = held[0].astype(np.float32)

@@ -1,4 +1,4 @@
-"""A trained window network back from its graph, and what its layers make of a window; no training.
+"""Read a window network from its graph, and compute its feature maps; it trains nothing.
 
 The graph holds the weights in the order in which `windows.stateful_graph` walks the plan of
 `sliding`; this walks it again.
@@ -96,7 +96,7 @@ def _rebuilt(nodes: list[Any], values: dict[str, Tensor]) -> WindowNetwork:
 
 
 def feature_maps(network: WindowNetwork, window: Float32, *, layer: int = 4) -> Float32:
-    """Give what a convolution makes of one window, after its LeakyReLU.
+    """Compute the maps of a convolution for one window, after its LeakyReLU.
 
     Args:
         network: Network in any mode; no dropout is applied.

@@ -11,7 +11,7 @@ from isolde.networks.unet_stream import UNetStream
 
 
 class Streaming(nn.Module):
-    """What the graph computes: tensors in, tensors out, in a fixed order."""
+    """The graph's computation: tensors in and out, in a fixed order."""
 
     def __init__(self, network: UNetStream) -> None:
         """Take the network."""

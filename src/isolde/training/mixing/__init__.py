@@ -1,1 +1,1 @@
-"""Training examples mixed on the device that trains: songs in its memory, cut, tuned and added."""
+"""Mix training examples on the device that trains, from songs in its memory."""

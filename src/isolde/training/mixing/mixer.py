@@ -1,4 +1,4 @@
-"""Examples from their plans: stretches cut, placed, levelled, transformed and limited on a device.
+"""Make examples from their plans on a device: cut, place, level, transform, limit.
 
 Where nothing is random, the spectra are those of `core.signal.spectrum.analyse`.
 """
@@ -37,8 +37,8 @@ class Mixer:
         Args:
             timeline: Songs on a device.
             settings: How examples are made.
-            seed: Of all that is random.
-            grid: Of the spectra, at 22,050 Hz.
+            seed: Seed of all random numbers.
+            grid: Grid of the spectra, at 22,050 Hz.
         """
         self.timeline, self.grid = timeline, grid
         self.device = timeline.device
@@ -59,7 +59,7 @@ class Mixer:
         return self.labelled(indices, n_frames)[0]
 
     def labelled(self, indices: Sequence[int], n_frames: int) -> tuple[Tensor, NDArray[np.bool_]]:
-        """Make the same, and where the voice sounds, (b, n_frames) on the frames of `GRID_22`."""
+        """Make examples as `sources`, and where the voice sounds, (b, n_frames of `GRID_22`)."""
         n = (n_frames - 1) * self.grid.hop
         stems = len(self.timeline.stems)
         plans = [self.planner.plan(index, n, stems=stems) for index in indices]
@@ -85,11 +85,11 @@ class Mixer:
         spectra = self.spectra(sound * level[:, None, None, None])
         self._equalise(spectra, plans)
         over = self._numbers([p.over_db for p in plans], 1)
-        spectra = spectra * limiter(spectra.sum(1), over, hold=HOLD // self.grid.hop)
+        spectra = spectra * limiter(spectra.sum(1), over, hold=max(1, HOLD // self.grid.hop))
         return spectra * self._band(plans)
 
     def spectra(self, sound: Tensor) -> Tensor:
-        """Turn (..., n) float32 into (..., n_frames, n_bins) complex64, as `analyse` does."""
+        """Transform (..., n) float32 to (..., n_frames, n_bins) complex64, as `analyse` does."""
         before = self.grid.n_fft - self.grid.reach
         padded = functional.pad(sound.reshape(-1, sound.shape[-1]), (before, self.grid.reach))
         made = torch.stft(
@@ -171,7 +171,7 @@ def pan(sound: Tensor, place: Tensor) -> Tensor:
 
 
 def limiter(mixture: Tensor, over_db: Tensor, *, hold: int) -> Tensor:
-    """Give the gains of limiters: down at once, up after a while.
+    """Compute the gains of limiters, which fall at once and rise after a hold time.
 
     Args:
         mixture: (b, 2, n_frames, n_bins), spectra.

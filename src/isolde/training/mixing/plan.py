@@ -1,4 +1,4 @@
-"""What an example is made of, drawn from the example's own seed; it touches no sound.
+"""Draw the settings of each example from its own seed; it touches no sound.
 
 Example i of seed s is the same whenever, wherever and on whichever device it is made, alone or
 among others: so a run that stops goes on with the same examples, and processes share a step.
@@ -43,7 +43,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Width:
-    """Where a voice stands, and a second take that sings along.
+    """Where a voice is panned, and a second take that sings along.
 
     Attributes:
         place: From -1, left, to 1, right; None: where it was recorded.
@@ -167,7 +167,7 @@ class Planner:
         return float(2 ** (semitones / 12)) if rng.random() < self.settings.tune else 1.0
 
     def _last(self, song: Song, n: int) -> int:
-        """How many places there are to start from, for the fastest of speeds."""
+        """Number of places to start from, at the highest speed."""
         return max(1, song.length - ceil(n * 2 ** (self.settings.tune_semitones / 12)) - TAPS)
 
     def _anywhere(self, rng: np.random.Generator, song: Song, n: int) -> int:

@@ -1,4 +1,4 @@
-"""How training examples are mixed, as one frozen set of chances and levels; it mixes nothing."""
+"""Settings of how training examples are mixed; it mixes nothing."""
 
 from dataclasses import dataclass
 from math import inf, isfinite

@@ -1,4 +1,4 @@
-"""All songs of a training behind one another in the device's memory, as int16; it mixes nothing.
+"""All songs of a training in the device's memory, one after another, as int16; it mixes nothing.
 
 A stretch of a stem is cut from there, at another speed if wanted: sample i of the result lies at
 p = start + speed i of the recording, and is read between its samples by a windowed sinc,
@@ -34,7 +34,7 @@ PAIR = ("vocals", "accompaniment")
 
 @dataclass(frozen=True)
 class Song:
-    """Where a song lies.
+    """The place of a song on the timeline, and what it holds.
 
     Attributes:
         start: First sample on the timeline.
@@ -54,7 +54,7 @@ class Song:
 
     @property
     def end(self) -> int:
-        """The sample behind its last one."""
+        """First sample after the song."""
         return self.start + self.length
 
 
@@ -161,7 +161,7 @@ class Timeline:
 
 
 def _part(entry: Entry, stem: str) -> Int16 | None:
-    """A stem of a song; what accompanies a voice may lie there in its parts."""
+    """A stem of a song; an accompaniment may be stored as its parts."""
     found: Int16 | None = entry.backing if stem == PAIR[1] else getattr(entry, stem)
     return found
 

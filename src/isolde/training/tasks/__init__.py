@@ -1,1 +1,1 @@
-"""What each kind of network learns from, its loss and its validation; no loop, no optimiser."""
+"""Examples, loss and validation of each kind of network; no loop, no optimiser."""

@@ -1,4 +1,4 @@
-"""What the training loop asks of a kind of network; it knows none of them.
+"""The protocol between the training loop and each kind of network; it knows none of them.
 
 A task is a frozen dataclass: its fields are the network's part of a recipe, its methods build the
 network, make its examples, say how wrong it is and how good, and write its graph. It keeps nothing
@@ -6,6 +6,7 @@ between calls, so that a step depends on the recipe and on its number alone.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -14,14 +15,22 @@ from torch import Tensor, nn
 
 from isolde.core.signal.features import Features
 from isolde.core.signal.spectrum import Grid
+from isolde.core.stage import Float32
 from isolde.datasets.mixing.library import Entry
 
 STATISTICS_FIRST = 2**40
 """Examples from this number on are for per-bin statistics: training never draws so far."""
 
 
+@dataclass(frozen=True)
+class SpectraBatch:
+    """One step's examples: spectra (n, n_stems, 2, n_frames, n_bins), whose sum is the mixture."""
+
+    spectra: Tensor
+
+
 class Examples(Protocol):
-    """Where examples come from: number i is the same whenever and wherever it is made."""
+    """A source of examples; example i is the same whenever and wherever it is made."""
 
     def labelled(self, indices: Sequence[int], n_frames: int) -> tuple[Tensor, NDArray[np.bool_]]:
         """Give spectra (b, n_stems, channels, n_frames, n_bins), and where the voice sounds."""
@@ -39,7 +48,7 @@ class Task(Protocol):
 
     @property
     def score(self) -> str:
-        """What `validate` gives, with its unit, for people to read."""
+        """Name and unit of what `validate` returns, for people to read."""
         ...
 
     @property
@@ -49,17 +58,17 @@ class Task(Protocol):
 
     @property
     def features(self) -> Features:
-        """What the network is fed with."""
+        """Features that are the network's input."""
         ...
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """What its masks give, in order; none for a network that only finds."""
+        """Stems of its masks, in order; none for an activity network."""
         ...
 
     @property
     def residual(self) -> str:
-        """The stem that its masks leave."""
+        """The stem that is the mixture less those of the masks."""
         ...
 
     @property
@@ -74,17 +83,17 @@ class Task(Protocol):
 
     @property
     def past(self) -> int:
-        """Frames of silence that a stream is fed before a song's first."""
+        """Frames of silence that a stream needs before a song."""
         ...
 
     @property
     def grid(self) -> Grid:
-        """Of the spectra that it learns from."""
+        """Grid of the spectra of its examples."""
         ...
 
     @property
     def serving(self) -> Mapping[str, Any]:
-        """Values of its model's card beyond those: of the graph, where they are not the usual."""
+        """Further values of its model's card, where they are not the defaults."""
         ...
 
     def build(self) -> nn.Module:
@@ -110,17 +119,21 @@ class Task(Protocol):
         ...
 
     def loss(self, network: Any, batch: Any, *, step: int) -> Tensor:
-        """Measure how wrong the network is on a batch: a mean over its examples, one number."""
+        """Compute the loss of the network on a batch, the mean over its examples."""
         ...
 
     def validate(self, network: Any, songs: Sequence[Entry], *, step: int) -> tuple[float, float]:
-        """Measure the median and mean of the score over songs; the more the better.
+        """Measure the median and mean of the score over songs; higher is better.
 
         Args:
             network: Network in evaluation mode, on the CPU.
             songs: Songs with voice and backing.
             step: Number of steps that the network has had.
         """
+        ...
+
+    def masks(self, network: Any, spectra: Any) -> Float32:
+        """Give the vocals' mask of a whole song, (1 or 2, n, n_bins), of spectra (2, n, n_bins)."""
         ...
 
     def graph(self, network: Any) -> bytes:

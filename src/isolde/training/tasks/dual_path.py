@@ -1,4 +1,4 @@
-"""How dual-path band networks learn: what the masked sound leaves wrong, and who sings when.
+"""The task of dual-path band networks: the error of the masked sound, and the voice's presence.
 
 All of it happens on the device that trains: examples come from the mixer there as spectra.
 """
@@ -21,7 +21,7 @@ from isolde.datasets.mixing.library import Entry
 from isolde.networks.dual_path import DualPathNetwork, DualPathShape
 from isolde.networks.onnx.dual_path import SETTLING, dual_path_graph
 from isolde.training.mixing.timeline import PAIR, QUARTET
-from isolde.training.tasks.base import STATISTICS_FIRST, Examples
+from isolde.training.tasks.base import STATISTICS_FIRST, Examples, SpectraBatch
 from isolde.training.tasks.spectral import bin_weights, energy_of, log_error, share_of
 from isolde.training.tasks.validation import usdr
 
@@ -35,19 +35,12 @@ BESIDE_LOUDEST_DB, BESIDE_MIXTURE_DB = -28.0, -25.0
 
 
 @dataclass(frozen=True)
-class DualPathBatch:
-    """One step's examples: spectra (n, n_stems, 2, n_frames, n_bins), whose sum is the mixture."""
-
-    spectra: Tensor
-
-
-@dataclass(frozen=True)
 class DualPathTask:
     """A dual-path network that learns the masks of a stereo mixture, and the voice's presence.
 
     Attributes:
-        shape: Of the network.
-        features: What it is fed with.
+        shape: Sizes of the network.
+        features: Features of the mixture.
         n_fft: Window in samples at 22,050 Hz; the hop is a quarter of it.
         synthesis: "long", or "short" for spectra as separators with half the latency have them.
         cross_entropy: Weight of the cross-entropy against the best real masks, in which louder
@@ -57,6 +50,8 @@ class DualPathTask:
 
     kind: ClassVar[str] = "dual-path"
     goes_first: ClassVar[bool] = True
+    score: ClassVar[str] = "vocals uSDR in dB"
+    past: ClassVar[int] = SETTLING
 
     shape: DualPathShape = field(default_factory=DualPathShape)
     features: Features = field(default_factory=partial(Features, signal="stereo"))
@@ -77,15 +72,19 @@ class DualPathTask:
         if min(self.cross_entropy, self.presence) < 0:
             raise InputError("cross_entropy and presence: give weights of 0 or more")
 
-    @property
-    def grid(self) -> Grid:
-        """Of the spectra."""
-        return Grid(SAMPLE_RATE, self.n_fft, self.n_fft // 4, self.synthesis)
+    def check_frames(self, frames: int) -> None:
+        """Refuse examples of whose spectra no sound can be made.
+
+        Raises:
+            InputError: It is a single frame of the long synthesis.
+        """
+        if frames < 2 and self.synthesis == "long":
+            raise InputError(f"frames is {frames}: give 2 or more")
 
     @property
-    def score(self) -> str:
-        """What `validate` gives."""
-        return "vocals uSDR in dB"
+    def grid(self) -> Grid:
+        """Grid of the spectra."""
+        return Grid(SAMPLE_RATE, self.n_fft, self.n_fft // 4, self.synthesis)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -94,12 +93,12 @@ class DualPathTask:
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """What the masks give."""
+        """Stems of the masks."""
         return QUARTET[: max(1, self.shape.masks - 1)]
 
     @property
     def residual(self) -> str:
-        """The stem that the masks leave."""
+        """The stem that is the mixture less those of the masks."""
         return "accompaniment" if self.shape.masks == 1 else QUARTET[-1]
 
     @property
@@ -108,18 +107,18 @@ class DualPathTask:
         return self.shape.look_ahead
 
     @property
-    def past(self) -> int:
-        """Frames of silence that a stream is fed before a song's first."""
-        return SETTLING
-
-    @property
     def serving(self) -> Mapping[str, Any]:
         """Values of its model's card."""
         return {"step": self.shape.stack, "presence": self.presence > 0}
 
     def build(self) -> DualPathNetwork:
-        """Make a new network; its random weights follow torch's seed."""
-        return DualPathNetwork(self.shape)
+        """Make a new network; its random weights follow torch's seed.
+
+        Presence that is not learnt has no gradients, for which several processes would wait.
+        """
+        network = DualPathNetwork(self.shape)
+        network.presence.requires_grad_(self.presence > 0)
+        return network
 
     def prepare(self, network: DualPathNetwork, examples: Examples) -> None:
         """Set mean and deviation of each feature, from examples that training never draws."""
@@ -127,28 +126,28 @@ class DualPathTask:
         for first in range(0, STATISTICS_EXAMPLES, 8):
             indices = range(STATISTICS_FIRST + first, STATISTICS_FIRST + first + 8)
             spectra, _ = examples.labelled(indices, STATISTICS_FRAMES)
-            frames.append(self.heard(spectra.sum(1)).flatten(0, 1).cpu())
+            frames.append(self.features_of(spectra.sum(1)).flatten(0, 1).cpu())
         values = torch.cat(frames)
         network.mean.copy_(values.mean(0))
         network.std.copy_(values.std(0) + 1e-3)
 
     def batch(
         self, examples: Examples, indices: Sequence[int], *, frames: int, step: int
-    ) -> DualPathBatch:
+    ) -> SpectraBatch:
         """Make some examples, each with `frames` answers that count."""
         n_frames = SETTLING + frames + self.look_ahead
-        return DualPathBatch(examples.labelled(indices, n_frames)[0])
+        return SpectraBatch(examples.labelled(indices, n_frames)[0])
 
-    def heard(self, mixture: Tensor) -> Tensor:
+    def features_of(self, mixture: Tensor) -> Tensor:
         """Compute features (n, n_frames, n_bins * 4) of spectra (n, 2, n_frames, n_bins)."""
         left, right = mixture[..., : self.shape.n_bins].unbind(1)
         four = torch.stack([left, right, (left + right) / 2, (left - right) / 2], -1)
         return torch.log1p(self.features.scale * four.abs()).flatten(2)
 
-    def loss(self, network: Any, batch: DualPathBatch, *, step: int) -> Tensor:
-        """Measure what the masks leave wrong, in one number; see the weights of the task."""
+    def loss(self, network: Any, batch: SpectraBatch, *, step: int) -> Tensor:
+        """Compute the loss: the error of the masked sound, and the weighted cross-entropies."""
         spectra, mixture = batch.spectra, batch.spectra.sum(1)
-        raw, present = network(self.heard(mixture))
+        raw, present = network(self.features_of(mixture))
         raw, present = raw[:, SETTLING:].float(), present[:, SETTLING:].float()
         answers = slice(SETTLING, SETTLING + raw.shape[1])
         stems = spectra[:, : self.shape.masks, :, answers]
@@ -206,6 +205,6 @@ class DualPathTask:
         """
         padded = np.pad(spectra, ((0, 0), (SETTLING, self.look_ahead), (0, 0)))
         with torch.no_grad():
-            raw, _ = network(self.heard(torch.from_numpy(padded)[None]))
+            raw, _ = network(self.features_of(torch.from_numpy(padded)[None]))
             found: Float32 = network.read(raw[:, SETTLING:])[0, :, 0].permute(1, 0, 2).numpy()
         return found

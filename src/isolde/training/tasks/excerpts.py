@@ -1,4 +1,4 @@
-"""Songs as they are, as examples: every stretch once an epoch, in random order; nothing is mixed.
+"""Examples from songs as they are: every stretch once an epoch, in random order; nothing is mixed.
 
 This is how the article's examples were made: a window at every frame of every song. The order is
 drawn anew for each epoch from the seed, so example i needs no state and a run resumes anywhere.
@@ -67,7 +67,7 @@ class Stretches:
         return spectra, sounds
 
     def _place(self, index: int) -> int:
-        """Which of an epoch's places example `index` is."""
+        """Number of the stretch that is example `index`."""
         if index >= STATISTICS_FIRST:
             return int(np.random.default_rng([self._seed, index]).integers(len(self)))
         epoch, position = divmod(index, len(self))

@@ -1,4 +1,4 @@
-"""How wrong masked spectra are, in parts that several tasks weigh; it knows no network."""
+"""Losses of masked spectra, which several tasks weigh; it knows no network."""
 
 from collections.abc import Callable
 
@@ -39,8 +39,8 @@ def log_error(
     Args:
         estimate: (..., 2, n_frames, n_bins) complex.
         stem: What it should be.
-        mixture: That both are of.
-        energy: Of spectra.
+        mixture: Mixture of both.
+        energy: Function that computes the energy of spectra.
     """
     floor = FLOOR * energy(mixture) + EMPTY
     return torch.log10((energy(estimate - stem) + floor) / (energy(stem) + floor)).mean()

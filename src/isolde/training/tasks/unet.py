@@ -1,4 +1,4 @@
-"""How U-Nets learn, by what the masked sound leaves wrong.
+"""The task of U-Nets: the error of the masked sound.
 
 Their windows are those of 44,100 Hz; at 22,050 Hz half as many samples have the same bins.
 """
@@ -26,7 +26,7 @@ from isolde.networks.onnx.unet import unet_graph
 from isolde.networks.unet import UNetPair, UNetShape, UNetShared, shares_of, unet_masker
 from isolde.training.mixing.timeline import PAIR, QUARTET
 from isolde.training.precision import in_precision
-from isolde.training.tasks.base import Examples
+from isolde.training.tasks.base import Examples, SpectraBatch
 from isolde.training.tasks.spectral import EMPTY, bin_weights, energy_of, log_error, share_of
 from isolde.training.tasks.validation import usdr
 
@@ -34,6 +34,20 @@ SAMPLE_RATE = 22_050
 CPU = torch.device("cpu")
 
 Unets = UNetPair | UNetShared
+
+
+def shape_of(name: str) -> UNetShape:
+    """Read the shape of a model's networks from its card.
+
+    Args:
+        name: Name or path of the model.
+
+    Raises:
+        InputError: Its card's recipe has no shape of U-Nets.
+        ModelError: There is no such model.
+    """
+    held = find(name).card.recipe.get("task", {}).get("shape", {})
+    return build(UNetShape, held, where=f"the recipe of model '{name}'")
 
 
 @lru_cache(maxsize=4)
@@ -45,13 +59,10 @@ def unets_of(name: str, device: torch.device = CPU) -> Unets:
         device: Where they compute; on a GPU in bfloat16, as networks train there.
 
     Raises:
-        InputError: There is none, or its card's recipe has no shape of U-Nets.
-        ModelError: Its graph has no U-Nets.
+        InputError: Its card's recipe has no shape of U-Nets.
+        ModelError: There is no such model, or its graph has no U-Nets.
     """
-    model = find(name)
-    held = model.card.recipe.get("task", {}).get("shape", {})
-    shape = build(UNetShape, held, where=f"the recipe of model '{name}'")
-    masker = read_unets(model.path, shape)
+    masker = read_unets(find(name).path, shape_of(name))
     masker.eval().to(device)
     if device.type == "cuda":
         masker.forward = in_precision(masker.forward, device)  # type: ignore[method-assign]
@@ -72,19 +83,12 @@ def after(vocals: Tensor, shares: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class UNetBatch:
-    """One step's examples: spectra (n, n_stems, 2, n_frames, n_bins), whose sum is the mixture."""
-
-    spectra: Tensor
-
-
-@dataclass(frozen=True)
 class UNetTask:
     """U-Nets that learn the masks of a stereo mixture.
 
     Attributes:
         shape: Shape of each network, with the number of masks.
-        window: Number of frames that a separator hears at once.
+        window: Number of frames that a separator gives the network at once.
         cross_entropy: Weight of the cross-entropy against the best real mask, in which louder
             bins count more, beside the error's energy over the stem's in tens of dB.
         teacher: Name or path of a model of U-Nets, whose estimates are learnt from beside the
@@ -129,9 +133,25 @@ class UNetTask:
         if self.cross_entropy < 0:
             raise InputError(f"cross_entropy is {self.cross_entropy}: give 0 or more")
 
+    def check_models(self) -> None:
+        """Refuse a model to learn from, or to follow, that gives other masks than are needed.
+
+        Raises:
+            InputError: It gives several masks, or those of other bins.
+            ModelError: There is no such model.
+        """
+        for key in ("teacher", "follows"):
+            name = getattr(self, key)
+            shape = shape_of(name) if name else self.shape
+            if name and (shape.masks > 1 or shape.n_bins != self.shape.n_bins):
+                raise InputError(
+                    f"{key} '{name}' has masks {shape.masks} and n_bins {shape.n_bins}: take a "
+                    f"model of the vocals alone, with n_bins {self.shape.n_bins}"
+                )
+
     @property
     def grid(self) -> Grid:
-        """Of the spectra."""
+        """Grid of the spectra."""
         n_fft = 2 * self.shape.n_bins
         return Grid(SAMPLE_RATE, n_fft, n_fft // 4, self.synthesis)
 
@@ -142,12 +162,12 @@ class UNetTask:
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """What the masks give."""
+        """Stems of the masks."""
         return self.parts[:-1]
 
     @property
     def residual(self) -> str:
-        """The stem that the masks leave."""
+        """The stem that is the mixture less those of the masks."""
         return self.parts[-1]
 
     @property
@@ -185,16 +205,16 @@ class UNetTask:
         return unet_masker(self.shape)
 
     def prepare(self, network: Unets, examples: Examples) -> None:
-        """Leave the networks as they are: they hear magnitudes without statistics."""
+        """Leave the networks as they are: their input has no statistics."""
 
     def batch(
         self, examples: Examples, indices: Sequence[int], *, frames: int, step: int
-    ) -> UNetBatch:
-        """Some examples of `frames` frames, a multiple of what the shape says."""
-        return UNetBatch(examples.labelled(indices, frames)[0])
+    ) -> SpectraBatch:
+        """Make some examples of `frames` frames, a multiple of what the shape says."""
+        return SpectraBatch(examples.labelled(indices, frames)[0])
 
     def logits(self, network: Any, mixture: Tensor) -> Tensor:
-        """Logits (n, masks, 2, n_frames, n_bins) of the masks of spectra (n, 2, n_frames, n_bins).
+        """Compute logits (n, masks, 2, n_frames, n_bins) of spectra (n, 2, n_frames, n_bins).
 
         The bin at half the sample rate, which the networks do not see, has its neighbour's.
         """
@@ -207,8 +227,8 @@ class UNetTask:
             seen = network(heard).float()
         return torch.cat([seen, seen[..., -1:]], -1)
 
-    def loss(self, network: Any, batch: UNetBatch, *, step: int) -> Tensor:
-        """Weigh what the masks leave wrong into one number, by the weights of the task."""
+    def loss(self, network: Any, batch: SpectraBatch, *, step: int) -> Tensor:
+        """Compute the loss against the stems, and against a teacher's estimates."""
         heard = batch.spectra.sum(1)
         logits = self.logits(network, heard)
         answered = slice(heard.shape[2] - logits.shape[3], None)
@@ -222,7 +242,7 @@ class UNetTask:
         return loss
 
     def _wrong(self, logits: Tensor, stems: Tensor, mixture: Tensor) -> Tensor:
-        """What the masks leave wrong of some stems."""
+        """Compute the loss of masks against some stems."""
         energy = partial(energy_of, grid=self.grid)
         loss = log_error(shares_of(logits) * mixture, stems, mixture, energy=energy)
         if not self.cross_entropy:

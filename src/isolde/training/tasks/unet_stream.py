@@ -1,4 +1,4 @@
-"""How a U-Net learns to answer at the newest frame, beginning with one that hears whole windows."""
+"""The task of U-Nets that answer at the newest frame, with the weights of one for windows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from isolde.core.stage import Complex64, Float32
 from isolde.networks.onnx.unet_stream import unet_stream_graph
 from isolde.networks.unet import shares_of
 from isolde.networks.unet_stream import UNetStream, check_streams
-from isolde.training.tasks.base import Examples
-from isolde.training.tasks.unet import UNetBatch, UNetTask
+from isolde.training.tasks.base import Examples, SpectraBatch
+from isolde.training.tasks.unet import UNetTask
 
 PIECE = 64
 """Frames that are masked in one call."""
@@ -27,7 +27,7 @@ class UNetStreamTask(UNetTask):
     """A U-Net that learns the masks of the newest frame; it takes the weights of one for windows.
 
     Attributes:
-        context: Frames of an example before those that it is asked about.
+        context: Frames of an example before those that count.
     """
 
     kind: ClassVar[str] = "unet-stream"
@@ -51,11 +51,14 @@ class UNetStreamTask(UNetTask):
         return {}
 
     def check_frames(self, frames: int) -> None:
-        """Refuse examples that the teacher, which hears windows, cannot halve often enough.
+        """Refuse examples that are too short, or that a teacher cannot halve often enough.
 
         Raises:
-            InputError: There is a teacher, and with the context they are no such multiple.
+            InputError: With the context they are a single frame; or there is a teacher, which hears
+                windows, and they are no such multiple.
         """
+        if frames + self.context < 2:
+            raise InputError(f"frames is {frames} and context {self.context}: give 2 together")
         if self.teacher and (frames + self.context) % self.shape.multiple:
             raise InputError(
                 f"frames is {frames} and context {self.context}: with a teacher, give a multiple "
@@ -68,12 +71,12 @@ class UNetStreamTask(UNetTask):
 
     def batch(
         self, examples: Examples, indices: Sequence[int], *, frames: int, step: int
-    ) -> UNetBatch:
-        """Some examples, each with `frames` answers that count."""
-        return UNetBatch(examples.labelled(indices, self.context + frames)[0])
+    ) -> SpectraBatch:
+        """Make some examples, each with `frames` answers that count."""
+        return SpectraBatch(examples.labelled(indices, self.context + frames)[0])
 
     def logits(self, network: Any, mixture: Tensor) -> Tensor:
-        """Logits (n, masks, 2, n_frames - context, n_bins) of spectra (n, 2, n_frames, n_bins)."""
+        """Compute logits (n, masks, 2, n_frames - context, n_bins) of (n, 2, n_frames, n_bins)."""
         hearing = partial(network, answers=mixture.shape[2] - self.context)
         return super().logits(hearing, mixture)
 

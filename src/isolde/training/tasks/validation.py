@@ -1,4 +1,4 @@
-"""How good masks are, heard on whole songs; it never trains and knows no network."""
+"""Scores of masks on whole songs; it never trains and knows no network."""
 
 from collections.abc import Callable, Iterable
 
@@ -26,7 +26,7 @@ def sounds_of(entry: Entry) -> tuple[Float32, Float32]:
 
 
 def song_usdr(masks: Masks, entry: Entry, *, kind: str = "soft", grid: Grid = GRID_22) -> float:
-    """Give the uSDR of the vocals of one song, separated by masks, in dB."""
+    """Compute the uSDR in dB of the vocals of one song, separated by masks."""
     vocals, mixture = sounds_of(entry)
     spectra = analyse(mixture, grid)
     mask = readout(masks(spectra), kind)

@@ -1,4 +1,4 @@
-"""How window networks learn: their examples, their error, whole songs; no loop, no optimiser."""
+"""The task of window networks: examples, error, whole songs; no loop, no optimiser."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,8 +29,7 @@ STATISTICS_FRAMES = 32
 AT_ONCE = 32
 EMPTY = 1e-9
 
-MASKS = ("power", "magnitude", "phase", "binary")
-TARGETS = (*MASKS, "regression", "activity")
+TARGETS = ("power", "magnitude", "phase", "binary", "regression", "activity")
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class WindowTask:
 
     Attributes:
         shape: Shape of the network.
-        features: Features that it is fed with.
+        features: Features of the mixture.
         target: "power", "magnitude", "phase" or "binary": the ideal mask to learn; "regression":
             the voice's own magnitudes, scaled as the features are; or "activity":
             whether the voice sounds (the first output, every frame counts alike) and, where the
@@ -65,6 +64,8 @@ class WindowTask:
 
     kind: ClassVar[str] = "window"
     goes_first: ClassVar[bool] = False
+    parts: ClassVar[tuple[str, ...]] = PAIR
+    serving: ClassVar[Mapping[str, Any]] = {}
 
     shape: WindowShape = MASK
     features: Features = field(default_factory=Features)
@@ -85,6 +86,8 @@ class WindowTask:
             raise InputError(
                 f"target '{self.target}' does not fit a network with {self.shape.outputs} outputs"
             )
+        if self.shape.n_bins != self.grid.n_bins:
+            raise InputError(f"n_bins is {self.shape.n_bins}: give {self.grid.n_bins}")
         if self.error not in ("bce", "mse"):
             raise InputError(f"error '{self.error}' is unknown: take bce or mse")
         if self.target == "regression" and self.error != "mse":
@@ -96,31 +99,25 @@ class WindowTask:
                 raise InputError(f"{name} is {getattr(self, name)}: give 0 or more")
         if not all(0 <= rate < 1 for rate in self.dropout):
             raise InputError(f"dropout {self.dropout}: give rates from 0 to below 1")
-        _ = self.grid  # refuses a synthesis that there is not
 
     @property
     def grid(self) -> Grid:
-        """Of the spectra."""
+        """Grid of the spectra."""
         return grid_for(GRID_22.sample_rate, self.synthesis)
 
     @property
     def score(self) -> str:
-        """What `validate` gives."""
+        """Name and unit of what `validate` returns."""
         return "frames right" if self.target == "activity" else "vocals uSDR in dB"
 
     @property
-    def parts(self) -> tuple[str, ...]:
-        """The stems that its examples are mixed of."""
-        return PAIR
-
-    @property
     def stems(self) -> tuple[str, ...]:
-        """What the masks give."""
+        """Stems of the masks."""
         return () if self.target == "activity" else ("vocals",)
 
     @property
     def residual(self) -> str:
-        """The stem that the masks leave."""
+        """The stem that is the mixture less those of the masks."""
         return "" if self.target == "activity" else "accompaniment"
 
     @property
@@ -131,11 +128,6 @@ class WindowTask:
     def exact(self, step: int) -> bool:
         """Tell whether a step is in the exact form."""
         return step >= self.interior_steps
-
-    @property
-    def serving(self) -> Mapping[str, Any]:
-        """Values of its model's card: a stream's usual ones."""
-        return {}
 
     def build(self) -> WindowNetwork:
         """Make a new network; its random weights follow torch's seed."""
