@@ -1,4 +1,4 @@
-"""Where models err on songs with known stems: by width, level and pitch of the voice.
+"""Measure where models err on songs with known stems: by width, level and pitch of the voice.
 
     python benchmarks/errors.py SONGS MODEL... --picture errors.png
 
@@ -27,15 +27,15 @@ COLOURS = (BLUE, ORANGE, GREEN, RED)
 
 
 @dataclass(frozen=True)
-class Heard:
-    """A song and a model: the score, and errors by band over the voice's energy (2, n_bands)."""
+class SongErrors:
+    """Score of a song, and errors by band over the energy of the voice (2, n_bands)."""
 
     usdr: float
     errors: np.ndarray
 
 
 def decibel(ratio) -> np.ndarray:
-    """Of energies."""
+    """Convert a ratio of energies to dB."""
     return 10 * np.log10(np.maximum(ratio, 1e-12))
 
 
@@ -46,7 +46,7 @@ def width_of(stems: Stems) -> float:
     return max(-60.0, float(decibel(side / mid)))
 
 
-def heard(stems: Stems, vocals: np.ndarray) -> Heard:
+def measure_errors(stems: Stems, vocals: np.ndarray) -> SongErrors:
     """Score a song and sort its errors."""
     grid = grid_for(stems.sample_rate)
     voice, rest = (np.abs(analyse(x, grid)) for x in (stems.vocals, stems.accompaniment))
@@ -59,7 +59,7 @@ def heard(stems: Stems, vocals: np.ndarray) -> Heard:
         louder = voice[..., here] > rest[..., here]
         lost[k] = (error[..., here] * louder).sum()
         let_through[k] = (error[..., here] * ~louder).sum()
-    return Heard(usdr(stems.vocals, vocals), np.stack([lost, let_through]) / np.sum(voice**2))
+    return SongErrors(usdr(stems.vocals, vocals), np.stack([lost, let_through]) / np.sum(voice**2))
 
 
 def main() -> None:
@@ -77,7 +77,7 @@ def main() -> None:
         widths.append(width_of(stems))
         levels.append(float(decibel(np.sum(stems.vocals**2) / np.sum(stems.accompaniment**2))))
         for candidate in candidates:
-            found[candidate.name].append(heard(stems, candidate(stems)["vocals"]))
+            found[candidate.name].append(measure_errors(stems, candidate(stems)["vocals"]))
     scores = {name: np.array([h.usdr for h in rows]) for name, rows in found.items()}
     print(table(np.array(widths), scores))
     if args.picture:

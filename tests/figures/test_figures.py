@@ -15,6 +15,7 @@ from isolde.core.errors import AudioError, InputError, MissingExtraError
 from isolde.core.signal.log_frequency import log_rows, picture_grid
 from isolde.figures import draw_song
 from isolde.figures.canvas import Canvas, Columns, canvas_of, height
+from isolde.figures.dataset import draw_dataset
 from isolde.figures.overview import draw_activity, thinned
 from isolde.figures.pairs import draw_page
 from isolde.figures.reports.song import write_song_report
@@ -285,6 +286,8 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_song_is_read(tmp_pa
     (tmp_path / "file").touch()
     with pytest.raises(AudioError, match="a part of its folder is a file"):
         draw_song(tmp_path / "song.wav", tmp_path / "file" / "a.png", model="none")
+    with pytest.raises(AudioError, match="a part of its folder is a file"):
+        draw_dataset(tmp_path / "none.csv", tmp_path / "file" / "a.html")
 
 
 def test_the_network_of_a_model_without_vocals_is_looked_into(tmp_path: Path):

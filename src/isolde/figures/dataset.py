@@ -23,6 +23,7 @@ from isolde.figures.style import (
     BLUE,
     GREEN,
     ORANGE,
+    check_writable,
     encode,
     new_axes,
     new_figure,
@@ -74,6 +75,7 @@ def draw_dataset(
     require_matplotlib()
     if kind == ".html":
         require_jinja()
+    check_writable(output)
     rows = read_manifest(manifest)
     totals = totals_of(rows)
     with tempfile.TemporaryDirectory() as place:

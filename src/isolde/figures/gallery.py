@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isolde.audio import comes_once, info, read
-from isolde.core.atomic import Draft, exists_already, explain, refuse_inputs, write_bytes
-from isolde.core.errors import AudioError, InputError, IsoldeWarning, MissingExtraError, ModelError
+from isolde.core.atomic import exists_already, refuse_inputs, write_bytes
+from isolde.core.errors import InputError, IsoldeWarning, MissingExtraError, ModelError
 from isolde.core.stage import Float32
 from isolde.figures.canvas import canvas_of
 from isolde.figures.capture import LISTEN_SECONDS, Capture, capture_song, voice_of
@@ -18,7 +18,7 @@ from isolde.figures.reports.page import require_jinja
 from isolde.figures.reports.song import write_song_report
 from isolde.figures.separation import separation_figure
 from isolde.figures.spectrogram import marks_of, spectrogram_figure
-from isolde.figures.style import encode, require_matplotlib, time_label
+from isolde.figures.style import check_writable, encode, require_matplotlib, time_label
 from isolde.models.catalogue import ARTICLE, LIVE
 from isolde.separation.load import separate
 
@@ -109,7 +109,7 @@ def draw_song(
     if kind == ".html":
         require_jinja()
     for target in targets.values():
-        _check_writable(target)
+        check_writable(target)
     capture = capture_song(
         song,
         start=start or 0.0,
@@ -161,17 +161,6 @@ def _targets(
             "one --figure"
         )
     return wanted, dict.fromkeys(wanted, output)
-
-
-def _check_writable(target: Path) -> None:
-    """Refuse a file that cannot be written, before the song is read."""
-    draft = Draft(target)
-    try:
-        draft.path.touch()
-    except OSError as error:
-        raise AudioError(explain(str(target), error)) from error
-    finally:
-        draft.discard()
 
 
 def _check_moment(song: Path, at: float) -> None:

@@ -11,8 +11,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isolde.core.atomic import write_bytes
-from isolde.core.errors import InputError, MissingExtraError
+from isolde.core.atomic import Draft, explain, write_bytes
+from isolde.core.errors import AudioError, InputError, MissingExtraError
 from isolde.core.names import readable
 
 if TYPE_CHECKING:
@@ -72,6 +72,24 @@ def check_picture(path: str | Path) -> Path:
         raise InputError(f"a picture named '{path.name}': end the name in .png or .svg")
     require_matplotlib()
     return path
+
+
+def check_writable(path: str | Path) -> None:
+    """Fail early when a file cannot be written.
+
+    Args:
+        path: Path of the file; an existing one may be replaced.
+
+    Raises:
+        AudioError: When its folder cannot be made or written.
+    """
+    draft = Draft(path)
+    try:
+        draft.path.touch()
+    except OSError as error:
+        raise AudioError(explain(str(path), error)) from error
+    finally:
+        draft.discard()
 
 
 def new_figure(width: float, height: float) -> "Figure":
