@@ -23,7 +23,7 @@ from isolde.separation.load import stems_of
 from isolde.separation.settings import FileSettings
 
 STDIN = Path("-")
-_STEMS = (VOCALS, ACCOMPANIMENT, *PARTS)
+_STEMS: tuple[str, ...] = (VOCALS, ACCOMPANIMENT, *PARTS)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ def _below(source: Path, settings: FileSettings) -> list[Song]:
         and path.is_file()
         and not (inner and _real(path).is_relative_to(inner))
     ]
-    return _without_stems(songs, settings, Path() if settings.remote is None else None, str(source))
+    beside = settings.remote is None and top.is_relative_to(output or Path.cwd())
+    return _without_stems(songs, settings, Path() if beside else None, str(source))
 
 
 def _remote(url: str, settings: FileSettings) -> list[Song]:
@@ -123,8 +124,8 @@ def _remote(url: str, settings: FileSettings) -> list[Song]:
 
 def _may_be_song(path: Path) -> bool:
     """Whether a path below a folder has the ending of audio, and no hidden part."""
-    known = path.suffix.lower() in (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES)
-    return known and not any(part.startswith(".") for part in path.parts)
+    hidden = any(part.startswith(".") for part in path.parts)
+    return path.suffix.lower() in (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES) and not hidden
 
 
 def _track(path: Path) -> str:
@@ -140,15 +141,16 @@ def _without_stems(
         raise InputError(f"{source}: holds no audio file: give another folder, or files")
     if folder is None:
         return songs
-    written: dict[Path, set[Song]] = defaultdict(set)
+    stems = _STEMS if "{stem" in (settings.name or "{stem}") else _STEMS[:1]
+    written: dict[str, set[Song]] = defaultdict(set)
     for song in songs:
-        for named, stem in product((song, _previewed(song)), _STEMS):
-            for path in paths_of(named, settings, [stem]).values():
-                written[(folder / path).absolute().with_suffix("")].add(song)
+        for named in (song, _previewed(song)):
+            for path in paths_of(named, settings, stems).values():
+                written[os.path.splitext(folder.absolute() / path)[0]].add(song)
 
     def is_stem(song: Song) -> bool:  # or a phrase, in a folder of the stem's name
         path = song.path.absolute()
-        places = (path.with_suffix(""), *path.parents)
+        places = (os.path.splitext(path)[0], *map(str, path.parents))
         return any(written.get(place, {song}) != {song} for place in places)
 
     if not (kept := [song for song in songs if not is_stem(song)]):
@@ -163,8 +165,7 @@ def _told_apart(songs: Sequence[Song]) -> list[Song]:
     """Give songs with the same name different ones, also if case is ignored."""
     first: dict[Path | str, Song] = {}
     for song in songs:
-        place = song.url or (_real(song.path) if song.path != STDIN else STDIN)
-        first.setdefault(place, song)
+        first.setdefault(song.url or _real(song.path), song)
     groups: dict[str, list[Song]] = defaultdict(list)
     for song in first.values():
         groups[song.track.casefold()].append(song)
@@ -263,11 +264,10 @@ def check_batch(songs: Sequence[Song], settings: FileSettings) -> None:
     seen: dict[Path, Song] = {}
     for song in songs:
         paths = paths_of(song, settings, stems).values()
-        if settings.remote is None:
+        if settings.remote is None and not song.url:
             refuse_inputs(paths, [song.path])
         for path in paths:
-            other = seen.setdefault(path, song)
-            if other != song:
+            if (other := seen.setdefault(path, song)) != song:
                 raise InputError(
                     f"{other.source} and {song.source} would both write {path}: "
                     "put {track} into the --name"
