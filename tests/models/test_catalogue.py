@@ -149,6 +149,17 @@ def test_members_of_an_ensemble_are_checked_and_found_from_another_folder(
         add_model(windows.ensemble(tmp_path, {str(drums): 1.0}), name="other")
 
 
+def test_members_of_an_ensemble_have_one_sample_rate(tmp_path: Path, folder: Path):
+    paths = [windows.waves(tmp_path / k / "vocals.onnx", delay=0) for k in ("low", "high")]
+    card = card_for(paths[1])
+    assert card.window is not None
+    other = replace(card, window=replace(card.window, sample_rate=48_000))
+    paths[1].with_suffix(".json").write_text(other.to_json())
+    with pytest.raises(ModelError, match="sample rates of 44100 and 48000 Hz"):
+        add_model(windows.ensemble(tmp_path, {str(path): 1.0 for path in paths}))
+    assert not folder.exists()
+
+
 def test_the_name_of_a_model_is_that_of_its_file(tmp_path: Path, folder: Path):
     add_model(windows.waves(tmp_path / "vocals.onnx", delay=0), name="old")
     for path in folder.iterdir():

@@ -124,6 +124,19 @@ def test_existing_stems_can_be_skipped(isolde: Shell, tmp_path: Path):
     assert before.items() < after.items() and len(after) == 4  # the missing stem of song 0
 
 
+def test_a_stem_that_was_skipped_belongs_to_its_song(isolde: Shell, tmp_path: Path):
+    music(tmp_path / "music", 1)
+    command = ("separate", "music", "-o", "out", "--model", "vocals")
+    assert isolde(*command, "--stem", "vocals")[0] == 0
+    assert isolde(*command, "--resume", "--skip-existing")[0] == 0
+    whole = contents(Path("out"))
+    assert isolde(*command, "--check")[:2] == (0, [])
+    Path("out/song 0/vocals.wav").unlink()
+    assert isolde(*command, "--check")[0] == 2
+    assert isolde(*command, "--resume")[0] == 0
+    assert contents(Path("out")) == whole
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize("jobs", ["1", "2"])

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from isolde.core.atomic import Draft, write_text
 from isolde.core.errors import InputError, ModelError
+from isolde.core.signal.spectrum import TOP_RATE
 from isolde.models import sources
+from isolde.models.card import Card
 from isolde.models.card_files import card_for
 from isolde.models.catalogue import Model, absolute_name, find, parts_of
 from isolde.models.graph import Session
@@ -70,15 +72,28 @@ def check_model(model: Model) -> None:
     Raises:
         ModelError: It does not.
     """
-    card = model.card
-    for part in parts_of(card):
+    card, parts = model.card, parts_of(model.card)
+    for part in parts:
         check_model(part)
+    rates = {_rate_of(part.card) for part in parts}
+    if len(rates) > 1:
+        raise ModelError(
+            f"the members of the ensemble '{card.name}' have sample rates of "
+            f"{' and '.join(map(str, sorted(rates)))} Hz: name models of one sample rate"
+        )
     if card.kind == "window":
         check_window(model.session(), card)
     elif card.kind == "stream" and card.stems:
         make_masker(model, n_channels=2)
     elif card.kind == "stream":
         model.graph(answer="presence" if card.presence else "mask")
+
+
+def _rate_of(card: Card) -> int:
+    """Give the sample rate in Hz of a model's estimates of a song at the top rate."""
+    if card.window and card.window.form != "magnitudes":
+        return card.window.sample_rate
+    return card.grid.at(TOP_RATE).sample_rate
 
 
 def remove_model(name: str) -> list[Path]:

@@ -54,18 +54,19 @@ class Separated:
         return place_of(path, self.remote)
 
     def with_paths(self, song: Song, paths: Mapping[str, Path]) -> "Separated":
-        """Name the same song and files by other paths: those of a journal may be relative.
+        """Name the song and its files by other paths: those of a journal may be relative.
 
         Args:
             song: Song.
-            paths: Path of each stem.
+            paths: Path of each stem, also of those that existed before and were skipped.
         """
-        paths, phrases = {s: paths.get(s, p) for s, p in self.paths.items()}, self.phrases
+        own, phrases = {s: paths.get(s, p) for s, p in self.paths.items()}, self.phrases
         if phrases is not None:
-            phrases = [Phrase(paths[VOCALS] / p.path.name, p.start, p.end) for p in phrases]
-        new = replace(self, song=song, paths=paths, phrases=phrases)
+            phrases = [Phrase(own[VOCALS] / p.path.name, p.start, p.end) for p in phrases]
+        new = replace(self, song=song, paths=own, phrases=phrases)
         pairs = zip(self.files, new.files, strict=True)
-        return replace(new, sizes={b: self.sizes[a] for a, b in pairs if a in self.sizes})
+        sizes = {b: self.sizes[a] for a, b in pairs if a in self.sizes}
+        return replace(new, paths={**own, **paths}, sizes=sizes)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the values as JSON types."""
