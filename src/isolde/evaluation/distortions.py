@@ -1,8 +1,8 @@
-"""Songs as users have them: coded, louder, limited, reverberant, narrow, swapped, shifted.
+"""Damage songs as users have them: coded, louder, limited, reverberant, narrow, swapped, shifted.
 
-A distortion that is linear acts on every stem, so the truth stays the truth. A limiter's gain is
-computed on the mixture and applied to every stem, so they still sum to it. Only mp3 cannot be
-divided among stems: there the mixture alone is coded and the references stay clean.
+A linear distortion acts on every stem, so the stems still sum to the mixture. A limiter's gain is
+computed on the mixture and applied to every stem. mp3 cannot be divided among stems: only the
+mixture is coded, and the references stay clean.
 """
 
 import io
@@ -138,7 +138,7 @@ def phone(stems: Stems) -> Stems:
 
 
 def reverberant(stems: Stems, *, seed: int = 0) -> Stems:
-    """Give a room: exponentially decaying noise after the direct sound, the same for all stems."""
+    """Add reverb: exponentially decaying noise after the direct sound, the same for all stems."""
     rate = stems.sample_rate
     generator = np.random.default_rng(seed)
     times = np.arange(1, round(REVERB_SECONDS * rate)) / rate

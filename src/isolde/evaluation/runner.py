@@ -1,8 +1,8 @@
-"""Every candidate on every song: parallel, resumable, one bad song never stops the rest.
+"""Measure every candidate on every song: parallel, resumable; one bad song never stops the rest.
 
-Results go to a file of JSON lines as they come. What is in it is not measured again, unless it
-failed, or the song's files, the candidate's identity or the metrics changed. The work is spread by
-`parallel`, and a result does not depend on who did it. Prints nothing; progress is a callback.
+Results go to a file of JSON lines as they come. A stored result is reused unless it failed, or the
+song's files, the candidate's identity or the metrics changed. `parallel` distributes the work, and
+a result does not depend on the process that made it. Prints nothing; progress is a callback.
 """
 
 from collections.abc import Callable, Sequence
@@ -71,7 +71,7 @@ def evaluate(
         scheduler: Address of a Dask scheduler, whose workers then do the work; the songs' paths
             must be readable for them.
         with_bsseval: Whether to add BSSEval v4; results without it are measured anew.
-        brief: Only the ratios of each stem; for a file of results of its own.
+        brief: Whether to compute the ratios of each stem only; such results need their own file.
         progress: Function called after every new result.
         notify: See `parallel.run`.
 
@@ -149,7 +149,7 @@ def measure_song(
 def _results(
     outcome: parallel.Outcome, song: Song, candidates: Sequence[Candidate]
 ) -> list[Result]:
-    """What became of a song; its own failure is every candidate's, so that the counts stay true."""
+    """Results of a song; its own failure becomes one of every candidate, so that counts add up."""
     if outcome.error is None:
         return [Result.from_json(value) for value in outcome.value]
     return [failure(song, candidate, IsoldeError(outcome.error)) for candidate in candidates]

@@ -1,9 +1,9 @@
-"""Curves of a measurement, from the CSV files that it wrote, side by side; it computes nothing.
+"""Draw the curves of CSV files side by side; it computes nothing.
 
-`python -m isolde.figures.curves PICTURE CSV...`: the first column is the axis to the right, every
-other one a curve, named by its heading; the heading of the first may end in " | " and the name of
-the axis upwards. A file's name becomes its title. An axis of a few values, halves among them, is
-drawn by doublings, a long one by powers of ten.
+`python -m isolde.figures.curves PICTURE CSV...`: the first column is the horizontal axis, every
+other one a curve named by its heading. The heading of the first may end in " | " and the name of
+the vertical axis. The name of a file is its title. An axis of few values below and above 1 is drawn
+by doublings, a long one by powers of ten.
 """
 
 import csv

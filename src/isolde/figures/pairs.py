@@ -1,4 +1,4 @@
-"""The page of a mix <-> vocal pair: five drawings that say in five seconds why it was accepted."""
+"""Draw the page of a mix <-> vocal pair: five drawings that show why it was accepted or not."""
 
 from pathlib import Path
 from textwrap import fill
@@ -102,7 +102,7 @@ def _envelopes(axis: Any, envelope: np.ndarray) -> None:
 
 
 def _seconds(axis: Any, report: "PairReport") -> None:
-    """What least squares still wants per second (1 is right), over the spans' verdicts."""
+    """Gain of each second by least squares (1 is right), over the verdicts of the spans."""
     axis.set(
         title="second by second: gain still wanted (1: fits)", xlabel="mix, s", ylim=(-0.3, 2.3)
     )

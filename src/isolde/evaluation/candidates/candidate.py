@@ -1,4 +1,4 @@
-"""What is measured: a name and a callable from mixture to stems; never scores anything itself."""
+"""Candidates: a name and a callable from mixture to stems; scores nothing itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,9 +39,9 @@ class Candidate:
         separate: Separator, from mixture and sample rate to stems; or `oracle`, exactly one of the
             two.
         oracle: Oracle, from the true stems to stems.
-        kind: Where it stands in the table.
-        identity: What would change its numbers (weights' checksum, options); results stored under
-            another identity are measured anew instead of being reused.
+        kind: Its group in the table.
+        identity: Text that changes with its numbers (weights' checksum, options); results stored
+            under another identity are measured again.
         latency_seconds: Latency of the streaming form; None where there is none.
         model_bytes: Size of the weights; None where there are none.
     """

@@ -1,4 +1,4 @@
-"""What would change a candidate's numbers, as a short text; it measures nothing.
+"""Digests of the code that changes a candidate's numbers; it measures nothing.
 
 Results on disk are reused only under the same identity, so a table never mixes two versions of the
 code that separates. Comments, docstrings and layout do not count.

@@ -1,9 +1,9 @@
-"""Models as candidates: the catalogue's, one's own by path, and the rules; never trains one.
+"""Models as candidates: of the catalogue, by path, and the rules; never trains one.
 
-"vocals" is a model with its mask read softly; "vocals:binary" reads it at 0.5;
-"vocals:binary,threshold=0.4" and "vocals:strength=1.5" set the knobs of the separator, and
-"vocals:gate" turns the voice down where nobody sings, and "vocals:live" hears as in a live session.
-"rules" is naive vocal isolation V1.0 (`isolde.rules`), through the same separator.
+"vocals" is a model with its soft mask; "vocals:binary" reads the mask at 0.5;
+"vocals:binary,threshold=0.4" and "vocals:strength=1.5" set options of the separator; "vocals:gate"
+turns the voice down where nobody sings; "vocals:live" separates as in a live session. "rules" is
+naive vocal isolation V1.0 (`isolde.rules`), through the same separator.
 """
 
 import hashlib
@@ -32,12 +32,12 @@ HEARING = (
     "stems", "residual", "look_ahead", "past", "step", "level_db", "level_seconds", "lowest_hz",
     "features", "grid", "window",
 )  # fmt: skip
-"""What a card says that changes what comes out, beside the weights."""
+"""Fields of a card that change the stems, beside the weights."""
 
 
 @dataclass(frozen=True)
 class ModelSeparator:
-    """A callable mixture -> stems; holds settings only, the network is loaded where it runs."""
+    """A callable mixture -> stems; it holds settings, and the network is loaded where it runs."""
 
     settings: SeparationSettings
 
@@ -106,7 +106,7 @@ def model(text: str) -> Candidate:
 
 
 def _weights(found: Model) -> str:
-    """What tells a model from others: checksums of weights and card, and those it runs beside."""
+    """Identity of a model: checksums of weights and card, of its members and of its first model."""
     card = found.card
     if card.members:
         members = catalogue.members_of(card)
@@ -122,12 +122,12 @@ def _weights(found: Model) -> str:
 def _loaded(
     settings: SeparationSettings, sample_rate: int, n_channels: int, _thread: int
 ) -> Separator:
-    """Make a separator once for each thread: it holds a song while it separates it."""
+    """Make a separator once for each thread, as it keeps the state of a song."""
     return make_separator(settings, sample_rate=sample_rate, n_channels=n_channels)
 
 
 def grid_of(text: str) -> Grid:
-    """Return the grid of a model, with the long synthesis: where its ideal masks are looked for.
+    """Return the grid of a model, with the long synthesis, for its ideal masks.
 
     Args:
         text: Text as for `model`.

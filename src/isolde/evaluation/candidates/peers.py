@@ -32,8 +32,8 @@ def peer(text: str, *, timeout: float | None = TIMEOUT) -> Candidate:
             raise InputError(f"peer '{text}': give 'NAME=COMMAND {{input}} {{output}}'")
         separator = ExternalSeparator.parse(command, name=name.strip(), timeout=timeout)
         identity = shlex.join(separator.command)
-        words = [word for word in separator.command if os.access(word, os.R_OK)]
-        if files := [Path(word) for word in words if Path(word).is_file()]:
+        named = [word for word in separator.command if os.access(word, os.R_OK)]
+        if files := [Path(word) for word in named if Path(word).is_file()]:
             identity += f" files {_digest(files)}"
         separator = replace(separator, command=tuple(map(_found, separator.command)))
         return Candidate(separator.name, separator, kind="peer", identity=identity)

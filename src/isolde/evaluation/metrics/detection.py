@@ -1,6 +1,6 @@
 """Scores of vocal activity against labels: counts, rates and the area under the ROC curve.
 
-Never decides a threshold by looking at the labels: the caller brings it.
+Never chooses a threshold by the labels: the caller gives it.
 """
 
 from dataclasses import dataclass

@@ -1,10 +1,10 @@
-"""Voice activity as a separator shows it: the level of its vocal estimate, block by block.
+"""Voice activity of a separator: the level of its vocal estimate, block by block.
 
-One rule for truth and estimate alike: somebody sings in a block of BLOCK_SECONDS when the RMS of
-the vocals is at most AUDIBLE_DB below that of the whole song's mixture. 25 dB is where a voice is
-no longer heard beside the band (`datasets.voicing`). The rule is fixed here, and was tuned on no
-candidate; a perfect estimate has accuracy 1, and a gain on the song changes nothing. How well the
-levels would do with another threshold is what the area under the ROC curve says.
+One rule for truth and estimate: somebody sings in a block of BLOCK_SECONDS when the RMS of the
+vocals is at most AUDIBLE_DB below that of the whole song's mixture. 25 dB is where a voice is no
+longer audible beside the band (`datasets.voicing`). The rule was tuned on no candidate; a perfect
+estimate has accuracy 1, and a gain on the song changes nothing. The area under the ROC curve covers
+other thresholds.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ AUDIBLE_DB = 25.0
 
 @dataclass(frozen=True)
 class Voicing:
-    """Where somebody sings, and how loud the estimate is there.
+    """Activity of the true voice, and levels of the estimate.
 
     Attributes:
         labels: 0 or 1 for each block, of the reference.

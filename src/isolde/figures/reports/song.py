@@ -1,4 +1,4 @@
-"""All pictures of a song and its stems to listen to, as one HTML file that needs no other."""
+"""Write all pictures of a song and its stems as one HTML file that needs no other."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
