@@ -25,7 +25,7 @@ from isolde.live.io.pipes import Filter, pipe_wav
 from isolde.live.io.recorder import Recorder
 from isolde.live.worker.engine import Engine
 from isolde.live.worker.process import load
-from isolde.separation.load import separate
+from isolde.separation.load import load_separator, separate
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +34,19 @@ def model(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("frames, depth", [(1, 0), (1, 1), (4, 2)])
-def test_live_is_offline_shifted_by_the_declared_delay(model, started, frames, depth):
+@pytest.mark.parametrize(
+    "frames, depth, synthesis", [(1, 0, "long"), (1, 0, "short"), (1, 1, "long"), (4, 2, "long")]
+)
+def test_live_is_offline_shifted_by_the_declared_delay(model, started, frames, depth, synthesis):
     audio = noise(2, 2 * RATE)
-    plan = plan_for(model, block=512 * frames, depth=depth)
+    plan = plan_for(model, block=512 * frames, depth=depth, synthesis=synthesis)
     pipeline = started(plan)
     heard = run(pipeline, audio)[:, plan.delay :]
     n = heard.shape[1]
     assert n > 1.9 * RATE
     begun = plan.ramp + plan.block  # fading in from the mixture
-    offline = separate(audio, sample_rate=RATE, model=model)["vocals"]
+    separator = load_separator(model, sample_rate=RATE, n_channels=2, synthesis=synthesis)
+    offline = separator.whole(audio)["vocals"]
     offline = np.pad(offline, ((0, 0), (0, 4 * plan.block)))[:, :n]
     # The same arithmetic in other portions: float32 rounding only.
     inside = slice(begun, min(n, audio.shape[1]) - plan.delay)
@@ -52,10 +55,11 @@ def test_live_is_offline_shifted_by_the_declared_delay(model, started, frames, d
     assert pipeline.load.n > 0 and 0 < pipeline.activity < 1
 
 
-def test_the_plan_declares_no_more_than_is_needed(model):
+@pytest.mark.parametrize("synthesis", ["long", "short"])
+def test_the_plan_declares_no_more_than_is_needed(model, synthesis):
     """Fed whole blocks, the stems come after exactly `lag`: a sample less would not do."""
     for block in (128, 512, 768, 2048):
-        plan = plan_for(model, block=block)
+        plan = plan_for(model, block=block, synthesis=synthesis)
         separator, _ = load(plan)
         given = taken = worst = 0
         while given < 4 * plan.lag:
@@ -64,7 +68,8 @@ def test_the_plan_declares_no_more_than_is_needed(model):
             worst = max(worst, given - taken if taken else 0)
         assert worst == plan.lag
     # Grid 2048/512, two frames of look-ahead: 185.8 ms would be twelve.
-    assert plan_for(model, block=512).lag == 2048 + LOOK_AHEAD * 512 - 512
+    window = {"long": 2048, "short": 1024}[synthesis]
+    assert plan_for(model, block=512, synthesis=synthesis).lag == window + LOOK_AHEAD * 512 - 512
 
 
 @pytest.mark.slow

@@ -24,9 +24,7 @@ from isolde.live.control import console
 from isolde.live.control.settings import LiveSettings
 from isolde.live.io.devices import Device
 from isolde.live.io.feeder import adapt
-from isolde.live.io.pipes import Filter
 from isolde.live.stream.loop import Backlog, Loop
-from isolde.live.worker.process import load
 from isolde.models import catalogue
 from isolde.separation.load import load_separator
 from isolde.separation.settings import SeparationSettings
@@ -181,43 +179,6 @@ def test_a_card_from_before_grids_still_loads(model, tmp_path):
 # --- live
 
 
-def test_the_plan_says_what_it_costs_and_no_more(model):
-    """Fed whole blocks, the stems come after exactly `lag`: a sample less would not do."""
-    long = plan_for(model, block=512)
-    for block in (128, 512, 2048):
-        plan = plan_for(model, block=block, synthesis="short")
-        separator, _ = load(plan)
-        given = taken = worst = 0
-        while given < 4 * plan.lag:
-            taken += separator.feed(np.zeros((2, block), np.float32))["vocals"].shape[1]
-            given += block
-            worst = max(worst, given - taken if taken else 0)
-        assert worst == plan.lag
-    assert long.lag - plan_for(model, block=512, synthesis="short").lag == 1024
-
-
-def test_live_is_offline_shifted_by_the_declared_delay(model, started):
-    audio = noise(2, RATE)
-    plan = plan_for(model, block=512, depth=0, synthesis="short")
-    pipeline = started(plan)
-    heard = run(pipeline, audio)[:, plan.delay :]
-    separator = load_separator(model, sample_rate=RATE, n_channels=2, synthesis="short")
-    offline = stems_of(separator, audio, [RATE])["vocals"]
-    inside = slice(plan.ramp + plan.block, audio.shape[1] - plan.delay)
-    # The same arithmetic in other portions: float32 rounding only.
-    assert null_depth(offline[:, inside], heard[:, inside]) < -120
-    assert pipeline.counts.late == 0
-
-
-def test_a_filter_is_the_offline_stem_too(model):
-    audio = noise(2, 30000)
-    made = Filter(plan_for(model, synthesis="short"))
-    made.mixer.settle()
-    heard = np.concatenate([made.feed(audio), made.flush()], 1)
-    separator = load_separator(model, sample_rate=RATE, n_channels=2, synthesis="short")
-    assert null_depth(stems_of(separator, audio, [999])["vocals"], heard) < -120
-
-
 def settings_for(**asked) -> LiveSettings:
     """What the command line gives when nothing is asked for, but for `asked`."""
     nothing = dict.fromkeys(LiveSettings.__dataclass_fields__)
@@ -241,6 +202,7 @@ def settings_for(**asked) -> LiveSettings:
         ({"input_name": "3", "source": "a.wav"}, "--input has no meaning here, the input is a.wav"),
         ({"raw": "s16le", "source": "a.wav"}, "--raw has no meaning here, raw PCM goes from pipe"),
         ({"raw": "s16le", "output_name": "3"}, "--raw has no meaning here, raw PCM goes from pipe"),
+        ({"raw": "u8"}, "--raw u8: give one of s16le, s32le, f32le"),
         ({"channels": 0}, "--channels 0: give 1 or more"),
         ({"channels": -1}, "--channels -1: give 1 or more"),
         ({"device_latency": float("nan")}, "--device-latency nan: give seconds above 0"),
@@ -253,6 +215,12 @@ def settings_for(**asked) -> LiveSettings:
 def test_what_no_session_has_is_refused_with_a_pipe_too(asked, message: str):
     with pytest.raises(InputError, match=message):
         settings_for(**{"source": "-", **asked})
+
+
+def test_no_sound_goes_to_a_terminal(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(console.sys, "stdout", SimpleNamespace(isatty=lambda: True))
+    with pytest.raises(InputError, match="standard output is a terminal"):
+        console.run_pipe(settings_for(source="-"))
 
 
 def test_a_song_of_more_channels_than_the_device_has_can_be_played_as_advised(

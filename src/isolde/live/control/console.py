@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from isolde.audio import comes_once, info
+from isolde.core.errors import InputError
 from isolde.core.signal.spectrum import TOP_RATE
 from isolde.live.control import keys
 from isolde.live.control.controls import Controls
@@ -75,6 +76,8 @@ def run_pipe(settings: LiveSettings) -> None:
         AudioError: The input cannot be read.
         InputError: A setting does not fit.
     """
+    if sys.stdout.isatty():
+        raise InputError("standard output is a terminal: send it to a file or a pipe")
     source, target = sys.stdin.buffer, sys.stdout.buffer
     start, end = settings.start, settings.end
     servers: list[ControlSocket | OscServer] = []

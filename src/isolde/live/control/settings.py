@@ -5,6 +5,7 @@ from pathlib import Path
 
 from isolde.core.errors import InputError
 from isolde.core.stage import LOWEST_RATE
+from isolde.live.io.pipes import RAW
 from isolde.separation.settings import SeparationSettings
 
 _LONGEST_LATENCY = 10.0
@@ -56,6 +57,8 @@ class LiveSettings:
             raise InputError(
                 f"--stop-after {self.stop_after:g}: give more than 0 s, or leave it out"
             )
+        if self.raw is not None and self.raw not in RAW:
+            raise InputError(f"--raw {self.raw}: give one of {', '.join(RAW)}")
         if self.start and not (self.source and self.start > 0):
             raise InputError(
                 f"--start {self.start:g}: give 0 or more, and only with a song or a pipe"

@@ -27,17 +27,6 @@ RAW = {"s16le": ("<i2", 32768.0), "s32le": ("<i4", 2147483648.0), "f32le": ("<f4
 """Raw PCM formats, interleaved: NumPy's type and the full scale."""
 
 
-def raw_type(name: str) -> tuple[str, float]:
-    """Give NumPy's type of a raw format, and its full scale.
-
-    Raises:
-        InputError: The format is unknown.
-    """
-    if name not in RAW:
-        raise InputError(f"raw format '{name}' is unknown: take one of {', '.join(RAW)}")
-    return RAW[name]
-
-
 def read_raw(
     stream: BinaryIO,
     name: str,
@@ -59,9 +48,9 @@ def read_raw(
 
     Raises:
         AudioError: The stream ends within a sample.
-        InputError: The format is unknown, or the stream ends within what is left out.
+        InputError: The stream ends within what is left out.
     """
-    kind, scale = raw_type(name)
+    kind, scale = RAW[name]
     width = np.dtype(kind).itemsize * n_channels
     left = width * skip
     while left:
@@ -92,7 +81,7 @@ def write_raw(stream: BinaryIO, name: str, block: Float32) -> None:
     Raises:
         BrokenPipeError: Nobody reads any more.
     """
-    kind, scale = raw_type(name)
+    kind, scale = RAW[name]
     if scale == 1:
         samples = block.T.astype(kind)
     else:
@@ -274,7 +263,7 @@ def pipe_raw(
 
     Raises:
         AudioError: The input ends within a sample.
-        InputError: The format is unknown, or the input ends before the start.
+        InputError: The input ends before the start.
     """
     plan = made.plan
     skip = round(start * plan.sample_rate)
