@@ -195,8 +195,9 @@ def test_the_number_of_a_sound_holds_in_a_stream_too():
     buffer = io.BytesIO()
     write(buffer, noise(2, 100), 44100)
     assert AudioReader(buffer, stream=0).read_block().shape == (2, 100)
-    with pytest.raises(AudioError, match="has 1 audio streams, numbered from 0: no 1"):
-        AudioReader(buffer, stream=1)
+    for number in (1, -1):
+        with pytest.raises(AudioError, match=f"has 1 audio streams, numbered from 0: no {number}"):
+            AudioReader(buffer, stream=number)
 
 
 def test_a_reader_that_goes_away_is_told_in_one_line():

@@ -2,12 +2,12 @@
 
 import os
 import shutil
-import subprocess
 
 import numpy as np
 import pytest
 
 from helpers.films import picture
+from helpers.kinds import ffmpeg_decode
 from helpers.sounds import lag, noise
 from isolde.audio import AudioWriter, Cover, SongTags, info, read, read_tags, write
 from isolde.audio.tags import known_tags
@@ -37,14 +37,6 @@ TAGS = {
 OURS = {"software": "isolde 1.0", "model": "vocals", "model_license": "CC BY-NC-SA 4.0"}
 
 
-def decoded_by_ffmpeg(path, channels: int) -> np.ndarray:
-    """Samples (n_channels, n_samples) as the ffmpeg program gives them."""
-    command = ["ffmpeg", "-v", "error", "-i", str(path), "-map", "0:a", "-f", "f32le", "-"]
-    done = subprocess.run(command, capture_output=True, check=True)
-    assert done.stderr == b""
-    return np.frombuffer(done.stdout, "<f4").reshape(-1, channels).T
-
-
 def suffix(kind: str) -> str:
     return "m4a" if kind == "alac" else kind
 
@@ -56,7 +48,7 @@ def suffix(kind: str) -> str:
 def test_ffmpeg_reads_what_was_written_from_its_first_sample(tmp_path, kind, n):
     audio, path = noise(2, n), tmp_path / f"x.{suffix(kind)}"
     write(path, audio, 48000, container=kind)
-    back = decoded_by_ffmpeg(path, 2)
+    back = ffmpeg_decode(path, 2)
     # ffmpeg leaves the last frame of AAC whole (1024 samples), where the edit list ends within it.
     # Of Vorbis on a single page it gives whole packets.
     extra = {"m4a": 1024, "ogg": 128 * (n < 1000)}.get(kind, 0)
@@ -88,7 +80,7 @@ def test_each_channel_stays_at_its_loudspeaker(tmp_path, kind, channels):
     audio = np.stack([0.2 * np.sin(2 * np.pi * f * np.arange(n) / rate) for f in tones])
     path = tmp_path / f"x.{suffix(kind)}"
     write(path, audio.astype(np.float32), rate, container=kind)
-    back = decoded_by_ffmpeg(path, channels)[:, 2000:10000]
+    back = ffmpeg_decode(path, channels)[:, 2000:10000]
     spectrum = np.abs(np.fft.rfft(back * np.hanning(8000), axis=1))
     assert spectrum.argmax(axis=1) * rate / 8000 == pytest.approx(tones, abs=6)
 
@@ -219,7 +211,7 @@ def test_integers_come_back_to_the_bit_by_ffmpeg(tmp_path, kind, depth):
     subtype = f"{'ALAC' if kind == 'alac' else 'PCM'}_{depth}"
     write(path, (whole / 2 ** (depth - 1)).astype(np.float32), 44100, subtype=subtype)
     assert info(path).seconds == pytest.approx(9001 / 44100, abs=1e-4)
-    assert np.array_equal(decoded_by_ffmpeg(path, 2) * 2.0 ** (depth - 1), whole)
+    assert np.array_equal(ffmpeg_decode(path, 2) * 2.0 ** (depth - 1), whole)
 
 
 @pytest.mark.parametrize("kind", FORMATS)

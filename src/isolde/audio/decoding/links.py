@@ -44,10 +44,6 @@ class FileEnd(io.RawIOBase):
         offset += self._start if whence == io.SEEK_SET else 0
         return self._file.seek(offset, whence) - self._start
 
-    def tell(self) -> int:
-        """Return the position."""
-        return self._file.tell() - self._start
-
 
 def end_of_tag(file: BinaryIO) -> int:
     """Return the first byte behind an ID3v2 tag at the start of a file; 0 without one."""

@@ -31,6 +31,7 @@ class Worker:
     Attributes:
         is_fresh: Whether nothing has been asked of it yet.
         is_busy: Whether it owes an answer, to another thread.
+        pid: Identifier of the process.
     """
 
     def __init__(self) -> None:
@@ -60,11 +61,7 @@ class Worker:
             ) from error
         finally:
             os.close(null)
-
-    @property
-    def pid(self) -> int:
-        """Identifier of the process."""
-        return self._process.pid
+        self.pid = self._process.pid
 
     def ask(self, **request: Any) -> tuple[dict[str, Any], bytearray]:
         """Send a request and wait for the answer.

@@ -29,8 +29,7 @@ def picture_block(cover: Cover) -> bytes:
     return (
         struct.pack(">II", 3, len(mime))
         + mime
-        + struct.pack(">IIIII", 0, width, height, 24, 0)
-        + struct.pack(">I", len(cover.data))
+        + struct.pack(">IIIIII", 0, width, height, 24, 0, len(cover.data))
         + cover.data
     )
 

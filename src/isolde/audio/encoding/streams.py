@@ -117,7 +117,3 @@ class Sink(io.RawIOBase):
         except BaseException as error:  # a buffered stream writes when it seeks
             self._error = self._error or error
             return 0
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._stream.tell() - self._base
