@@ -50,13 +50,38 @@ class Connection:
     def open(self) -> Ports:
         """Open the devices.
 
+        Once capturing has begun, silence is written to the output, which would else be empty at
+        first.
+
         Raises:
             AudioError: A device cannot be opened.
         """
+        plan = self._plan
         with high_priority():  # for the threads that the sound server's library starts
-            return open_ports(
-                self._plan, source=self._source, target=self._target, latency=self._latency
+            ports = Ports(
+                source=self._source,
+                target=self._target,
+                sample_rate=plan.sample_rate,
+                n_channels=plan.n_channels,
+                block=plan.block,
+                latency=self._latency,
             )
+            if self._source is None:
+                return ports
+            try:
+                for _ in range(1 + int(_SETTLING_SECONDS / plan.block_seconds)):
+                    ports.read()
+                seconds = ports.latency[1]
+                if self._latency == "low":
+                    seconds = min(seconds, max(2 * plan.block_seconds, _STORE_SECONDS))
+                silence = np.zeros((plan.n_channels, plan.block), np.float32)
+                for _ in range(max(1, round(seconds * plan.sample_rate) // plan.block)):
+                    if ports.room >= plan.block:
+                        ports.write(silence)
+            except BaseException:
+                ports.close()
+                raise
+        return ports
 
     def reopen(self, stop: threading.Event) -> Ports | None:
         """Wait for devices that have gone; None when they do not come back in time.
@@ -75,46 +100,6 @@ class Connection:
             except IsoldeError:
                 continue
         return None
-
-
-def open_ports(plan: Plan, *, source: Device | None, target: Device, latency: float | str) -> Ports:
-    """Open a session's devices.
-
-    Once capturing has begun, silence is written to the output, which would else be empty at first.
-
-    Args:
-        plan: The session's numbers.
-        source: Device to capture from, or None.
-        target: Device to play to.
-        latency: Latency in seconds in each device's buffer, or "low" or "high".
-
-    Raises:
-        AudioError: A device cannot be opened so.
-    """
-    ports = Ports(
-        source=source,
-        target=target,
-        sample_rate=plan.sample_rate,
-        n_channels=plan.n_channels,
-        block=plan.block,
-        latency=latency,
-    )
-    if source is None:
-        return ports
-    try:
-        for _ in range(1 + int(_SETTLING_SECONDS / plan.block_seconds)):
-            ports.read()
-        seconds = ports.latency[1]
-        if latency == "low":
-            seconds = min(seconds, max(2 * plan.block_seconds, _STORE_SECONDS))
-        silence = np.zeros((plan.n_channels, plan.block), np.float32)
-        for _ in range(max(1, round(seconds * plan.sample_rate) // plan.block)):
-            if ports.room >= plan.block:
-                ports.write(silence)
-    except BaseException:
-        ports.close()
-        raise
-    return ports
 
 
 def check_channels(
