@@ -64,7 +64,7 @@ def test_without_chance_the_spectra_are_those_of_the_separator(grid: Grid):
     made = mixer([song], grid=grid)
     n = 40 * grid.hop
     (plan,) = [made.planner.plan(0, n, stems=2)]
-    spectra = made.sources([0], 41)[0].numpy()
+    spectra = made.labelled([0], 41)[0][0].numpy()
     start = plan.cuts[0].start - made.timeline.songs[0].start
     order = slice(None, None, -1 if plan.cuts[0].swap else 1)
     parts = [getattr(song, s)[order, start : start + n] / FULL_SCALE for s in PAIR]
@@ -79,13 +79,13 @@ def test_without_chance_the_spectra_are_those_of_the_separator(grid: Grid):
 def test_an_example_is_the_same_alone_and_among_others():
     everything = MixSettings(tune=0.7, limit=0.5, band=0.5, phone=0.3, wide=0.7, equalise=0.5)
     made = mixer([entry(1), entry(2, seconds=3.0)], everything)
-    together = made.sources(range(6), 20)
+    together = made.labelled(range(6), 20)[0]
     for i in range(6):
-        assert torch.allclose(made.sources([i], 20)[0], together[i], atol=1e-7)
+        assert torch.allclose(made.labelled([i], 20)[0][0], together[i], atol=1e-7)
     again = mixer([entry(1), entry(2, seconds=3.0)], everything)
-    assert torch.equal(again.sources(range(6), 20), together)
+    assert torch.equal(again.labelled(range(6), 20)[0], together)
     other = mixer([entry(1), entry(2, seconds=3.0)], everything, seed=4)
-    assert not torch.allclose(other.sources([0], 20)[0], together[0], atol=1e-3)
+    assert not torch.allclose(other.labelled([0], 20)[0][0], together[0], atol=1e-3)
 
 
 def test_plans_have_the_statistics_asked_for():
@@ -122,7 +122,7 @@ def test_plans_have_the_statistics_asked_for():
 def test_a_foreign_voice_stands_over_its_backing_as_asked():
     settings = replace(PLAIN, same_song=0, balance_db=(6.0, 0.0))
     made = mixer([entry(1), entry(2)], settings)
-    voice, backing = made.sources(range(8), 60).abs().square().sum((2, 3, 4)).T
+    voice, backing = made.labelled(range(8), 60)[0].abs().square().sum((2, 3, 4)).T
     assert torch.allclose(10 * torch.log10(voice / backing), torch.full((8,), 6.0), atol=0.1)
 
 
@@ -168,15 +168,15 @@ def test_behind_a_song_is_silence_and_not_the_next():
 
 def test_mono_inverted_and_narrow_examples_are_that():
     songs = [entry(1), entry(2)]
-    mono = mixer(songs, replace(PLAIN, mid=1.0)).sources([0, 1], 20)
+    mono = mixer(songs, replace(PLAIN, mid=1.0)).labelled([0, 1], 20)[0]
     assert torch.allclose(mono[:, :, 0], mono[:, :, 1])
-    turned = mixer(songs, replace(PLAIN, mid=1.0, invert=1.0)).sources([0, 1], 20)
+    turned = mixer(songs, replace(PLAIN, mid=1.0, invert=1.0)).labelled([0, 1], 20)[0]
     assert torch.allclose(turned[:, :, 0], -turned[:, :, 1])
-    narrow = mixer(songs, replace(PLAIN, phone=1.0)).sources([0, 1], 20)
+    narrow = mixer(songs, replace(PLAIN, phone=1.0)).labelled([0, 1], 20)[0]
     assert narrow[..., : int(150 / RATE * 1024)].abs().max() == 0
     assert narrow[..., int(4000 / RATE * 1024) :].abs().max() == 0
     assert narrow[..., 30:100].abs().mean() > 0
-    low = mixer([replace(s, top_hz=8000.0) for s in songs]).sources([0], 20)
+    low = mixer([replace(s, top_hz=8000.0) for s in songs]).labelled([0], 20)[0]
     assert low[..., int(8000 / RATE * 1024) :].abs().max() == 0
 
 
@@ -208,7 +208,7 @@ def test_four_stems_of_one_song_sum_to_it_and_of_several_are_of_one_loudness():
     songs = [entry(k, stems=QUARTET) for k in range(3)]
     made = mixer([*songs, entry(9)], stems=QUARTET)
     assert len(made.timeline.songs) == 3, "the one without drums is left out"
-    spectra = made.sources([0], 30)[0]
+    spectra = made.labelled([0], 30)[0][0]
     assert spectra.shape == (4, 2, 30, 513)
     apart = mixer(songs, replace(PLAIN, same_song=0), stems=QUARTET)
     plans = [apart.planner.plan(i, 9000, stems=4) for i in range(20)]

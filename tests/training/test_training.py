@@ -115,7 +115,7 @@ def test_the_target_is_the_frame_that_the_window_is_about(library: Library, exac
     mixer = examples_of(SMALL, library.entries)
     batch = task.batch(mixer, [0], frames=8, step=0)
     steps = plan(exact=exact)
-    vocals, accompaniment = mixer.sources([0], 8 + steps.span)[0, :, 0].numpy()
+    vocals, accompaniment = mixer.labelled([0], 8 + steps.span)[0][0, :, 0].numpy()
     mixture = vocals + accompaniment
     # answer 0 belongs to the window's frame 24 - look_ahead, the window starts `lead` frames in
     frame = steps.lead + 24 - 5

@@ -1,7 +1,7 @@
 """Prepare runs and the songs that they share; it trains nothing."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -62,32 +62,26 @@ class Course:
         return f"{self.name}: {text}" if self.name else text
 
 
+@dataclass
 class Courses:
-    """Prepares the runs of a process; songs are opened and copied to the device once."""
+    """Prepares the runs of a process; songs are opened and copied to the device once.
 
-    def __init__(
-        self,
-        data: Sequence[Path],
-        options: Options,
-        *,
-        team: Team,
-        device: torch.device,
-        say: Callable[[str], None],
-    ) -> None:
-        """Keep the arguments; nothing is opened yet.
+    Attributes:
+        data: Folders of songs, or one manifest.
+        options: Settings that are not the recipes'.
+        team: Processes that train together.
+        device: Device on which songs are kept and mixed.
+        say: Function that is given lines for the user.
+    """
 
-        Args:
-            data: Folders of songs, or one manifest.
-            options: Settings that are not the recipes'.
-            team: Processes that train together.
-            device: Device on which songs are kept and mixed.
-            say: Function that is given lines for the user.
-        """
-        self._data, self._options, self._team = data, options, team
-        self._device, self._say = device, say
-        self._precision = ""
-        self._songs: dict[object, Songs] = {}
-        self._timelines: dict[object, Timeline] = {}
+    data: Sequence[Path]
+    options: Options
+    team: Team
+    device: torch.device
+    say: Callable[[str], None]
+    _precision: str = field(default="", init=False)
+    _songs: dict[object, Songs] = field(default_factory=dict, init=False)
+    _timelines: dict[object, Timeline] = field(default_factory=dict, init=False)
 
     def course(self, name: str, folder: Path, recipe: Recipe, start: Path | None) -> Course:
         """Prepare a run of a recipe.
@@ -103,10 +97,10 @@ class Courses:
         """
         key = (recipe.task.parts, recipe.labels, recipe.hold_out)
         if key not in self._songs:
-            songs = self._songs[key] = _open(self._data, recipe, self._options, self._team)
+            songs = self._songs[key] = _open(self.data, recipe, self.options, self.team)
             for problem in songs.problems:
-                self._say(f"left out: {problem}")
-            self._say(
+                self.say(f"left out: {problem}")
+            self.say(
                 f"{len(songs.train)} songs to learn from, {len(songs.validation)} to measure on"
             )
         songs = self._songs[key]
@@ -114,42 +108,40 @@ class Courses:
         if recipe.draw == "mixes":
             if key not in self._timelines:
                 stems = recipe.task.parts
-                self._timelines[key] = Timeline(songs.train, stems=stems, device=self._device)
-                self._say(f"{self._timelines[key].hours:.2f} h of music in memory")
+                self._timelines[key] = Timeline(songs.train, stems=stems, device=self.device)
+                self.say(f"{self._timelines[key].hours:.2f} h of music in memory")
             source = self._timelines[key]
         if not self._precision:
-            chosen = precision_for(self._device, self._options.precision)
+            chosen = precision_for(self.device, self.options.precision)
             # processes may have timed differently, but their gradients are averaged
-            (share,) = self._team.mean(float(chosen == "bfloat16"), device=self._device)
+            (share,) = self.team.mean(float(chosen == "bfloat16"), device=self.device)
             self._precision = chosen if share in (0.0, 1.0) else "float32"
         run = Run(
             folder,
             recipe,
             examples_of(recipe, source),
-            device=str(self._device),
+            device=str(self.device),
             precision=self._precision,
-            team=self._team,
+            team=self.team,
             start=start,
         )
         course = Course(name, run, songs)
-        if self._team.leads:
-            _compare(course, self._say)
+        if self.team.leads:
+            _compare(course, self.say)
         self._tell(course)
         return course
 
     def _tell(self, course: Course) -> None:
         """Tell the user where a run stands and where it ends."""
-        run, steps, last = course.run, self._options.steps, course.run.recipe.last_step
+        run, steps, last = course.run, self.options.steps, course.run.recipe.last_step
         if steps and last and steps > last:
-            self._say(
-                course.line(f"--steps {steps} is more than the recipe has: it ends at {last}")
-            )
+            self.say(course.line(f"--steps {steps} is more than the recipe has: it ends at {last}"))
         if run.step:
             goal = min([n for n in (steps, last) if n], default=None)
             to = f", to step {goal}" if goal else ""
-            self._say(course.line(f"resuming after step {run.step}, {run.hours:.2f} h heard{to}"))
+            self.say(course.line(f"resuming after step {run.step}, {run.hours:.2f} h heard{to}"))
         elif run.begun:
-            self._say(course.line(run.begun))
+            self.say(course.line(run.begun))
 
 
 def _open(data: Sequence[Path], recipe: Recipe, options: Options, team: Team) -> Songs:

@@ -99,8 +99,7 @@ class Run:
         self._objective = self.team.share_gradients(Objective(recipe.task, self.network))
         if self.team.leads:
             folder.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(recipe.to_dict(), indent=1)
-            write_text(folder / RECIPE, text + "\n")
+            write_text(folder / RECIPE, json.dumps(recipe.to_dict(), indent=1) + "\n")
         self.log = Log(folder, step=self.step, writes=self.team.leads)
 
     def _take(self, found: Checkpoint) -> None:

@@ -96,7 +96,7 @@ def train_songs(
             if isinstance(one.task, UNetTask):
                 one.task.check_models()
         device = f"cuda:{team.local}" if options.device == "cuda" else options.device
-        tell = say if team.leads else _nothing
+        tell = say if team.leads else lambda _: None
         new = [path for path in (out, *(f for _, _, f in runs)) if team.leads and not path.exists()]
         noted = [out / SONGS, *(folder / RECIPE for _, _, folder in runs)] if team.leads else []
         before = {path: path.read_bytes() if path.is_file() else None for path in noted}
@@ -130,10 +130,6 @@ def train_songs(
             if stopped() and any(not at_end(course.run, options) for course in courses):
                 tell("stopped and saved: --resume goes on")
                 raise KeyboardInterrupt
-
-
-def _nothing(_: str) -> None:
-    """Print nothing: all processes but the lead."""
 
 
 @contextmanager

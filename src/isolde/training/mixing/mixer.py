@@ -45,21 +45,17 @@ class Mixer:
         self.planner = Planner(timeline.songs, settings, seed=seed)
         self._window = torch.from_numpy(grid.window()).to(self.device)
 
-    def sources(self, indices: Sequence[int], n_frames: int) -> Tensor:
-        """Make some examples.
+    def labelled(self, indices: Sequence[int], n_frames: int) -> tuple[Tensor, NDArray[np.bool_]]:
+        """Make some examples, and tell where the voice sounds.
 
         Args:
-            indices: Their numbers.
+            indices: Numbers of the examples.
             n_frames: Frames of each.
 
         Returns:
-            (b, n_stems, 2, n_frames, n_bins) complex64: their sum over the stems is the mixture, a
-            full-scale sine having magnitude 1.
+            Spectra (b, n_stems, 2, n_frames, n_bins) complex64, whose sum over the stems is the
+            mixture, a full-scale sine having magnitude 1; and (b, n_frames of `GRID_22`).
         """
-        return self.labelled(indices, n_frames)[0]
-
-    def labelled(self, indices: Sequence[int], n_frames: int) -> tuple[Tensor, NDArray[np.bool_]]:
-        """Make examples as `sources`, and where the voice sounds, (b, n_frames of `GRID_22`)."""
         n = (n_frames - 1) * self.grid.hop
         stems = len(self.timeline.stems)
         plans = [self.planner.plan(index, n, stems=stems) for index in indices]
@@ -67,7 +63,7 @@ class Mixer:
 
     @torch.no_grad()
     def mix_spectra(self, plans: Sequence[Plan], n: int) -> Tensor:
-        """Make the spectra of planned examples of n samples each, as `sources` gives them."""
+        """Make the spectra of planned examples of n samples each, as `labelled` gives them."""
         stems = [self._stem(plans, k, n) for k in range(len(self.timeline.stems))]
         self._widen(stems[0], plans, n)
         sound = torch.stack(stems, 1)

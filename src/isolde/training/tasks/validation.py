@@ -25,20 +25,17 @@ def sounds_of(entry: Entry) -> tuple[Float32, Float32]:
     return vocals, vocals + entry.accompaniment.astype(np.float32) / np.float32(FULL_SCALE)
 
 
-def song_usdr(masks: Masks, entry: Entry, *, kind: str = "soft", grid: Grid = GRID_22) -> float:
-    """Compute the uSDR in dB of the vocals of one song, separated by masks."""
-    vocals, mixture = sounds_of(entry)
-    spectra = analyse(mixture, grid)
-    mask = readout(masks(spectra), kind)
-    estimate = synthesise(spectra * mask, grid, mixture.shape[1])
-    return ratios.usdr(vocals, estimate)
-
-
 def usdr(
     masks: Masks, entries: Iterable[Entry], *, kind: str = "soft", grid: Grid = GRID_22
 ) -> tuple[float, float]:
-    """Measure the median and mean uSDR over songs, in dB."""
-    scores = [song_usdr(masks, entry, kind=kind, grid=grid) for entry in entries]
+    """Measure the median and mean uSDR of the vocals over songs, separated by masks, in dB."""
+    scores = []
+    for entry in entries:
+        vocals, mixture = sounds_of(entry)
+        spectra = analyse(mixture, grid)
+        mask = readout(masks(spectra), kind)
+        estimate = synthesise(spectra * mask, grid, mixture.shape[1])
+        scores.append(ratios.usdr(vocals, estimate))
     return float(np.nanmedian(scores)), float(np.nanmean(scores))
 
 
