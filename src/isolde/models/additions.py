@@ -75,12 +75,10 @@ def check_model(model: Model) -> None:
     card, parts = model.card, parts_of(model.card)
     for part in parts:
         check_model(part)
-    rates = {_rate_of(part.card) for part in parts}
+    rates = sorted({_rate_of(part.card) for part in parts})
     if len(rates) > 1:
-        raise ModelError(
-            f"the members of the ensemble '{card.name}' have sample rates of "
-            f"{' and '.join(map(str, sorted(rates)))} Hz: name models of one sample rate"
-        )
+        said = f"have sample rates of {' and '.join(map(str, rates))} Hz: name models of one"
+        raise ModelError(f"the members of the ensemble '{card.name}' {said}")
     if card.kind == "window":
         check_window(model.session(), card)
     elif card.kind == "stream" and card.stems:

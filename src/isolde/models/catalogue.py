@@ -5,7 +5,6 @@ ensemble is only a card, which names other models. The form of a graph without a
 from its inputs and outputs.
 """
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -180,15 +179,14 @@ def parts_of(card: Card) -> list[Model]:
 
 def _from_path(path: Path) -> Model:
     """Give the model of a graph, a card or a folder; a graph without a card is recognised."""
-    card_path = path / f"{path.name}.json" if path.is_dir() else path.with_suffix(".json")
-    if path.is_dir() and not card_path.is_file():
-        cards = sorted(path.glob("*.json"))
-        card_path = cards[0] if len(cards) == 1 else card_path
-    if card_path.is_file():
-        return from_card(card_path)
     if path.is_dir():
-        raise ModelError(f"{path}: holds no model: give a folder with a card and its .onnx file")
-    return Model(card_for(path), path)
+        named = path / f"{path.name}.json"
+        cards = [named] if named.is_file() else list(path.glob("*.json"))
+        if len(cards) != 1:
+            raise ModelError(f"{path}: holds no model: give a folder with a card and its graph")
+        return from_card(cards[0])
+    card_path = path.with_suffix(".json")
+    return from_card(card_path) if card_path.is_file() else Model(card_for(path), path)
 
 
 def from_card(path: Path) -> Model:
@@ -243,8 +241,8 @@ def save(folder: Path, card: Card, graph: bytes) -> Model:
     """
     sources.check_name(card.name)
     path = folder / f"{card.name}.onnx"
-    signed = replace(card, sha256=hashlib.sha256(graph).hexdigest())
     write_bytes(path, graph)
+    signed = replace(card, sha256=checksum_of(path))
     write_text(path.with_suffix(".json"), signed.to_json())
     return Model(signed, path)
 
