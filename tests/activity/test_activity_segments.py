@@ -170,8 +170,6 @@ def test_targets_are_checked_before_any_work(tmp_path):
     assert targets_of(["a", "b"], None, "json") == [None, None]
     assert targets_of(["a"], tmp_path / "x.csv", "csv") == [tmp_path / "x.csv"]
     assert targets_of(["a", "c/b"], tmp_path / "x", "lrc")[1] == tmp_path / "x" / "c" / "b.lrc"
-    (tmp_path / "d.csv").mkdir()  # as `format_of` takes it
-    assert targets_of(["a"], tmp_path / "d.csv", "csv") == [tmp_path / "d.csv" / "a.csv"]
     write_text(tmp_path / "t.csv", "old")
     for tracks, output, format_ in (
         (["a", "b"], None, "srt"),

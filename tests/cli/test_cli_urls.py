@@ -11,6 +11,7 @@ from isolde.audio import write
 
 @pytest.mark.parametrize("before", [
     ["activity"], ["karaoke"], ["data", "scan"], ["evaluate", "--data"], ["pairs"],
+    ["look"], ["live"], ["studio", "--no-browser"], ["train", "vocals", "--data"],
 ])  # fmt: skip
 @pytest.mark.parametrize("url", ["https://some.where/a.wav", "s3://bucket/songs"])
 def test_a_url_is_refused_where_it_is_not_read(isolde: Shell, before: list[str], url: str):
@@ -25,5 +26,5 @@ def test_where_nobody_sings_the_song_is_named(isolde: Shell, tmp_path: Path):
     code, _, err = isolde("karaoke", "one.wav", "two.wav", "--ultrastar", "--model", "article")
     assert code == 2
     assert [line.split(": ")[1:3] for line in err] == [
-        [name, "nobody is heard singing"] for name in ("one.wav", "two.wav")
+        [name, "no singing was found"] for name in ("one.wav", "two.wav")
     ]

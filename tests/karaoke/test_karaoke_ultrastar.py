@@ -143,7 +143,7 @@ def test_nothing_is_overwritten_unasked_and_nothing_half_written(
     write("quiet.wav", noise(2, 44_100, peak=1e-4), 44_100)
     code, out, err = isolde("karaoke", "quiet.wav", "--ultrastar", "-o", "new")
     assert code != 0 and err == [
-        "isolde: quiet.wav: nobody is heard singing: there are no notes to write"
+        "isolde: quiet.wav: no singing was found: there are no notes to write"
     ]
     assert not Path("new").exists()
 
@@ -201,5 +201,5 @@ def test_notes_shorter_than_a_beat_and_overlaps_stay_in_order():
 
 
 def test_no_note_is_no_song():
-    with pytest.raises(InputError, match="nobody is heard singing"):
+    with pytest.raises(InputError, match="no singing was found"):
         to_ultrastar([], FILES, {}, track="a")

@@ -34,9 +34,9 @@ def test_hidden_characters_split_no_words(text: str, words: str):
         (None, "cannot be read (No such file or directory)"),
         (b"", "holds no words"),
         (b"\n\n[Chorus]\n  \n", "holds no words"),
-        ("Über".encode("latin-1"), "is no text in UTF-8 (byte 0)"),
-        ("word".encode("utf-16"), "is no text in UTF-8"),
-        (b"PK\0\0abc", "is no text (it holds a zero byte)"),
+        ("Über".encode("latin-1"), "is not text in UTF-8 (byte 0)"),
+        ("word".encode("utf-16"), "is not text in UTF-8"),
+        (b"PK\0\0abc", "is not text (it holds a zero byte)"),
         (b"la " * 400_000, "more than 1000000 bytes"),
     ],
 )

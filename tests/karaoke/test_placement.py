@@ -100,7 +100,7 @@ def test_what_is_sung_without_words_has_none():
 
 
 def test_words_for_nobody_are_refused():
-    with pytest.raises(InputError, match="nobody is heard singing"):
+    with pytest.raises(InputError, match="no singing was found"):
         place_lines(parse_words("la"), heard())
 
 

@@ -68,7 +68,7 @@ def test_what_fails_at_its_end_leaves_nothing(song, sing, tmp_path: Path, error:
         write_song_folder(song, tmp_path / "games", container="flac")
     assert os.listdir(tmp_path) == ["noise.wav"]
     sing(heard=False)
-    with pytest.raises(InputError, match="nobody is heard singing"):
+    with pytest.raises(InputError, match="no singing was found"):
         write_song_folder(song, tmp_path / "games", container="flac")
     assert os.listdir(tmp_path) == ["noise.wav"]
 

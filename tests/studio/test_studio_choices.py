@@ -24,7 +24,7 @@ def networks() -> dict[int, Any]:
 
 def test_quality_and_licence_are_those_of_the_cards():
     asked = Choices(SeparationSettings(), busy=lambda: True)
-    told = {model["name"]: model for model in asked.listed()}
+    told = {model["name"]: model for model in asked.list_models()}
     asked.close()
     cards = {card.name: card for card in list_models() if card.stems}
     assert told.keys() == cards.keys()
@@ -63,7 +63,7 @@ def test_a_measured_speed_keeps_no_network(
     request.addfinalizer(gc.enable)
     asked = Choices(SeparationSettings(), busy=lambda: False)
     until = time.monotonic() + 60
-    while not all(model["speed"] for model in asked.listed()):
+    while not all(model["speed"] for model in asked.list_models()):
         assert time.monotonic() < until
         time.sleep(0.05)
     asked.close()

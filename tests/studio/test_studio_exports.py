@@ -19,10 +19,10 @@ from helpers.sounds import noise
 from isolde.core.errors import AudioError
 from isolde.separation import SeparationSettings
 from isolde.studio import exports
-from isolde.studio.exports import MAX_FILES, file_of
+from isolde.studio.exports import MAX_FILES, export_file
 from isolde.studio.library import Library
 from isolde.studio.song import READY, NoSuchSongError, Song
-from isolde.studio.web.answers import Download
+from isolde.studio.web.responses import Download
 from isolde.studio.web.routes import Studio
 
 
@@ -42,7 +42,7 @@ def song() -> Iterator[Song]:
 
 
 def mix(song: Song, level: float) -> Path:
-    return file_of(song, "mix", "wav", {**dict.fromkeys(song.stems, 1.0), "vocals": level})[0]
+    return export_file(song, "mix", "wav", {**dict.fromkeys(song.stems, 1.0), "vocals": level})[0]
 
 
 def answer(download: Download) -> list[Any]:
@@ -66,7 +66,7 @@ def test_what_is_being_sent_stays_and_goes_when_it_is_sent(song: Song):
         sent = answer(Download(song, path, {}))
         assert sent[0]["status"] == 200
         assert b"".join(message.get("body", b"") for message in sent) == data
-    assert song.sending == []
+    assert song.held == []
     last = mix(song, 1)
     assert [path.is_file() for path in paths] == [False] * 3 + [True] * (MAX_FILES - 1)
     assert last.is_file()
@@ -74,7 +74,7 @@ def test_what_is_being_sent_stays_and_goes_when_it_is_sent(song: Song):
 
 def test_a_song_that_goes_while_it_is_sent_is_sent_whole_and_then_goes(song: Song):
     paths = [mix(song, 1), song.spools["vocals"].path]
-    song.send(paths[1])
+    song.hold(paths[1])
     whole = [path.read_bytes() for path in paths]
     song.close()
     for path, data in zip(paths, whole, strict=True):
@@ -85,13 +85,13 @@ def test_a_song_that_goes_while_it_is_sent_is_sent_whole_and_then_goes(song: Son
 
 def test_of_a_song_that_went_nothing_is_made_or_sent(song: Song):
     path = mix(song, 1)
-    song.sent(path)
+    song.release(path)
     song.close()
     with pytest.raises(NoSuchSongError, match="removed meanwhile"):
         mix(song, 0.5)
     with pytest.raises(NoSuchSongError, match="removed meanwhile"):
-        song.send(path)
-    assert (song.sending, song.folder.exists()) == ([], False)
+        song.hold(path)
+    assert (song.held, song.folder.exists()) == ([], False)
 
 
 @pytest.mark.parametrize("range_", [b"bytes=0-99", None])
@@ -147,6 +147,6 @@ def test_a_zip_that_cannot_be_made_leaves_nothing(song: Song, monkeypatch: pytes
 
     monkeypatch.setattr(zipfile.ZipFile, "write", full)
     with pytest.raises(OSError):
-        file_of(song, "stems", "wav", dict.fromkeys(song.stems, 1.0))
+        export_file(song, "stems", "wav", dict.fromkeys(song.stems, 1.0))
     assert sorted(song.folder.rglob("*")) == before
     assert song.files == {}

@@ -119,9 +119,7 @@ def test_a_refused_file_has_its_name_once(page: Any):
 
 def test_a_song_that_the_browser_cannot_play_says_so(page: Any):
     drop(page, "low.wav", wav(1, rate=2000))
-    trouble = page.locator(
-        "#trouble:has-text('cannot play 1-channel sound at 2000 Hz')"
-    )
+    trouble = page.locator("#trouble:has-text('cannot play 1-channel sound at 2000 Hz')")
     trouble.wait_for()
     page.click("#close")
     trouble.wait_for(state="hidden")
@@ -144,7 +142,7 @@ def test_what_cannot_be_read_says_so_and_what_waits_is_listed(page: Any, tmp_pat
     assert page.locator(".song b").all_inner_texts() == ["album", "one.wav", "two.wav"]
     told = page.locator(".song small").all_inner_texts()
     assert told[0].startswith("cannot be read: give songs, not a folder")
-    assert told[1:] == ["is being read", "waits to be read"]
+    assert told[1:] == ["uploading", "waiting"]
     page.locator(".song .away").nth(2).click()
     held[0].continue_()
     until(page, "song()?.name === 'one.wav' && song().state === 'ready'")

@@ -17,10 +17,10 @@ from isolde.core.errors import InputError
 from isolde.separation import SeparationSettings
 from isolde.studio import engine
 from isolde.studio import library as library_module
+from isolde.studio.description import describe, format_speed, format_time
 from isolde.studio.library import Library
 from isolde.studio.song import READY, NoSuchSongError, Song, display_name
-from isolde.studio.web.news import news
-from isolde.studio.words import clock, speed, tell
+from isolde.studio.web.events import stream_events
 
 ME, OTHER = "me", "other"
 OWN = SeparationSettings("vocals")
@@ -62,7 +62,7 @@ def test_what_is_coming_stands_where_the_song_does(library: Library):
     one, two = add(library, "one"), add(library, "two")
     coming = wish(library, one, LOUDER)
     assert library.songs(ME) == [one, coming, two]
-    assert [tell(song)["replaces"] for song in library.songs(ME)] == [None, one.id, None]
+    assert [describe(song)["replaces"] for song in library.songs(ME)] == [None, one.id, None]
     library.take(one, session=ME)
     assert library.songs(ME) == [coming, two]
     assert (coming.replaces, coming.settings) == (None, LOUDER)
@@ -129,10 +129,10 @@ def test_stems_are_kept_whole_or_not_at_all(
     song, kept = add(library, "song"), []
     library._keep = tmp_path
     monkeypatch.setattr(library_module, "keep_stems", lambda *_: kept.append(song.lock.locked()))
-    library._finished(song)
+    library._keep_stems(song)
     assert kept == [True], "who removes the song waits"
     library.remove(song)
-    library._finished(song)
+    library._keep_stems(song)
     assert kept == [True]
 
 
@@ -160,7 +160,7 @@ def test_songs_are_separated_though_nothing_could_be_prepared(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(engine, "prepare", fail)
     monkeypatch.setattr(engine, "separate_in_steps", lambda song: iter(()))
-    monkeypatch.setattr(Library, "_finished", lambda self, song: done.append(song))
+    monkeypatch.setattr(Library, "_keep_stems", lambda self, song: done.append(song))
     library = Library(OWN)
     song = add(library, "song")
     until = time.monotonic() + 10
@@ -187,7 +187,7 @@ class Models:
 
     n_measured = 0
 
-    def listed(self) -> list[dict[str, Any]]:
+    def list_models(self) -> list[dict[str, Any]]:
         return []
 
 
@@ -197,7 +197,7 @@ def texts_of(library: Library, *acts: Any) -> list[str]:
 
     async def listen() -> list[str]:
         texts = []
-        async for text in news(library, Models(), ME, stopping=lambda: not ends):  # type: ignore[arg-type]
+        async for text in stream_events(library, Models(), ME, stopping=lambda: not ends):  # type: ignore[arg-type]
             texts.append(text)
         return texts
 
@@ -208,7 +208,7 @@ def texts_of(library: Library, *acts: Any) -> list[str]:
         await real(0)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("isolde.studio.web.news.asyncio.sleep", act)
+        patch.setattr("isolde.studio.web.events.asyncio.sleep", act)
         return asyncio.run(listen())
 
 
@@ -281,20 +281,20 @@ def test_names_are_shown_as_they_are_written(name: str, shown: str):
     [(0, 0, "0:00"), (59.96, 1, "0:59.9"), (61.5, 0, "1:01"), (3725, 1, "1:02:05.0")],
 )
 def test_a_clock_is_cut_and_not_rounded(seconds: float, digits: int, text: str):
-    assert clock(seconds, digits) == text
+    assert format_time(seconds, digits) == text
 
 
 def test_a_song_is_told_in_words(library: Library):
-    song = add(library, "song")
-    assert tell(song)["facts"] == "8 kHz · mono · 0:00.1"
-    assert (tell(song)["progress"], tell(song)["status"]) == ("0:00 · waits", "waits for its turn")
-    assert [row["text"] for row in tell(song)["downloads"]] == [
+    values = describe(add(library, "song"))
+    assert values["facts"] == "8 kHz · mono · 0:00.1"
+    assert (values["progress"], values["status"]) == ("0:00 · waiting", "waiting for its turn")
+    assert [row["text"] for row in values["downloads"]] == [
         "Both stems",
         "This mix",
         "Vocals",
         "Karaoke",
     ]
-    assert [speed(factor) for factor in (1.25, 30.6)] == [
+    assert [format_speed(factor) for factor in (1.25, 30.6)] == [
         "1.2 \u00d7 real time",
         "31 \u00d7 real time",
     ]

@@ -232,14 +232,14 @@ def test_a_jump_ahead_says_how_long_and_then_sounds(dropped: Any):
             break
         dropped.wait_for_timeout(50)
     until(dropped, "player.position > 18.2 && player.level(1) > 0.001")
-    assert any(text.startswith("sounds in ") for text in told), told
+    assert any(text.startswith("plays in ") for text in told), told
 
 
 def test_another_strength_goes_on_where_the_song_is(dropped: Any):
     until(dropped, "song().state === 'ready'")
     first = ask(dropped, "song().id")
     ask(dropped, "(player.setLoop([4, 5]), player.seek(4), await player.play())")
-    dropped.click("[aria-label='Take more away']")
+    dropped.click("[aria-label='Remove more']")
     until(dropped, f"song().id !== '{first}' && player.playing && player.level(1) > 0.001")
     assert ask(dropped, "song().strength") == 1.25
     assert 4 <= ask(dropped, "player.position") <= 5

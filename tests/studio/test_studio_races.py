@@ -151,10 +151,10 @@ def test_phrases_that_come_leave_the_focus_and_an_open_menu(page: Any):
     add(page, "song", wav(3))
     page.evaluate(
         "async () => { const { song } = await import('/page/main.js');"
-        " const { Take } = await import('/page/take.js');"
+        " const { Downloads } = await import('/page/downloads.js');"
         " window.now = song();"
         " const stretched = () => false;"
-        " window.shown = new Take({ mix: () => ({}), stretched, jump() {}, loop() {} });"
+        " window.shown = new Downloads({ mix: () => ({}), stretched, jump() {}, loop() {} });"
         " shown.show({ ...now, state: 'separating', segments: [[0, 1, 1]] });"
         " document.querySelector('#phrases .round').focus();"
         " window.option = document.querySelector('#format option');"
@@ -166,7 +166,7 @@ def test_phrases_that_come_leave_the_focus_and_an_open_menu(page: Any):
     page.evaluate("shown.show({ ...now, segments: [[0, 1.5, 1], [2, 3, 1]] })")
     assert page.locator("#phrases b").first.inner_text().endswith("0:01.5")
     page.evaluate("shown.show({ ...now, segments: [] })")
-    assert page.inner_text("#phrases") == "nobody was heard to sing"
+    assert page.inner_text("#phrases") == "no singing was found"
 
 
 def test_bars_of_phrases_stay_when_more_come(page: Any):

@@ -13,8 +13,8 @@ from studio_server import Studio
 pytestmark = NEEDS
 
 AGAIN = "**/songs/*/again?*"
-MORE = "[aria-label='Take more away']"
-LESS = "[aria-label='Leave more']"
+MORE = "[aria-label='Remove more']"
+LESS = "[aria-label='Remove less']"
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,7 @@ def test_a_removed_upload_is_sent_no_further(page: Any):
     held: list[Any] = []
     hold(page, "**/songs?name=*", held)
     drop(page, "away.wav", wav(1))
-    row = page.locator(".song:has-text('is being read')")
+    row = page.locator(".song:has-text('uploading')")
     row.wait_for()
     with page.expect_event("requestfailed"):
         row.locator(".away").click()
@@ -295,7 +295,7 @@ def test_songs_of_one_title_name_their_models(page: Any):
 
 def test_a_ready_song_in_which_nobody_sings_says_so(page: Any):
     add(page, "noise", wav(1))
-    wait(page, lambda: page.inner_text("#phrases") == "nobody was heard to sing")
+    wait(page, lambda: page.inner_text("#phrases") == "no singing was found")
 
 
 def test_many_songs_leave_the_player_where_it_is(page: Any):

@@ -1,10 +1,10 @@
-"""From music to the probability that somebody sings, as streams; it decides nothing.
+"""The probability that somebody sings in music, as streams; thresholds are applied elsewhere.
 
-A frame detector goes from spectra to probabilities, `ActivityDetector` from samples. Both hear the
-music as separators do, at an even level (`models.conditioning`), so that its gain changes nothing.
-A network that separates tells by its own masks where somebody sings: by how loud the voice is that
-they let through (`presence`). Frames are those of the model's grid: frame t is centred on
-t * frame_seconds, whatever the sample rate.
+A frame detector turns spectra into probabilities, `ActivityDetector` samples. The music is
+normalised to one level as for separation (`models.conditioning`), so its gain changes nothing. A
+network that separates detects singing by its own masks: by the level of the voice that they let
+through (`presence`). Frames are those of the model's grid: frame t is centred on t * frame_seconds,
+whatever the sample rate.
 """
 
 from math import ceil
@@ -36,11 +36,11 @@ from isolde.models.sources import RULES
 from isolde.models.stream import GraphStream
 
 MODEL = catalogue.DEFAULT
-"""What tells where somebody sings, unless another is asked for."""
+"""Default model that detects singing."""
 
 
 class FrameDetector(Protocol):
-    """A stage from spectra (n_channels, n, n_bins) to probabilities (m,), one for each frame."""
+    """A stage from spectra (n_channels, n, n_bins) to probabilities (m,), one per frame."""
 
     @property
     def grid(self) -> Grid:
@@ -49,7 +49,7 @@ class FrameDetector(Protocol):
 
     @property
     def n_bins(self) -> int:
-        """Number of bins that are heard, from 0 Hz up."""
+        """Number of bins that are used, from 0 Hz up."""
         ...
 
     @property
@@ -58,20 +58,20 @@ class FrameDetector(Protocol):
         ...
 
     def reset(self) -> None:
-        """Begin a song."""
+        """Start another song."""
         ...
 
     def feed(self, spectra: Complex64, /) -> Float32:
-        """Take frames; give the probabilities that are ready."""
+        """Take frames; return the probabilities that are ready."""
         ...
 
     def flush(self) -> Float32:
-        """Give the last probabilities, with silence after the song."""
+        """Return the last probabilities, with silence after the song."""
         ...
 
 
 class Detector(Protocol):
-    """A stage from samples (n_channels, n) of music to probabilities (m,), one for each frame."""
+    """A stage from samples (n_channels, n) of music to probabilities (m,), one per frame."""
 
     @property
     def frame_seconds(self) -> float:
@@ -79,23 +79,23 @@ class Detector(Protocol):
         ...
 
     def feed(self, block: Float32, /) -> Float32:
-        """Take samples in [-1, 1]; give the probabilities that are ready."""
+        """Take samples in [-1, 1]; return the probabilities that are ready."""
         ...
 
     def flush(self) -> Float32:
-        """Give the probabilities still owed."""
+        """Return the remaining probabilities."""
         ...
 
 
 class GraphDetector:
-    """Probabilities that a network itself answers with; fulfils `FrameDetector`."""
+    """Probabilities from a network that outputs them itself; fulfils `FrameDetector`."""
 
     def __init__(self, graph: Graph, card: Card, *, n_channels: int) -> None:
         """Start a stream.
 
         Args:
-            graph: Network that answers with one probability a frame.
-            card: What it expects.
+            graph: Network that outputs one probability per frame.
+            card: Card of the model.
             n_channels: Number of channels of the music.
         """
         self.grid, self.n_bins = card.grid, card.grid.n_bins
@@ -113,15 +113,15 @@ class GraphDetector:
         return self._stream.latency
 
     def reset(self) -> None:
-        """Begin a song."""
+        """Start another song."""
         self._stream.reset()
 
     def feed(self, spectra: Complex64, /) -> Float32:
-        """Take frames (n_channels, n, n_bins); give the probabilities that are ready."""
+        """Take frames (n_channels, n, n_bins); return the probabilities that are ready."""
         return self._mean(self._stream.feed(self._features(spectra)))
 
     def flush(self) -> Float32:
-        """Give the last probabilities, with silence after the song."""
+        """Return the last probabilities, with silence after the song."""
         return self._mean(self._stream.flush())
 
     def _mean(self, answers: Float32) -> Float32:
@@ -132,21 +132,21 @@ class GraphDetector:
 def load_frame_detector(
     model: str | Path = MODEL, *, n_channels: int, threads: int = 1
 ) -> FrameDetector:
-    """Return the detector on spectra with one of the catalogue's models.
+    """Load a detector on spectra.
 
     Args:
-        model: Its name or path (see `catalogue.find`).
+        model: Name or path of a model (see `catalogue.find`).
         n_channels: Number of channels of the music.
         threads: Number of threads that run the network.
 
     Raises:
-        ModelError: There is no such model, or it gives no masks of vocals and no activity.
+        ModelError: There is no such model, or it gives neither masks of vocals nor activity.
     """
     return _frame_detector(find_telling(model), n_channels=n_channels, threads=threads)
 
 
 def _frame_detector(found: Model, *, n_channels: int, threads: int) -> FrameDetector:
-    """The detector on spectra with a model that was found."""
+    """Make the detector on spectra for a model."""
     card = found.card
     if card.presence or not card.stems:
         graph = found.graph(threads=threads, answer="presence" if card.presence else "mask")
@@ -155,13 +155,13 @@ def _frame_detector(found: Model, *, n_channels: int, threads: int) -> FrameDete
 
 
 def find_telling(model: str | Path) -> Model:
-    """Find a model that tells where somebody sings.
+    """Find a model that detects singing.
 
     Args:
         model: Its name or path.
 
     Raises:
-        ModelError: There is no such model, or it gives no masks of vocals and no activity.
+        ModelError: There is no such model, or it gives neither masks of vocals nor activity.
     """
     found = catalogue.find(model)
     if not tells_activity(found.card):
@@ -173,7 +173,7 @@ def find_telling(model: str | Path) -> Model:
 
 
 def tells_activity(card: Card) -> bool:
-    """Say whether a model tells where somebody sings.
+    """Return whether a model detects singing.
 
     Args:
         card: Its card.
@@ -182,7 +182,7 @@ def tells_activity(card: Card) -> bool:
 
 
 def tells_by_masks(card: Card) -> bool:
-    """Say whether a model masks vocals, and so tells where they sound.
+    """Return whether a model masks vocals, from which singing is detected.
 
     Args:
         card: Its card.
@@ -192,13 +192,13 @@ def tells_by_masks(card: Card) -> bool:
 
 
 def activity_model(separating: str | Path) -> str:
-    """Name the model that tells where somebody sings, beside one that separates.
+    """Choose the model that detects singing beside a model that separates.
 
     Args:
         separating: Name or path of a model that separates.
 
     Returns:
-        The same model where its card says that it tells the presence of a voice, else `MODEL`.
+        The same model if its card says that it outputs the presence of a voice, else `MODEL`.
     """
     if separating == RULES:
         return MODEL
@@ -206,13 +206,13 @@ def activity_model(separating: str | Path) -> str:
 
 
 class ActivityDetector:
-    """Samples (n_channels, n) in, probabilities (m,) in [0, 1] out, one for each frame.
+    """Samples (n_channels, n) in, probabilities (m,) in [0, 1] out, one per frame.
 
     A song of n samples at the model's rate has 1 + ceil(n / hop) of them; with the default model at
     22,050 Hz one every 23.2 ms.
 
     Attributes:
-        frame_seconds: From one frame to the next.
+        frame_seconds: Time from one frame to the next in seconds.
     """
 
     def __init__(
@@ -228,12 +228,12 @@ class ActivityDetector:
         Args:
             sample_rate: Sample rate of the music in Hz.
             n_channels: Number of channels of the music.
-            model: Name or path of a model that masks vocals, or that tells activity itself.
+            model: Name or path of a model that masks vocals or outputs activity itself.
             threads: Number of threads that run the network.
 
         Raises:
-            InputError: When rate, channels or threads cannot be.
-            ModelError: When there is no such model.
+            InputError: The rate or the number of channels or threads is invalid.
+            ModelError: There is no such model.
         """
         sample_rate, n_channels = checked_form(sample_rate, n_channels)
         check_threads(threads)
@@ -242,7 +242,7 @@ class ActivityDetector:
         self._frames = _frame_detector(found, n_channels=n_channels, threads=threads)
         card = found.card
         self._name, self._conditioner = card.name, conditioner_of(card)
-        grid = self._grid = card.grid.at(sample_rate)  # in which a separator would hear it
+        grid = self._grid = card.grid.at(sample_rate)  # as for separation
         self._resampler = Resampler(sample_rate, grid.sample_rate, n_channels)
         self._analysis = Analysis(grid, n_channels)
         self.frame_seconds = grid.frame_seconds
@@ -258,25 +258,25 @@ class ActivityDetector:
         return self._resampler.latency + ceil(on_grid * self.sample_rate / grid.sample_rate) + 1
 
     def reset(self) -> None:
-        """Begin a song."""
+        """Start another song."""
         for stage in (self._resampler, self._analysis, self._conditioner, self._frames):
             stage.reset()
         self._ended = False
 
     def feed(self, block: Float32, /) -> Float32:
-        """Take samples (n_channels, n) in [-1, 1]; give the probabilities that are ready.
+        """Take samples (n_channels, n) in [-1, 1]; return the probabilities that are ready.
 
         Raises:
-            InputError: When the block is no array of floats, has another number of channels, or
+            InputError: The block is no array of floats, has another number of channels, or
                 holds NaN, infinity or values beyond `LOUDEST`; or the stream has ended.
-            ModelError: When the network gives NaN or infinity.
+            ModelError: The network gives NaN or infinity.
         """
         check_open(ended=self._ended)
         check_block(block, n_channels=self.n_channels, finite="music")
         return self._on_grid(self._resampler.feed(block))
 
     def flush(self) -> Float32:
-        """End the stream: give the probabilities still owed.
+        """End the stream; return the remaining probabilities.
 
         Raises:
             InputError: The stream has ended already.

@@ -1,4 +1,4 @@
-"""Where the texts of `formats` go: the names of files; writes none."""
+"""Formats and names of output files; it writes none."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from isolde.activity.formats import FORMATS, check_format
 from isolde.core.errors import InputError
 
 SUFFIXES = {name: suffix for name, (suffix, _) in FORMATS.items()}
-"""Endings of the files, by format."""
+"""Suffixes of the files, by format."""
 
 STREAMED = ("csv", "json", "rttm")
 """Formats that name the song in every line, so that several songs fit into one stream."""
@@ -21,16 +21,16 @@ def format_of(
     suffixes: Mapping[str, str] = SUFFIXES,
     usual: str = "csv",
 ) -> str:
-    """Choose the format: the one asked for, else the one that the output's ending says.
+    """Choose the format: `format_` or, without, the format of the output's suffix.
 
     Args:
         format_: One of the formats, or None.
-        output: Path of the file or folder of the texts, or None.
-        suffixes: Endings of the files, by format.
-        usual: The format where nothing says one.
+        output: Path of the output file or folder, or None.
+        suffixes: Suffixes of the files, by format.
+        usual: Format without either.
 
     Raises:
-        InputError: The format is unknown, or the ending says another one.
+        InputError: The format is unknown, or the suffix is that of another one.
     """
     ending = "" if output is None or output.is_dir() else output.suffix.lower()
     said = next((name for name, suffix in suffixes.items() if suffix.lower() == ending), None)
@@ -55,15 +55,15 @@ def targets_of(
     overwrite: bool = False,
     suffixes: Mapping[str, str] = SUFFIXES,
 ) -> list[Path | None]:
-    """Name the file of each song's text; None is standard output.
+    """Name the file of each song; None is standard output.
 
     Args:
         tracks: Names of the songs, all different.
-        output: Path of a file, for one song, when it ends as the format does or is one already;
+        output: Path of a file, for one song, if it has the format's suffix or is an existing file;
             else of a folder; None for standard output.
         format_: One of the formats.
         overwrite: Whether files may be replaced.
-        suffixes: Endings of the files, by format.
+        suffixes: Suffixes of the files, by format.
 
     Raises:
         InputError: Several songs would go to one place, or a file exists.
@@ -76,8 +76,7 @@ def targets_of(
                 f"--format {' or '.join(STREAMED)}"
             )
         return [None for _ in tracks]
-    named = output.suffix.lower() == suffix.lower() and not output.is_dir()
-    is_file = named or output.is_file()
+    is_file = output.suffix.lower() == suffix.lower() or output.is_file()
     if is_file and len(tracks) > 1:
         raise InputError(f"{output}: one file for {len(tracks)} songs: give a folder")
     targets = [output] if is_file else [output / f"{track}{suffix}" for track in tracks]

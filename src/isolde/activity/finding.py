@@ -1,4 +1,4 @@
-"""The activity of a whole song, from a file or from samples; it writes nothing."""
+"""The activity of a whole song, from a file or from samples; it writes no file."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ class Activity:
         frame_seconds: Time in seconds from one frame to the next, 0.0232 s with the default model.
         segments: Stretches of singing, in order, without overlap.
         seconds: Length of the song.
-        warnings: Lines that say what was odd about the file.
+        warnings: Warnings about the file, one line each.
     """
 
     probabilities: Float32
@@ -33,7 +33,7 @@ class Activity:
     warnings: tuple[str, ...] = ()
 
     def with_rule(self, rule: SegmentRule) -> "Activity":
-        """Return the same probabilities cut into segments by another rule."""
+        """Return the same probabilities with segments by another rule."""
         segments = find_segments(
             self.probabilities, self.frame_seconds, seconds=self.seconds, rule=rule
         )
@@ -49,21 +49,21 @@ def find_activity(
     threads: int = 1,
     progress: Callable[[float], None] | None = None,
 ) -> Activity:
-    """Tell where somebody sings in a song.
+    """Find where somebody sings in a song.
 
     Args:
         source: A file, a binary stream, or samples (n_channels, n_samples) or (n_samples,) in
             [-1, 1].
-        sample_rate: Sample rate of the samples in Hz; None for a file, which has its own.
+        sample_rate: Sample rate of the samples in Hz; None for a file.
         model: Name or path of an activity model.
         rule: When singing starts and stops.
         threads: Number of threads that run the network.
-        progress: Function called with the share that is done, where a file tells its length.
+        progress: Function called with the share that is done, if the length is known.
 
     Raises:
-        AudioError: When the file cannot be read.
-        InputError: When an argument cannot be used.
-        ModelError: When there is no such model.
+        AudioError: The file cannot be read.
+        InputError: An argument is invalid.
+        ModelError: There is no such model.
     """
     check_threads(threads)  # before a file is opened
     check_progress(progress)

@@ -1,7 +1,7 @@
-"""Activity as text that other programs read: CSV, JSON, Audacity labels, RTTM, SRT, LRC; no files.
+"""Activity as text for other programs: CSV, JSON, Audacity labels, RTTM, SRT, LRC; no files.
 
-All take an `Activity` and the track's name and give the whole text, ending in a newline. What shows
-text at its time, as SRT and LRC do, is also made of any cues (`srt_of`, `lrc_of`, `audacity_of`).
+Each writer takes an `Activity` and the track's name and returns the whole text, ending in a
+newline. `srt_of`, `lrc_of` and `audacity_of` write any cues.
 """
 
 import csv
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cue:
-    """A stretch of time and what is shown in it.
+    """A text to show during a stretch of time.
 
     Attributes:
         start: Start in seconds.
@@ -34,7 +34,7 @@ class Cue:
 
 
 def to_csv(activity: "Activity", track: str) -> str:
-    """Columns track, start, end, probability; a row for each segment, times in seconds."""
+    """Write CSV: track, start, end, probability; one row per segment, times in seconds."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["track", "start", "end", "probability"])
@@ -44,7 +44,7 @@ def to_csv(activity: "Activity", track: str) -> str:
 
 
 def to_json(activity: "Activity", track: str) -> str:
-    """Return one object: track, seconds, frame_seconds, segments and every frame's probability."""
+    """Write one object: track, seconds, frame_seconds, segments and every frame's probability."""
     values = {
         "track": track,
         "seconds": round(activity.seconds, 6),
@@ -63,14 +63,14 @@ def to_json(activity: "Activity", track: str) -> str:
 
 
 def to_audacity(activity: "Activity", track: str) -> str:
-    """Audacity's label track (File > Import > Labels): start, end and a label, tabs between."""
+    """Write labels for Audacity (File > Import > Labels): start, end and label between tabs."""
     return audacity_of(
         [Cue(s.start, s.end, f"voice {s.probability:.2f}") for s in activity.segments]
     )
 
 
 def to_rttm(activity: "Activity", track: str) -> str:
-    """NIST's Rich Transcription Time Marked: SPEAKER lines with onset and duration in seconds.
+    """Write SPEAKER lines of NIST's Rich Transcription Time Marked, times in seconds.
 
     Spaces in the track's name, which separate the columns, become underscores.
     """
@@ -82,29 +82,29 @@ def to_rttm(activity: "Activity", track: str) -> str:
 
 
 def to_srt(activity: "Activity", track: str) -> str:
-    """SubRip subtitles with a note sign where the words go."""
+    """Write SubRip subtitles with a note sign in place of words."""
     return srt_of(_signs(activity))
 
 
 def to_lrc(activity: "Activity", track: str) -> str:
-    """LRC cues, ready for words: a line where each segment starts, an empty one where it ends."""
+    """Write LRC with a note sign where each segment starts and an empty line where it ends."""
     return lrc_of(_signs(activity), track)
 
 
 def audacity_of(cues: Sequence[Cue]) -> str:
-    """Audacity's label track of cues, in order."""
+    """Write cues, in order, as labels for Audacity."""
     return "".join(f"{c.start:.6f}\t{c.end:.6f}\t{c.text.replace(chr(9), ' ')}\n" for c in cues)
 
 
 def srt_of(cues: Sequence[Cue]) -> str:
-    """SubRip subtitles of cues, in order."""
+    """Write cues, in order, as SubRip subtitles."""
     return "\n".join(
         f"{i}\n{_clock(c.start)} --> {_clock(c.end)}\n{c.text}\n" for i, c in enumerate(cues, 1)
     )
 
 
 def lrc_of(cues: Sequence[Cue], track: str) -> str:
-    """LRC lines of cues, in order; an empty line where a cue ends before the next starts."""
+    """Write cues, in order, as LRC; an empty line where a cue ends before the next one starts."""
     title = " ".join(track.split()).replace("[", "(").replace("]", ")")
     lines = [f"[ti:{title}]"]
     for cue, following in zip_longest(cues, cues[1:]):
@@ -127,7 +127,7 @@ FORMATS: dict[str, tuple[str, Callable[["Activity", str], str]]] = {
     "srt": (".srt", to_srt),
     "lrc": (".lrc", to_lrc),
 }
-"""Name of each format: its files' suffix and its writer."""
+"""Suffix of the files and writer of each format, by name."""
 
 
 def render(activity: "Activity", format_: str, *, track: str) -> str:
@@ -139,20 +139,20 @@ def render(activity: "Activity", format_: str, *, track: str) -> str:
         track: The song's name.
 
     Raises:
-        InputError: When the format is unknown.
+        InputError: The format is unknown.
     """
     return FORMATS[check_format(format_, FORMATS)][1](activity, track)
 
 
 def check_format(format_: str, known: Collection[str]) -> str:
-    """Return the format's name.
+    """Return the name of a format if it is known.
 
     Args:
         format_: Name of a format.
         known: Names of all formats.
 
     Raises:
-        InputError: When it is unknown.
+        InputError: It is unknown.
     """
     if format_ not in known:
         raise InputError(f"format '{format_}' is unknown: take one of {', '.join(known)}")
@@ -160,12 +160,12 @@ def check_format(format_: str, known: Collection[str]) -> str:
 
 
 def _clock(seconds: float) -> str:
-    """hh:mm:ss,mmm."""
+    """Write a time as hh:mm:ss,mmm."""
     ms = round(seconds * 1000)
     return f"{ms // 3600000:02d}:{ms // 60000 % 60:02d}:{ms // 1000 % 60:02d},{ms % 1000:03d}"
 
 
 def _minutes(seconds: float) -> str:
-    """mm:ss.cc; songs beyond 99 minutes get a third digit."""
+    """Write a time as mm:ss.cc; from 100 minutes on with a third digit."""
     cs = round(seconds * 100)
     return f"{cs // 6000:02d}:{cs // 100 % 60:02d}.{cs % 100:02d}"

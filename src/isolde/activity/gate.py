@@ -1,13 +1,13 @@
-"""A soft gate: the vocal stem goes down where nobody sings; it never closes fully or clicks.
+"""A soft gate that attenuates the vocals where nobody sings; it neither mutes nor clicks.
 
-    s[t] = smoothstep((p[t] - closed) / (open - closed))      how open frame t should be, in [0, 1]
+    s[t] = smoothstep((p[t] - closed) / (open - closed))       target opening of frame t, in [0, 1]
     h[t] = max of s over [t - hold, t + ahead]                 open before the voice, close after it
-    g[t] = mean of h under a Hann window of 2 ramp + 1 frames  no corner anywhere
+    g[t] = mean of h under a Hann window of 2 ramp + 1 frames  smooth
     gain[t] = 10^(floor_db (1 - g[t]) / 20)                    linear in dB
 
-The mask is multiplied by the gain, and what it leaves goes to the residual: stems sum to the
-mixture as before. The gain of a frame is at least 10^(floor_db / 20), so a gated stem is quiet but
-not zeros, which would make scores skip the passages in which a gate can only fail.
+The mask is multiplied by the gain and the rest goes to the residual, so the stems still sum to the
+mixture. The gain of a frame is at least 10^(floor_db / 20): a gated stem is quiet but not zero,
+because scores skip silent passages, in which a gate can only fail.
 """
 
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ from isolde.models.masker import Masker
 
 @dataclass(frozen=True)
 class GateRule:
-    """How the gate moves. Probabilities in [0, 1], times in seconds.
+    """Settings of the gate. Probabilities in [0, 1], times in seconds.
 
     Attributes:
         floor_db: Gain of a closed gate, below 0.
-        closed: Probability at and below which it closes.
-        open: Probability at and above which it opens.
-        ahead: It opens this much before the voice.
-        hold: It stays open this much after the voice.
-        ramp: Half the length of every rise and fall.
+        closed: Probability at and below which it is closed.
+        open: Probability at and above which it is open.
+        ahead: Time that it opens before the voice.
+        hold: Time that it stays open after the voice.
+        ramp: Half the duration of each rise and fall.
     """
 
     floor_db: float = -30.0
@@ -43,7 +43,7 @@ class GateRule:
     ramp: float = 0.07
 
     def __post_init__(self) -> None:
-        """Refuse what has no meaning."""
+        """Refuse invalid settings."""
         if not -120 <= self.floor_db <= 0:
             raise InputError(f"a floor of {self.floor_db} dB: give -120 to 0")
         if not 0 <= self.closed < self.open <= 1:
@@ -56,7 +56,7 @@ class GateRule:
 
 
 class Gate:
-    """Probabilities (n,) in, gains (m,) in (0, 1] out, one for each frame."""
+    """Probabilities (n,) in, gains (m,) in (0, 1] out, one per frame."""
 
     def __init__(
         self, rule: GateRule | None = None, *, frame_seconds: float = GRID_22.frame_seconds
@@ -77,11 +77,11 @@ class Gate:
         return self._ahead + self._ramp
 
     def reset(self) -> None:
-        """Begin a song: the first probability stands for all before it."""
+        """Start another song, whose first probability also stands for the time before it."""
         self._held: np.ndarray[tuple[int], np.dtype[np.float64]] | None = None
 
     def feed(self, probabilities: Float32, /) -> Float32:
-        """Take probabilities (n,); give the gains that are ready."""
+        """Take probabilities (n,); return the gains that are ready."""
         if not probabilities.size:
             return np.zeros(0, np.float32)
         s = np.clip(
@@ -97,7 +97,7 @@ class Gate:
         return self._gains()
 
     def flush(self) -> Float32:
-        """Give the last gains; the last probability stands for all after it."""
+        """Return the last gains; the last probability also stands for the time after it."""
         if self._held is None:
             return np.zeros(0, np.float32)
         self._held = np.concatenate([self._held, np.full(self.latency, self._held[-1])])
@@ -117,10 +117,10 @@ class Gate:
 
 
 class GatedMasker(PresenceMasker):
-    """A masker whose vocal mask is turned down where nobody sings; a `Masker` itself.
+    """A masker that attenuates the vocal mask where nobody sings; a `Masker` itself.
 
     Attributes:
-        is_asked: Whether somebody takes what it hears, too; usually nobody does.
+        is_asked: Whether the probabilities are kept for `take`; usually they are not.
     """
 
     is_asked = False
@@ -129,8 +129,8 @@ class GatedMasker(PresenceMasker):
         """Start a stream.
 
         Args:
-            masker: Stage that masks the vocals; its own masks tell where somebody sings.
-            rule: How the gate moves.
+            masker: Stage that masks the vocals, from whose masks singing is detected.
+            rule: Settings of the gate.
 
         Raises:
             InputError: The masker has no mask for the vocals.
@@ -141,11 +141,11 @@ class GatedMasker(PresenceMasker):
 
     @property
     def latency(self) -> int:
-        """Frames: until the gate has seen what the detector makes of the masks."""
+        """Frames: mask k is out once frame k + latency is in."""
         return self._detector.latency + self._gate.latency
 
     def reset(self) -> None:
-        """Forget the stream."""
+        """Start another stream."""
         super().reset()
         self._gate.reset()
         self._begin()
@@ -155,18 +155,18 @@ class GatedMasker(PresenceMasker):
         self._gains = np.zeros(0, np.float32)
 
     def feed(self, spectra: Complex64, /) -> Float32:
-        """Take frames (n_channels, n, n_bins); give the masks that are ready."""
+        """Take frames (n_channels, n, n_bins); return the masks that are ready."""
         masks, probabilities = self._hear(spectra)
         return self._apply(masks, self._gate.feed(probabilities))
 
     def flush(self) -> Float32:
-        """Give the masks still owed."""
+        """Return the remaining masks."""
         masks, probabilities = self._hear_last()
         gains = self._gate.feed(probabilities)
         return self._apply(masks, np.concatenate([gains, self._gate.flush()]))
 
     def _apply(self, masks: Float32, gains: Float32) -> Float32:
-        """Join masks and gains of the same frames; keep what waits for its other half."""
+        """Multiply masks and gains of the same frames; keep the rest for the next call."""
         if self._masks is not None:
             masks = np.concatenate([self._masks, masks], axis=2)
         gains = np.concatenate([self._gains, gains])

@@ -1,7 +1,6 @@
-"""The rule by which a clean voice is taken to sound: where it is loud. It sees levels, no audio.
+"""The rule that finds where a clean voice sounds: where it is loud. It takes levels, no audio.
 
-Whoever labels, checks, builds or measures says with the parameters what counts: how far below what,
-above which floor, and which holes and blips are left out.
+Callers choose the thresholds, and the shortest holes and blips that count.
 """
 
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Where somebody sings by the masks of a masker, as streams; it runs no network of its own."""
+"""Singing detected from the masks of a masker, as streams; it runs no network of its own."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from isolde.models.masker import Masker
 
 
 class MaskDetector:
-    """Probabilities from how loud the voice is that masks let through; fulfils `FrameDetector`."""
+    """Probabilities from the level of the masked voice; fulfils `FrameDetector`."""
 
     def __init__(self, masker: Masker) -> None:
         """Start a stream.
@@ -37,7 +37,7 @@ class MaskDetector:
         return self._masker.latency + self._presence.latency
 
     def reset(self) -> None:
-        """Begin a song."""
+        """Start another song."""
         self._masker.reset()
         self._presence.reset()
         self._start()
@@ -46,24 +46,24 @@ class MaskDetector:
         self._waiting: Complex64 | None = None  # frames without masks
 
     def feed(self, spectra: Complex64, /) -> Float32:
-        """Take frames (n_channels, n, n_bins); give the probabilities that are ready."""
+        """Take frames (n_channels, n, n_bins); return the probabilities that are ready."""
         _, probabilities = self.feed_masks(spectra)
         return probabilities
 
     def flush(self) -> Float32:
-        """Give the last probabilities, with silence after the song."""
+        """Return the last probabilities, with silence after the song."""
         _, probabilities = self.flush_masks()
         return probabilities
 
     def feed_masks(self, spectra: Complex64, /) -> tuple[Float32, Float32]:
-        """Take frames; give the masks of all stems that are ready, and the probabilities."""
+        """Take frames; return the masks of all stems and the probabilities that are ready."""
         new = spectra[:, :, : self._masker.n_bins]
         self._waiting = new if self._waiting is None else np.concatenate([self._waiting, new], 1)
         masks = self._masker.feed(spectra)
         return masks, self._presence.feed(self._power(masks))
 
     def flush_masks(self) -> tuple[Float32, Float32]:
-        """Give the masks and the probabilities still owed."""
+        """Return the remaining masks and probabilities."""
         masks = self._masker.flush()
         last = self._presence.feed(self._power(masks))
         return masks, np.concatenate([last, self._presence.flush()])
@@ -77,10 +77,10 @@ class MaskDetector:
 
 
 class PresenceMasker:
-    """A masker that also tells where somebody sings; a `Masker` itself.
+    """A masker that also detects singing; a `Masker` itself.
 
     Attributes:
-        is_asked: Whether what it hears is kept until somebody takes it; else it is forgotten.
+        is_asked: Whether the probabilities are kept for `take`; else they are dropped.
     """
 
     is_asked = True
@@ -106,20 +106,20 @@ class PresenceMasker:
         return self._masker.latency
 
     def reset(self) -> None:
-        """Forget the stream."""
+        """Start another stream."""
         self._detector.reset()
         self._told = []
 
     def feed(self, spectra: Complex64, /) -> Float32:
-        """Take frames (n_channels, n, n_bins); give the masks that are ready."""
+        """Take frames (n_channels, n, n_bins); return the masks that are ready."""
         return self._hear(spectra)[0]
 
     def flush(self) -> Float32:
-        """Give the masks still owed."""
+        """Return the remaining masks."""
         return self._hear_last()[0]
 
     def take(self) -> Float32:
-        """Give the probabilities (m,) that somebody sings which came since the last call."""
+        """Return the probabilities (m,) since the last call."""
         told, self._told = self._told, []
         return np.concatenate([np.zeros(0, np.float32), *told])
 
@@ -130,7 +130,7 @@ class PresenceMasker:
         return self._told_of(self._detector.flush_masks())
 
     def _told_of(self, found: tuple[Float32, Float32]) -> tuple[Float32, Float32]:
-        """Keep the probabilities only where somebody asks for them: memory is constant."""
+        """Keep the probabilities only if they will be taken, so that memory stays constant."""
         if self.is_asked:
             self._told.append(found[1])
         return found

@@ -1,7 +1,7 @@
-"""Cut a stem into its phrases, a file each, with the times in their names; it changes no level.
+"""Cut a stem into phrases, one file each, named after their times; it changes no level.
 
-Times are those of the song, so that a phrase can be put back where it was. Edges are faded over a
-few milliseconds, outside of which samples are those of the source.
+Times are those of the song. The edges are faded over a few milliseconds; all other samples are
+those of the source.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from isolde.core.stage import Float32
 
 @dataclass(frozen=True)
 class Phrase:
-    """One file.
+    """A file of one phrase.
 
     Attributes:
         path: Path of the file.
@@ -49,17 +49,17 @@ def cut_phrases(
         segments: Segments of the song that the stem is from, for example `Activity.segments`.
         folder: Folder, made when missing.
         sample_rate: Sample rate of the samples in Hz; of a file it is its own.
-        suffix: That says the format.
-        subtype: How samples are stored (see `audio.subtype_for`); None: the format's first.
+        suffix: Suffix of the files, which chooses the format.
+        subtype: Sample format (see `audio.subtype_for`); None for the format's first.
         fade: Seconds of raised-cosine fade at each edge; at most half a phrase.
         overwrite: Whether existing files may be replaced.
 
     Returns:
-        The files, in order. Segments that lie behind the stem's end are left out.
+        The files, in order. Segments after the end of the stem are left out.
 
     Raises:
-        AudioError: When the stem cannot be read or a file cannot be written.
-        InputError: When an argument cannot be used.
+        AudioError: The stem cannot be read or a file cannot be written.
+        InputError: An argument is invalid.
     """
     if not 0 <= fade <= 1:
         raise InputError(f"a fade of {fade} s: give 0 to 1")
@@ -96,7 +96,7 @@ def phrase_name(number: int, start: float, end: float, suffix: str) -> str:
 def _piece(
     source: str | Path | Float32, segment: Segment, sample_rate: int | None
 ) -> tuple[Float32, int]:
-    """The samples of a segment as far as the source has them, and their rate."""
+    """The available samples of a segment, and their rate."""
     if not isinstance(source, str | Path):
         assert sample_rate is not None
         ends = (int(t * sample_rate + 0.5) for t in (segment.start, segment.end))
@@ -112,7 +112,7 @@ def _piece(
 
 
 def faded(audio: Float32, n: int) -> Float32:
-    """Return a copy (n_channels, n_samples) that rises and falls over `n` samples at its edges."""
+    """Return a copy (n_channels, n_samples) that is faded over `n` samples at each end."""
     n = min(n, audio.shape[1] // 2)
     result = audio.astype(np.float32)
     if n:

@@ -1,12 +1,12 @@
-"""From how loud the isolated voice is to the probability that somebody sings; it isolates nothing.
+"""The probability that somebody sings from the level of the isolated voice; it isolates nothing.
 
-What a mask keeps of a frame between 108 and 8010 Hz is a power. Its means over spans of a frame to
-half a second around the frame, as levels in bels, go into a dense layer of a few units, and out
-come log-odds. So few numbers cannot learn by heart what a network makes of the songs that it has
-learnt from, and they hold for the masks of any network.
+A mask keeps a power of each frame between 108 and 8010 Hz. Its means over spans of one frame to
+half a second around the frame, as levels in bels, go into a dense layer of a few units, whose
+output are log-odds. So few numbers cannot overfit to what a network makes of its training songs,
+and they fit the masks of any network.
 
-Such odds rise before a voice and fall after it, because windows, means and the mask's own memory
-smear. So a frame that lies far below what is close by is taken down, with levels l in bels:
+These odds rise before a voice and fall after it, because windows, means and the memory of the
+network smear. So a frame far below its surroundings is taken down, with levels l in bels:
 
     c[t] = min over +-hole of max over +-hole of l       l with short holes filled
     dip[t] = max over +-reach of c - c[t]
@@ -28,11 +28,11 @@ from isolde.core.signal.spectrum import Grid
 from isolde.core.stage import Complex64, Float32
 
 FIRST_HZ, END_HZ = 108.0, 8010.0
-"""Where the voice is heard: above the rumble, and no more than a 16 kHz recording holds."""
+"""Band of the voice: above rumble, and no wider than a recording at 16 kHz."""
 SPANS = (0.0, 0.105, 0.29, 0.57)
 """Lengths in seconds of the means of the voice's power; the shortest is one frame."""
 HOLE = 0.21
-"""Seconds; holes of up to twice as long are no edges."""
+"""Seconds; holes of up to twice this length are no edges."""
 REACH = 0.14
 """Seconds to either side with which a frame is compared."""
 FLOOR = 1e-8
@@ -40,17 +40,17 @@ FLOOR = 1e-8
 CENTRE, SPREAD = -2.5, 1.5
 """In bels: a level less CENTRE, over SPREAD, is of the order of 1."""
 FALL = 0.6
-"""Bels: what is more below its surroundings is at an edge of the voice, or beyond."""
+"""Bels; a frame that is further below its surroundings is at an edge of the voice or beyond."""
 STEEP = 4.0
 """Log-odds for each bel more."""
 SLOPE = 0.2
-"""Of the dense layer's units below 0."""
+"""Slope of the dense layer's units below 0."""
 
 Floats = NDArray[np.float64]
 
 
 def voice_power(spectra: Complex64, masks: Float32, grid: Grid) -> Floats:
-    """Measure how loud the voice is in the band in which it is heard.
+    """Measure the power of the voice in its band.
 
     Args:
         spectra: Frames of the mixture (n_channels, n, n_bins), scaled as in `core.signal.spectrum`.
@@ -82,18 +82,18 @@ class Presence:
         return max(max(self._spans) // 2, 2 * self._hole + self._reach)
 
     def reset(self) -> None:
-        """Begin a song, with silence before it."""
+        """Start another song, with silence before it."""
         self._held = np.zeros(self.latency)
         self._owed = 0
 
     def feed(self, powers: Floats, /) -> Float32:
-        """Take powers; give the probabilities that are ready."""
+        """Take powers; return the probabilities that are ready."""
         self._held = np.concatenate([self._held, powers])
         self._owed += len(powers)
         return self._answer()
 
     def flush(self) -> Float32:
-        """Give the last probabilities, with silence after the song."""
+        """Return the last probabilities, with silence after the song."""
         if self._owed:
             self._held = np.concatenate([self._held, np.zeros(self.latency)])
         return self._answer()
@@ -112,7 +112,7 @@ class Presence:
         return found
 
     def levels(self, powers: Floats) -> tuple[Floats, Floats]:
-        """Compute what the head hears.
+        """Compute the inputs of the dense layer.
 
         Args:
             powers: Powers (latency + n + latency,), of n frames and those around them.
@@ -138,7 +138,7 @@ class Presence:
 
 
 def _greatest(values: Floats, around: int) -> Floats:
-    """The greatest of each value and `around` to either side; those at the ends have none."""
+    """The greatest of each value and `around` to either side, without those at the ends."""
     greatest: Floats = sliding_window_view(values, 2 * around + 1).max(axis=1)
     return greatest
 

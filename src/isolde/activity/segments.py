@@ -1,4 +1,4 @@
-"""From probabilities to the times where singing starts and stops, as a stream; it hears nothing.
+"""Turn probabilities into times where singing starts and stops, as a stream; it reads no audio.
 
 The rules and their names are pyannote's; Silero's are in brackets:
 
@@ -23,13 +23,13 @@ from isolde.core.stage import Float32
 
 @dataclass(frozen=True)
 class SegmentRule:
-    """When singing starts and stops. Thresholds in [0, 1], times in seconds.
+    """Rule for the start and the end of singing. Thresholds in [0, 1], times in seconds.
 
     Attributes:
         onset: Probability at which a segment begins.
         offset: Probability below which it ends; not above `onset`.
-        min_duration_on: Length below which a segment is dropped.
-        min_duration_off: Length below which a pause is bridged.
+        min_duration_on: Duration below which a segment is dropped.
+        min_duration_off: Duration below which a pause is bridged.
         pad_onset: Time added before each segment.
         pad_offset: Time added after each segment.
     """
@@ -42,7 +42,7 @@ class SegmentRule:
     pad_offset: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse what has no meaning."""
+        """Refuse invalid settings."""
         if not 0 <= self.offset <= self.onset <= 1:
             raise InputError(
                 f"onset {self.onset} and offset {self.offset} are no hysteresis: "
@@ -55,7 +55,7 @@ class SegmentRule:
 
 @dataclass(frozen=True)
 class Segment:
-    """One stretch of singing.
+    """A stretch of singing.
 
     Attributes:
         start: Start in seconds.
@@ -75,7 +75,7 @@ class Segment:
 
 @dataclass
 class _Open:
-    """A segment in the making: frames [first, stop), and where the pads reach, in seconds."""
+    """An unfinished segment: frames [first, stop), and its padded start and end in seconds."""
 
     first: int
     stop: int
@@ -84,7 +84,7 @@ class _Open:
 
 
 class Segmenter:
-    """Probabilities (n,) in, the segments that are finished out."""
+    """Probabilities (n,) in, finished segments out."""
 
     def __init__(self, frame_seconds: float, *, rule: SegmentRule | None = None) -> None:
         """Start a stream of frames that are `frame_seconds` apart."""
@@ -92,7 +92,7 @@ class Segmenter:
         self.reset()
 
     def reset(self) -> None:
-        """Begin a song."""
+        """Start another song."""
         self._n = 0
         self._sum = [0.0]  # of all probabilities before each frame since the open segment's first
         self._first = 0  # the frame that _sum[0] stands before
@@ -101,16 +101,16 @@ class Segmenter:
 
     @property
     def pending(self) -> tuple[float, float] | None:
-        """Start and, so far, end in seconds of the segment that may still grow; None without."""
+        """Start and present end in seconds of the segment that may still grow, if any."""
         return None if self._last is None else (self._last.start, self._last.end)
 
     @property
     def settled(self) -> float:
-        """Seconds before which no later segment can begin; may be below 0."""
+        """Time in seconds before which no later segment can begin; may be below 0."""
         return (self._n - 0.5) * self.frame_seconds - self.rule.pad_onset
 
     def feed(self, probabilities: Float32, /) -> list[Segment]:
-        """Take the probabilities (n,) of the next frames; give the segments that cannot change."""
+        """Take probabilities (n,) of the next frames; return the segments that cannot change."""
         done: list[Segment] = []
         for p in np.asarray(probabilities, np.float64).tolist():
             if not self._on and p >= self.rule.onset:
@@ -128,10 +128,11 @@ class Segmenter:
         """End the stream.
 
         Args:
-            seconds: Length of the song: no segment ends behind it; None: the last frame's centre.
+            seconds: Length of the song, after which no segment ends; None for the centre of the
+                last frame.
 
         Returns:
-            The segment that was open, if any.
+            The unfinished segment, if any.
         """
         length = max(0, self._n - 1) * self.frame_seconds if seconds is None else seconds
         done: list[Segment] = []
@@ -156,7 +157,7 @@ class Segmenter:
         self._last.end = (stop - 0.5) * self.frame_seconds + self.rule.pad_offset
 
     def _settle(self, done: list[Segment]) -> None:
-        """Give the last segment when no later frame can be bridged to it."""
+        """Finish the last segment if no later frame can be joined to it."""
         if self._last is None:
             self._sum, self._first = [0.0], self._n
         elif not self._on:
@@ -183,11 +184,11 @@ def find_segments(
     Args:
         probabilities: Probabilities (n_frames,) in [0, 1].
         frame_seconds: Time from one frame to the next in seconds.
-        seconds: Length of the song; None: up to the last frame's centre.
-        rule: When singing starts and stops.
+        seconds: Length of the song; None for the centre of the last frame.
+        rule: Rule for the start and the end of singing.
 
     Returns:
-        In order, without overlap.
+        The segments, in order, without overlap.
 
     Examples:
         >>> probabilities = np.repeat(np.float32([0.1, 0.9, 0.1]), 100)
@@ -202,10 +203,10 @@ def find_segments(
 def frames_of(
     segments: tuple[Segment, ...], n_frames: int, frame_seconds: float
 ) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    """Tell which frames' centres lie in a segment, (n_frames,) bool.
+    """Return which frames' centres lie in a segment, (n_frames,) bool.
 
     Raises:
-        InputError: When the segments are not in order or overlap.
+        InputError: The segments are not in order or overlap.
     """
     if any(b.start < a.end for a, b in pairwise(segments)):
         raise InputError("segments overlap or are out of order: sort and join them first")

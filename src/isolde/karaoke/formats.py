@@ -1,10 +1,11 @@
-"""What is sung as files of every format: activity's, with words where they fit, and melody's."""
+"""The singing of a song in every format: the formats of `activity`, with words, and notes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from isolde.activity import FORMATS as ACTIVITY_FORMATS
+from isolde.activity import Cue
 from isolde.activity.formats import audacity_of, check_format, lrc_of, srt_of
 from isolde.core.errors import InputError
 from isolde.karaoke.midi import to_midi
@@ -16,14 +17,14 @@ from isolde.karaoke.words import WordLine, words_for
 
 @dataclass(frozen=True)
 class Format:
-    """How a format is written.
+    """A format of files.
 
     Attributes:
-        suffix: Ending of its files.
-        write: Function that takes what is sung and the track's name and gives the file's contents.
+        suffix: Suffix of its files.
+        write: Function that makes a file's contents from the singing and the track's name.
         holds_words: Whether it has a place for words.
         needs_notes: Whether it needs the melody.
-        is_binary: Whether it is no text.
+        is_binary: Whether it is not text.
     """
 
     suffix: str
@@ -33,37 +34,30 @@ class Format:
     is_binary: bool = False
 
 
-def _activity(name: str) -> Callable[[Singing, str], bytes]:
-    write = ACTIVITY_FORMATS[name][1]
-    return lambda singing, track: write(singing.activity, track).encode("utf-8", "surrogateescape")
+def _text(name: str, write_cues: Callable[[Sequence[Cue], str], str] | None = None) -> Format:
+    """A format of `activity`; `write_cues` writes words in place of the segments."""
+    suffix, write_activity = ACTIVITY_FORMATS[name]
+
+    def write(singing: Singing, track: str) -> bytes:
+        if write_cues is None or singing.lines is None:
+            return _encode(write_activity(singing.activity, track))
+        return _encode(write_cues(singing.lines, track))
+
+    return Format(suffix, write, holds_words=write_cues is not None)
 
 
-def _audacity(singing: Singing, track: str) -> bytes:
-    if singing.lines is None:
-        return _activity("audacity")(singing, track)
-    return audacity_of(singing.lines).encode("utf-8", "surrogateescape")
-
-
-def _srt(singing: Singing, track: str) -> bytes:
-    if singing.lines is None:
-        return _activity("srt")(singing, track)
-    return srt_of(singing.lines).encode("utf-8", "surrogateescape")
-
-
-def _lrc(singing: Singing, track: str) -> bytes:
-    if singing.lines is None:
-        return _activity("lrc")(singing, track)
-    return lrc_of(singing.lines, track).encode("utf-8", "surrogateescape")
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 FORMATS: dict[str, Format] = {
-    **{name: Format(suffix, _activity(name)) for name, (suffix, _) in ACTIVITY_FORMATS.items()},
-    "audacity": Format(".txt", _audacity, holds_words=True),
-    "srt": Format(".srt", _srt, holds_words=True),
-    "lrc": Format(".lrc", _lrc, holds_words=True),
+    **{name: _text(name) for name in ACTIVITY_FORMATS},
+    "audacity": _text("audacity", lambda lines, track: audacity_of(lines)),
+    "srt": _text("srt", lambda lines, track: srt_of(lines)),
+    "lrc": _text("lrc", lrc_of),
     "textgrid": Format(
         ".TextGrid",
-        lambda singing, track: to_textgrid(singing).encode("utf-8", "surrogateescape"),
+        lambda singing, track: _encode(to_textgrid(singing)),
         holds_words=True,
         needs_notes=True,
     ),
@@ -78,7 +72,7 @@ FORMATS: dict[str, Format] = {
 """All formats by name."""
 
 SUFFIXES = {name: format_.suffix for name, format_ in FORMATS.items()}
-"""Endings of the files, by format."""
+"""Suffixes of the files, by format."""
 
 
 def read_words_for(name: str, path: Path, *, n_songs: int = 1) -> tuple[WordLine, ...]:
@@ -86,8 +80,8 @@ def read_words_for(name: str, path: Path, *, n_songs: int = 1) -> tuple[WordLine
 
     Args:
         name: Name of the format.
-        path: Path of a text file, a line for each that is sung.
-        n_songs: Number of songs that they would go to.
+        path: Path of a text file with one sung line per line.
+        n_songs: Number of songs that would get the words.
 
     Raises:
         InputError: The format is unknown or has no place for words, there are several songs, or

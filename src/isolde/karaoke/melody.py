@@ -1,11 +1,11 @@
-"""The melody of one voice: samples in, pitches out, and notes made of them; it separates nothing.
+"""The melody of one voice: pitches from samples, and notes from pitches; it separates nothing.
 
-Pitches are SwiftF0's: a small network on the spectrogram of 16,000 Hz that is steady in noise
-(Nieradzik: "SwiftF0: fast and accurate monophonic pitch detection", arXiv 2508.18440, 2025). Notes
-are found by its segmentation: of all ways to cut the pitches into notes of one pitch each and gaps,
-the one with the least sum of distances, where each note costs as much as it must last. So vibrato
-stays inside a note, whose pitch is a weighted median. A note begins and ends where its level is
-20 dB below its loud parts, which cuts off what a separated voice leaves of rooms and instruments.
+Pitches are SwiftF0's: a small network on the spectrogram at 16,000 Hz that is robust to noise
+(Nieradzik: "SwiftF0: fast and accurate monophonic pitch detection", arXiv 2508.18440, 2025). Its
+segmentation finds the notes: of all ways to cut the pitches into notes of one pitch and gaps, the
+one with the least sum of distances, with a cost per note that sets its shortest duration. So
+vibrato stays inside a note, whose pitch is a weighted median. A note begins and ends where its
+level is 20 dB below its loud parts, which cuts off remains of rooms and instruments.
 """
 
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 PITCH_RATE = 16_000
 HOP = 256
-_LOOK_AHEAD = 11  # frames: its own, and ten of the network
+_LOOK_AHEAD = 11  # frames: one, and ten of the network
 _SHORTEST = 0.06  # seconds of a note
-_QUIET_DB = 20.0  # below a note's loud parts: no part of it at its ends
+_QUIET_DB = 20.0  # below a note's loud parts; quieter ends are cut off
 
 NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
@@ -53,12 +53,12 @@ class Note:
 
     @property
     def name(self) -> str:
-        """Its name in scientific pitch notation, like A4."""
+        """Name in scientific pitch notation, like A4."""
         return f"{NAMES[self.semitone % 12]}{self.semitone // 12 - 1}"
 
 
 class PitchTracker:
-    """Samples (n_channels, n) of one voice in; pitches (m, 3) out, a row every 16 ms.
+    """Samples (n_channels, n) of one voice in, pitches (m, 3) out, one row every 16 ms.
 
     Columns are the pitch in Hz, the confidence in [0, 1] that there is one, and the level in dB.
     Row t is centred on the sample at t * 16 ms; a song of n samples at 16,000 Hz has n // 256 rows,
@@ -95,13 +95,13 @@ class PitchTracker:
         return self._resampler.latency + ceil(inside * self.sample_rate / PITCH_RATE) + 1
 
     def reset(self) -> None:
-        """Begin another voice."""
+        """Start another voice."""
         self._resampler.reset()
         self._stream = self._network.stream()
         self._ended = False
 
     def feed(self, block: Float32, /) -> Float32:
-        """Take samples (n_channels, n) in [-1, 1]; give the rows (m, 3) that are ready.
+        """Take samples (n_channels, n) in [-1, 1]; return the rows (m, 3) that are ready.
 
         Raises:
             InputError: The block is no array of floats, has another number of channels, or holds
@@ -113,7 +113,7 @@ class PitchTracker:
         return _rows(self._stream.push(self._resampler.feed(mono)[0], PITCH_RATE))
 
     def flush(self) -> Float32:
-        """End the stream: give the rows still owed.
+        """End the stream; return the remaining rows.
 
         Raises:
             InputError: The stream has ended already.
@@ -135,19 +135,19 @@ def find_notes(
     segments: Sequence[Segment] | None = None,
     hold: float = 0.08,
 ) -> tuple[Note, ...]:
-    """Make notes of pitches.
+    """Find the notes in pitches.
 
     Args:
         pitches: Rows (n, 3) of a `PitchTracker`, of a whole song.
-        segments: Stretches of singing: a note of which less than half lies in them is none of the
-            voice; None for all notes.
-        hold: Seconds after which another pitch, a semitone away, is a note of its own.
+        segments: Stretches of singing; a note is dropped if less than half of it lies in them; None
+            for all notes.
+        hold: Seconds after which another pitch, a semitone away, is a new note.
 
     Returns:
         Notes in order, without overlap, none shorter than 60 ms.
 
     Raises:
-        InputError: The pitches are no such rows.
+        InputError: The pitches do not have that shape.
     """
     from swift_f0 import PitchResult, segment_notes
 
@@ -176,5 +176,5 @@ def find_notes(
 
 
 def _sung(note: Note, segments: Sequence[Segment]) -> float:
-    """Seconds of a note that lie in segments."""
+    """Number of seconds of a note that lie in segments."""
     return sum(max(0.0, min(note.end, s.end) - max(note.start, s.start)) for s in segments)

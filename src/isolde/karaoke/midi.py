@@ -1,25 +1,25 @@
-"""The sung melody as a standard MIDI file of one track; it writes no file itself."""
+"""The sung melody as the bytes of a standard MIDI file with one track; it writes no file."""
 
 import io
 from collections.abc import Sequence
 
 from isolde.karaoke.score import ScoreNote
 
-TICKS = 500  # to a quarter note, which is half a second at 120 to the minute: a tick is 1 ms
-TEMPO = 500_000  # microseconds to a quarter note
+TICKS = 500  # per quarter note; at 120 quarter notes per minute a tick is 1 ms
+TEMPO = 500_000  # microseconds per quarter note
 VELOCITY = 80
 PROGRAM = 53  # "Voice Oohs" of General MIDI, counted from 0
 
 
 def to_midi(score: Sequence[Sequence[ScoreNote]], track: str) -> bytes:
-    """Make a MIDI file of a score: notes to the nearest semitone, words as lyrics.
+    """Make a MIDI file from a score: notes to the nearest semitone, words as lyrics.
 
     Args:
-        score: Lines of notes; those without a pitch have only their words in the file.
+        score: Lines of notes; of notes without a pitch only the words are written.
         track: Name of the song.
 
     Returns:
-        A file of type 0 at 120 quarter notes to the minute, times to a millisecond.
+        A file of type 0 at 120 quarter notes per minute, times to a millisecond.
     """
     import mido
 

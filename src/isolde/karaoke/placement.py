@@ -1,19 +1,19 @@
-"""Lines of words spread over the sung phrases of a song; it hears neither words nor voice.
+"""Place lines of words on the sung phrases of a song, without recognising words.
 
-Nothing is recognised: this is a first alignment for a person to correct. Lines keep their order,
-and begin and end where somebody sings. Sung time is the integral of the probability that somebody
-sings, over the phrases. Of it a line is expected to take its share by its syllables, where 60, 75
-or 90 % of all sung time has words, whichever is cheapest: detectors hear a voice in guitars, and
-singers sing without words. Of all ways to place the lines the cheapest is taken, by dynamic
-programming over the places where lines may begin and end, the sum of
+The result is a first alignment for a person to correct. Lines keep their order, and begin and end
+where somebody sings. Sung time is the integral of the probability of singing over the phrases. A
+line is expected to take a share of it by its syllables, if 60, 75 or 90 % of all sung time has
+words, whichever is cheapest: detectors take guitars for voices, and singers sing without words.
+Dynamic programming over the places where lines may begin and end finds the alignment with the
+least cost, the sum of
 
 * 3 log(seconds / expected seconds)^2 for each line;
 * 0.3 exp(-pause / 0.5 s) at each beginning and each end of a line: 0.3 inside of a phrase;
-* exp(-pause / 2 s) there instead, where the text has a break;
-* 2 (1 - exp(-pause / 1 s)) for each pause inside of a line;
+* exp(-pause / 2 s) there instead, if the text has a break;
+* 2 (1 - exp(-pause / 1 s)) for each pause inside a line;
 * 0.5, and 0.3 for each second, for sung time without words between lines, before and after them.
 
-The numbers were chosen on songs with times by hand: docs/guide/karaoke.md.
+The constants were chosen on songs with manual times: docs/guide/karaoke.md.
 """
 
 from collections.abc import Sequence
@@ -28,15 +28,15 @@ from isolde.karaoke.syllables import count_syllables, is_english
 from isolde.karaoke.words import WordLine
 
 SHORTEST = 0.3
-"""Sung seconds that a line needs in the mean, so that more lines than that are no song's words."""
+"""Least mean of sung seconds per line; more lines are refused."""
 
 SHARES = (0.6, 0.75, 0.9)
 """Shares of the sung time that may have words."""
 
 _STEP = 0.2  # seconds between places inside a phrase
-_LEAST = 0.05  # probability that sung time counts with where there is hardly any
-_MAX_STRETCH = 5.0  # times the expected seconds that a line may take, or...
-_MAX_SECONDS = 3.0  # ...this, where that is more
+_LEAST = 0.05  # least probability that sung time is weighted with
+_MAX_STRETCH = 5.0  # longest line, as a multiple of its expected seconds, or...
+_MAX_SECONDS = 3.0  # ...in seconds, whichever is more
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -44,13 +44,13 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Places:
-    """Where lines may begin and end, (n,) each, from the beginning to the end of all singing.
+    """Places where lines may begin and end, (n,) each, from the start to the end of all singing.
 
     Attributes:
         sung: Sung time in seconds before it.
-        pause: Seconds of silence at it: 0 inside a phrase, without end at the first and the last.
-        end: Time in seconds at which a line ends that ends here.
-        start: Time in seconds at which a line begins that begins here.
+        pause: Seconds of silence at it: 0 inside a phrase, infinite at the first and the last.
+        end: End in seconds of a line that ends here.
+        start: Start in seconds of a line that begins here.
     """
 
     sung: Floats
@@ -60,7 +60,7 @@ class _Places:
 
 
 def place_lines(lines: Sequence[WordLine], activity: Activity) -> tuple[Cue, ...]:
-    """Give every line a time at which somebody sings.
+    """Give every line a time when somebody sings.
 
     Args:
         lines: Lines of the words.
@@ -87,7 +87,7 @@ def place_lines(lines: Sequence[WordLine], activity: Activity) -> tuple[Cue, ...
     segments = [s for s in activity.segments if s.duration > 0]
     total = sum(s.duration for s in segments)
     if total <= 0:
-        raise InputError("nobody is heard singing: there is no place for the words")
+        raise InputError("no singing was found: there is no place for the words")
     if total < SHORTEST * len(lines):
         raise InputError(
             f"{len(lines)} lines of words for {total:.1f} s of singing are too many: give the "
@@ -109,7 +109,7 @@ def place_lines(lines: Sequence[WordLine], activity: Activity) -> tuple[Cue, ...
 
 
 def _places_in(activity: Activity, segments: Sequence[Segment], step: float) -> _Places:
-    """The edges of all segments and, inside them, a place every `step` seconds or so."""
+    """The edges of all segments and places about every `step` seconds inside them."""
     frame = activity.frame_seconds
     edges = (np.arange(len(activity.probabilities) + 1) - 0.5) * frame
     weights = np.maximum(activity.probabilities.astype(np.float64), _LEAST)
@@ -130,23 +130,23 @@ def _places_in(activity: Activity, segments: Sequence[Segment], step: float) -> 
 def _cheapest(
     expected: Floats, breaks: Sequence[bool], places: _Places
 ) -> tuple[float, list[tuple[int, int]]]:
-    """The least cost, and the places at which each line begins and ends.
+    """The least cost, and the places where each line begins and ends.
 
     Args:
-        expected: Seconds (n_lines,) that each line is expected to take.
+        expected: Expected seconds (n_lines,) of each line.
         breaks: Whether the text has a break before each line.
         places: Where lines may begin and end.
     """
     n = len(places.sung)
-    edge = 0.3 * np.exp(-places.pause / 0.5), np.exp(-places.pause / 2)  # usual; at breaks
+    edge = 0.3 * np.exp(-places.pause / 0.5), np.exp(-places.pause / 2)  # usually; at breaks
     over = 2 * (1 - np.exp(-places.pause))
     upto = np.cumsum(over)
     wordless = 0.3 * places.sung
-    begun = wordless.copy()  # the cost up to here, where a line begins here
+    begun = wordless.copy()  # cost up to each place if a line begins there
     begun[1:] += 0.5
     begun += edge[0]
-    begins: list[Ints] = []  # of the line that ends at a place: where it begins
-    ends: list[Ints] = []  # of the line before the one that begins at a place: where it ends
+    begins: list[Ints] = []  # where a line that ends at each place begins
+    ends: list[Ints] = []  # where the line before one that begins at each place ends
     for i, seconds in enumerate(expected):
         ended, begin = _lines_from(begun, seconds, places.sung, upto, over)
         begins.append(begin)
@@ -169,7 +169,7 @@ def _cheapest(
 def _lines_from(
     begun: Floats, seconds: float, sung: Floats, upto: Floats, over: Floats
 ) -> tuple[Floats, Ints]:
-    """The cost of a line that ends at each place, and where it begins then."""
+    """The cost of a line that ends at each place, and where it begins."""
     n = len(sung)
     best, begin = np.full(n, np.inf), np.zeros(n, np.int64)
     reach = max(_MAX_STRETCH * seconds, _MAX_SECONDS)
@@ -186,9 +186,9 @@ def _lines_from(
 
 
 def _after(ended: Floats, wordless: Floats) -> tuple[Floats, Ints]:
-    """The cost up to each place where the next line begins, and where the one before ends then.
+    """The cost up to each place if the next line begins there, and where the line before ends.
 
-    At the same place, or earlier with sung time without words between them.
+    That is the same place, or an earlier one with wordless singing between them.
     """
     n = len(ended)
     ahead = ended - wordless

@@ -1,8 +1,8 @@
-"""The score of a song: lines of notes, and what is sung on each; it hears nothing.
+"""The score of a song: lines of notes with syllables; it reads no audio.
 
-A syllable is sung on a note, and goes on over notes that follow without one. Where a line has more
-syllables than notes its longest notes are cut, each time the longest, while the pieces stay above
-0.12 s; syllables that are still too many share a note.
+A syllable is sung on a note and continues over the following notes without a syllable. In a line
+with more syllables than notes the longest note is cut in half repeatedly, while the pieces are at
+least 0.12 s long; if there are still too few notes, syllables share a note.
 """
 
 from collections.abc import Sequence
@@ -14,19 +14,19 @@ from isolde.karaoke.singing import Singing
 from isolde.karaoke.syllables import is_english, split_syllables
 
 SHORTEST = 0.12
-"""Seconds of the shortest piece of a note that is cut for a syllable."""
+"""Seconds of the shortest piece of a cut note."""
 
 
 @dataclass(frozen=True)
 class ScoreNote:
-    """A note and what is sung on it.
+    """A note and its syllable.
 
     Attributes:
         start: Start in seconds.
         end: End in seconds.
-        semitone: Pitch as MIDI counts it; None for what is sung without a pitch that was found.
-        text: Syllable, with a space before it where a word begins; empty where the one before goes
-            on, or no words are known.
+        semitone: Pitch as MIDI counts it; None if no pitch was found.
+        text: Syllable, with a leading space if it begins a word; empty if the one before continues
+            or there are no words.
     """
 
     start: float
@@ -36,10 +36,10 @@ class ScoreNote:
 
 
 def make_score(singing: Singing) -> tuple[tuple[ScoreNote, ...], ...]:
-    """Make the score: a line for each line of the words or, without words, for each sung phrase.
+    """Make the score: one line per line of the words or, without words, per sung phrase.
 
     Args:
-        singing: What is sung in a song, with its notes.
+        singing: Singing of a song, with its notes.
 
     Returns:
         Notes of each line, in order, at least one.
@@ -61,7 +61,7 @@ def make_score(singing: Singing) -> tuple[tuple[ScoreNote, ...], ...]:
 
 
 def _by_line(notes: Sequence[Note], spans: Sequence[Cue]) -> list[list[Note]]:
-    """Notes of each line: those whose middle is in it, or nearest to it."""
+    """Notes of each line: those whose middle is nearest to it."""
     lines: list[list[Note]] = [[] for _ in spans]
     at = 0
     for note in notes:

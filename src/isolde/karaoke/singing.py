@@ -1,7 +1,7 @@
-"""What is sung in a song: where, what melody, which words; heard in one pass, and written nowhere.
+"""The singing of a song: segments, melody and words, found in one pass; it writes no file.
 
-The mixture goes to the detector of activity and to the separator, the separated voice to the
-tracker of pitches: block by block, so memory does not grow with the sound.
+The mixture goes to the activity detector and to the separator, the separated voice to the pitch
+tracker, block by block, so that no audio is kept.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,13 +32,13 @@ from isolde.separation.presence import make_listening_separator
 
 @dataclass(frozen=True)
 class Singing:
-    """What is sung in a song.
+    """The singing of a song.
 
     Attributes:
         activity: Where somebody sings.
-        notes: Notes of the voice; none where they were not asked for.
-        lines: Lines of the words at their times; None without words.
-        warnings: Lines that say what was odd about the song.
+        notes: Notes of the voice; empty if they were not requested.
+        lines: Lines of the words with their times; None without words.
+        warnings: Warnings about the song, one line each.
     """
 
     activity: Activity
@@ -58,22 +58,22 @@ def find_singing(
     threads: int = 1,
     progress: Callable[[float], None] | None = None,
 ) -> Singing:
-    """Listen to a song.
+    """Find the singing of a song.
 
     Args:
         source: A file or a binary stream.
-        words: Lines of the words, spread over what is sung.
-        rule: When singing starts and stops.
-        activity_model: Name or path of the model that tells where somebody sings; None for the
-            separating one, or, where none is, for the usual.
-        separation: How the voice is separated, for its notes; None for no notes.
-        on_stems: Function that takes the stems, block by block, where they are separated.
-        threads: Number of threads of the activity model, where nothing is separated.
-        progress: Function called with the share that is done, where a file tells its length.
+        words: Lines of the words, which are placed on the sung phrases.
+        rule: Rule for the start and the end of singing.
+        activity_model: Name or path of the model that detects singing; None for the separating one
+            or, without notes, for the default.
+        separation: Settings of the separation for the notes; None for no notes.
+        on_stems: Function called with each block of the stems, if they are separated.
+        threads: Number of threads of the activity model, if nothing is separated.
+        progress: Function called with the share that is done, if the length is known.
 
     Raises:
         AudioError: The file cannot be read.
-        InputError: A setting cannot be used, or the words do not fit what is sung.
+        InputError: A setting is invalid, or the words do not fit the singing.
         ModelError: There is no such model, or it separates no vocals.
     """
     if separation is None:
@@ -81,7 +81,7 @@ def find_singing(
         activity = find_activity(source, model=model, rule=rule, threads=threads, progress=progress)
         found = Singing(activity, warnings=activity.warnings)
     else:
-        found = _listen(source, activity_model, separation, rule, on_stems, progress)
+        found = _find_notes(source, activity_model, separation, rule, on_stems, progress)
     if words is None:
         return found
     phrases = found.activity.with_rule(phrase_rule(rule or SegmentRule()))
@@ -89,7 +89,7 @@ def find_singing(
 
 
 def phrase_rule(rule: SegmentRule) -> SegmentRule:
-    """Make the rule of phrases for words, which keeps all pauses in which lines may meet.
+    """Make a rule for phrases that keeps all pauses in which lines may meet.
 
     Args:
         rule: Rule of the segments.
@@ -102,7 +102,7 @@ def phrase_rule(rule: SegmentRule) -> SegmentRule:
     )
 
 
-def _listen(
+def _find_notes(
     source: str | Path | BinaryIO,
     activity_model: str | Path | None,
     separation: SeparationSettings,
@@ -110,7 +110,7 @@ def _listen(
     on_stems: Callable[[Mapping[str, Float32]], None] | None,
     progress: Callable[[float], None] | None,
 ) -> Singing:
-    """Activity and notes from one reading of the song."""
+    """Find activity and notes in one pass over the song."""
     with AudioReader(source) as reader:
         rate, n_channels = reader.info.sample_rate, reader.info.n_channels
         separator, detector = make_listening_separator(

@@ -1,6 +1,6 @@
-"""A song's folder for UltraStar games: the text, the song, its voice and the rest, and its cover.
+"""Write a song's folder for UltraStar games: text, song, voice, accompaniment and cover.
 
-All files appear or none does; in a folder that is there already only these are written.
+Either all files are written or none. Other files in an existing folder stay.
 """
 
 import shutil
@@ -28,11 +28,11 @@ _ENDINGS = {"image/jpeg": "jpg", "image/png": "png"}
 
 @dataclass(frozen=True)
 class SongFolder:
-    """What was written.
+    """The files that were written.
 
     Attributes:
         files: Paths of the files, the text first.
-        warnings: Lines that say what was odd about the song.
+        warnings: Warnings about the song, one line each.
     """
 
     files: tuple[Path, ...]
@@ -49,20 +49,20 @@ def write_song_folder(
     overwrite: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> SongFolder:
-    """Write `{track}/{track}.txt` and what it names: the song, `[VOC]`, `[INSTR]` and `[CO]`.
+    """Write `{track}/{track}.txt` and the files that it names: song, `[VOC]`, `[INSTR]`, `[CO]`.
 
     Args:
-        song: The song, a file.
+        song: Song that is a file.
         folder: Folder of all songs.
-        container: Format of the voice and the rest: one of `isolde.audio.CONTAINERS`.
-        words: Lines of the words; None for notes without.
-        separation: How the song is separated.
+        container: Format of voice and accompaniment, one of `isolde.audio.CONTAINERS`.
+        words: Lines of the words; None for notes without words.
+        separation: Settings of the separation.
         overwrite: Whether existing files may be replaced.
         progress: Function called with the share that is done.
 
     Raises:
         AudioError: The song cannot be read, or a file exists or cannot be written.
-        InputError: Nobody sings, the words do not fit, or an argument cannot be used.
+        InputError: Nobody sings, the words do not fit, or an argument is invalid.
         ModelError: There is no such model.
     """
     if song.path == STDIN or comes_once(song.path):
@@ -122,6 +122,6 @@ def write_song_folder(
 
 
 def _printable(track: str) -> str:
-    """A name that a line of UTF-8 text can hold: no control characters, no outer spaces."""
+    """A name that fits a line of UTF-8 text: no control characters, no outer spaces."""
     words = " ".join(readable(track).split())
     return "".join(c if c.isprintable() or c in JOINERS else "_" for c in words) or "_"

@@ -1,10 +1,10 @@
-"""Words cut into syllables by their vowels, whatever the language; it knows no dictionary.
+"""Split words into syllables by their vowels, in any language, without a dictionary.
 
-A syllable is a group of vowels and the consonants around it: one consonant between two groups
-begins the second syllable, of more the last one does, or the last two where words begin with them
-(`tr`, `sh`). Of a text in English, an e that is only written (`time`, `loved`) counts as none. In
-Chinese, Japanese and Korean a sign is a syllable. That is right for most words and a guess for the
-others, good enough to share out time and notes.
+A syllable is a group of vowels and the consonants around it. The last consonant between two groups
+begins the second syllable, or the last two if words begin with them (`tr`, `sh`). In English a
+silent e (`time`, `loved`) does not count. In Chinese, Japanese and Korean a character is a
+syllable. This is right for most words and a guess for the others, good enough to share out time and
+notes.
 """
 
 import re
@@ -19,11 +19,11 @@ _ONSETS = frozenset(
 _ENGLISH = frozenset("the and you i'm it's to of my is don't your".split())
 _SILENT = re.compile(r"(?<![aeiouy])(?<![^aeiouy]l)(?:e|(?<![td])ed|(?<![sxzchg])es)$")
 _UNWRITTEN_VOWELS = 2.5
-"""Letters to a syllable where vowels are not written as letters (Arabic, Hebrew, Thai)."""
+"""Letters per syllable in scripts without letters for vowels (Arabic, Hebrew, Thai)."""
 
 
 def is_english(lines: Iterable[str]) -> bool:
-    """Tell whether one word in twenty of a text is one of the commonest of English.
+    """Return whether one word in twenty of a text is a very common English one.
 
     Args:
         lines: Lines of the text.
@@ -41,14 +41,14 @@ def is_english(lines: Iterable[str]) -> bool:
 
 
 def split_syllables(line: str, *, english: bool = False) -> list[str]:
-    """Cut a line into syllables; all but the first of a word begin without a space.
+    """Split a line into syllables; the first one of each word but the first has a leading space.
 
     Args:
         line: Words with single spaces between them.
-        english: Whether an e that is only written makes no syllable.
+        english: Whether a silent e makes no syllable.
 
     Returns:
-        Parts that, joined, are the line again; one for a line without letters.
+        Parts that join to the line; one part for a line without letters.
 
     Examples:
         >>> split_syllables("Wandering starlight, time")
@@ -60,7 +60,7 @@ def split_syllables(line: str, *, english: bool = False) -> list[str]:
     for i, word in enumerate(line.split(" ")):
         first, *others = _split_word(word, english)
         first = f" {first}" if i else first
-        if parts and not any(c.isalnum() for c in word):  # a dash has no time of its own
+        if parts and not any(c.isalnum() for c in word):  # a dash takes no time
             parts[-1] += "".join([first, *others])
         else:
             parts += [first, *others]
@@ -72,7 +72,7 @@ def count_syllables(line: str, *, english: bool = False) -> float:
 
     Args:
         line: Words with single spaces between them.
-        english: Whether an e that is only written makes no syllable.
+        english: Whether a silent e makes no syllable.
     """
     total = 0.0
     for word in line.split(" "):
@@ -86,7 +86,7 @@ def count_syllables(line: str, *, english: bool = False) -> float:
 
 
 def _split_word(word: str, english: bool) -> list[str]:
-    """The syllables of a word with the punctuation around it."""
+    """Split a word into syllables with the punctuation around it."""
     if any(map(_is_sign, word)):
         return _split_signs(word)
     plain = "".join(map(_base, word))
@@ -111,7 +111,7 @@ def _split_word(word: str, english: bool) -> list[str]:
 
 
 def _split_signs(word: str) -> list[str]:
-    """One syllable a sign; what is none, and small kana, goes to the sign before."""
+    """Split a word into characters; others, and small kana, join the character before."""
     parts: list[str] = []
     for c in word:
         small = "SMALL" in unicodedata.name(c, "") or c == "ー"
@@ -125,7 +125,7 @@ def _split_signs(word: str) -> list[str]:
 
 
 def _is_sign(c: str) -> bool:
-    """Whether a character stands for a syllable."""
+    """Whether a character is a syllable."""
     kind = unicodedata.name(c, "").partition(" ")[0]
     return c.isalpha() and kind in ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "KATAKANA-HIRAGANA")
 

@@ -1,4 +1,4 @@
-"""What is sung as a Praat TextGrid of interval tiers; it writes no file."""
+"""The singing of a song as a Praat TextGrid of interval tiers; it writes no file."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,12 +7,12 @@ from isolde.karaoke.singing import Singing
 
 
 def to_textgrid(singing: Singing) -> str:
-    """Make a TextGrid: tiers `voice`, `words` where there are some, and `notes`.
+    """Make a TextGrid with the tiers `voice`, `words` if there are any, and `notes`.
 
-    An interval of `voice` says "voice", one of `notes` the note's name, like A4; pauses are empty.
+    The text of an interval is "voice", a line, or a note's name like A4; pauses are empty.
 
     Args:
-        singing: What is sung in a song, with its notes.
+        singing: Singing of a song, with its notes.
 
     Returns:
         Text in Praat's long format, for a file in UTF-8.
@@ -54,9 +54,9 @@ def to_textgrid(singing: Singing) -> str:
 
 
 def _without_gaps(cues: Sequence[Cue], seconds: float) -> Iterable[Cue]:
-    """The cues from 0 to the end of the song, and empty ones between: a tier has no gaps.
+    """The cues, and empty cues between them, from 0 to the end: a tier has no gaps.
 
-    Times are whole microseconds, and no interval is empty.
+    Times are whole microseconds, and no interval has length 0.
     """
     now, last = 0, round(seconds * 1e6)
     for cue in cues:

@@ -1,7 +1,7 @@
 """The score of a song as an UltraStar text, version 1 of the format; it writes no file.
 
-https://usdx.eu/format: a beat is a quarter of what #BPM says, and here 40 ms, whatever the song's
-own tempo; beat 0 is #GAP milliseconds after the start; pitches count semitones from C4.
+https://usdx.eu/format: a beat is a quarter of a beat of #BPM, and here 40 ms, whatever the song's
+own tempo; beat 0 is #GAP milliseconds after the start; pitches are in semitones from C4.
 """
 
 import re
@@ -18,9 +18,9 @@ BEAT = 0.04
 BPM = round(60 / (4 * BEAT))
 MIDDLE_C = 60
 CONTINUED = "~"
-"""What stands for a syllable that goes on, or is not known."""
+"""Text of a syllable that continues or is unknown."""
 
-_LATEST_BREAK = round(1.0 / BEAT)  # beats after a line at which it goes
+_LATEST_BREAK = round(1.0 / BEAT)  # beats after a line until it disappears
 _COMMENT = "first alignment by isolde, to be corrected by hand"
 
 
@@ -29,10 +29,10 @@ class SongFiles:
     """Names of the sound files beside the text.
 
     Attributes:
-        audio: Name of the whole song's.
-        vocals: Name of the voice's.
-        instrumental: Name of the rest's.
-        cover: Name of the picture's; None without.
+        audio: Name of the file of the song.
+        vocals: Name of the file of the voice.
+        instrumental: Name of the file of the accompaniment.
+        cover: Name of the picture; None without.
     """
 
     audio: str
@@ -59,17 +59,17 @@ def to_ultrastar(
     Args:
         score: Lines of notes, at least one; those without a pitch become freestyle notes.
         files: Names of the sound files.
-        tags: Title, artist, date and genre of the song, where it has them.
-        track: Name of the song, its title where it has none.
+        tags: Title, artist, date and genre of the song, if it has them.
+        track: Name of the song, used as its title if it has none.
 
     Returns:
-        Text for a file in UTF-8, which ends in a line E.
+        Text of a file in UTF-8.
 
     Raises:
         InputError: There is no note.
     """
     if not score:
-        raise InputError("nobody is heard singing: there are no notes to write")
+        raise InputError("no singing was found: there are no notes to write")
     gap = round(1000 * score[0][0].start)
     year = re.search(r"\d{4}", tags.get("date", ""))
     header = {
@@ -101,9 +101,9 @@ def to_ultrastar(
 
 
 def _in_beats(score: Sequence[Sequence[ScoreNote]], gap: float) -> list[list[_Note]]:
-    """Lines of notes to the nearest beat: in order, without overlap, each a beat or longer.
+    """Round notes to beats: in order, without overlap, each at least one beat long.
 
-    Between lines a beat stays free, for the break, where the last note is longer than that.
+    Between lines a beat stays free for the break if the last note is longer than a beat.
     """
     lines: list[list[_Note]] = []
     now = 0

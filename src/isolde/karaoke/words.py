@@ -1,4 +1,4 @@
-"""The words of a song from a text file; when they are sung is `placement`'s affair."""
+"""Read the words of a song from a text file; it gives them no times."""
 
 import re
 import unicodedata
@@ -26,7 +26,7 @@ class WordLine:
 
 
 def parse_words(text: str) -> tuple[WordLine, ...]:
-    r"""Read the lines of a text; empty lines and headings like [Chorus] are breaks.
+    r"""Split a text into lines; empty lines and headings like [Chorus] are breaks.
 
     Args:
         text: Text of the file.
@@ -55,7 +55,7 @@ def _plain(c: str) -> str:
 
 
 def words_for(path: Path, *, n_songs: int) -> tuple[WordLine, ...]:
-    """Read the words of the one song that is worked on.
+    """Read the words of a song, which must be the only one.
 
     Args:
         path: Path of the file.
@@ -73,10 +73,10 @@ def read_words(path: Path) -> tuple[WordLine, ...]:
     """Read a file of words.
 
     Args:
-        path: Path of a text file in UTF-8, a line of it for each line that is shown.
+        path: Path of a text file in UTF-8, with one line per line to show.
 
     Raises:
-        InputError: There is no such file, it is no text in UTF-8, or it holds no words.
+        InputError: There is no such file, it is not text in UTF-8, or it holds no words.
     """
     try:
         with path.open("rb") as file:
@@ -91,10 +91,10 @@ def read_words(path: Path) -> tuple[WordLine, ...]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{path}: is no text in UTF-8 (byte {error.start}): save it as UTF-8"
+            f"{path}: is not text in UTF-8 (byte {error.start}): save it as UTF-8"
         ) from None
     if "\0" in text:
-        raise InputError(f"{path}: is no text (it holds a zero byte): give a text file")
+        raise InputError(f"{path}: is not text (it holds a zero byte): give a text file")
     lines = parse_words(text)
     if not lines:
         raise InputError(f"{path}: holds no words: write a line for each line that is sung")

@@ -10,32 +10,32 @@ from isolde.core.errors import InputError
 
 @dataclass(frozen=True)
 class Rules:
-    """What the five steps go by.
+    """Constants of the five steps.
 
     Attributes:
-        centre: Whether to listen to the middle of the stereo image only, where voices are mixed.
-        section_db: Step 1; quieter than this, relative to the block's loud parts (their 95th
-            percentile in 200-5000 Hz), nobody sings.
-        section_seconds: Step 1; the level is a mean over this time, and so much around what is
-            loud enough is kept.
-        high_pass_hz: Steps 2 and 3; what lies below is not listened to: bass and bass drum.
+        centre: Whether to use only the centre of the stereo image, where voices are mixed.
+        section_db: Step 1; level relative to the loud parts of the block (95th percentile in
+            200-5000 Hz) below which nobody sings.
+        section_seconds: Step 1; time over which the level is averaged, and time around loud frames
+            that is kept.
+        high_pass_hz: Steps 2 and 3; lower frequencies are ignored: bass and bass drum.
         f0_min: Lowest pitch in Hz.
         f0_max: Highest pitch in Hz.
-        thresholds: PYIN's prior of how inexact a period may be, as a Beta distribution. Its
-            default, (2, 18) with a mean of 0.10, is for a voice alone; music behind it makes
+        thresholds: Parameters of pYIN's prior, a Beta distribution of how inexact a period may be.
+            Its default, (2, 18) with a mean of 0.10, is for a voice alone; music behind it makes
             periods less exact: here the mean is 0.17.
         switching: Probability per frame that voicing starts or stops; pYIN's default is 0.01.
-        pitch_step: PYIN's resolution in semitones; the pitch is refined afterwards.
-        width_hz: Step 4; half width of the mask around every harmonic, in Hz: the Hann window's
-            main lobe (two bins, 43 Hz) and a little.
-        width_cents: What the half width grows by with each harmonic, in cents of its frequency:
-            vibrato and the pitch's own error.
-        top_hz: Harmonics above are not followed.
-        burst_from_hz: Step 5; unvoiced sound is looked for above.
-        burst_reach: How far from a voiced frame a consonant may be, in seconds.
-        burst_gain: How much of what bursts out is taken for a consonant, 0 to 1.
-        block_seconds: Masks are made for so much at a time.
-        margin_seconds: And with so much of the song before and after in view.
+        pitch_step: Resolution of pYIN in semitones; the pitch is refined afterwards.
+        width_hz: Step 4; half width of the mask around every harmonic in Hz: the main lobe of the
+            Hann window (two bins, 43 Hz) and a little more.
+        width_cents: Growth of the half width per harmonic, in cents of its frequency, for vibrato
+            and the error of the pitch.
+        top_hz: Highest frequency of the harmonics in Hz.
+        burst_from_hz: Step 5; lowest frequency of unvoiced sound in Hz.
+        burst_reach: Greatest distance of a consonant from a voiced frame in seconds.
+        burst_gain: Share of a burst that is given to the voice, 0 to 1.
+        block_seconds: Duration of the blocks in which masks are made.
+        margin_seconds: Duration before and after a block that is also used.
     """
 
     centre: bool = True
@@ -57,7 +57,7 @@ class Rules:
     margin_seconds: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Refuse invalid constants."""
         if not 60 <= self.f0_min < self.f0_max <= 2000:
             raise InputError(
                 f"singing from {self.f0_min} to {self.f0_max} Hz: take a range within 60 to 2000 Hz"

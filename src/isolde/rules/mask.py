@@ -1,6 +1,6 @@
 """Steps 4 and 5: a mask from a pitch track, for its harmonics and for the consonants around it.
 
-It follows no pitch and hears no sound but through magnitudes.
+It tracks no pitch and reads only magnitudes.
 
 Step 4. With the pitch f0 of a frame, bin frequency f belongs to harmonic h = round(f / f0), h >= 1,
 at the distance d = |f - h f0|. The comb is cos^2(pi/2 min(1, d / w_h)) with the half width
@@ -8,17 +8,16 @@ at the distance d = |f - h f0|. The comb is cos^2(pi/2 min(1, d / w_h)) with the
     w_h = width_hz + h f0 (2^(width_cents / 1200) - 1),
 
 1 on the harmonic, 1/2 at half of w_h, 0 from w_h on; so reading the mask as binary at 0.5 passes
-|d| <= w_h / 2. What lies halfway between two harmonics cannot be the voice's: it tells how loud the
-music is thereabouts. The harmonic's share of its bins is estimated from it as
+|d| <= w_h / 2. Sound halfway between two harmonics cannot be the voice: it measures the level of
+the music there. The harmonic's share of its bins is estimated from it as
 
     1 - (between / peak)^2, at least 0,
 
-powers being additive on average. The mask is comb * share where a frame is voiced.
+powers being additive on average. The mask of a voiced frame is comb * share.
 
-Step 5. Consonants and breath are short, noisy and high up. In frames of a vocal section near voiced
-ones, but not voiced themselves, what rises above a bin's usual level (its median over two seconds)
-is taken for the voice's, (1 - (usual / now)^2) * burst_gain, above burst_from_hz; drums do that as
-well, hence the gain.
+Step 5. Consonants and breath are short, noisy and high. In unvoiced frames of a vocal section near
+voiced ones, what rises above a bin's usual level (its median over two seconds) is given to the
+voice, (1 - (usual / now)^2) * burst_gain, above burst_from_hz; drums rise too, hence the gain.
 """
 
 import numpy as np
@@ -52,7 +51,7 @@ def harmonic_comb(f0: Float32, rules: Rules) -> Float32:
 
 
 def harmonic_share(magnitudes: Float32, f0: Float32) -> Float32:
-    """Tell which share of each harmonic's bins the voice has, from what lies between the harmonics.
+    """Estimate the voice's share of each harmonic's bins from the level between the harmonics.
 
     Args:
         magnitudes: Magnitudes (n, 513).
@@ -74,7 +73,7 @@ def harmonic_share(magnitudes: Float32, f0: Float32) -> Float32:
 
 
 def burst_mask(magnitudes: Float32, track: Track, rules: Rules) -> Float32:
-    """Step 5: what bursts out high up near the voice.
+    """Step 5: make the mask of bursts at high frequencies near the voice.
 
     Args:
         magnitudes: Magnitudes (n, 513).
@@ -95,7 +94,7 @@ def burst_mask(magnitudes: Float32, track: Track, rules: Rules) -> Float32:
 
 
 def burst_frames(magnitudes: Float32, track: Track, rules: Rules) -> Bools:
-    """Frames, (n,) bool, in which most of what is high up bursts out; two in a row at least."""
+    """Find frames, (n,) bool, that are mostly burst at high frequencies, two in a row at least."""
     high = burst_mask(magnitudes, track, rules)[:, round(rules.burst_from_hz / BIN_HZ) :]
     frames = high.mean(axis=1) > rules.burst_gain / 2
     found = np.zeros(len(frames), np.bool_)
@@ -116,10 +115,10 @@ def usual_level(magnitudes: Float32, seconds: float = 2.0) -> Float32:
 
 
 def voice_mask(magnitudes: Float32, track: Track, rules: Rules) -> Float32:
-    """Steps 4 and 5 together.
+    """Make the mask of steps 4 and 5.
 
     Args:
-        magnitudes: Magnitudes (n, 513) of what was listened to.
+        magnitudes: Magnitudes (n, 513) of the weighted centre.
         track: Track of the same frames.
         rules: The constants.
 
@@ -132,7 +131,7 @@ def voice_mask(magnitudes: Float32, track: Track, rules: Rules) -> Float32:
 
 
 def _at(magnitudes: Float32, place: Float32) -> Float32:
-    """Magnitudes between bins, linearly; the ends beyond the ends."""
+    """Magnitudes between bins by linear interpolation, clamped at the ends."""
     place = np.clip(place, 0, magnitudes.shape[1] - 1.001)
     low = place.astype(np.int64)
     part = (place - low).astype(np.float32)

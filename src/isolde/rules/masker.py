@@ -1,9 +1,9 @@
-"""The rules as a masker: mixture spectra in, masks out, in blocks that lie fixed in the song.
+"""The rules as a masker: mixture spectra in, masks out, in blocks at fixed places of the song.
 
-Block b gives the masks of frames [b * core, (b + 1) * core) and looks at `margin` frames more on
-either side, where the song has them. Blocks are counted from the song's first frame, so the masks
-do not depend on how the song is fed, and memory does not depend on how long it is. The price is
-latency: a block's first mask waits for its last frame and the margin after it.
+Block b gives the masks of frames [b * core, (b + 1) * core) and uses up to `margin` more frames on
+either side. Blocks are counted from the song's first frame, so the masks do not depend on how the
+song is fed, and memory does not depend on its length. The price is latency: a block's first mask
+waits for its last frame and the margin after it.
 """
 
 import numpy as np
@@ -28,11 +28,11 @@ class HarmonicMasker:
         """Start a stream.
 
         Args:
-            rules: The constants; None: the tuned ones.
+            rules: Constants; None for the tuned ones.
             n_channels: Number of channels of the mixture; all get the same mask.
 
         Raises:
-            InputError: When there is no channel.
+            InputError: There is no channel.
         """
         if n_channels < 1:
             raise InputError(f"{n_channels} channels cannot be separated: give at least 1")
@@ -47,18 +47,18 @@ class HarmonicMasker:
         return self._core + self._margin - 1
 
     def reset(self) -> None:
-        """Begin a song."""
+        """Start another song."""
         self._held: list[tuple[Complex64, Float32]] = []  # the channels' mean, its centre weight
         self._n_held = 0  # frames held, from frame `_first` of the song on
         self._first = 0
         self._next = 0  # the frame whose mask is given next
 
     def feed(self, spectra: Complex64, /) -> Float32:
-        """Take spectra (n_channels, n, 513); give masks (1, 1, m, 513), often none.
+        """Take spectra (n_channels, n, 513); return the masks (1, 1, m, 513) that are ready.
 
         Raises:
-            InputError: When the shape does not fit.
-            MissingExtraError: When librosa is not installed.
+            InputError: The shape does not fit.
+            MissingExtraError: The package librosa is not installed.
         """
         if spectra.ndim != 3 or spectra.shape[::2] != (self.n_channels, self.n_bins):
             raise InputError(
@@ -73,14 +73,14 @@ class HarmonicMasker:
         return np.concatenate(masks)[None, None]
 
     def flush(self) -> Float32:
-        """Give the masks still owed, (1, 1, m, 513)."""
+        """Return the remaining masks (1, 1, m, 513)."""
         masks = [np.zeros((0, self.n_bins), np.float32)]
         while (owed := self._first + self._n_held - self._next) > 0:
             masks.append(self._block(min(owed, self._core)))
         return np.concatenate(masks)[None, None]
 
     def _block(self, n: int) -> Float32:
-        """Masks of the next `n` frames; forget what no later block looks at."""
+        """Masks of the next `n` frames; drop frames that no later block uses."""
         mid, weight = (np.concatenate(parts) for parts in zip(*self._held, strict=True))
         start = self._next - self._first
         end = start + n + self._margin
@@ -93,7 +93,7 @@ class HarmonicMasker:
 
 
 def weigh_bins(spectra: Complex64, rules: Rules) -> tuple[Complex64, Float32]:
-    """Mix the channels, and weigh each bin by how much of it is in the middle.
+    """Mix the channels, and weigh each bin by its share in the centre.
 
     Args:
         spectra: Spectra (n_channels, n, 513).
@@ -108,10 +108,10 @@ def weigh_bins(spectra: Complex64, rules: Rules) -> tuple[Complex64, Float32]:
 
 
 def listen(mid: Complex64, weight: Float32, rules: Rules) -> tuple[Float32, Track]:
-    """Take all five steps on some seconds of sound.
+    """Apply all five steps to some seconds of sound.
 
     Args:
-        mid: Spectra (n, 513) of the channels' mean, from `heard`.
+        mid: Spectra (n, 513) of the channels' mean, from `weigh_bins`.
         weight: Weight (n, 513) of each bin in [0, 1], likewise.
         rules: The constants.
 
@@ -119,7 +119,7 @@ def listen(mid: Complex64, weight: Float32, rules: Rules) -> tuple[Float32, Trac
         The mask (n, 513) in [0, 1], and the track that it was made from.
 
     Raises:
-        MissingExtraError: When librosa is not installed.
+        MissingExtraError: The package librosa is not installed.
     """
     sound = mid * weight
     track = follow(sound, rules)
@@ -127,15 +127,15 @@ def listen(mid: Complex64, weight: Float32, rules: Rules) -> tuple[Float32, Trac
 
 
 def make_rules_masker(n_channels: int, *, rules: Rules | None = None) -> HarmonicMasker:
-    """Return the masker behind the model name "rules"; fails at once when it could not work.
+    """Make the masker of the model "rules"; fail at once if librosa is missing.
 
     Args:
         n_channels: Number of channels of the mixture.
-        rules: The constants; None: the tuned ones.
+        rules: Constants; None for the tuned ones.
 
     Raises:
-        InputError: When there is no channel.
-        MissingExtraError: When librosa is not installed.
+        InputError: There is no channel.
+        MissingExtraError: The package librosa is not installed.
     """
     from importlib.util import find_spec
 

@@ -1,7 +1,6 @@
-"""Steps 1 to 3: where somebody may be singing, whether it is voiced, and at which pitch; no masks.
+"""Steps 1 to 3: vocal sections, voicing and pitch; it makes no masks.
 
-All of it reads spectra on the article's grid, of which 513 bins are a signal at 22,050 Hz whatever
-the song's own rate.
+Spectra are on the article's grid: 513 bins at 22,050 Hz, whatever the song's own rate.
 """
 
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ Bools = NDArray[np.bool_]
 BIN_HZ = GRID_22.bin_hz
 FRAME_SECONDS = GRID_22.frame_seconds
 PYIN_WINDOW = 2048  # samples at 22,050 Hz: 93 ms, seven periods of the lowest pitch
-SHORTEST = 16  # frames; pYIN is not asked about less
+SHORTEST = 16  # frames; shorter sections are not given to pYIN
 REFINE_BELOW_HZ = 4000.0
 BAND_HZ = (200.0, 5000.0)
 _TINY = 1e-20
@@ -28,12 +27,12 @@ _TINY = 1e-20
 
 @dataclass(frozen=True)
 class Track:
-    """What is sung, frame by frame.
+    """Voicing and pitch of every frame.
 
     Attributes:
-        section: Whether step 1 found that somebody may be singing, (n,).
-        voiced: Whether the voice has a pitch, (n,); nowhere outside of sections.
-        f0: That pitch in Hz, (n,); 0 where nothing is voiced.
+        section: Whether somebody may be singing by step 1, (n,).
+        voiced: Whether the voice has a pitch, (n,); only inside sections.
+        f0: Pitch in Hz, (n,); 0 in unvoiced frames.
     """
 
     section: Bools
@@ -42,10 +41,10 @@ class Track:
 
 
 def centre_weight(spectra: Complex64) -> Float32:
-    """Tell how much of each bin stands in the middle of the stereo image, where voices are mixed.
+    """Compute the share of each bin in the centre of the stereo image, where voices are mixed.
 
     (|M|^2 - D) / |M|^2, at least 0, where M is the mean of the channels and D the mean of
-    |X_c - M|^2: 1 for what all channels have alike, 0 for what one channel has alone.
+    |X_c - M|^2: 1 for sound that is equal in all channels, 0 for sound in one channel only.
 
     Args:
         spectra: Spectra (n_channels, n, 513).
@@ -62,29 +61,29 @@ def centre_weight(spectra: Complex64) -> Float32:
 
 
 def smooth(values: Float32, seconds: float) -> Float32:
-    """Return a running mean over (n,) frames, edges repeated."""
+    """Compute a running mean over (n,) frames, with repeated edges."""
     width = 2 * max(0, round(seconds / FRAME_SECONDS / 2)) + 1
     padded = np.pad(values.astype(np.float64), width // 2, mode="edge")
     return np.asarray(np.convolve(padded, np.full(width, 1 / width), "valid"), np.float32)
 
 
 def widen(flags: Bools, seconds: float) -> Bools:
-    """Flags (n,) and all frames within `seconds` of one."""
+    """Set all frames within `seconds` of a flag (n,)."""
     reach = round(seconds / FRAME_SECONDS)
     return np.convolve(flags, np.ones(2 * reach + 1))[reach : reach + len(flags)] > 0.5
 
 
 def runs(flags: Bools) -> list[tuple[int, int]]:
-    """Start and end (not included) of each run of true flags (n,)."""
+    """List start and end (exclusive) of each run of true flags (n,)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
 def vocal_sections(sound: Complex64, rules: Rules) -> Bools:
-    """Step 1, cheap and careful: leave out only what is too quiet to be sung.
+    """Step 1: exclude only frames that are too quiet for singing.
 
     Args:
-        sound: Spectra (n, 513) of what is listened to.
+        sound: Spectra (n, 513) of the weighted centre.
         rules: The constants.
 
     Returns:
@@ -100,17 +99,17 @@ def vocal_sections(sound: Complex64, rules: Rules) -> Bools:
 
 
 def follow(sound: Complex64, rules: Rules) -> Track:
-    """Follow the pitch of the voice: steps 1 to 3.
+    """Track the pitch of the voice: steps 1 to 3.
 
     Args:
-        sound: Spectra (n, 513) of what is listened to.
+        sound: Spectra (n, 513) of the weighted centre.
         rules: The constants.
 
     Returns:
         The track of all n frames.
 
     Raises:
-        MissingExtraError: When librosa is not installed.
+        MissingExtraError: The package librosa is not installed.
     """
     n = len(sound)
     section = vocal_sections(sound, rules)
@@ -125,7 +124,7 @@ def follow(sound: Complex64, rules: Rules) -> Track:
 
 
 def _pyin(sound: Complex64, rules: Rules) -> Float32:
-    """The pitch of some frames in Hz, 0 where nothing is voiced.
+    """The pitch of some frames in Hz, 0 in unvoiced ones.
 
     Mauch, Dixon: "pYIN: a fundamental frequency estimator using probabilistic threshold
     distributions", 2014.
@@ -149,7 +148,7 @@ def _pyin(sound: Complex64, rules: Rules) -> Float32:
             switch_prob=rules.switching,
             fill_na=0.0,
         )
-    except SystemError as error:  # what compiled code makes of Ctrl-C
+    except SystemError as error:  # raised by compiled code at Ctrl-C
         if isinstance(error.__cause__, KeyboardInterrupt):
             raise error.__cause__ from None
         raise
@@ -157,12 +156,12 @@ def _pyin(sound: Complex64, rules: Rules) -> Float32:
 
 
 def refine(sound: Complex64, f0: Float32, *, reach: float) -> Float32:
-    """Refine the pitch by how far the phases of its harmonics turn from frame to frame.
+    """Refine the pitch by the phase advance of its harmonics from frame to frame.
 
-    pYIN answers in steps. Near it, harmonic h turns by 2 pi f_h hop / sample_rate from one frame to
-    the next, so its frequency f_h is known modulo sample_rate / hop = 86 Hz, and pYIN says which
-    one. The pitch is the mean of f_h / h weighted by |X|^2 h^2, as the variance of f_h / h is, over
-    the first harmonics up to 4 kHz, forwards and backwards in time.
+    pYIN returns pitches in steps. The phase of harmonic h advances by 2 pi f_h hop / sample_rate
+    per frame, so its frequency f_h is known modulo sample_rate / hop = 86 Hz, and pYIN's pitch
+    selects the right one. The pitch is the mean of f_h / h weighted by |X|^2 h^2, as the variance
+    of f_h / h is, over the first harmonics up to 4 kHz, forwards and backwards in time.
 
     Args:
         sound: Spectra (n, 513).

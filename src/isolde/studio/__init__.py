@@ -1,1 +1,1 @@
-"""A page served from this computer that plays a song while it is separated; nothing is uploaded."""
+"""A page served from this computer that plays a song while it is separated; it uploads nothing."""

@@ -1,4 +1,4 @@
-"""Tiles of a spectrogram as pictures, in colours that the page gives; it reads no sound."""
+"""Tiles of a spectrogram as PNG pictures in the page's colours; it reads no sound."""
 
 import re
 import struct
@@ -14,27 +14,29 @@ from isolde.studio.picture import HIGHEST_DB, LOWEST_DB
 
 LAYERS = ("mixture", "vocals", "mask", "both")
 COLOURS = "ffffff,161a22,2f5aa8,c8425a"
-"""Ground, brightest, band and voice, where nobody chooses: on paper."""
+"""Default colours: ground, brightest, band and voice."""
 
 _FLOOR, _CEILING = 0.1, 0.82  # shares of the levels: ground below, the brightest colour above
-_DARK = 20  # level below which a mask has no colour, as there is nothing that it could let through
+_DARK = 20  # level of the mixture below which the mask has no colour
 
 Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 
 
 def paint(layer: str, mixture: bytes, vocals: bytes, *, rows: int, colours: str) -> bytes:
-    """Paint a tile as a PNG, the highest frequency on top, as wide as both have columns, if any.
+    """Paint a tile as a PNG, the highest frequency on top; empty bytes if there are no columns.
+
+    Its width is the number of columns that both sounds have.
 
     Args:
-        layer: One of LAYERS; `both` is the mixture in the band's colour, where the mask is open in
-            the voice's.
+        layer: One of LAYERS; `both` is the mixture in the band's colour, and in the voice's colour
+            where the mask is open.
         mixture: Levels of the mixture, see `LevelColumns.tile`.
         vocals: Levels of the vocals.
         rows: Number of levels in a column.
         colours: Ground, brightest, band and voice, as `rrggbb,rrggbb,rrggbb,rrggbb`.
 
     Raises:
-        InputError: When there is no such layer, or the colours are not four.
+        InputError: There is no such layer, or the colours are not four.
     """
     table = _table(layer, colours)
     n = min(len(mixture), len(vocals)) // rows

@@ -1,4 +1,4 @@
-"""The thread that separates, one song at a time and first the one that somebody listens to."""
+"""The thread that separates songs, one at a time; the song that plays comes first."""
 
 import contextlib
 import threading
@@ -13,16 +13,16 @@ from isolde.studio.song import FAILED, Song
 
 
 class Engine:
-    """Songs that wait, and a thread that takes them a block further."""
+    """A queue of songs, and a thread that separates the first of them block by block."""
 
     def __init__(
         self, settings: SeparationSettings, *, done: Callable[[Song], None] | None = None
     ) -> None:
-        """Start the thread, which first loads what most songs will need.
+        """Start the thread, which first loads what most songs need.
 
         Args:
-            settings: How songs are separated that choose nothing else.
-            done: Called, in the thread, with each song that is separated.
+            settings: Settings of songs that choose none.
+            done: Function called, in the thread, with each song that is separated.
         """
         self._settings, self._done = settings, done
         self._prepared = False
@@ -35,24 +35,24 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        """Whether a song is being separated or waits, or the first one is being prepared."""
+        """Whether a song waits or is being separated, or the engine still loads."""
         return bool(self._queue) or not self._prepared
 
     def put(self, song: Song) -> None:
-        """Let a song wait behind the others."""
+        """Append a song to the queue."""
         with self._changed:
             self._queue.append(song)
             self._changed.notify()
 
     def prefer(self, song: Song) -> None:
-        """Go on with this song before all others; nothing happens when it is done."""
+        """Move a song to the front of the queue, if it is in the queue."""
         with self._changed:
             if song in self._queue:
                 self._queue.remove(song)
                 self._queue.insert(0, song)
 
     def drop(self, song: Song) -> None:
-        """Forget a song and delete what is kept of it."""
+        """Take a song out of the queue and delete its files."""
         with self._changed:
             if song in self._queue:
                 self._queue.remove(song)
@@ -63,14 +63,14 @@ class Engine:
             song.close()
 
     def close(self) -> None:
-        """Stop after the block that is being separated."""
+        """Stop after the current block."""
         with self._changed:
             self._ended = True
             self._changed.notify()
         self._thread.join()
 
     def _run(self) -> None:
-        with contextlib.suppress(Exception):  # the first song will say so
+        with contextlib.suppress(Exception):  # the first song reports the error
             prepare(self._settings)
         self._prepared = True
         while True:
@@ -87,7 +87,7 @@ class Engine:
             self._step(song, steps)
 
     def _step(self, song: Song, steps: Generator[None, None, None]) -> None:
-        """A block further; a song that is done or cannot go on leaves the queue."""
+        """Separate a block; a song that is done or fails leaves the queue."""
         with song.lock:
             if self._steps.get(song.id) is not steps:
                 return  # dropped meanwhile

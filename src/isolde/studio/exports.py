@@ -1,4 +1,4 @@
-"""Files to take home: stems, the mix as faded, phrases and labels; each is made once and whole.
+"""Files of a separated song: stems, the mix as faded, and phrases; each is made once and whole.
 
 They are the files that `isolde separate` writes, opened by the same functions.
 """
@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping
 from math import inf, isnan, nan
 from pathlib import Path
 
-from isolde.activity import cut_phrases, find_segments
-from isolde.audio import CONTAINERS, AudioWriter, SongTags, subtype_for
+import numpy as np
+
+from isolde.activity import cut_phrases
+from isolde.audio import CONTAINERS, SongTags, subtype_for
 from isolde.audio.stemfile import SUFFIXES as STEM_SUFFIXES
 from isolde.core.errors import InputError
 from isolde.core.stage import BLOCK, Float32
@@ -20,10 +22,11 @@ from isolde.separation.outputs import open_stem, open_stem_file, tags_of
 from isolde.separation.phrases import FADE
 from isolde.separation.phrases import RULE as PHRASE_RULE
 from isolde.separation.settings import FileSettings
-from isolde.studio.separation import voice_of
+from isolde.studio.separation import main_stem
 from isolde.studio.song import READY, NoSuchSongError, Song
 
-MAX_GAIN = 4.0
+MAX_DB = 12
+"""Greatest level of a stem in a mix."""
 
 MAX_FILES = 6
 """Files of one song that are kept for another download, beside those that are being sent."""
@@ -33,8 +36,8 @@ def check_ready(song: Song) -> None:
     """Refuse a song that is not separated yet.
 
     Raises:
-        InputError: When it is not.
-        NoSuchSongError: When it was removed.
+        InputError: The song is not ready.
+        NoSuchSongError: The song was removed.
     """
     if song.closed:
         raise NoSuchSongError("the song was removed meanwhile")
@@ -42,25 +45,27 @@ def check_ready(song: Song) -> None:
         raise InputError(f"{song.name}: is not separated yet: wait until it is ready")
 
 
-def file_of(song: Song, what: str, container: str, gains: Mapping[str, float]) -> tuple[Path, str]:
-    """Make a file of a song, if it is not there yet, and keep it while it is in `song.sending`.
+def export_file(
+    song: Song, what: str, container: str, gains: Mapping[str, float]
+) -> tuple[Path, str]:
+    """Make a file of a song, unless it exists already, and hold it (see `Song.hold`).
 
-    Whoever has sent it says so: `song.sent`.
+    The caller releases it after sending it.
 
     Args:
-        song: That is separated.
+        song: Song that is separated.
         what: A stem, "mix", "stems" or "phrases"; the last two give a zip.
         container: Format of the audio, one of `audio.CONTAINERS`; for "stems" also "stem.mp4" or
-            "stem.m4a", one file that holds them all.
+            "stem.m4a", one file with all stems.
         gains: Factor of each stem, for "mix".
 
     Returns:
-        the file, and a name to suggest for it.
+        The path of the file, and a name to suggest for it.
 
     Raises:
-        AudioError: When the disk is full.
-        InputError: When the song is not ready, or something unknown is asked for.
-        NoSuchSongError: When the song was removed.
+        AudioError: The disk is full.
+        InputError: The song is not ready, or `what` or `container` is unknown.
+        NoSuchSongError: The song was removed.
     """
     check_ready(song)
     as_stem_file = what == "stems" and f".{container}" in STEM_SUFFIXES
@@ -78,48 +83,47 @@ def file_of(song: Song, what: str, container: str, gains: Mapping[str, float]) -
     faded = sorted(gains.items()) if what == "mix" else ()
     key = f"{what}.{container}.{faded}"
     with song.lock:
-        check_ready(song)  # it may have gone while others had the lock
+        check_ready(song)  # it may have been removed while others had the lock
         if key not in song.files:
-            idle = [old for old, path in song.files.items() if path not in song.sending]
+            idle = [old for old, path in song.files.items() if path not in song.held]
             for old in idle[: max(0, len(song.files) + 1 - MAX_FILES)]:
                 song.files.pop(old).unlink(missing_ok=True)
             path = song.folder / f"{secrets.token_hex(4)}{suffix}"
-            with tempfile.TemporaryDirectory(dir=song.folder) as work:  # goes, whatever happens
+            with tempfile.TemporaryDirectory(dir=song.folder) as work:  # deleted after errors too
                 made = Path(work) / path.name
-                _make(song, what, container, dict(gains), made)
+                _make(song, what, container, gains, made)
                 made.rename(path)
             song.files[key] = path
-        song.send(song.files[key])
+        song.hold(song.files[key])
         return song.files[key], f"{name}{suffix}"
 
 
-def gains_of(song: Song, values: Mapping[str, str]) -> dict[str, float]:
-    """Give the factor of each stem from levels in dB; 1 where none is given, 0 for "off".
+def parse_gains(song: Song, values: Mapping[str, str]) -> dict[str, float]:
+    """Turn the levels of stems in dB into factors; 1 for a stem without a level, 0 for "off".
 
     Args:
-        song: That has the stems.
-        values: Level of a stem in dB, or "off".
+        song: Song that has the stems.
+        values: Level of each stem in dB, or "off".
 
     Raises:
-        InputError: When a level is no number or above 12 dB.
+        InputError: A level is not a number or above 12 dB.
     """
-    gains = dict.fromkeys(song.stems, 1.0)
+    gains = {}
     for stem in song.stems:
         text = values.get(stem, "0")
         try:
-            gains[stem] = 0.0 if text == "off" else 10 ** (float(text) / 20)
-        except OverflowError:
-            gains[stem] = inf
+            level = -inf if text == "off" else float(text)
         except ValueError:
-            gains[stem] = nan
-        if isnan(gains[stem]):
+            level = nan
+        if isnan(level):
             raise InputError(f"{stem}={text}: give a level in dB, or off")
-        if not 0 <= gains[stem] <= MAX_GAIN:
-            raise InputError(f"{stem}={text}: give at most 12 dB")
+        if level > MAX_DB:
+            raise InputError(f"{stem}={text}: give at most {MAX_DB} dB")
+        gains[stem] = 10 ** (level / 20)
     return gains
 
 
-def mixed(song: Song, gains: Mapping[str, float]) -> Iterator[Float32]:
+def mix_stems(song: Song, gains: Mapping[str, float]) -> Iterator[Float32]:
     """Mix the stems times their gains, in blocks (n_channels, n)."""
     for start in range(0, song.n_ready, BLOCK):
         parts: list[Float32] = [
@@ -127,15 +131,15 @@ def mixed(song: Song, gains: Mapping[str, float]) -> Iterator[Float32]:
             for stem, gain in gains.items()
             if gain
         ]
-        n = min(BLOCK, song.n_ready - start)
-        yield sum(parts[1:], parts[0]) if parts else _silence(song, n)
+        silence = np.zeros((song.info.n_channels, min(BLOCK, song.n_ready - start)), np.float32)
+        yield sum(parts[1:], parts[0]) if parts else silence
 
 
 def keep_stems(song: Song, folder: Path) -> None:
-    """Write the stems as wav where `isolde separate` would, or beside what is there already.
+    """Write the stems as wav to a new folder in `folder`, named after the track; all or none.
 
     Raises:
-        AudioError: When they cannot be written.
+        AudioError: They cannot be written.
     """
     target, number = folder / song.track, 2
     while target.exists():
@@ -150,23 +154,18 @@ def keep_stems(song: Song, folder: Path) -> None:
 
 def _is_karaoke(song: Song, gains: Mapping[str, float]) -> bool:
     """Whether a mix is the song without its voice."""
-    voice = voice_of(song.stems)
+    voice = main_stem(song.stems)
     return all(gains[stem] == (stem != voice) for stem in song.stems)
 
 
-def _silence(song: Song, n: int) -> Float32:
-    block: Float32 = song.spools[song.stems[0]].samples(0, n) * 0
-    return block
-
-
-def _make(song: Song, what: str, container: str, gains: dict[str, float], path: Path) -> None:
+def _make(song: Song, what: str, container: str, gains: Mapping[str, float], path: Path) -> None:
     if what == "mix":
         _write(song, path, container, gains)
     elif f".{container}" in STEM_SUFFIXES:
         _write_stem_file(song, path, container)
     elif what == "stems":
         suffix = CONTAINERS[container].suffix
-        with _packed(path) as pack:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as pack:
             for stem in song.stems:
                 file = path.with_name(f"packed{suffix}")
                 _write(song, file, container, {stem: 1.0})
@@ -178,13 +177,9 @@ def _make(song: Song, what: str, container: str, gains: dict[str, float], path: 
         _write(song, path, container, {what: 1.0})
 
 
-def _packed(path: Path) -> zipfile.ZipFile:
-    return zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)
-
-
 def _write(song: Song, path: Path, container: str, gains: Mapping[str, float]) -> None:
     with open_stem(path, song.info, _settings(container), _tags(song)) as writer:
-        for block in mixed(song, gains):
+        for block in mix_stems(song, gains):
             writer.write(block)
 
 
@@ -203,34 +198,19 @@ def _tags(song: Song) -> SongTags:
 
 
 def _write_phrases(song: Song, container: str, path: Path) -> None:
-    activity = song.activity()
-    segments = find_segments(
-        activity.probabilities, activity.frame_seconds, seconds=activity.seconds, rule=PHRASE_RULE
-    )
+    segments = song.activity().with_rule(PHRASE_RULE).segments
     if not segments:
-        raise InputError(f"{song.name}: nobody was heard to sing: there are no phrases")
-    voice = path.with_name("voice.wav")
-    folder = path.with_name("phrases")
-    with AudioWriter(
-        voice,
-        sample_rate=song.info.sample_rate,
-        n_channels=song.info.n_channels,
-        subtype="FLOAT",
-        overwrite=True,
-    ) as writer:
-        for block in mixed(song, {voice_of(song.stems): 1.0}):
-            writer.write(block)
+        raise InputError(f"{song.name}: no singing was found: there are no phrases")
     phrases = cut_phrases(
-        voice,
+        song.spools[main_stem(song.stems)].mapped(),
         segments,
-        folder,
+        path.with_name("phrases"),
+        sample_rate=song.info.sample_rate,
         suffix=CONTAINERS[container].suffix,
         subtype=subtype_for(container, like=song.info),
         fade=FADE,
-        overwrite=True,
     )
-    voice.unlink()
-    with _packed(path) as pack:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as pack:
         for phrase in phrases:
             pack.write(phrase.path, f"{song.track}/{phrase.path.name}")
             phrase.path.unlink()

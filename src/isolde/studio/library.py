@@ -1,7 +1,7 @@
-"""The songs of all sessions and the folder that keeps them; what it cannot keep it refuses.
+"""The songs of all sessions and the folder that holds their files; it refuses what does not fit.
 
-The folder is a temporary one of this process. It goes when the library closes; what a process left
-that was killed goes when the next one starts.
+The folder is a temporary one of this process. It is deleted when the library closes; folders of
+killed processes are deleted when the next library opens.
 """
 
 import itertools
@@ -26,10 +26,10 @@ from isolde.studio.spool import SAMPLE_BYTES
 
 PREFIX = "isolde-studio-"
 MAX_SONGS = 64
-"""Songs of one session at a time."""
+"""Greatest number of songs of one session."""
 
 SPARE_BYTES = 200_000_000
-"""Room that must stay on the disk."""
+"""Bytes of the disk that stay free."""
 
 DEMO_NAME = "isolde demo.wav"
 
@@ -41,30 +41,30 @@ class Library:
         """Make the folder and start the engine.
 
         Args:
-            settings: How songs are separated that choose nothing else.
-            keep: Folder that gets the stems of every song that is separated; None: nothing stays.
+            settings: Settings of songs that choose none.
+            keep: Folder to which the stems of every song are written; None to write none.
         """
-        sweep(Path(tempfile.gettempdir()))
+        remove_leftovers(Path(tempfile.gettempdir()))
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-        self._held = _held(self.folder / "lock")
+        self._lock_file = _open_lock(self.folder / "lock")
         self._keep = keep
         self._songs: dict[str, Song] = {}
         self._places = itertools.count()
         self._lock = threading.Lock()
-        self._wishes = threading.Lock()  # so that one song at most is coming for another
-        self.engine = Engine(settings, done=self._finished)
+        self._replacing = threading.Lock()  # so that a song has one replacement at most
+        self.engine = Engine(settings, done=self._keep_stems)
 
     def songs(self, session: str) -> list[Song]:
-        """Give the songs that a session may read, in the order of their places."""
+        """List the songs that a session may read, in the order of their places."""
         with self._lock:
             songs = [song for song in self._songs.values() if song.session in ("", session)]
         return sorted(songs, key=lambda song: song.place)
 
     def song(self, session: str, song_id: str) -> Song:
-        """Give one of them.
+        """Return one of the songs that a session may read.
 
         Raises:
-            NoSuchSongError: When there is none of that id, or it is another session's.
+            NoSuchSongError: There is no song of that id, or it belongs to another session.
         """
         song = self._songs.get(song_id)
         if song is None or song.session not in ("", session):
@@ -72,7 +72,7 @@ class Library:
         return song
 
     def upload_path(self, name: str) -> Path:
-        """Make a place for what is uploaded under a name, of which a known suffix is kept."""
+        """Choose the path of an upload, in a new folder, with the name's suffix if it is known."""
         suffix = Path(display_name(name)).suffix.lower()
         suffix = suffix if suffix in (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES) else ""
         folder = Path(tempfile.mkdtemp(dir=self.folder))
@@ -87,19 +87,19 @@ class Library:
         settings: SeparationSettings,
         replaces: Song | None = None,
     ) -> Song:
-        """Open a song and let it wait for the engine.
+        """Open a song and put it into the engine's queue.
 
         Args:
-            source: A file; one below the library's folder is deleted with the song.
-            name: To be shown.
-            session: That brought it.
+            source: Path of a file; one below the library's folder is deleted with the song.
+            name: Name to show.
+            session: Session to which the song belongs.
             settings: How it is separated.
-            replaces: Song whose place it is to take.
+            replaces: Song whose place it will take.
 
         Raises:
-            InputError: When the file is no audio, there is no such model, too many songs are open,
-                the disk has no room, or a setting is bad.
-            NoSuchSongError: When the song that it replaces is not there any more.
+            InputError: The file is not audio, there is no such model, too many songs are open, the
+                disk has no room, or a setting is invalid.
+            NoSuchSongError: The song that it replaces was removed.
         """
         name = display_name(name)
         own = source.parent if source.is_relative_to(self.folder) else None
@@ -110,7 +110,7 @@ class Library:
             stems = stems_of(settings.model)
             with AudioReader(source) as reader:
                 info = reader.info
-            self._check_room(_stem_bytes(info, stems))
+            self.check_room(_stem_bytes(info, stems))
         except IsoldeError as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise InputError(str(error).replace(str(source), name)) from None
@@ -129,7 +129,7 @@ class Library:
         return song
 
     def add_demo(self, *, session: str, settings: SeparationSettings) -> Song:
-        """Add the song that the package ships.
+        """Add the demo song of the package.
 
         Raises:
             AudioError: The installation lacks it.
@@ -145,27 +145,27 @@ class Library:
         return self.add(path, name=DEMO_NAME, session=session, settings=settings)
 
     def add_again(self, song: Song, *, session: str, settings: SeparationSettings) -> Song:
-        """Add the same song with other settings, as a new one that is to take its place.
+        """Add the same song with other settings, as a replacement of the first one.
 
-        What the session wished for that song before is removed; where the settings are the song's
-        own that is all.
+        An earlier replacement of this session is removed. If the settings are the song's own, no
+        new song is added.
 
         Args:
-            song: Song to be separated anew.
-            session: Session that wishes it.
+            song: Song to separate again.
+            session: Session that asks for it.
             settings: How it is separated.
 
         Returns:
-            The new song, or the song itself.
+            The replacement, or the song itself.
 
         Raises:
             InputError: See `add`.
-            NoSuchSongError: When the song is not there any more.
+            NoSuchSongError: The song was removed.
         """
-        with self._wishes:
-            coming = self._coming(song, session)
-            if coming is not None:
-                self.remove(coming)
+        with self._replacing:
+            earlier = self._replacement(song, session)
+            if earlier is not None:
+                self.remove(earlier)
             if settings == song.settings:
                 return song
             source = song.source
@@ -182,70 +182,67 @@ class Library:
             )
 
     def take(self, song: Song, *, session: str) -> None:
-        """Let what is coming for a song take its place; nothing happens where nothing is.
+        """Remove a song and give its place to its replacement, if it has one.
 
         Args:
-            song: Song that goes.
-            session: Session that wished for another one.
+            song: Song to remove.
+            session: Session that asked for the replacement.
         """
-        with self._wishes:
-            coming = self._coming(song, session)
-            if coming is None:
+        with self._replacing:
+            replacement = self._replacement(song, session)
+            if replacement is None:
                 return
             with self._lock:
-                coming.replaces, song.next = song.replaces, coming
-                coming.version += 1
+                replacement.replaces, song.next = song.replaces, replacement
+                replacement.version += 1
             self.remove(song)
 
     def remove(self, song: Song) -> None:
-        """Forget a song and what is coming for it, and delete what is kept of them."""
+        """Remove a song and its replacements, and delete their files."""
         with self._lock:
             self._songs.pop(song.id, None)
-            coming = [other for other in self._songs.values() if other.replaces == song.id]
+            replacements = [other for other in self._songs.values() if other.replaces == song.id]
         self.engine.drop(song)
-        for other in coming:
+        for other in replacements:
             self.remove(other)
 
     def close(self) -> None:
-        """Stop the engine and delete everything that was kept."""
+        """Stop the engine and delete all files."""
         self.engine.close()
         for song in list(self._songs.values()):
             self.remove(song)
-        if self._held is not None:
-            self._held.close()
+        if self._lock_file is not None:
+            self._lock_file.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def check_upload(self, n_bytes: int) -> None:
-        """Refuse what the disk cannot take.
+    def check_room(self, n_bytes: float) -> None:
+        """Refuse a file for which the disk has no room beside the unfinished songs.
 
         Raises:
-            InputError: When there is no room for so much.
+            InputError: The disk has no room.
         """
-        self._check_room(n_bytes)
-
-    def _coming(self, song: Song, session: str) -> Song | None:
-        """The song of a session that is to take another one's place."""
-        songs = self.songs(session)
-        return next((other for other in songs if other.replaces == song.id), None)
-
-    def _check_room(self, need: float) -> None:
-        """Refuse a song for which the disk has no room beside those that are still separated."""
         with self._lock:
             unfinished = [s for s in self._songs.values() if s.state in (WAITING, SEPARATING)]
         promised = sum(_stem_bytes(s.info, s.stems) * (1 - s.share) for s in unfinished)
         free = max(0.0, shutil.disk_usage(self.folder).free - SPARE_BYTES - promised)
-        if need > free:
+        if n_bytes > free:
             raise InputError(
-                f"the song needs {need / 1e6:,.0f} MB on the disk of {self.folder.parent}, where "
-                f"{free / 1e6:,.0f} MB are left for it: make room, or set TMPDIR to another folder"
+                f"the song needs {n_bytes / 1e6:,.0f} MB on the disk of {self.folder.parent}, "
+                f"where {free / 1e6:,.0f} MB are left for it: make room, or set TMPDIR to another "
+                "folder"
             )
 
-    def _finished(self, song: Song) -> None:
-        """Keep the stems of a song where that was asked for; where that fails it is ready too."""
+    def _replacement(self, song: Song, session: str) -> Song | None:
+        """The song of a session that will take another one's place."""
+        songs = self.songs(session)
+        return next((other for other in songs if other.replaces == song.id), None)
+
+    def _keep_stems(self, song: Song) -> None:
+        """Write the stems of a separated song for `keep`; an error becomes a warning of it."""
         if self._keep is None:
             return
         try:
-            with song.lock:  # whoever removes it waits: what is closed is read as nothing
+            with song.lock:  # `remove` waits for it
                 if not song.closed:
                     keep_stems(song, self._keep)
         except (IsoldeError, OSError) as error:
@@ -254,27 +251,27 @@ class Library:
 
 
 def _stem_bytes(info: AudioInfo, stems: tuple[str, ...]) -> float:
-    """Size of all stems of a song on the disk; 0 where its length is not known."""
+    """Bytes of all stems of a song on the disk; 0 if its length is unknown."""
     return (info.seconds or 0) * info.sample_rate * info.n_channels * len(stems) * SAMPLE_BYTES
 
 
-def sweep(folder: Path) -> None:
-    """Delete what earlier processes left that were killed; those that still run are spared."""
+def remove_leftovers(folder: Path) -> None:
+    """Delete the folders of killed processes; those of running processes stay."""
     for left in folder.glob(f"{PREFIX}*"):
         lock = left / "lock"
         if not lock.is_file():
             continue
-        held = _held(lock)
-        if held is not None:
-            held.close()
+        lock_file = _open_lock(lock)
+        if lock_file is not None:
+            lock_file.close()
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _held(path: Path) -> IO[Any] | None:
-    """The open lock file, held until it is closed; None when another process holds it."""
+def _open_lock(path: Path) -> IO[Any] | None:
+    """Open and lock a file until it is closed; None if another process has locked it."""
     try:
         import fcntl
-    except ImportError:  # no such locks on this system: nothing is swept there
+    except ImportError:  # no such locks on this system: no folder is deleted there
         return None
     try:
         file = path.open("ab")

@@ -1,4 +1,4 @@
-"""Memory that models and requests leave, given back to the system; it knows no songs."""
+"""Return unused memory of models and requests to the system; it knows no songs."""
 
 import ctypes
 import gc
@@ -6,17 +6,17 @@ import sys
 from collections.abc import Callable
 
 _M_ARENA_MAX = -8
-"""Of glibc's malloc.h."""
+"""Option of `mallopt`, from glibc's malloc.h."""
 
 ARENAS = 2
-"""Pools of memory that all threads share: one for each would keep what a request had, for good."""
+"""Arenas that all threads share: with one per thread each keeps the memory of a request."""
 
 
 def return_memory() -> None:
-    """Return what is no longer used to the system, also where the C library keeps it (glibc does).
+    """Return unused memory to the system, also what the C library keeps (glibc does).
 
-    Objects that know each other, like the parts of a separator, are collected first. A
-    large model leaves some hundred MB otherwise, for as long as the server runs.
+    Objects in reference cycles, like the parts of a separator, are collected first. Otherwise a
+    large model leaves some hundred MB for as long as the server runs.
     """
     gc.collect()
     trim = _function("malloc_trim")
@@ -25,9 +25,9 @@ def return_memory() -> None:
 
 
 def limit_arenas() -> None:
-    """Let the threads of this process share `ARENAS` pools of memory, where glibc has more.
+    """Limit glibc to `ARENAS` arenas for all threads of this process.
 
-    Call it before there are many threads.
+    Call it before threads are started.
     """
     set_option = _function("mallopt")
     if set_option is not None:
@@ -35,7 +35,7 @@ def limit_arenas() -> None:
 
 
 def _function(name: str) -> Callable[..., object] | None:
-    """A function of the C library; None where it lacks it, as all but glibc do."""
+    """A function of the C library; None if it is not glibc."""
     if sys.platform != "linux":
         return None
     found: Callable[..., object] | None = getattr(ctypes.CDLL(None), name, None)

@@ -1,10 +1,10 @@
-"""What the page draws of a song, as columns of bytes at several scales; it knows no colour.
+"""Spectrogram and peaks of a song as columns of bytes at several scales; it knows no colours.
 
 Sound becomes columns of levels on a logarithmic frequency axis, as `isolde look` draws them, and
-columns of peaks. A column of scale 0 spans two frames (23 ms at 44.1 kHz); one of scale k is made
-of 4^k of them by their mean power. Peaks have one scale: who draws them takes the highest of
-several. What is kept lies on the disk, and a tile is made of few columns, so that an hour costs no
-more memory than a minute.
+columns of peaks. A column of scale 0 spans two frames (23 ms at 44.1 kHz); a column of scale k is
+the mean power of 4^k of them. Peaks have one scale: the page draws the highest of several. The
+columns are on the disk and a tile is made of few of them, so an hour needs no more memory than a
+minute.
 """
 
 from pathlib import Path
@@ -25,7 +25,7 @@ FRAMES = 2
 SCALE_STEP = 4
 SCALES = 5
 COARSE = 2
-"""Scale that is kept beside scale 0, of which the coarser ones are made."""
+"""Scale that is stored beside scale 0; coarser scales are computed from it."""
 
 LOWEST_DB, HIGHEST_DB = -100.0, 0.0
 """Levels of the bytes 0 and 255, of a full-scale sine."""
@@ -38,32 +38,21 @@ def column_samples(sample_rate: int) -> int:
     return FRAMES * picture_grid(sample_rate).hop
 
 
-def check_scale(scale: int) -> int:
-    """Check the number of a scale.
-
-    Raises:
-        InputError: When there is none of that number.
-    """
-    if not 0 <= scale < SCALES:
-        raise InputError(f"scale {scale}: give 0 to {SCALES - 1}")
-    return scale
-
-
 def level_bytes(power: Float32) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
-    """Power relative to a full-scale sine as bytes, LOWEST_DB to HIGHEST_DB."""
+    """Turn power relative to a full-scale sine into bytes, LOWEST_DB to HIGHEST_DB."""
     level = 10 * np.log10(np.maximum(power, 1e-14))
     share = (level - LOWEST_DB) / (HIGHEST_DB - LOWEST_DB)
     return np.round(255 * np.clip(share, 0, 1)).astype(np.uint8)
 
 
 class LevelColumns:
-    """The spectrogram of a sound, while it comes."""
+    """The spectrogram of a sound that is fed in blocks."""
 
     def __init__(self, path: Path, *, sample_rate: int, n_channels: int) -> None:
-        """Start empty.
+        """Start a stream.
 
         Args:
-            path: Path of the file that keeps the columns.
+            path: Path of the file for the columns.
             sample_rate: Sample rate of the sound in Hz.
             n_channels: Number of channels of the sound.
         """
@@ -71,8 +60,8 @@ class LevelColumns:
         self._analysis = Analysis(grid, n_channels)
         top = min(HIGHEST_HZ, sample_rate / 2)
         self._rows = log_rows(sample_rate / grid.n_fft, grid.n_bins, LOWEST_HZ, top, ROWS)
-        self._frames = np.zeros((0, ROWS), np.float32)  # that fill no column yet
-        self._columns = np.zeros((0, ROWS), np.float32)  # that fill no coarse one
+        self._frames = np.zeros((0, ROWS), np.float32)  # of an incomplete column
+        self._columns = np.zeros((0, ROWS), np.float32)  # of an incomplete coarse column
         self._fine, self._coarse = Spool(path), Spool(path.with_name(f"{path.name}.coarse"))
 
     def feed(self, block: Float32) -> None:
@@ -89,13 +78,19 @@ class LevelColumns:
         self._frames, self._columns = self._frames[:0], self._columns[:0]
 
     def tile(self, scale: int, index: int) -> bytes:
-        """Give the columns [index, index + 1) * TILE_COLUMNS of a scale, as far as they are there.
+        """Return the available columns of [index, index + 1) * TILE_COLUMNS of a scale.
 
-        Each is ROWS bytes, the lowest frequency first.
+        A column has ROWS bytes, the lowest frequency first.
+
+        Raises:
+            InputError: There is no such scale.
         """
-        kept = 0 if check_scale(scale) < COARSE else COARSE
-        span = SCALE_STEP ** (scale - kept)
-        data = _tile(self._coarse if kept else self._fine, index, TILE_COLUMNS * span * ROWS)
+        if not 0 <= scale < SCALES:
+            raise InputError(f"scale {scale}: give 0 to {SCALES - 1}")
+        spool, finest = (self._fine, 0) if scale < COARSE else (self._coarse, COARSE)
+        span = SCALE_STEP ** (scale - finest)
+        n_bytes = TILE_COLUMNS * span * ROWS
+        data = spool.read(index * n_bytes, (index + 1) * n_bytes)
         columns = np.frombuffer(data, np.uint8).reshape(-1, ROWS)
         if span == 1 or not len(columns):
             return data
@@ -105,7 +100,7 @@ class LevelColumns:
         return level_bytes((sums / counts).astype(np.float32)).tobytes()
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         self._fine.close()
         self._coarse.close()
 
@@ -121,13 +116,13 @@ class LevelColumns:
 
 
 class PeakColumns:
-    """The highest magnitudes of several sounds side by side, while they come."""
+    """The highest magnitudes of several sounds that are fed in blocks."""
 
     def __init__(self, path: Path, *, span: int, n_sounds: int) -> None:
-        """Start empty.
+        """Start a stream.
 
         Args:
-            path: Path of the file that keeps the columns.
+            path: Path of the file for the columns.
             span: Samples of a column of scale 0.
             n_sounds: Number of sounds that are fed together.
         """
@@ -150,22 +145,18 @@ class PeakColumns:
             self._held = self._held[:, :0]
 
     def columns(self, start: int) -> bytes:
-        """Give the columns from one on, as far as they are there.
+        """Return the available columns from `start` on.
 
-        Each is a byte for each sound, 255 is full scale.
+        A column has one byte per sound; 255 is full scale.
         """
         return self._spool.read(start * self._n, self._spool.n_bytes)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._spool.close()
 
     def _put(self, peaks: Float32) -> None:
         self._spool.append(np.round(255 * np.minimum(peaks.T, 1)).astype(np.uint8).tobytes())
-
-
-def _tile(spool: Spool, index: int, n_bytes: int) -> bytes:
-    return spool.read(index * n_bytes, (index + 1) * n_bytes)
 
 
 def _means(columns: Float32, span: int) -> tuple[Float32, Float32]:

@@ -1,7 +1,7 @@
-"""A song through the engine a block at a time, into files that the page reads; it waits for none.
+"""Separate a song block by block into files that the page reads; it waits for no other song.
 
-The blocks are those of `isolde separate`, and so are the samples that come out. What is heard comes
-first: stems are announced before the picture and the activity of the same samples are computed.
+The blocks are those of `isolde separate`, and so are the samples. Sound comes first: stems are
+announced before the picture and the activity of the same samples are computed.
 """
 
 import time
@@ -23,24 +23,24 @@ from isolde.studio.spool import StemSpool
 
 LAYERS = ("mixture", "vocals")
 UNDETECTED_BLOCKS = 16
-"""Blocks whose activity waits, at most, for the first stems: more than any network's window."""
+"""Greatest number of blocks whose activity waits for the first stems: longer than any window."""
 
 
-def voice_of(stems: tuple[str, ...]) -> str:
-    """Give the stem that pictures show beside the mixture."""
+def main_stem(stems: tuple[str, ...]) -> str:
+    """Return the stem that pictures show beside the mixture: the vocals, if there are any."""
     return "vocals" if "vocals" in stems else stems[0]
 
 
 def prepare(settings: SeparationSettings) -> None:
-    """Load what the first song needs: a decoding process, the network and the activity detector.
+    """Load what the first song needs: the decoder, the network and the activity detector.
 
     Args:
-        settings: How that song will be separated.
+        settings: Settings of the first song.
 
     Raises:
-        AudioError: When the installation lacks its demo song.
-        InputError: When a setting is out of range.
-        ModelError: When there is no such model.
+        AudioError: The installation lacks the demo song.
+        InputError: A setting is out of range.
+        ModelError: There is no such model.
     """
     with demo_file("vocals") as path, AudioReader(path, block_samples=BLOCK_SAMPLES) as reader:
         separator, detector = _stages(settings, reader.info)
@@ -57,15 +57,15 @@ def _stages(settings: SeparationSettings, info: AudioInfo) -> tuple[Separator, D
 
 
 def separate_in_steps(song: Song) -> Generator[None, None, None]:
-    """Separate a song, a block for each step of the iterator.
+    """Separate a song, one block per step of the iterator.
 
     Args:
-        song: Song that gets the stems, pictures and times.
+        song: Song to which the stems, pictures and times are added.
 
     Raises:
-        AudioError: When the file is damaged or the disk is full.
-        InputError: When a setting is out of range.
-        ModelError: When there is no such model.
+        AudioError: The file is damaged or the disk is full.
+        InputError: A setting is out of range.
+        ModelError: There is no such model.
     """
     began = time.perf_counter()
     info = song.info
@@ -102,16 +102,16 @@ def separate_in_steps(song: Song) -> Generator[None, None, None]:
                 spool.put(stems[stem])
             announce()
             mixture: Float32 = np.sum(list(stems.values()), axis=0, dtype=np.float32)
-            sounds = {"mixture": mixture, "vocals": stems[voice_of(separator.stems)]}
+            sounds = {"mixture": mixture, "vocals": stems[main_stem(separator.stems)]}
             for layer, columns in song.levels.items():
                 columns.feed(sounds[layer])
             peaks.feed(*(sounds[layer] for layer in LAYERS))
 
         def detect(blocks: list[Float32]) -> None:
             for block in blocks:
-                heard = detector.feed(block)
-                song.hear(heard)
-                song.segments += segmenter.feed(heard)
+                probabilities = detector.feed(block)
+                song.add_probabilities(probabilities)
+                song.segments += segmenter.feed(probabilities)
             blocks.clear()
 
         n_samples = 0
@@ -127,7 +127,7 @@ def separate_in_steps(song: Song) -> Generator[None, None, None]:
             began = time.perf_counter()
         keep(separator.flush())
         detect(undetected)
-        song.hear(detector.flush())
+        song.add_probabilities(detector.flush())
         for columns in song.levels.values():
             columns.flush()
         peaks.flush()

@@ -1,4 +1,4 @@
-"""A song of the page: its name, how far it is, and what is kept of it; it separates nothing."""
+"""A song of the page: its name, its progress and its files; it separates nothing."""
 
 import re
 import secrets
@@ -6,11 +6,10 @@ import shutil
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from isolde.activity import Activity, Segment, SegmentRule, find_segments
+from isolde.activity import Activity, Segment, find_segments
 from isolde.audio import CONTAINERS, AudioInfo, subtype_for
 from isolde.audio.limits import check_target
 from isolde.audio.stemfile import check_stem_file
@@ -18,7 +17,7 @@ from isolde.core.errors import InputError
 from isolde.core.names import JOINERS, readable
 from isolde.core.stage import Float32
 from isolde.separation import SeparationSettings
-from isolde.studio.picture import LevelColumns, PeakColumns, column_samples
+from isolde.studio.picture import LevelColumns, PeakColumns
 from isolde.studio.spool import StemSpool
 
 NAME_LENGTH = 200
@@ -27,14 +26,14 @@ WAITING, SEPARATING, READY, FAILED = "waiting", "separating", "ready", "failed"
 
 
 class NoSuchSongError(InputError):
-    """There is no song of that id in the session, or it was removed meanwhile."""
+    """There is no song of that id in the session, or it was removed."""
 
 
 def display_name(name: str) -> str:
-    """Clean a name that somebody gave, to be shown and to be suggested for a download.
+    """Clean a name that a client sent, to show it and to suggest it for downloads.
 
-    It is one line without control characters, separators of folders or quotes; it is never the
-    name of a file on this computer.
+    The result is one line without control characters, path separators or quotes. It is never used
+    as the path of a file.
     """
     last = re.split(r"[/\\]", readable(name))[-1]
     kept = (c for c in last if (c.isprintable() or c in JOINERS) and c not in '"<>|:*?')
@@ -47,25 +46,32 @@ class Song:
     """One song of one session.
 
     Attributes:
-        id: Random; whoever knows it and belongs to the session may read the song.
-        session: Session that brought it; "" for songs of the command line, which all may read.
-        name: Name to be shown.
-        source: The file that is read; it is deleted with the song if it lies in `folder`.
-        folder: Folder of everything that is kept.
-        info: What its reader says of the source.
+        session: Session that added it; "" for songs of the command line, which all may read.
+        name: Name to show.
+        source: File that is read; it is deleted with the song if it lies in `folder`.
+        folder: Folder of all its files.
+        info: Format and tags of the source.
         settings: How it is separated.
         stems: Names of the stems that the model gives, the residual last.
+        id: Random name, by which sessions that may read the song ask for it.
         state: WAITING, SEPARATING, READY or FAILED.
-        error: Why it failed.
-        n_samples: Per channel; None until somebody knows.
-        elapsed: Seconds of work so far.
-        warnings: One line each.
+        error: Reason of a failure.
+        n_samples: Number of samples per channel; None while it is unknown.
+        elapsed: Seconds of computation so far.
+        warnings: Warnings, one line each.
         version: Number that grows with every change.
-        place: Place in the list of songs, which one that takes another's place has of it.
-        replaces: Id of the song whose place it is to take; None: of no other.
-        next: The song that took its place.
-        sending: Files that are on their way to somebody, once for each.
+        place: Place in the list of songs; a replacement has the place of the other song.
+        replaces: Id of the song whose place it will take; None for none.
+        next: Song that took its place.
+        spools: Samples of each stem.
+        levels: Spectrograms of mixture and vocals.
+        peaks: Peaks of mixture and vocals.
+        segments: Phrases so far.
+        files: Files made for downloads.
+        held: Files that are being sent, once per download.
         closed: Whether it was removed.
+        lock: Held while a block is separated and while files are made or deleted.
+        frame_seconds: Seconds from one probability to the next.
     """
 
     session: str
@@ -90,7 +96,7 @@ class Song:
     peaks: PeakColumns | None = None
     segments: list[Segment] = field(default_factory=list)
     files: dict[str, Path] = field(default_factory=dict)
-    sending: list[Path] = field(default_factory=list)
+    held: list[Path] = field(default_factory=list)
     closed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
     frame_seconds: float = 1.0
@@ -103,24 +109,24 @@ class Song:
 
     @property
     def n_ready(self) -> int:
-        """Samples per channel that every stem has."""
+        """Number of samples per channel that every stem has."""
         return min((spool.n_samples for spool in self.spools.values()), default=0)
 
     @property
     def seconds(self) -> float | None:
-        """Length: exact where `n_samples` is known, else as the file claims, else None."""
+        """Length: exact if `n_samples` is known, else as the file declares it, else None."""
         if self.n_samples is not None:
             return self.n_samples / self.info.sample_rate
         return self.info.seconds
 
     @property
     def real_time_factor(self) -> float:
-        """Seconds of audio for each second of work."""
+        """Seconds of audio per second of computation."""
         return self.n_ready / self.info.sample_rate / self.elapsed if self.elapsed else 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds of work that are left; None while nobody can say."""
+        """Remaining seconds of computation; None while they cannot be estimated."""
         seconds, factor = self.seconds, self.real_time_factor
         if not seconds or not factor:
             return None
@@ -128,18 +134,18 @@ class Song:
 
     @property
     def share(self) -> float:
-        """Share that is separated, 0 to 1."""
+        """Share of the song that is separated, 0 to 1."""
         ready = self.n_ready / self.info.sample_rate
         return min(1.0, ready / self.seconds) if self.seconds else 0.0
 
     @property
     def spans(self) -> list[list[float]]:
-        """Start and end of each phrase so far, in seconds, and how surely it is sung."""
+        """Start and end of each phrase so far in seconds, and its probability."""
         return [[s.start, s.end, round(s.probability, 3)] for s in list(self.segments)]
 
     @property
     def formats(self) -> list[str]:
-        """Formats of files that can hold it."""
+        """Formats that can hold its stems."""
         fitting = []
         for name, kind in CONTAINERS.items():
             try:
@@ -156,7 +162,7 @@ class Song:
 
     @property
     def fits_stem_file(self) -> bool:
-        """Whether a stem file for DJs can hold it."""
+        """Whether a stem file for DJs can hold its stems."""
         info = self.info
         try:
             check_stem_file(self.stems, sample_rate=info.sample_rate, n_channels=info.n_channels)
@@ -164,79 +170,41 @@ class Song:
             return False
         return True
 
-    def hear(self, probabilities: Float32) -> None:
+    def add_probabilities(self, probabilities: Float32) -> None:
         """Append probabilities (n_frames,) that somebody sings."""
         self._probabilities.append(probabilities)
 
-    def activity(self, rule: SegmentRule | None = None) -> Activity:
-        """Say where somebody sings, as far as it is known.
-
-        Args:
-            rule: When singing starts and stops; None: the detector's own.
-        """
-        heard = np.concatenate([np.zeros(0, np.float32), *self._probabilities])
+    def activity(self) -> Activity:
+        """Return where somebody sings, as far as the song is separated."""
+        found = np.concatenate([np.zeros(0, np.float32), *self._probabilities])
         seconds = self.n_ready / self.info.sample_rate
         if self.state == READY and self.seconds is not None:
             seconds = self.seconds
-        segments = find_segments(heard, self.frame_seconds, seconds=seconds, rule=rule)
-        return Activity(heard, self.frame_seconds, segments, seconds)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the values as JSON types."""
-        rate, left = self.info.sample_rate, self.seconds_left
-        return {
-            "id": self.id,
-            "place": self.place,
-            "replaces": self.replaces,
-            "name": self.name,
-            "title": self.info.tags.get("title") or self.track,
-            "artist": self.info.tags.get("artist", ""),
-            "state": self.state,
-            "error": self.error,
-            "model": self.settings.model,
-            "strength": self.settings.strength,
-            "stems": list(self.stems),
-            "sample_rate": rate,
-            "column_samples": column_samples(rate),
-            "n_channels": self.info.n_channels,
-            "container": self.info.container,
-            "n_samples": self.n_samples,
-            "n_ready": self.n_ready,
-            "seconds": self.seconds,
-            "ready_seconds": round(self.n_ready / rate, 3),
-            "share": round(self.share, 4),
-            "elapsed": round(self.elapsed, 3),
-            "real_time_factor": round(self.real_time_factor, 2),
-            "seconds_left": None if left is None else round(left, 1),
-            "n_segments": len(self.segments),
-            "segments": self.spans,
-            "formats": self.formats,
-            "stem_file": self.fits_stem_file,
-            "warnings": self.warnings,
-        }
+        segments = find_segments(found, self.frame_seconds, seconds=seconds)
+        return Activity(found, self.frame_seconds, segments, seconds)
 
     def close(self) -> None:
-        """Let go of all files and delete what was kept, once nothing of it is being sent."""
+        """Close all files and delete them; those that are being sent are deleted afterwards."""
         for kept in (*self.spools.values(), *self.levels.values(), self.peaks):
             if kept is not None:
                 kept.close()
         self.closed = True
-        if not self.sending:
+        if not self.held:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def send(self, path: Path) -> None:
-        """Keep a file until it is `sent`.
+    def hold(self, path: Path) -> None:
+        """Keep a file on the disk until `release`.
 
         Raises:
-            NoSuchSongError: When the song was removed.
+            NoSuchSongError: The song was removed.
         """
-        self.sending.append(path)
+        self.held.append(path)
         if self.closed:
-            self.sent(path)
+            self.release(path)
             raise NoSuchSongError("the song was removed meanwhile")
 
-    def sent(self, path: Path) -> None:
-        """Let go of a file of `sending`; of a closed song's the last one takes its folder along."""
-        self.sending.remove(path)
-        if self.closed and not self.sending:
+    def release(self, path: Path) -> None:
+        """Release a held file; the last one of a removed song is deleted with the folder."""
+        self.held.remove(path)
+        if self.closed and not self.held:
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""Stems as files that grow while they are read; it knows neither songs nor formats.
+"""Files of stems that grow while they are read; it knows neither songs nor formats.
 
-A file holds float32 samples, little-endian, the channels of a sample side by side, so that a range
-of time is a range of bytes. One thread appends; any number read what is there.
+A file holds float32 samples, little-endian, with interleaved channels, so that a range of time is a
+range of bytes. One thread appends; any number of threads read.
 """
 
 import os
@@ -18,11 +18,11 @@ SAMPLE_BYTES = 4
 
 
 class Spool:
-    """A growing file of bytes of which every reader sees only whole pieces.
+    """A file that grows; a reader sees only what has been appended completely.
 
     Attributes:
         path: Path of the file.
-        n_bytes: Number of bytes that it has.
+        n_bytes: Number of bytes in it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,7 +32,7 @@ class Spool:
             path: Path of a file that does not exist yet.
 
         Raises:
-            AudioError: When it cannot be made.
+            AudioError: It cannot be made.
         """
         self.path = path
         try:
@@ -40,13 +40,13 @@ class Spool:
         except OSError as error:
             raise AudioError(f"{path}: cannot be written: {error.strerror or error}") from None
         self.n_bytes = 0
-        self._lock = threading.Lock()  # a number of a closed file may soon be another file's
+        self._lock = threading.Lock()  # a closed file's descriptor may be reused
 
     def append(self, data: bytes) -> None:
-        """Write at the end.
+        """Append bytes.
 
         Raises:
-            AudioError: When the disk is full.
+            AudioError: The disk is full.
         """
         left = memoryview(data)
         try:
@@ -60,19 +60,19 @@ class Spool:
         self.n_bytes += len(data)
 
     def read(self, start: int, stop: int) -> bytes:
-        """Give the bytes [start, stop), as far as they are there; none once it is closed."""
+        """Return the available bytes of [start, stop); none from a closed file."""
         n = max(0, min(stop, self.n_bytes) - start)
         with self._lock:
             return os.pread(self._file.fileno(), n, start) if n and not self._file.closed else b""
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._file.close()
 
 
 class StemSpool(Spool):
-    """The samples of a stem."""
+    """A spool of the samples of a stem."""
 
     def __init__(self, path: Path, *, n_channels: int) -> None:
         """Make the file.
@@ -86,7 +86,7 @@ class StemSpool(Spool):
 
     @property
     def n_samples(self) -> int:
-        """Samples per channel so far."""
+        """Number of samples per channel so far."""
         return self.n_bytes // (SAMPLE_BYTES * self.n_channels)
 
     def put(self, block: Float32) -> None:
@@ -94,7 +94,11 @@ class StemSpool(Spool):
         self.append(np.ascontiguousarray(block.T, "<f4").tobytes())
 
     def samples(self, start: int, stop: int) -> Float32:
-        """Give the samples [start, stop) as (n_channels, n), as far as they are there."""
+        """Return the available samples of [start, stop), (n_channels, n)."""
         step = SAMPLE_BYTES * self.n_channels
         flat = np.frombuffer(self.read(start * step, stop * step), "<f4")
         return cast(Float32, flat.reshape(-1, self.n_channels).T)
+
+    def mapped(self) -> Float32:
+        """Map all samples (n_channels, n_samples) into memory; there must be at least one."""
+        return cast(Float32, np.memmap(self.path, "<f4", "r").reshape(-1, self.n_channels).T)

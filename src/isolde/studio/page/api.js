@@ -1,6 +1,6 @@
-// What the page asks of its server; every answer that is no success is Refused, in the server's words.
+// Requests to the server; every failure throws Refused with the server's message.
 
-export const CHUNK = 32768; // samples per channel that are fetched together
+export const CHUNK = 32768; // samples per channel of one request
 
 export class Refused extends Error {}
 
@@ -29,13 +29,13 @@ export const demo = (choice) => json(`/songs?${query({ demo: "", ...choice })}`,
 export const take = (id) => ask(`/songs/${id}/take`, { method: "POST" });
 export const again = (id, choice) => json(`/songs/${id}/again?${query(choice)}`, { method: "POST" });
 
-/** Send a file; of one that the browser cannot read, like a folder, fetch would say that the server is gone. */
+/** Upload a file. A file that the browser cannot read, like a folder, is refused before fetch blames the server. */
 export async function upload(file, choice, signal) {
   await file.slice(0, 1).arrayBuffer().catch(() => Promise.reject(new Refused("cannot be read: give songs, not a folder of them")));
   return json(`/songs?${query({ name: file.name, ...choice })}`, { method: "POST", body: file, signal });
 }
 
-/** A chunk of every stem, the channels of a sample side by side. */
+/** Fetch a chunk of every stem, with interleaved channels. */
 export function chunk(song, index) {
   const step = 4 * song.n_channels;
   const [from, to] = [index * CHUNK * step, (index + 1) * CHUNK * step - 1];
@@ -46,11 +46,11 @@ export function chunk(song, index) {
 }
 
 export const file = (song, what, container, gains = {}) => `/songs/${song.id}/files/${what}.${container}?${query(gains)}`;
-// Browsers keep pictures: when there is more of the song, its address is another one.
+// Browsers cache pictures: the address changes when more of the song is ready.
 export const tile = (song, key, colours) => `/songs/${song.id}/tiles/${key}.png?${query({ colours, ready: song.state + song.n_ready })}`;
 export const labels = (song, format) => `/songs/${song.id}/activity?format=${format}`;
 
-/** Everything that changes, as it changes: what to do of each kind of news, when they begin, and with words while there are none. */
+/** Listen to the server: a function per kind of event, one for the start, and one for a text while the server is gone. */
 export function listen(acts, begun, ended) {
   const source = new EventSource("/events");
   for (const kind in acts) source.addEventListener(kind, (event) => acts[kind](JSON.parse(event.data)));

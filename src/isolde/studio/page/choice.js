@@ -1,4 +1,4 @@
-// The model and the strength that are chosen, and the menu of models; no song is separated here.
+// The chosen model and strength, and the menu of models.
 
 import { $, copy, write } from "./text.js";
 
@@ -17,12 +17,12 @@ export class Choice {
     this.list(this.#models);
   }
 
-  /** The strength that is a step further. */
+  /** Return the strength after a step. */
   stepped(by) {
     return { strength: Math.min(3, Math.max(0.5, Math.round((this.chosen.strength + by) * 100) / 100)) };
   }
 
-  /** Show the models, and what is known of each. */
+  /** Show the menu of models. */
   list(models) {
     this.#models = models;
     const { model: chosen } = this.chosen;

@@ -1,21 +1,21 @@
-// The songs of the page, which of them is on, and what is wished for it; it shows and plays nothing itself.
+// The songs of the page, the current one, and requests to separate it again; it draws and plays nothing.
 
 import * as api from "./api.js";
 import { $, write } from "./text.js";
 
-/** Of a song that may have gone meanwhile, as was wanted. */
+/** Ignore an error: the song may have been removed. */
 const quietly = (answer) => answer.catch(() => null);
 
 export class Library {
-  current = null; // id of the song that is on
-  wish = null; // model and strength that hands chose, until the server has answered
+  current = null; // id of the current song
+  wish = null; // chosen model and strength, until the server has answered
   #songs = new Map(); // id -> song
-  #dropped = new Set(); // ids of songs that went: news of them come too late
-  #later = 0; // timer of a wish that hands are still at
-  #asked = Promise.resolve(); // wishes go to the server one after the other
-  #wished = null; // id of the song that came of one
+  #dropped = new Set(); // ids of removed songs, whose events come too late
+  #later = 0; // timer of a choice that may still change
+  #asked = Promise.resolve(); // requests are sent one after the other
+  #wished = null; // id of the song that was added last
 
-  /** `changed` is called when there is something else to show, `refused` with the reason, or none any more. */
+  /** `changed` is called when something to show has changed, `refused` with a reason, or without when it is outdated. */
   constructor({ player, picture, mixer, transport, choice }, { changed, refused }) {
     Object.assign(this, { player, picture, mixer, transport, choice, changed, refused });
   }
@@ -24,13 +24,13 @@ export class Library {
     return this.#songs.get(this.current);
   }
 
-  /** Those to be listed, in their order. */
+  /** The songs to list, in order. */
   get listed() {
     const all = [...this.#songs.values()].sort((a, b) => a.place - b.place);
     return all.filter(({ replaces }) => !this.#songs.has(replaces));
   }
 
-  /** The same song with another model or strength, which takes its place when it has caught up. */
+  /** The replacement of a song, with another model or strength, until it takes its place. */
   coming(id = this.current) {
     return [...this.#songs.values()].findLast(({ replaces }) => id && replaces === id);
   }
@@ -47,7 +47,7 @@ export class Library {
     if (play && this.current === id) this.transport.play();
   }
 
-  /** Turn to a song; `how` tells of the same one, separated anew, where the player goes on. */
+  /** Switch to a song; `how` tells where to continue if it is a replacement. */
   #turn(next, how) {
     this.current = next.id;
     sessionStorage.setItem("song", next.id);
@@ -61,7 +61,7 @@ export class Library {
   remove(id) {
     const known = this.#songs.get(id);
     known?.upload?.abort();
-    if (this.coming(id)) this.#forget(this.coming(id).id); // it goes with it
+    if (this.coming(id)) this.#forget(this.coming(id).id); // the server removes it too
     this.#forget(id);
     if (!known?.upload) return quietly(api.remove(id));
   }
@@ -79,11 +79,11 @@ export class Library {
 
   async add(files) {
     const before = this.current;
-    const rows = files.map((file) => ({ id: `local-${Math.random()}`, title: file.name, place: Infinity, progress: "waits to be read", upload: new AbortController() }));
+    const rows = files.map((file) => ({ id: `local-${Math.random()}`, title: file.name, place: Infinity, progress: "waiting", upload: new AbortController() }));
     for (const row of rows) this.#songs.set(row.id, row);
     for (const [i, file] of files.entries()) {
       const row = rows[i];
-      row.progress = "is being read";
+      row.progress = "uploading";
       this.changed();
       try {
         const made = await api.upload(file, this.choice.chosen, row.upload.signal);
@@ -107,57 +107,57 @@ export class Library {
     this.open(this.#answered(await api.demo(this.choice.chosen)));
   }
 
-  // --- news of the server --------------------------------------------------------------------------
+  // --- events of the server ------------------------------------------------------------------------
 
-  hear(news) {
-    if (this.#dropped.has(news.id)) return;
-    const before = this.#songs.has(news.id);
-    this.#songs.set(news.id, news);
-    if (news.id === this.current) {
-      this.player.update(news);
-      this.picture.set({ song: news });
+  receive(song) {
+    if (this.#dropped.has(song.id)) return;
+    const before = this.#songs.has(song.id);
+    this.#songs.set(song.id, song);
+    if (song.id === this.current) {
+      this.player.update(song);
+      this.picture.set({ song });
     }
     this.#catchUp();
-    if (!this.current && !before && !this.#songs.has(news.replaces)) { // the song that was on before a reload, or else any
-      const wait = news.id === (sessionStorage.getItem("song") ?? news.id) ? 0 : 300;
-      setTimeout(() => !this.current && this.open(news.id, { play: false }), wait);
+    if (!this.current && !before && !this.#songs.has(song.replaces)) { // the current song before a reload, else any
+      const wait = song.id === (sessionStorage.getItem("song") ?? song.id) ? 0 : 300;
+      setTimeout(() => !this.current && this.open(song.id, { play: false }), wait);
     }
     this.changed();
   }
 
-  /** A song went, and another one has its place, if any. */
-  lose({ id, next }) {
+  /** Handle the removal of a song; `next` is the song in its place, if any. */
+  handleRemoval({ id, next }) {
     if (id === this.current && this.#songs.has(next)) this.#goOn(this.#songs.get(next));
     else this.#forget(id);
   }
 
-  /** Lose the songs that went while there were no news. */
+  /** Find songs that were removed while there were no events. */
   async check() {
     const before = [...this.#songs.values()].filter(({ upload }) => !upload);
     const there = before.length ? await quietly(api.songs()) : null;
     for (const { id, place } of there ? before : []) {
       const next = there.find((song) => song.place === place && !song.replaces);
-      if (!there.some((song) => song.id === id)) this.lose({ id, next: next?.id });
+      if (!there.some((song) => song.id === id)) this.handleRemoval({ id, next: next?.id });
     }
   }
 
-  /** Take a song that the server answers, of which the news may have told before, and more. */
+  /** Take a song from a response; a newer event may have come before. */
   #answered(made) {
     this.refused();
-    if (!this.#songs.has(made.id)) this.hear(made);
+    if (!this.#songs.has(made.id)) this.receive(made);
     return made.id;
   }
 
-  // --- wishes --------------------------------------------------------------------------------------
+  // --- separating again ----------------------------------------------------------------------------
 
-  /** Let hands choose a model or a strength; the song is separated anew when they rest. */
+  /** Choose a model or a strength; the song is separated again after `rest` milliseconds without another choice. */
   want(values, rest) {
     clearTimeout(this.#later);
     this.choice.show((this.wish = { ...this.choice.chosen, ...values }));
     this.#later = setTimeout(() => this.#separateAgain(), rest);
   }
 
-  /** Ask for the same song as it is wished for; what plays goes on until that has caught up. */
+  /** Request the song with the chosen settings; the current one plays until the replacement has caught up. */
   #separateAgain() {
     const [old, mine] = [this.current, this.wish];
     this.#later = clearTimeout(this.#later);
@@ -182,15 +182,15 @@ export class Library {
     this.#asked = quietly(this.#asked.then(ask));
   }
 
-  /** Turn away from a song: what is coming takes its place at once. */
+  /** Leave the current song: its replacement takes its place at once. */
   #leave() {
     const old = this.current;
-    if (this.#later) this.#separateAgain(); // hands were still at it
+    if (this.#later) this.#separateAgain(); // the choice was not sent yet
     if (old && (this.wish || this.coming())) this.#inTurn(() => api.take(old));
     this.wish = null;
   }
 
-  /** Go on with what is coming for the song that is on, once it has caught up. */
+  /** Continue with the replacement of the current song once it has caught up. */
   #catchUp() {
     const [old, next] = [this.current, this.coming()];
     if (!next || this.wish) return;
@@ -201,7 +201,7 @@ export class Library {
     this.#inTurn(() => api.take(old));
   }
 
-  /** Go on with the song that takes the place of the one that is on, where that is. */
+  /** Continue with a song in place of the current one, at the same position. */
   async #goOn(next) {
     const { position: at, loop, playing } = this.player;
     this.#dropped.add(this.current);

@@ -1,18 +1,18 @@
-// The page: what it is made of, what the hands do, and a frame of the screen after the other.
+// The page: its parts, the input, and the frames of the screen.
 
 import * as api from "./api.js";
 import { Choice } from "./choice.js";
-import { listen } from "./hands.js";
+import { Downloads } from "./downloads.js";
+import { listen } from "./input.js";
 import { Library } from "./library.js";
 import { Mixer } from "./mixer.js";
 import { Picture } from "./picture.js";
 import { Player } from "./player.js";
 import { Songs } from "./songs.js";
-import { Take } from "./take.js";
 import { $, clock, write } from "./text.js";
 import { Transport } from "./transport.js";
 
-/** Tell what was refused, or no more of it when what the user did went well. */
+/** Show why something was refused, or clear that message. */
 const trouble = (words = "") => write($("refused"), words);
 
 const about = await api.about().catch(({ message }) => (trouble(message), new Promise(() => {})));
@@ -25,11 +25,11 @@ const picture = new Picture(about, player, { seek: (at) => transport.seek(at), j
 const transport = new Transport(player, picture);
 const choice = new Choice(about);
 const library = new Library({ player, picture, mixer, transport, choice }, { changed: () => show(), refused: trouble });
-const take = new Take({ mix: () => mixer.levels, stretched: () => player.tempo !== 1 || player.key !== 0, jump, loop });
+const downloads = new Downloads({ mix: () => mixer.levels, stretched: () => player.tempo !== 1 || player.key !== 0, jump, loop });
 const list = new Songs({ pick: (id) => library.open(id), remove: async (id) => (await library.remove(id)) && trouble() });
 export const song = () => library.song;
 
-// --- the song that is on -------------------------------------------------------------------------
+// --- the current song ----------------------------------------------------------------------------
 
 function show() {
   list.show(library.listed, library.current, player.playing);
@@ -42,7 +42,7 @@ function show() {
   write($("meta"), now.facts);
   write($("length"), now.length && `/ ${now.length}`);
   $("seek").max = now.seconds ?? now.ready_seconds;
-  take.show(now);
+  downloads.show(now);
   showStatus(now);
 }
 
@@ -54,16 +54,16 @@ function showStatus(now) {
   showStatus.said = now.state;
 }
 
-/** How long it is until what is wanted sounds, where that has to be waited for. */
+/** The text that says how long to wait until the position plays; undefined without waiting. */
 function waiting(now) {
-  const sounds = (left, factor) => (factor ? `sounds in ${clock(Math.max(0, left) / factor + 0.9)}` : "sounds in a moment");
+  const sounds = (left, factor) => (factor ? `plays in ${clock(Math.max(0, left) / factor + 0.9)}` : "plays in a moment");
   const next = library.coming();
   if (next) return `strength ${next.strength}, ${next.model}: ${sounds(player.position + 3 - next.ready_seconds, next.real_time_factor)}`;
   const ahead = player.position - now.ready_seconds;
   if (now.state === "separating" && player.starved && player.playing && ahead > -0.5) return sounds(ahead + 1.5, now.real_time_factor);
 }
 
-// --- hands and frames ---------------------------------------------------------------------------
+// --- input and frames ---------------------------------------------------------------------------
 
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
@@ -74,9 +74,9 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 dark.onchange = () => setTheme(localStorage.theme ?? (dark.matches ? "dark" : "light"));
 dark.onchange();
 
-let shown = 0; // when the last frame was drawn
+let shown = 0; // time of the last drawn frame
 
-/** Thirty times a second: at most of the zooms a pixel takes longer, and drawing costs. */
+/** Draw at most thirty times a second: at most zooms a pixel takes longer. */
 function frame(time) {
   requestAnimationFrame(frame);
   if (time - shown < 30) return;
@@ -87,7 +87,7 @@ function frame(time) {
   if (write($("now"), clock(now, 1))) {
     $("seek").value = now;
     $("seek").setAttribute("aria-valuetext", clock(now, 1));
-    take.mark(now);
+    downloads.mark(now);
     if (player.starved) show();
   }
   $("play").setAttribute("aria-label", player.playing ? "Pause" : "Play");
@@ -136,7 +136,7 @@ addEventListener("unhandledrejection", (event) => {
 });
 
 transport.reset();
-const acts = { song: (news) => library.hear(news), gone: (news) => library.lose(news), models: (news) => choice.list(news) };
+const acts = { song: (event) => library.receive(event), gone: (event) => library.handleRemoval(event), models: (event) => choice.list(event) };
 const silent = `no sound without https from another computer: there, open a tunnel with \`ssh -L ${location.port}:localhost:${location.port}\`, and the address with localhost`;
 api.listen(acts, () => library.check(), (ended) => write($("ended"), ended || (isSecureContext ? "" : silent)));
 requestAnimationFrame(frame);

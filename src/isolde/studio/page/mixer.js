@@ -1,8 +1,8 @@
-// Faders, mute, solo and the crossfade: from what is set to a gain for each stem.
+// Faders, mute, solo and the crossfade, turned into a gain for each stem.
 
 import { $, copy, decibels } from "./text.js";
 
-const UNITY = 80; // where on a fader's 0 to 100 the song's own level is
+const UNITY = 80; // place of 0 dB on a fader from 0 to 100
 
 const gainAt = (place) => (place / UNITY) ** 2;
 const placeOf = (gain) => Math.min(100, Math.sqrt(gain) * UNITY);
@@ -19,7 +19,7 @@ export class Mixer {
     this.#slider.ondblclick = () => this.#set(this, { cross: 0 });
   }
 
-  /** Show a fader for each stem; what is set stays where the stems are the same. */
+  /** Show a fader for each stem; settings stay if the stems are the same. */
   open(stems) {
     if (stems.join() === this.stems.join()) return this.#apply();
     this.stems = stems;
@@ -41,7 +41,7 @@ export class Mixer {
     });
   }
 
-  /** The same as the server reads it, for a download. */
+  /** The same in dB, as the server reads it. */
   get levels() {
     const gains = this.gains;
     return Object.fromEntries(this.stems.map((stem, i) => [stem, gains[i] > 0 ? (20 * Math.log10(gains[i])).toFixed(3) : "off"]));
@@ -51,7 +51,7 @@ export class Mixer {
     this.#set(this.faders[i], { mute: !this.faders[i].mute });
   }
 
-  /** Only this stem, or all again. */
+  /** Play only this stem, or all again. */
   only(i) {
     if (!this.faders[i]) return;
     const solo = !this.faders[i].solo;
@@ -80,7 +80,7 @@ export class Mixer {
     const [muteButton, soloButton] = row.querySelectorAll("button");
     const slider = row.querySelector("input");
     row.querySelector("span").textContent = name;
-    row.dataset.stem = stem; // of which it has the colour
+    row.dataset.stem = stem; // chooses the colour
     slider.setAttribute("aria-label", `Level of ${name}`);
     slider.oninput = () => this.#set(fader, { gain: gainAt(Number(slider.value)) });
     slider.ondblclick = () => this.#set(fader, { gain: 1 });

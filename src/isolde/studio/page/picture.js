@@ -1,30 +1,30 @@
-// What is seen: spectrogram, waveform and phrases over time, and the whole song below them.
-// It decides what part of the song is looked at; what that looks like is in the files it imports.
+// Spectrogram, waveform and phrases over time, and the whole song below them.
+// This file decides which part of the song is shown; the files that it imports draw it.
 
 import { Spectrogram } from "./spectrogram.js";
 import { $, clock, make } from "./text.js";
 import { Peaks, Waveform } from "./waveform.js";
 
-const TICKS = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 3600]; // seconds from one time to the next
-const CLOSEST = 4; // seconds that are shown at least
-const WAIT = 200; // milliseconds from one news to the next that is drawn, while there are many
-const MARGIN = 0.5; // share of what is shown that is drawn on either side of it
+const TICKS = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 3600]; // seconds between times on the axis
+const CLOSEST = 4; // smallest number of seconds shown
+const WAIT = 200; // least milliseconds between two drawings while a song is separated
+const MARGIN = 0.5; // share of the shown part that is drawn on either side
 
 const within = (low, value, high) => Math.max(low, Math.min(high, value));
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-const calm = matchMedia("(prefers-reduced-motion: reduce)"); // then it turns pages instead of scrolling
+const calm = matchMedia("(prefers-reduced-motion: reduce)"); // then pages turn instead of scrolling
 
 export class Picture {
   #song = null;
   #peaks = null;
-  #drawn = null; // { start, span, width, time } when all was drawn, null where that is wrong now
-  #stale = false; // there is more to draw, which may wait
+  #drawn = null; // { start, span, width, time } of the last drawing, null if it is invalid
+  #stale = false; // there is more to draw, but it may wait
   #paint = {};
   #loop = null;
 
   constructor(about, player, { seek, jump, loop }) {
     Object.assign(this, { about: about.picture, player });
-    // What the library takes for a media element.
+    // wavesurfer.js takes this for a media element.
     this.media = Object.defineProperties(new EventTarget(), {
       currentTime: { get: () => player.position, set: seek },
       duration: { get: () => this.#seconds },
@@ -39,7 +39,7 @@ export class Picture {
     this.theme();
   }
 
-  /** Turn to a song; `again` if it is the same one as before, separated anew. */
+  /** Switch to a song; `again` if it replaces the one before. */
   open(song, again) {
     this.set({ song, loop: null });
     this.#peaks = new Peaks();
@@ -52,7 +52,7 @@ export class Picture {
     $("marks").style.setProperty("--top", Math.min(high, song.sample_rate / 2));
   }
 
-  /** News of the song or the loop. */
+  /** Set the song or the loop. */
   set({ song = this.#song, loop = this.#loop }) {
     [this.#song, this.#loop] = [song, loop];
     this.#stale = true;
@@ -87,7 +87,7 @@ export class Picture {
     return this.#song?.seconds ?? this.#song?.ready_seconds ?? 1;
   }
 
-  /** What part of the song is seen: its start and length in seconds, and its width. */
+  /** The visible part of the song: start and length in seconds, and width in pixels. */
   get #shown() {
     const { surfer } = this.wave;
     const pixel = this.#seconds / surfer.getWrapper().clientWidth;
@@ -124,7 +124,7 @@ export class Picture {
     }, { passive: false });
   }
 
-  /** Called for every frame of the screen; moves what moves, and draws only what changed. */
+  /** Draw a frame of the screen: only what has changed. */
   draw() {
     if (!this.#song) return;
     this.media.dispatchEvent(new Event("timeupdate"));

@@ -1,5 +1,5 @@
-// What is heard: one audio context, a gain for each stem, and chunks fetched ahead of the ear.
-// The ring (ring.js) is the source and has the clock; between its messages the context's goes on.
+// Playback: one audio context, a gain for each stem, and chunks fetched ahead.
+// The ring (ring.js) is the source and has the clock; between its messages the context's clock is used.
 
 import { chunk, CHUNK, Refused } from "./api.js";
 
@@ -7,7 +7,7 @@ const AHEAD = 20; // chunks, 15 s at 44.1 kHz
 const GLIDE = 0.02; // seconds a gain takes to its new value
 const USUAL = { sample_rate: 44100, n_channels: 2, stems: ["vocals", "accompaniment"] };
 
-/** The gains and meters of a song's stems in any context; its ring is the source. */
+/** Connect a ring to a gain and a meter for each stem, in any context. */
 export async function wire(context, song) {
   await context.audioWorklet.addModule("/page/ring.js");
   const ring = new AudioWorkletNode(context, "isolde-ring", {
@@ -30,31 +30,31 @@ export class Player {
   key = 0;
   loop = null; // [start, end] in seconds
   #opening = null;
-  #connecting = null; // until the context and the ring are there
+  #connecting = null; // promise of the context and the ring
   #context = null;
   #wired = null;
-  #shape = ""; // of the song that it is for
-  #jumps = 0; // seeks that the ring was told
-  #wanted = []; // the gain of each stem
+  #shape = ""; // rate, channels and stems that the ring is made for
+  #jumps = 0; // number of seeks sent to the ring
+  #wanted = []; // gain of each stem
   #at = 0; // sample at the context's time #time
   #time = 0;
-  #fed = new Set(); // indices of the chunks that the ring has
+  #fed = new Set(); // indices of the chunks in the ring
   #busy = false;
-  #turn = 0; // grows whenever what is on its way is for nothing
+  #turn = 0; // grows whenever pending work becomes outdated
   #scratch = new Float32Array(1024);
 
-  /** `changed` is called when it starts, stops, jumps or has to wait. */
+  /** `changed` is called when playback starts, stops, jumps or waits. */
   constructor(changed) {
     this.changed = changed;
     setInterval(() => this.#feed(), 120);
-    this.#connect(USUAL); // most songs find it ready
+    this.#connect(USUAL); // for most songs
   }
 
   get rate() {
     return this.song.sample_rate;
   }
 
-  /** Seconds of the song that are heard now. */
+  /** Position in the song in seconds. */
   get position() {
     if (!this.song) return 0;
     let at = this.#at / this.rate;
@@ -72,7 +72,7 @@ export class Player {
     return this.song?.state === "ready";
   }
 
-  /** Take another song, or the same one separated anew, which goes on where it is. */
+  /** Open another song, or a replacement that continues at a position. */
   open(song, how = {}) {
     return (this.#opening = this.#open(song, how));
   }
@@ -95,21 +95,21 @@ export class Player {
     this.#feed();
   }
 
-  /** Make the context and the ring that a song needs, where they are not those that are there. */
+  /** Make the context and the ring for a song, unless the present ones fit. */
   #connect({ sample_rate: sampleRate, n_channels, stems }) {
     const shape = [sampleRate, n_channels, ...stems].join();
     if (shape === this.#shape) return this.#connecting;
     [this.#shape, this.#wired] = [shape, null];
-    const before = Promise.allSettled([this.#connecting]); // one that failed does not keep the next from it
+    const before = Promise.allSettled([this.#connecting]); // also after a failure
     this.#connecting = before.then(() => Promise.allSettled([this.#context?.close()])).then(async () => {
       this.#context = new AudioContext({ sampleRate, latencyHint: "interactive" });
       this.#wired = await wire(this.#context, { n_channels, stems });
-      this.#wired.ring.port.onmessage = ({ data }) => this.#heard(data);
+      this.#wired.ring.port.onmessage = ({ data }) => this.#receive(data);
     });
     return this.#connecting;
   }
 
-  /** News of the song that plays. */
+  /** Update the values of the current song. */
   update(song) {
     this.song = song;
     if (this.complete) this.#post({ do: "set", values: { end: song.n_samples } });
@@ -122,7 +122,7 @@ export class Player {
     this.song = null;
   }
 
-  /** Whether it may sound; browsers want a click or key before the first sound. */
+  /** Play; false if the browser wants a click or key before the first sound. */
   async play() {
     await this.#opening;
     return Boolean(this.song) && this.#begin();
@@ -131,7 +131,7 @@ export class Player {
   async #begin() {
     if (this.complete && this.position >= this.song.seconds - 0.05) this.seek(this.loop?.[0] ?? 0);
     const turn = this.#turn;
-    const begun = this.#context.resume().then(() => turn === this.#turn && this.#start()); // late where the device is slow
+    const begun = this.#context.resume().then(() => turn === this.#turn && this.#start()); // a slow device starts later
     return Promise.race([begun, new Promise((done) => setTimeout(done, 1500, false))]);
   }
 
@@ -179,9 +179,9 @@ export class Player {
     this.#apply(GLIDE);
   }
 
-  /** Peak of a stem as it is heard; 1 is full scale. */
+  /** Peak of a stem as it sounds; 1 is full scale. */
   level(i) {
-    const meter = this.#wired?.meters[i]; // none while a song of more stems is still on its way
+    const meter = this.#wired?.meters[i]; // none while the ring of another song is made
     if (!meter || !this.playing || this.starved) return 0;
     meter.getFloatTimeDomainData(this.#scratch);
     return this.#scratch.reduce((peak, value) => Math.max(peak, Math.abs(value)), 0);
@@ -204,15 +204,15 @@ export class Player {
     });
   }
 
-  /** Make the clock's position the one to go on from. */
+  /** Continue from the present position. */
   #settle() {
     if (!this.song) return;
     this.#at = Math.round(this.position * this.rate);
     this.#time = this.#context.currentTime;
   }
 
-  #heard({ at, time, ended, starved, jumps }) {
-    if (jumps !== this.#jumps) return ended && this.playing && this.#post({ do: "play" }); // a jump met the end: it goes on
+  #receive({ at, time, ended, starved, jumps }) {
+    if (jumps !== this.#jumps) return ended && this.playing && this.#post({ do: "play" }); // a jump came at the end: play on
     [this.#at, this.#time] = [at, time];
     if (ended) this.playing = false;
     const hungry = starved && this.playing;
@@ -223,7 +223,7 @@ export class Player {
     this.#feed();
   }
 
-  /** Fetch what will be heard soon and hand it on, a chunk at a time. */
+  /** Fetch the next chunks and send them to the ring, one at a time. */
   async #feed() {
     if (!this.song || !this.#wired || this.#busy) return;
     const [turn, song] = [this.#turn, this.song];
@@ -231,7 +231,7 @@ export class Player {
     const there = this.complete ? Math.ceil(song.n_samples / CHUNK) : Math.floor(song.n_ready / CHUNK);
     const loop = this.loop ? Math.floor((this.loop[0] * this.rate) / CHUNK) : now;
     const ahead = Array.from({ length: AHEAD - 1 }, (_, i) => now + 1 + i);
-    const wanted = [now, now - 1, ...ahead, loop, loop + 1, loop + 2]; // now - 1: where stretching begins
+    const wanted = [now, now - 1, ...ahead, loop, loop + 1, loop + 2]; // now - 1: for stretching
     const missing = wanted.find((i) => i >= 0 && i < there && !this.#fed.has(i));
     if (missing === undefined) return;
     this.#busy = true;

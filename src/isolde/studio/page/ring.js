@@ -1,11 +1,11 @@
-// The audio thread's part: chunks of all stems and the sample that is next, at the song's own tempo
-// and key or stretched. Unstretched it changes no sample but for the few at which playing stops,
-// starts or jumps, which are faded so that nothing clicks.
+// The source in the audio thread: plays chunks of all stems, stretched or at the song's own tempo and
+// key. Unstretched it changes no samples, except for short fades where playback starts, stops or
+// jumps.
 
 import Stretch from "./vendor/stretch.mjs";
 
 const FADE = 256;
-const TONALITY_HZ = 8000; // above it the library transposes noise, not tones
+const TONALITY_HZ = 8000; // the library transposes what is above as noise
 
 class Ring extends AudioWorkletProcessor {
   constructor({ processorOptions }) {
@@ -13,36 +13,36 @@ class Ring extends AudioWorkletProcessor {
     this.length = processorOptions.chunk;
     this.width = processorOptions.width; // channels of all stems
     this.chunks = new Map();
-    this.at = 0; // the sample that is heard next
+    this.at = 0; // next sample
     this.end = Infinity;
     this.loop = null;
     this.playing = false;
-    this.jumps = 0; // how many of them are done
+    this.jumps = 0; // number of the last seek that is done
     this.gain = 1;
     this.target = 1;
-    this.then = null; // what happens when it is faded out
+    this.then = null; // function called after the fade-out
     this.quiet = 0;
     this.starved = false;
     this.tempo = 1;
     this.key = 0;
     this.library = null;
-    this.loading = null; // until the library is there
-    this.fresh = true; // whether the library has to be told where it is
-    this.part = 0; // of a sample that it is owed
+    this.loading = null; // promise of the library
+    this.fresh = true; // whether the library must be primed
+    this.part = 0; // fraction of a sample carried over
     this.port.onmessage = ({ data }) => this[data.do](data);
   }
 
   // --- messages --------------------------------------------------------------------------------
 
-  /** Take a chunk, and let go of those that are not wanted any more. */
+  /** Store a chunk, and delete those that are not wanted any more. */
   put({ index, stems, wanted }) {
     this.chunks.set(index, stems);
     for (const old of wanted ? this.chunks.keys() : []) if (!wanted.includes(old)) this.chunks.delete(old);
   }
 
-  /** Take values that hold at once: `end` of the song and `loop`, in samples. */
+  /** Set values at once: `end` of the song and `loop`, in samples. */
   set({ values }) {
-    // What is stretched is read ahead: where that went round an end, or must now, it begins anew.
+    // Stretching reads ahead: it starts again if it has passed the end of a loop, or must now.
     const near = (loop) => loop && this.at < loop[1] && loop[1] - this.at <= this.room;
     const anew = this.stretching && "loop" in values && (near(this.loop) || near(values.loop));
     Object.assign(this, values);
@@ -58,13 +58,13 @@ class Ring extends AudioWorkletProcessor {
 
   play() {
     if (this.then) {
-      this.turn();
+      this.endFade();
       this.playing = false;
     }
     this.target = 1;
     if (!this.playing) this.gain = this.at === 0 ? 1 : 0;
     this.playing = true;
-    this.tell();
+    this.report();
   }
 
   pause() {
@@ -86,20 +86,20 @@ class Ring extends AudioWorkletProcessor {
     const size = channels[0].length;
     if (this.playing && this.at >= this.end) {
       [this.playing, this.at] = [false, this.end];
-      this.tell(true);
+      this.report(true);
     }
     if (this.playing) {
       if (this.stretching) this.playStretched(channels, size);
       else this.playStraight(channels, size);
-      if (this.then && (this.gain === 0 || this.starved)) this.turn();
+      if (this.then && (this.gain === 0 || this.starved)) this.endFade();
     }
     this.quiet += size;
-    if (this.playing && this.quiet >= 2048) this.tell();
+    if (this.playing && this.quiet >= 2048) this.report();
     return true;
   }
 
   playStraight(channels, size) {
-    if (this.hungry(this.copy(this.at, size, channels, this.loop) === null)) return channels.forEach((channel) => channel.fill(0));
+    if (this.starve(this.copy(this.at, size, channels, this.loop) === null)) return channels.forEach((channel) => channel.fill(0));
     const edge = this.loop && this.at < this.loop[1] ? this.loop[1] - this.at : Infinity; // samples to the loop's end
     for (let i = Math.max(0, edge - FADE); i < Math.min(size, edge); i++) {
       for (const channel of channels) channel[i] *= (edge - i) / FADE;
@@ -116,7 +116,7 @@ class Ring extends AudioWorkletProcessor {
     const exact = size * this.tempo + this.part;
     const n = Math.floor(exact);
     const next = primed ? this.copy(this.next, n, this.memory(0, n), this.loop) : null;
-    if (this.hungry(next === null)) return;
+    if (this.starve(next === null)) return;
     [this.next, this.part] = [next, exact - n];
     library._setTransposeSemitones(this.key, TONALITY_HZ / sampleRate);
     library._process(n, size);
@@ -126,7 +126,7 @@ class Ring extends AudioWorkletProcessor {
     else this.move(n);
   }
 
-  /** Give the library what is around the place where it begins. */
+  /** Feed the library with the samples around its start. */
   prime() {
     const { library } = this;
     let ahead = this.at + library._inputLatency();
@@ -137,13 +137,13 @@ class Ring extends AudioWorkletProcessor {
     return true;
   }
 
-  /** The library's buffers from one on, n samples of each channel; its memory may have grown. */
+  /** Views of n samples of the library's buffers from one on; its memory may have grown. */
   memory(first, n) {
     const { buffer } = this.library.HEAP8;
     return Array.from({ length: this.width }, (_, c) => new Float32Array(buffer, this.buffer + 4 * this.room * (first + c), n));
   }
 
-  /** Copy n samples from a place on, silence where there is no song; the next place, null without all of them. */
+  /** Copy n samples from a place on, silence outside of the song; return the next place, or null if some are missing. */
   copy(at, n, targets, loop) {
     for (let done = 0; done < n; ) {
       const stems = this.chunks.get(Math.floor(at / this.length));
@@ -178,42 +178,42 @@ class Ring extends AudioWorkletProcessor {
     return library;
   }
 
-  /** Go on by n samples, round the loop. */
+  /** Advance by n samples, around the loop. */
   move(n) {
     const before = this.at;
     this.at += n;
     if (!this.loop || before >= this.loop[1] || this.at < this.loop[1]) return;
     this.at += this.loop[0] - this.loop[1];
-    this.tell();
+    this.report();
   }
 
-  hungry(now) {
+  starve(now) {
     if (now !== this.starved) {
       this.starved = now;
       if (now) [this.gain, this.fresh] = [0, true];
-      this.tell();
+      this.report();
     }
     return now;
   }
 
-  /** Do something when it is faded out, at once where nothing sounds. */
+  /** Call a function after a fade-out, or at once in silence. */
   fade(then) {
     const before = this.then;
     this.then = before ? () => (before(), then()) : then;
     this.target = 0;
-    if (!this.playing || this.starved) this.turn();
+    if (!this.playing || this.starved) this.endFade();
   }
 
-  turn() {
+  endFade() {
     const { then } = this;
     this.then = null;
     then();
     this.gain = 0;
     this.target = 1;
-    this.tell();
+    this.report();
   }
 
-  /** Bring the gain nearer to where it goes, sample by sample. */
+  /** Apply the gain, which moves to its target sample by sample. */
   scale(channels, from, to) {
     for (let i = from; i < to && (this.gain !== 1 || this.target !== 1); i++) {
       this.gain = Math.min(1, Math.max(0, this.gain + (this.target > this.gain ? 1 : -1) / FADE));
@@ -221,7 +221,7 @@ class Ring extends AudioWorkletProcessor {
     }
   }
 
-  tell(ended = false) {
+  report(ended = false) {
     this.quiet = 0;
     this.port.postMessage({ at: this.at, time: currentTime, jumps: this.jumps, starved: this.starved, ended });
   }

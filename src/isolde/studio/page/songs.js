@@ -1,8 +1,8 @@
-// The list of songs: what each is doing, which one is on, and why one was refused.
+// The list of songs: progress, the current one, and why one was refused.
 
 import { $, copy, write } from "./text.js";
 
-/** What a song is doing, and how it is made where another one has the same title. */
+/** The progress of a song, with its settings if another one has the same title. */
 function line({ model, strength, progress, state }, on, playing, twin) {
   const made = twin ? `${model} ${strength === 1 ? "" : strength}`.trim() : "";
   return [made, progress, on && playing && state === "ready" ? "playing" : ""].filter(Boolean).join(" · ");
@@ -16,7 +16,7 @@ export class Songs {
     this.act = { pick, remove };
   }
 
-  /** Show these songs, in this order. */
+  /** Show songs in the given order. */
   show(songs, current, playing) {
     const ids = new Set(songs.map((song) => song.id));
     const held = [...this.#list.children].findIndex((row) => row.contains(document.activeElement));

@@ -1,18 +1,18 @@
-// The spectrogram as pictures side by side, which the server paints in the page's colours.
+// The spectrogram as adjacent pictures, which the server paints in the page's colours.
 
 import * as api from "./api.js";
 import { make } from "./text.js";
 
 export class Spectrogram {
   layer = "both";
-  #tiles = new Map(); // address -> tile, of those that were drawn last
+  #tiles = new Map(); // address -> tile of the last drawing
 
-  /** `grown` is called when there is more to see. */
+  /** `grown` is called when there is more to draw. */
   constructor(about, box, grown) {
     Object.assign(this, { about, box, grown });
   }
 
-  /** Show what there is of a song between two times; all its seconds have so many pixels. */
+  /** Draw the available part of a song between two times; the whole song has `pixels` pixels. */
   draw(song, start, end, { seconds, pixels, colours }) {
     const { columns, scale_step: step, scales } = this.about;
     const finest = song.column_samples / song.sample_rate; // seconds of a column
@@ -34,17 +34,17 @@ export class Spectrogram {
     this.box.replaceChildren(...[...tiles.values()].map(({ picture }) => picture));
   }
 
-  /** Have a tile painted where it could have more columns or is to have other colours. */
+  /** Fetch a tile again if it can have more columns or has other colours. */
   async #paint(tile, due, song, { place, colours }) {
     const look = this.layer + colours;
     if (tile.busy || due <= 0 || (due <= tile.n && look === tile.look)) return;
     tile.busy = true;
     try {
       const picture = make("img", { src: api.tile(song, `${this.layer}/${place}`, colours), alt: "", part: "tile" });
-      await picture.decode(); // until then the one before is seen
+      await picture.decode(); // until then the old picture stays
       Object.assign(tile, { picture, look, n: song.state === "ready" ? Infinity : picture.naturalWidth });
       this.grown();
-    } catch { /* it is asked for again */ } finally {
+    } catch { /* it is fetched again */ } finally {
       tile.busy = false;
     }
   }

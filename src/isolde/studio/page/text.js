@@ -1,4 +1,4 @@
-// Numbers as people read them, and elements of the page; text is never markup.
+// Formats of numbers, and helpers for elements; text is never markup.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -16,17 +16,17 @@ export function decibels(gain) {
   return `${db > 0.05 ? "+" : db < -0.05 ? "−" : ""}${Math.abs(db).toFixed(1)} dB`;
 }
 
-/** An element with properties and children. */
+/** Make an element with properties and children. */
 export function make(tag, values = {}, ...children) {
   const element = Object.assign(document.createElement(tag), values);
   element.append(...children);
   return element;
 }
 
-/** A copy of what a template of the page holds. */
+/** Copy the element of a template. */
 export const copy = (template) => document.getElementById(template).content.firstElementChild.cloneNode(true);
 
-/** Write a text where it is another one, so that nothing is announced or drawn for nothing. */
+/** Set the text of an element if it differs, and return whether it did. */
 export function write(element, text) {
   const other = element.textContent !== text;
   if (other) element.textContent = text;

@@ -1,4 +1,4 @@
-// Playing, jumping, looping, tempo and key: what hands ask of the player, and what the page shows of it.
+// Playing, jumping, looping, tempo and key: controls of the player.
 
 import { $, clock, write } from "./text.js";
 
@@ -7,10 +7,10 @@ const STEPS = {
   key: { low: -6, high: 6, usual: 0, text: (v) => (v > 0 ? `+${v}` : v < 0 ? `−${-v}` : "0") },
 };
 
-const NEAR = 0.05; // seconds before a loop's end that may have sounded when the ring hears of it
+const NEAR = 0.05; // seconds before a loop's end that may be over when the ring gets the loop
 
 export class Transport {
-  #from = null; // where a loop is to begin
+  #from = null; // start of an unfinished loop
   #values = { tempo: 100, key: 0 };
 
   constructor(player, picture) {
@@ -47,8 +47,8 @@ export class Transport {
   setLoop(loop) {
     const { player, picture } = this;
     this.#from = null;
-    if (loop && loop[1] - loop[0] < 0.2) loop = null; // too short to be meant
-    const at = player.position; // before the loop bends it
+    if (loop && loop[1] - loop[0] < 0.2) loop = null; // too short: a slip
+    const at = player.position; // before the loop changes it
     player.setLoop(loop);
     picture.set({ loop });
     if (loop && (at < loop[0] || at > loop[1] - NEAR)) this.seek(loop[0]);
@@ -56,7 +56,7 @@ export class Transport {
     $("loop-button").setAttribute("aria-pressed", Boolean(loop));
   }
 
-  /** From here, to here, no more. */
+  /** Start a loop, end it, or remove it. */
   stepLoop() {
     const [now, from] = [this.player.position, this.#from];
     if (this.player.loop) return this.setLoop(null);
@@ -74,7 +74,7 @@ export class Transport {
     this.player.setStretch(this.#values.tempo / 100, this.#values.key);
   }
 
-  /** Tempo and key as in the song. */
+  /** Set tempo and key to the song's own. */
   reset() {
     for (const name in STEPS) this.step(name, STEPS[name].usual - this.#values[name]);
   }

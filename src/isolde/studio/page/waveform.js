@@ -1,21 +1,21 @@
-// Peaks of a song, the voice inside, with regions of time upon them, by wavesurfer.js. The library
-// draws, scrolls and is pressed; it makes no sound: the page's player is its media element.
+// Peaks of a song and of its voice, with regions of time, drawn by wavesurfer.js. The library draws,
+// scrolls and handles clicks; it plays no sound: the page's player is its media element.
 
 import * as api from "./api.js";
 import { make } from "./text.js";
 import Regions from "./vendor/regions.mjs";
 import WaveSurfer from "./vendor/wavesurfer.mjs";
 
-const SHADES = { band: "61", voice: "e6" }; // how much of the colours is seen, in hexadecimal
-const QUIET = 0.15; // peak of a song that is not made to fill the height
+const SHADES = { band: "61", voice: "e6" }; // opacity of the colours, in hexadecimal
+const QUIET = 0.15; // smallest peak that fills the height
 
-/** The highest magnitudes of mixture and vocals, as far as they are there. */
+/** The available peaks of mixture and vocals. */
 export class Peaks {
   sounds = [new Float32Array(1), new Float32Array(1)];
-  n = 0; // columns that are there
+  n = 0; // number of available columns
   #busy = false;
 
-  /** Fetch what is new, and make room for all the seconds of the song. */
+  /** Fetch new columns, and make room for all of the song. */
   async grow(song, seconds, grown) {
     const column = song.column_samples / song.sample_rate;
     if (this.#busy || this.n >= Math.floor(song.ready_seconds / column)) return;
@@ -28,16 +28,16 @@ export class Peaks {
       data.forEach((level, i) => (this.sounds[i % 2][this.n + (i >> 1)] = level / 255));
       this.n += data.length / 2;
       grown();
-    } catch { /* they are asked for again */ } finally {
+    } catch { /* they are fetched again */ } finally {
       this.#busy = false;
     }
   }
 }
 
-/** Fill a canvas between peaks and their mirror image; the library's own shape ends at nothing, a notch at every seam. */
+/** Fill a canvas between peaks and their mirror image; the library's own shape has a notch at every seam. */
 function fill(peaks, context, highest) {
   const { width, height } = context.canvas;
-  const points = []; // one for each pixel at most
+  const points = []; // at most one per pixel
   let [at, peak] = [0, 0];
   peaks.forEach((value, i) => {
     const x = Math.floor((i * width) / peaks.length);
@@ -54,8 +54,8 @@ function fill(peaks, context, highest) {
 
 export class Waveform {
   regions = Regions.create();
-  #shown = ""; // what is drawn
-  #marked = {}; // kind of region -> those that are there
+  #shown = ""; // key of the last drawing
+  #marked = {}; // kind of region -> key of the last drawing
 
   constructor(container, height, options) {
     this.height = height;
@@ -64,12 +64,12 @@ export class Waveform {
     this.unready = this.add("unready");
   }
 
-  /** Width of the whole song. */
+  /** Width of the whole song in pixels. */
   get pixels() {
     return Math.max(this.surfer.getWidth(), this.surfer.getDuration() * this.surfer.options.minPxPerSec);
   }
 
-  /** An element that scrolls with it, above the waveform or over it. */
+  /** Add an element that scrolls with the waveform, above or over it. */
   add(part, where = "append") {
     const element = make("div", { part });
     this.surfer.getWrapper()[where](element);
@@ -88,7 +88,7 @@ export class Waveform {
     this.surfer.load("", peaks.sounds, seconds);
   }
 
-  /** Show these and no other regions of a kind, [start, end] each. */
+  /** Show the regions of a kind, [start, end] each, and no others. */
   mark(id, spans, options) {
     const [seconds, before] = [this.surfer.getDuration(), this.#marked[id]];
     const now = JSON.stringify([spans, seconds]);
@@ -96,7 +96,7 @@ export class Waveform {
     this.#marked[id] = { now, seconds };
     const fresh = new Map(spans.map(([start, end]) => [`${start} ${end}`, { start, end }]));
     for (const region of this.regions.getRegions().filter((old) => old.id === id)) {
-      if (seconds !== before.seconds || !fresh.delete(`${region.start} ${region.end}`)) region.remove(); // of hours there are thousands
+      if (seconds !== before.seconds || !fresh.delete(`${region.start} ${region.end}`)) region.remove(); // hours have thousands
     }
     for (const span of fresh.values()) this.regions.addRegion({ id, ...span, drag: false, resize: false, ...options });
   }

@@ -1,1 +1,1 @@
-"""The studio as a server: who may ask, what is taken and what is answered; it keeps no song."""
+"""The HTTP server of the studio: access, uploads and responses; it keeps no song."""

@@ -1,9 +1,9 @@
-"""Who may ask: this computer's own page with the token, and nobody else; it answers no question.
+"""Access control: requests need the server's own Host, Origin and a session; it serves no data.
 
-A page of another site that the browser has open can send requests to a local server too, and a
-name of that site can be made to point here. Therefore every request needs a Host that is ours, an
-Origin that is ours where the browser tells one, and a session: the cookie that opening the address
-with the token gives, or the token itself (`Authorization: Bearer`), for scripts.
+Pages of other sites can send requests to a local server too, and a host name of another site can be
+made to resolve to this computer. Therefore every request needs a Host that is the server's, an
+Origin that is the server's if the browser sends one, and a session: the cookie that the address
+with the token sets, or the token itself (`Authorization: Bearer`) for scripts.
 """
 
 import hmac
@@ -21,12 +21,12 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SCRIPTS = "scripts"
-"""The session of those who send the token itself."""
+"""The session of clients that send the token itself."""
 
 MAX_SESSIONS = 256
 
 LIBRARY_STYLE = "sha256-5PP43BnU5yH/rFan+OMuagcJ566hafpOP2E2t5PLZic="
-"""The one style element that the page may add: wavesurfer.js writes it into its shadow root."""
+"""The only inline style that is allowed: wavesurfer.js writes it into its shadow root."""
 
 POLICY = "; ".join(
     (
@@ -53,24 +53,24 @@ HEADERS = {
 
 
 class Guard:
-    """An ASGI application around another one."""
+    """An ASGI application that guards another one."""
 
     def __init__(self, app: App, *, token: str, hosts: Iterable[str], port: int) -> None:
         """Guard an application.
 
         Args:
-            app: What answers those who may ask; it finds the session in scope["session"].
-            token: That opens a session.
-            hosts: Names and addresses under which the server is reached.
-            port: That it listens on.
+            app: Application that answers allowed requests; scope["session"] names the session.
+            token: Token that opens a session.
+            hosts: Names and addresses of the server.
+            port: Port that it listens on.
         """
         self._app, self._token = app, token
-        self._hosts = {name for host in hosts for name in _names(host, port)}
+        self._hosts = {name for host in hosts for name in _host_names(host, port)}
         self._cookie = f"isolde-{port}"  # browsers do not keep the cookies of ports apart
         self._sessions: dict[str, None] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or refuse."""
+        """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             return
 
@@ -81,7 +81,7 @@ class Guard:
             await send(message)
 
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
-        answer = self._refusal(scope, headers) or self._entry(scope, headers)
+        answer = self._check(scope, headers) or self._enter(scope, headers)
         if answer is None:
             session = self._session(headers)
             if session is not None:
@@ -92,10 +92,10 @@ class Guard:
             answer = _refuse(401, why, headers)
         await answer(scope, receive, send_guarded)
 
-    def _refusal(self, scope: Scope, headers: dict[str, str]) -> Response | None:
+    def _check(self, scope: Scope, headers: dict[str, str]) -> Response | None:
         host = headers.get("host", "").lower()
-        # Where all addresses are listened on, the one that was reached is ours too: no site has it.
-        if host not in self._hosts and host not in _names(*(scope.get("server") or ("", 0))):
+        # A server on all addresses also has the address that the connection reached.
+        if host not in self._hosts and host not in _host_names(*(scope.get("server") or ("", 0))):
             return _refuse(421, f"'{host[:80]}' is not a name of this server", headers)
         origin = headers.get("origin")
         if origin is not None and origin.lower() != f"http://{host}":
@@ -104,8 +104,8 @@ class Guard:
             return _refuse(403, "other sites may not ask", headers)
         return None
 
-    def _entry(self, scope: Scope, headers: dict[str, str]) -> Response | None:
-        """The way in: the address with the token, which gives a cookie and goes from the bar.
+    def _enter(self, scope: Scope, headers: dict[str, str]) -> Response | None:
+        """The response to the address with the token: a cookie, and a redirect without the token.
 
         A browser that has a session keeps it, and with it the songs of its other windows.
         """
@@ -133,7 +133,7 @@ class Guard:
 
     def _visitor(self, headers: dict[str, str]) -> str | None:
         """The session of a browser's cookie."""
-        # Not http.cookies: it reads nothing behind another local server's cookie like {"a": 1}.
+        # Not http.cookies: it stops at a cookie of another local server like {"a": 1}.
         session = cookie_parser(headers.get("cookie", "")).get(self._cookie)
         return session if session in self._sessions else None
 
@@ -141,14 +141,14 @@ class Guard:
         return hmac.compare_digest(given.encode(), self._token.encode())
 
 
-def _names(host: str, port: int) -> set[str]:
-    """What a browser may call a host and a port."""
+def _host_names(host: str, port: int) -> set[str]:
+    """The forms of a host and a port in a Host header."""
     name = f"[{host}]" if ":" in host else host
     return {f"{name}:{port}".lower()} | ({name.lower()} if port == 80 else set())
 
 
 def _refuse(status: int, why: str, headers: dict[str, str]) -> Response:
-    """The reason: a line for people, JSON for scripts."""
+    """A refusal: a line of text for browsers, JSON for scripts."""
     if "text/html" in headers.get("accept", ""):
         return PlainTextResponse(f"isolde studio: {why}\n", status_code=status)
     return JSONResponse({"error": why}, status_code=status)

@@ -1,6 +1,6 @@
-"""What the server answers: songs, samples, pictures, times and files; it decides nothing of them.
+"""The routes: songs, samples, pictures, times and files as responses; it computes none of them.
 
-Each route is also one that a script can use (docs/guide/studio.md).
+Scripts can use the same routes as the page (docs/guide/studio.md).
 """
 
 import re
@@ -25,7 +25,8 @@ from isolde.core.signal.log_frequency import HIGHEST_HZ, LOWEST_HZ
 from isolde.separation import SeparationSettings
 from isolde.studio.choices import Choices
 from isolde.studio.colours import COLOURS, paint
-from isolde.studio.exports import check_ready, file_of, gains_of
+from isolde.studio.description import describe
+from isolde.studio.exports import check_ready, export_file, parse_gains
 from isolde.studio.library import Library
 from isolde.studio.picture import (
     HIGHEST_DB,
@@ -38,18 +39,17 @@ from isolde.studio.picture import (
 from isolde.studio.separation import LAYERS
 from isolde.studio.song import NoSuchSongError, Song
 from isolde.studio.spool import SAMPLE_BYTES
-from isolde.studio.web.answers import TYPES, Download, attachment, explain
-from isolde.studio.web.asked import SHOWN, check_query, settings_of
-from isolde.studio.web.news import news
+from isolde.studio.web.events import stream_events
+from isolde.studio.web.query import SHOWN, check_query, parse_settings
+from isolde.studio.web.responses import TYPES, Download, attachment, error_response
 from isolde.studio.web.upload import receive
-from isolde.studio.words import tell
 
 MAX_RANGE = 1 << 23
-"""Bytes of samples in one answer."""
+"""Greatest number of bytes of samples in one response."""
 
 
 class Studio:
-    """The routes around a library."""
+    """The routes to a library of songs."""
 
     def __init__(
         self,
@@ -60,14 +60,14 @@ class Studio:
         max_upload: int,
         stopping: Callable[[], bool],
     ) -> None:
-        """Bind the routes to what they speak of.
+        """Find the files of the page.
 
         Args:
-            library: Of songs.
-            choices: Of models.
-            settings: How songs are separated that say nothing else.
-            max_upload: Bytes of a song at most.
-            stopping: Whether the server is about to end.
+            library: Library of songs.
+            choices: Models that the page offers.
+            settings: Settings of songs that choose none.
+            max_upload: Greatest size of a song in bytes.
+            stopping: Function that tells whether the server is about to stop.
         """
         self._library, self._choices = library, choices
         self._settings = settings
@@ -101,23 +101,24 @@ class Studio:
             Route(f"{song}/activity", self.activity),
             Route(f"{song}/files/{{name}}", self.file),
         ]
-        handlers: dict[Any, Any] = dict.fromkeys((IsoldeError, OSError, HTTPException), explain)
+        errors = (IsoldeError, OSError, HTTPException)
+        handlers: dict[Any, Any] = dict.fromkeys(errors, error_response)
         return Starlette(routes=routes, exception_handlers=handlers)
 
     async def page(self, request: Request) -> Response:
-        """Send the page and its parts."""
+        """Send the page or one of its files."""
         path = self._page.get(request.path_params.get("name", "index.html"))
         if path is None:
             return JSONResponse({"error": "there is no such page"}, status_code=404)
         return FileResponse(path, media_type=TYPES[path.suffix])
 
     async def about(self, request: Request) -> Response:
-        """Say what the page has to know: models, formats, the pictures' axes."""
+        """Send what the page needs to know: models, formats, axes of the pictures."""
         check_query(request)
         return JSONResponse(
             {
                 "version": __version__,
-                "models": self._choices.listed(),
+                "models": self._choices.list_models(),
                 "model": self._settings.model,
                 "strength": self._settings.strength,
                 "containers": list(CONTAINERS),
@@ -137,13 +138,13 @@ class Studio:
     async def list_songs(self, request: Request) -> Response:
         """List the songs of the session."""
         check_query(request)
-        return JSONResponse([tell(song) for song in self._library.songs(_session(request))])
+        return JSONResponse([describe(song) for song in self._library.songs(_session(request))])
 
     async def add_song(self, request: Request) -> Response:
-        """Add a song: the request's body; with `demo`, the one that the package ships."""
+        """Add a song: the request's body or, with `demo`, the demo song."""
         check_query(request, "name", "demo", "model", "strength")
         session = _session(request)
-        settings = settings_of(request, self._settings, own=self._settings)
+        settings = parse_settings(request, self._settings, own=self._settings)
         add: Callable[[], Song]
         if (demo := request.query_params.get("demo")) is not None:
             if demo not in ("", "1"):
@@ -154,32 +155,32 @@ class Studio:
             path = await receive(request, name, library=self._library, most=self._max_upload)
             add = partial(self._library.add, path, name=name, session=session, settings=settings)
         song = await run_in_threadpool(add)
-        if await request.is_disconnected():  # whoever sent it took it back, and knows no id of it
+        if await request.is_disconnected():  # the client hung up and does not know the id
             await run_in_threadpool(self._library.remove, song)
-        return JSONResponse(tell(song), status_code=201)
+        return JSONResponse(describe(song), status_code=201)
 
     async def add_again(self, request: Request) -> Response:
-        """Add the same song with another model or strength, to take its place."""
+        """Add the same song with another model or strength, as its replacement."""
         check_query(request, "model", "strength")
         song = self._song(request)
-        settings = settings_of(request, song.settings, own=self._settings)
+        settings = parse_settings(request, song.settings, own=self._settings)
         add = partial(self._library.add_again, song, session=_session(request), settings=settings)
-        return JSONResponse(tell(await run_in_threadpool(add)), status_code=201)
+        return JSONResponse(describe(await run_in_threadpool(add)), status_code=201)
 
     async def take_place(self, request: Request) -> Response:
-        """Let what is coming for a song take its place."""
+        """Let the replacement of a song take its place."""
         check_query(request)
         take = partial(self._library.take, self._song(request), session=_session(request))
         await run_in_threadpool(take)
         return Response(status_code=204)
 
     async def show_song(self, request: Request) -> Response:
-        """Say how far a song is."""
+        """Send the values of a song."""
         check_query(request)
-        return JSONResponse(tell(self._song(request)))
+        return JSONResponse(describe(self._song(request)))
 
     async def remove_song(self, request: Request) -> Response:
-        """Delete a song and all that is kept of it."""
+        """Delete a song and its files."""
         check_query(request)
         await run_in_threadpool(self._library.remove, self._song(request))
         return Response(status_code=204)
@@ -191,9 +192,9 @@ class Studio:
         return Response(status_code=204)
 
     async def stem(self, request: Request) -> Response:
-        """Send a stem once it is whole: float32 little-endian, channels side by side.
+        """Send a stem once the song is ready: float32 little-endian, interleaved channels.
 
-        With a Range of bytes the answer is 206 with what is ready of it, or 416 while nothing is.
+        With a Range of bytes the response is 206 with the part that is ready, or 416 if none is.
         """
         check_query(request)
         song = self._song(request)
@@ -208,8 +209,8 @@ class Studio:
         if range_ is None:
             check_ready(song)
             path = song.spools[stem].path
-            song.send(path)
-            return Download(song, path, {"X-Ready-Bytes": str(ready)})
+            song.hold(path)
+            return Download(song, path)
         asked = re.fullmatch(r"bytes=(\d{1,18})-(\d{0,18})", range_)
         if asked is None:
             error = f"range '{range_[:SHOWN]}': give one, as bytes=FIRST-LAST or bytes=FIRST-"
@@ -217,20 +218,18 @@ class Studio:
         start = int(asked[1])
         stop = min(int(asked[2]) + 1 if asked[2] else ready, ready, start + MAX_RANGE)
         if spool is None or start >= stop:
-            headers = {"Content-Range": f"bytes */{total}", "X-Ready-Bytes": str(ready)}
-            return Response(status_code=416, headers=headers)
+            return Response(status_code=416, headers={"Content-Range": f"bytes */{total}"})
         data = await run_in_threadpool(spool.read, start, stop)
         if not data:
             raise NoSuchSongError("the song was removed meanwhile")
         headers = {
             "Accept-Ranges": "bytes",
             "Content-Range": f"bytes {start}-{start + len(data) - 1}/{total}",
-            "X-Ready-Bytes": str(ready),
         }
         return Response(data, 206, headers, media_type="application/octet-stream")
 
     async def tile(self, request: Request) -> Response:
-        """Send a piece of a spectrogram: columns of bytes, as far as they are there."""
+        """Send the available columns of a tile of a spectrogram, as bytes."""
         check_query(request)
         song, at = self._song(request), request.path_params
         if at["layer"] not in LAYERS:
@@ -242,7 +241,7 @@ class Studio:
         return Response(data, media_type="application/octet-stream")
 
     async def picture(self, request: Request) -> Response:
-        """Send the same in colours: a layer of both spectrograms, as wide as both are there."""
+        """Send a tile as a picture, as wide as both spectrograms are available."""
         check_query(request, "colours", "ready")
         song, at = self._song(request), request.path_params
         colours = request.query_params.get("colours", COLOURS)
@@ -254,7 +253,7 @@ class Studio:
         return Response(await run_in_threadpool(painted), media_type="image/png")
 
     async def peaks(self, request: Request) -> Response:
-        """Send the peaks of mixture and vocals from a column on, as far as they are there."""
+        """Send the available peaks of mixture and vocals from a column on."""
         check_query(request, "from")
         song, start = self._song(request), request.query_params.get("from", "0")
         if not re.fullmatch("[0-9]{1,12}", start):
@@ -263,7 +262,7 @@ class Studio:
         return Response(data, media_type="application/octet-stream")
 
     async def activity(self, request: Request) -> Response:
-        """Say where somebody sings: segments so far; with `format`, a file of labels."""
+        """Send the segments of singing so far; with `format`, a file of labels."""
         check_query(request, "format")
         song = self._song(request)
         format_ = request.query_params.get("format")
@@ -274,21 +273,21 @@ class Studio:
         return Response(text, media_type="text/plain", headers=attachment(name))
 
     async def file(self, request: Request) -> Response:
-        """Send a file to take home: `{stem, mix, stems or phrases}.{format}`, `stems.stem.mp4`."""
+        """Send a file: `{stem, mix, stems or phrases}.{format}` or `stems.stem.mp4`."""
         song = self._song(request)
         what, _, container = request.path_params["name"].rpartition(".")
         if what == "stems.stem":
             what, container = "stems", f"stem.{container}"
         check_query(request, *(song.stems if what == "mix" else ()))
-        gains = gains_of(song, request.query_params)
-        path, name = await run_in_threadpool(file_of, song, what, container, gains)
+        gains = parse_gains(song, request.query_params)
+        path, name = await run_in_threadpool(export_file, song, what, container, gains)
         return Download(song, path, attachment(name))
 
     async def events(self, request: Request) -> Response:
-        """Server-sent events: each song whenever it changes, and the ids of those that went."""
+        """Send server-sent events: songs that change, and the ids of removed ones."""
         return StreamingResponse(
-            news(self._library, self._choices, _session(request), stopping=self._stopping),
-            headers={"Connection": "close"},  # so that the server can end when the news do
+            stream_events(self._library, self._choices, _session(request), stopping=self._stopping),
+            headers={"Connection": "close"},  # so that the server can stop when the stream ends
             media_type="text/event-stream",
         )
 

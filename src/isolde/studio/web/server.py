@@ -1,4 +1,4 @@
-"""The server from its settings to Ctrl-C, which leaves nothing behind; it answers no request."""
+"""The server from its settings to Ctrl-C, which deletes its files; it answers no request."""
 
 import secrets
 import signal
@@ -17,7 +17,7 @@ from isolde.separation.load import stems_of
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PORT = 8710
-"""Where the page is if nobody else is there."""
+"""Port that is tried first."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class StudioSettings:
     """How the studio is served.
 
     Attributes:
-        separation: How songs are separated that choose nothing else.
+        separation: Settings of songs that choose none.
         host: Address to listen on.
-        port: To listen on; 0: PORT, or any when it is taken.
-        keep: Folder that gets the stems of every song; None: nothing stays.
-        max_upload: Bytes of a song at most.
+        port: Port to listen on; 0 for PORT, or any free one if PORT is taken.
+        keep: Folder to which the stems of every song are written; None to write none.
+        max_upload: Greatest size of a song in bytes.
     """
 
     separation: SeparationSettings = field(default_factory=SeparationSettings)
@@ -45,18 +45,18 @@ def serve(
     *,
     opened: Callable[[str], None],
 ) -> None:
-    """Serve the page until somebody interrupts; then delete what was kept.
+    """Serve the page until it is interrupted; then delete all files of songs.
 
     Args:
-        settings: See `StudioSettings`.
-        songs: To begin with.
-        opened: Called with the address, token and all, once it can be opened.
+        settings: Settings of the server.
+        songs: Songs that are open from the beginning.
+        opened: Function called with the address, including the token, once it can be opened.
 
     Raises:
-        AudioError: When the port is taken, a song cannot be read or stems cannot be kept.
-        InputError: When a setting cannot be used.
-        MissingExtraError: When the extra "studio" is not installed.
-        ModelError: When there is no such model.
+        AudioError: The port is taken, a song cannot be read or stems cannot be kept.
+        InputError: A setting is invalid.
+        MissingExtraError: The extra "studio" is not installed.
+        ModelError: There is no such model.
     """
     try:
         import starlette
@@ -80,7 +80,7 @@ def serve(
     host, port = listener.getsockname()[:2]
     token = secrets.token_urlsafe(24)
     library = choices = None
-    before: dict[int, Any] = {}  # what signals did
+    before: dict[int, Any] = {}  # handlers of signals
     try:
         library = Library(settings.separation, keep=settings.keep)
         choices = Choices(settings.separation, busy=lambda: library.engine.busy)
@@ -110,7 +110,7 @@ def serve(
         shown = f"[{shown}]" if ":" in shown else shown
 
         def end_soon(number: int, frame: FrameType | None) -> None:
-            """Let the server end: an exception could be lost where Python imports or destroys."""
+            """Stop the server: an exception could be lost during imports or destructors."""
             server.should_exit = True
 
         before[signal.SIGTERM] = signal.signal(signal.SIGTERM, _end)
@@ -123,20 +123,20 @@ def serve(
             choices.close()
         if library is not None:
             library.close()
-        for number, handler in before.items():  # at last: who presses Ctrl-C again keeps nothing
+        for number, handler in before.items():  # last: a second Ctrl-C must not stop the deletion
             signal.signal(number, handler)
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    """End by an exception, so that what was kept is deleted."""
+    """Raise an exception, so that all files are deleted."""
     sys.exit(128 + number)
 
 
 def _check_keep(folder: Path) -> None:
-    """Make the folder for stems where it is not there, and write in it for a try.
+    """Make the folder for stems if it is missing, and test that it can be written to.
 
     Raises:
-        AudioError: When nothing can be written there.
+        AudioError: It cannot be written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -148,10 +148,10 @@ def _check_keep(folder: Path) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """Open a listening socket.
 
     Raises:
-        AudioError: When the port is taken or the address is not this computer's.
+        AudioError: The port is taken or the address is not this computer's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for wanted in [port] if port else [PORT, 0]:
@@ -160,7 +160,7 @@ def _listen(host: str, port: int) -> socket.socket:
         except OSError as error:
             if wanted and not port:
                 continue
-            why = str(error.strerror or error).partition(" (while ")[0]  # it names the address too
+            why = str(error.strerror or error).partition(" (while ")[0]  # without the address
             place = f"{host}:{wanted}" if wanted else host
             raise AudioError(
                 f"{place}: cannot listen there ({why}): give another --port or --host"

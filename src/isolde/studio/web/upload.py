@@ -1,4 +1,4 @@
-"""What is sent to the server, as a file of the library, bounded; it looks into no file."""
+"""The body of a request as a file of the library, limited in size; the file is not decoded."""
 
 from pathlib import Path
 
@@ -9,26 +9,26 @@ from isolde.studio.library import Library
 
 
 class TooLargeError(InputError):
-    """More is sent than the server takes."""
+    """An upload is larger than the server accepts."""
 
 
 async def receive(request: Request, name: str, *, library: Library, most: int) -> Path:
-    """Write the body of a request into a file; nothing is left of one that is refused.
+    """Write the body of a request into a file; a refused upload leaves no file.
 
     Args:
         request: Request whose body is the file.
-        name: Name that the sender gave, of which only a known suffix is kept.
-        library: Songs, in whose folder the file lies.
+        name: Name that the sender gave, of which only a known suffix is used.
+        library: Library in whose folder the file is written.
         most: Greatest number of bytes.
 
     Raises:
-        InputError: The disk has no room, or the upload breaks off.
-        TooLargeError: The file is larger than that.
+        InputError: The disk has no room, or the upload is interrupted.
+        TooLargeError: The file is larger than `most`.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdigit():
         _check_size(int(declared), most)
-        library.check_upload(int(declared))
+        library.check_room(int(declared))
     path = library.upload_path(name)
     n_bytes = 0
     try:

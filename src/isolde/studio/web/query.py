@@ -1,4 +1,4 @@
-"""What stands behind the ? of a request, as settings; it refuses what nobody there listens to."""
+"""The query of a request, as settings; a query that its route does not read is refused."""
 
 from dataclasses import replace
 
@@ -6,21 +6,21 @@ from starlette.requests import Request
 
 from isolde.core.errors import InputError
 from isolde.separation import SeparationSettings
-from isolde.studio.choices import separating
+from isolde.studio.choices import separating_models
 
 SHOWN = 80
-"""Characters of what somebody sent that an answer repeats."""
+"""Characters of a request that an error message repeats."""
 
 
 def check_query(request: Request, *known: str) -> None:
     """Refuse a query with other names than these.
 
     Args:
-        request: Request whose query is looked at.
+        request: Request whose query is checked.
         known: Names that its route reads.
 
     Raises:
-        InputError: There is another one, or one of them twice.
+        InputError: There is another name, or one of them twice.
     """
     given = [name for name, _ in request.query_params.multi_items()]
     for name in given:
@@ -31,32 +31,32 @@ def check_query(request: Request, *known: str) -> None:
             raise InputError(f"'{name[:SHOWN]}' is not known here: {there}")
 
 
-def settings_of(
+def parse_settings(
     request: Request, default: SeparationSettings, *, own: SeparationSettings
 ) -> SeparationSettings:
-    """Give the settings that a request asks for, the others as they are.
+    """Read the model and the strength of a request.
 
-    A model has a name here: a path would open any file of this computer for whoever may ask.
+    A model is given by name: a path would open any file of this computer.
 
     Args:
-        request: Request whose query names a model or a strength.
-        default: Settings for what it does not name.
+        request: Request whose query may name a model or a strength.
+        default: Settings that apply where the query names none.
         own: Settings of the server, whose model may be a path.
 
     Raises:
-        InputError: There is no such model, or the strength is no number.
+        InputError: There is no such model, or the strength is not a number.
     """
     query = request.query_params
     model = query.get("model", default.model)
     if model not in (default.model, own.model):
-        names = separating()
+        names = separating_models()
         if model not in names:
             raise InputError(
                 f"model '{model[:SHOWN]}' is not known here: take one of {', '.join(names)}"
             )
-    text = query.get("strength")
+    text = query.get("strength", str(default.strength))
     try:
-        strength = default.strength if text is None else float(text)
+        strength = float(text)
     except ValueError:
-        raise InputError(f"strength={text}: give a number") from None
+        raise InputError(f"strength={text[:SHOWN]}: give a number") from None
     return replace(default, model=model, strength=strength)

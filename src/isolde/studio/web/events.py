@@ -1,4 +1,4 @@
-"""Server-sent events: which songs have changed and which are gone; it changes none."""
+"""Server-sent events: which songs have changed and which were removed; it changes none."""
 
 import asyncio
 import json
@@ -6,26 +6,27 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from isolde.studio.choices import Choices
+from isolde.studio.description import describe
 from isolde.studio.library import Library
 from isolde.studio.song import Song
-from isolde.studio.words import tell
 
 POLL_SECONDS, BEAT_SECONDS = 0.05, 15.0
 
 
-async def news(
+async def stream_events(
     library: Library, choices: Choices, session: str, *, stopping: Callable[[], bool]
 ) -> AsyncIterator[str]:
-    """Tell of songs that change, of those that go, and of models, until the server ends.
+    """Report songs that change or are removed, and measured models, until the server stops.
 
-    Songs are told of before those whose place they take go, and go before those. All that is new
-    at one time is one text, and so one write: a browser that has gone is noticed between writes.
+    A song that replaces another is reported before the removal of that one, and a song that is
+    removed together with another is reported first. All events of one moment are written at once:
+    a browser that has gone is noticed between writes.
 
     Args:
-        library: Songs.
-        choices: Models, which are told of whenever the speed of one is known.
-        session: Session whose songs are told of.
-        stopping: Whether the server is about to end.
+        library: All songs.
+        choices: Models, which are reported whenever the speed of one has been measured.
+        session: Session whose songs are reported.
+        stopping: Function that tells whether the server is about to stop.
     """
     seen: dict[Song, int] = {}
     n_measured = -1
@@ -33,18 +34,18 @@ async def news(
     yield "retry: 1000\n\n"
     while not stopping():
         songs = library.songs(session)
-        gone = [song for song in reversed(seen) if song not in songs]
-        fresh = [song for song in songs if song not in seen]
+        removed = [song for song in reversed(seen) if song not in songs]
+        added = [song for song in songs if song not in seen]
         changed = [song for song in songs if song in seen and seen[song] != song.version]
         texts = []
         if choices.n_measured != n_measured:
             n_measured = choices.n_measured
-            texts.append(_event("models", choices.listed()))
-        texts += [_told(song, seen) for song in fresh]
-        for song in gone:
+            texts.append(_event("models", choices.list_models()))
+        texts += [_song_event(song, seen) for song in added]
+        for song in removed:
             del seen[song]
             texts.append(_event("gone", {"id": song.id, "next": _successor(song, songs)}))
-        texts += [_told(song, seen) for song in changed]
+        texts += [_song_event(song, seen) for song in changed]
         if texts:
             yield "".join(texts)
         quiet = 0.0 if texts else quiet + POLL_SECONDS
@@ -54,13 +55,13 @@ async def news(
         await asyncio.sleep(POLL_SECONDS)
 
 
-def _told(song: Song, seen: dict[Song, int]) -> str:
+def _song_event(song: Song, seen: dict[Song, int]) -> str:
     seen[song] = song.version
-    return _event("song", tell(song))
+    return _event("song", describe(song))
 
 
 def _successor(song: Song, songs: list[Song]) -> str | None:
-    """Id of the one of these songs that has its place by now."""
+    """Id of the song in the list that has taken the place of a removed one."""
     following = song.next
     while following is not None and following not in songs:
         following = following.next

@@ -1,14 +1,14 @@
-// How hands reach the page: clicks, keys, sliders and dropped files; what comes of it others say.
+// Clicks, keys, sliders and dropped files, passed on to functions.
 
 import { $ } from "./text.js";
 
-/** Do what there is for the id of a button that is clicked and for a key; `add` takes files. */
+/** Call a function for each clicked button (by id), pressed key and added file. */
 export function listen({ clicks, keys, add }) {
   for (const [id, act] of Object.entries(clicks)) $(id).onclick = act;
   document.addEventListener("keydown", (event) => press(event, keys));
-  let before = 0; // what a slider was at
+  let before = 0; // value of a slider before it is pressed
   addEventListener("pointerdown", ({ target }) => (before = target.value));
-  addEventListener("pointercancel", ({ target }) => { // the page scrolls: it was no press
+  addEventListener("pointercancel", ({ target }) => { // the finger scrolls the page
     if (target.matches("input[type=range]")) Object.assign(target, { value: before }).oninput();
   });
   $("file").onchange = () => (add([...$("file").files]), ($("file").value = ""));
@@ -22,7 +22,7 @@ export function listen({ clicks, keys, add }) {
   }
 }
 
-let pointed = false; // whether a pointer gave the focus: keys are not meant for a button that has it
+let pointed = false; // whether a pointer gave the focus: keys are then not meant for a focused button
 addEventListener("pointerdown", () => (pointed = true));
 
 function press(event, keys) {
@@ -30,11 +30,11 @@ function press(event, keys) {
   const at = pointed && event.target.matches("button, a, input:not([type=range])") ? document.body : event.target;
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("dialog, select, [popover]")) return;
   const sliding = at.matches("input[type=range]:not(#seek), input[type=radio]") && event.key.startsWith("Arrow");
-  if (sliding || (event.key === " " && at.matches("button, a, summary, input[type=file], input[type=radio]"))) return;
+  if (sliding || (event.key === " " && at.matches("button, a, input[type=file], input[type=radio]"))) return;
   const act = keys[event.key] ?? keys[event.key.toLowerCase()];
   if (!act || (event.key !== "?" && !$("stage").checkVisibility())) return;
   event.preventDefault();
-  if (event.repeat && !/^(Arrow|[-+=<>])/.test(event.key)) return; // a key that is held turns nothing on and off
+  if (event.repeat && !/^(Arrow|[-+=<>])/.test(event.key)) return; // a held key does not toggle
   if (at !== event.target) event.target.blur();
   act(event);
 }

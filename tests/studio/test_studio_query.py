@@ -13,7 +13,7 @@ pytest.importorskip("starlette", reason="the extra 'studio' is not installed")
 
 from starlette.requests import Request
 
-from isolde.studio.web.asked import check_query, settings_of
+from isolde.studio.web.query import check_query, parse_settings
 
 OWN = SeparationSettings("/models/own.onnx")
 """A server that was started with the path of a model."""
@@ -24,7 +24,7 @@ def request(query: str) -> Request:
 
 
 def model_of(asked: str, default: SeparationSettings = OWN) -> str:
-    return settings_of(request(f"model={quote(asked)}"), default, own=OWN).model
+    return parse_settings(request(f"model={quote(asked)}"), default, own=OWN).model
 
 
 def test_models_are_those_that_separate_and_the_servers_own(
@@ -43,10 +43,10 @@ def test_models_are_those_that_separate_and_the_servers_own(
 
 def test_what_is_not_asked_for_stays():
     settings = SeparationSettings("stems", strength=1.5)
-    assert settings_of(request(""), settings, own=OWN) == settings
-    assert settings_of(request("strength=2"), settings, own=OWN).strength == 2
+    assert parse_settings(request(""), settings, own=OWN) == settings
+    assert parse_settings(request("strength=2"), settings, own=OWN).strength == 2
     with pytest.raises(InputError, match="strength=loud: give a number"):
-        settings_of(request("strength=loud"), settings, own=OWN)
+        parse_settings(request("strength=loud"), settings, own=OWN)
 
 
 def test_names_that_nobody_reads_are_refused():

@@ -1,6 +1,7 @@
-"""Names of downloads and errors in the words of the command, as answers; it finds no data."""
+"""Responses of the server: downloads and errors; it computes nothing."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -20,42 +21,40 @@ TYPES = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }
-"""Types of the page's files."""
+"""Media types of the page's files."""
 
 
 def attachment(name: str) -> dict[str, str]:
-    """Give the header that suggests a name; RFC 6266's form for all that is not ASCII."""
-    from urllib.parse import quote
-
+    """Return the header that suggests a file name, in the form of RFC 6266 for any characters."""
     return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
 
 
 class Download(FileResponse):
-    """A file of a song, which is kept until it is sent, though the song may go."""
+    """A file of a song, which stays on the disk until it is sent, even if the song is removed."""
 
-    def __init__(self, song: Song, path: Path, headers: dict[str, str]) -> None:
-        """Prepare the answer.
+    def __init__(self, song: Song, path: Path, headers: dict[str, str] | None = None) -> None:
+        """Prepare the response.
 
         Args:
-            song: Song that has the file among those that are being sent.
+            song: Song that holds the file (see `Song.hold`).
             path: Path of the file.
-            headers: Headers of the answer.
+            headers: Headers of the response.
         """
         super().__init__(path, media_type="application/octet-stream", headers=headers)
         self._song, self._file = song, path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, and let go of it."""
+        """Send the file and release it."""
         try:
             await super().__call__(scope, receive, send)
         finally:
-            await run_in_threadpool(self._song.sent, self._file)
+            await run_in_threadpool(self._song.release, self._file)
 
 
-async def explain(request: Request, error: Exception) -> Response:
-    """Answer an error in the words of the command."""
+async def error_response(request: Request, error: Exception) -> Response:
+    """Turn an error into a response whose text is the error's own."""
     status = 422
-    if isinstance(error, HTTPException):  # a route or a method that is not there
+    if isinstance(error, HTTPException):  # an unknown route or method
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
     if isinstance(error, NoSuchSongError):
         status = 404

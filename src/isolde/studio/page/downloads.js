@@ -1,15 +1,15 @@
-// What one takes home, and the list of where it is sung.
+// The downloads, and the list of phrases.
 
 import * as api from "./api.js";
 import { $, clock, copy, make, write } from "./text.js";
 
 const LABELS = { audacity: "Audacity", srt: "SRT", lrc: "LRC" };
 
-export class Take {
+export class Downloads {
   #format = $("format");
   #shown = "";
-  #mix; // what is said of the mix
-  #rows = []; // of the phrases
+  #mix; // note beside the mix
+  #rows = []; // rows of the phrases
   #segments = [];
 
   constructor({ mix, stretched, jump, loop }) {
@@ -27,7 +27,7 @@ export class Take {
     this.#shown = state;
     const before = this.#format.value;
     const names = [...this.#format.options].map(({ value }) => value);
-    if (names.join() !== song.formats.join()) { // or else a menu that is open would close
+    if (names.join() !== song.formats.join()) { // else an open menu would close
       this.#format.replaceChildren(...song.formats.map((name) => make("option", { value: name, textContent: name.toUpperCase(), selected: name === before })));
     }
     this.#format.onchange = () => this.show(song);
@@ -47,7 +47,7 @@ export class Take {
 
   #list({ segments, state }) {
     const stay = this.#segments.every(([start, end], i) => start === segments[i]?.[0] && end === segments[i][1]);
-    const [rows, told] = stay ? [this.#rows, this.#segments.length] : [[], 0]; // the focus stays in rows that stay
+    const [rows, told] = stay ? [this.#rows, this.#segments.length] : [[], 0]; // unchanged rows keep the focus
     const fresh = segments.slice(told).map(([start, end]) => {
       const row = copy("phrase-row");
       const [jump, loop] = row.children;
@@ -59,7 +59,7 @@ export class Take {
       return row;
     });
     [this.#segments, this.#rows] = [segments, [...rows, ...fresh]];
-    const none = make("li", { className: "none", textContent: `nobody was heard to sing${state === "ready" ? "" : " so far"}` });
+    const none = make("li", { className: "none", textContent: `no singing was found${state === "ready" ? "" : " so far"}` });
     if (told) $("phrases").append(...fresh);
     else $("phrases").replaceChildren(...(segments.length ? fresh : [none]));
   }
