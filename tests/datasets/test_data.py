@@ -384,7 +384,7 @@ def test_scan_and_check_from_the_command_line(tmp_path: Path, song):
     put(tmp_path / "Ä - é☃", with_mixture(song))
     out = tmp_path / "m.csv"
     code, text = run("scan", tmp_path, "-o", out, "--licence", "CC0")
-    assert code == 0 and "1 songs by 1 artists, 5 files" in text
+    assert code == 0 and "1 song by 1 artist, 5 files" in text
     assert {row.licence for row in read_manifest(out)} == {"CC0"}
     code, text = run("check", out)
     assert code == 0 and "0 faults in 0 songs" in text
