@@ -6,7 +6,7 @@ own tempo; beat 0 is #GAP milliseconds after the start; pitches are in semitones
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isolde.core.errors import InputError
 from isolde.karaoke.score import ScoreNote
@@ -39,16 +39,6 @@ class SongFiles:
     vocals: str
     instrumental: str
     cover: str | None = None
-
-
-@dataclass(frozen=True)
-class _Note:
-    """A note in beats."""
-
-    start: int
-    end: int
-    semitone: int | None
-    text: str
 
 
 def to_ultrastar(
@@ -100,21 +90,21 @@ def to_ultrastar(
     return "\n".join([*rows, "E"]) + "\n"
 
 
-def _in_beats(score: Sequence[Sequence[ScoreNote]], gap: float) -> list[list[_Note]]:
-    """Round notes to beats: in order, without overlap, each at least one beat long.
+def _in_beats(score: Sequence[Sequence[ScoreNote]], gap: float) -> list[list[ScoreNote]]:
+    """Round times to whole beats: in order, without overlap, each note at least one beat long.
 
     Between lines a beat stays free for the break if the last note is longer than a beat.
     """
-    lines: list[list[_Note]] = []
+    lines: list[list[ScoreNote]] = []
     now = 0
     for line in score:
-        notes: list[_Note] = []
+        notes: list[ScoreNote] = []
         for note in line:
             start = max(now, round((note.start - gap) / BEAT))
             now = max(start + 1, round((note.end - gap) / BEAT))
-            notes.append(_Note(start, now, note.semitone, note.text))
+            notes.append(replace(note, start=start, end=now))
         last = lines[-1][-1] if lines else None
         if last is not None and last.end == notes[0].start and last.end - last.start > 1:
-            lines[-1][-1] = _Note(last.start, last.end - 1, last.semitone, last.text)
+            lines[-1][-1] = replace(last, end=last.end - 1)
         lines.append(notes)
     return lines
