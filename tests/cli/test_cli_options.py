@@ -27,7 +27,6 @@ def song(tmp_path: Path) -> Path:
         ("separate", "--jobs", "-1"),
         ("separate", "--bitrate", "1e9"),
         ("separate", "--threads", "-1"),
-        ("separate", "--quality", "superb"),
         ("separate", "--clip", "never"),
         ("look", "--dpi", "10"),
     ],

@@ -1,6 +1,5 @@
 """`isolde separate` as a user meets it: files that come out, lines that are said, exit codes."""
 
-import io
 import json
 import os
 import subprocess
@@ -116,7 +115,6 @@ def test_a_bad_song_does_not_stop_the_batch(isolde: Shell, song: Path, tmp_path:
         (["song.wav", "--layout", "ours"], "spleeter, demucs, uvr, flat"),
         (["song.wav", "--start", "1:99"], "'1:99' is no time"),
         (["-", "song.wav"], "standard input is one song"),
-        (["song.wav", "--clip", "never"], "--clip"),
         (["song.wav", "--nonesuch"], "--nonesuch"),
         (["song.wav", "-d", "cuda"], "isolde has no -d"),
         (["song.wav", "--two-stems", "drums"], "--stem drums"),
@@ -179,15 +177,6 @@ def test_a_file_with_no_samples_is_no_song(isolde: Shell, tmp_path: Path):
     code, _, err = isolde("separate", "short.wav", "-o", "out")
     assert code == 2 and "short.wav: holds no sound" in err[0]
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.slow
-def test_a_stream_in_and_a_stream_out(song: Path):
-    command = [sys.executable, "-m", "isolde", "separate", "-", "--stem", "accompaniment"]
-    done = subprocess.run(command, input=song.read_bytes(), capture_output=True, check=True)
-    streamed, rate = read(io.BytesIO(done.stdout))
-    assert rate == 44100 and streamed.shape == (2, 30000)
-    assert not done.stderr
 
 
 def test_a_read_only_folder_is_refused_before_the_work(isolde: Shell, song: Path, tmp_path: Path):

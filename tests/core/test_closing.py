@@ -65,9 +65,3 @@ def test_any_exception_takes_back_and_goes_on(error: type[BaseException]):
 def test_what_cannot_be_completed_says_so():
     with pytest.raises(OSError, match="no space"), TornLetter():
         pass
-
-
-@pytest.mark.parametrize("kind", [Closable, Completable])
-def test_who_does_not_say_how_to_close_cannot_be_made(kind: type[Closable]):
-    with pytest.raises(TypeError, match="abstract"):
-        kind()

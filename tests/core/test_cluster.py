@@ -126,7 +126,7 @@ def unfit() -> None:
 
 def test_a_worker_that_is_not_fit_stops_the_run_before_any_job(tmp_path: Path, loopback: Any):
     job = partial(slow_note, folder=str(tmp_path))
-    with pytest.raises(IsoldeError, match="a Dask worker is not fit: the weights are others"):
+    with pytest.raises(IsoldeError, match="worker cannot run the jobs: the weights are others"):
         parallel.run(job, {"1": 1}, scheduler=loopback.scheduler_address, ready=unfit)
     assert not list(tmp_path.iterdir())
 

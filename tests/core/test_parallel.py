@@ -31,16 +31,6 @@ def note(x: int, folder: str) -> dict[str, object]:
     return {"twice": 2 * x, "pair": (x, x)}
 
 
-def die_once(x: int, folder: str) -> int:
-    """The process that meets item 3 first is killed, as the kernel kills who eats all memory."""
-    mark = Path(folder) / "died"
-    if x == 3 and not mark.exists():
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(0.05)
-    return x + 100
-
-
 def die_always(x: int) -> int:
     if x == 1:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -128,15 +118,6 @@ def test_a_killed_worker_is_gone_when_its_item_is_tried_again(tmp_path: Path):
     first, second = parallel.run(job, {"a": 1, "b": 2}, workers=2)
     assert (first.error, first.value, first.tries) == (None, False, 2)
     assert second.value is True
-
-
-def test_a_killed_worker_loses_nothing(tmp_path: Path):
-    items = {str(k): k for k in range(8)}
-    outcomes = parallel.run(
-        partial(die_once, folder=str(tmp_path)), items, workers=2, journal=tmp_path / "j"
-    )
-    assert (tmp_path / "died").exists()
-    assert [o.value for o in outcomes] == [k + 100 for k in range(8)]
 
 
 @pytest.mark.slow
@@ -254,6 +235,18 @@ def test_a_container_has_the_cores_and_the_memory_of_its_quota(tmp_path: Path):
         (tmp_path / f"memory.{name}").write_text(text)
     assert machine.free_memory(tmp_path, tmp_path / "meminfo") == 500_007
     assert machine.free_memory(tmp_path / "none", tmp_path / "none") is None
+
+
+def test_the_memory_of_an_older_container_is_that_of_its_limit(tmp_path: Path):
+    """Version 1 of control groups, which has folders and names of its own."""
+    (tmp_path / "memory").mkdir()
+    for name, text in (
+        ("limit_in_bytes", "2000000\n"),
+        ("usage_in_bytes", "1400000\n"),
+        ("stat", "cache 9\ntotal_inactive_file 5\n"),
+    ):
+        (tmp_path / "memory" / f"memory.{name}").write_text(text)
+    assert machine.free_memory(tmp_path, tmp_path / "none") == 600_005
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs signal masks")

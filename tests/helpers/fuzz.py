@@ -9,11 +9,11 @@ def damage(data: bytes, seed: int) -> tuple[bytes, str]:
     """Damage the bytes of a file in one of several ways.
 
     Args:
-        data: of a good file.
-        seed: any whole number from 0.
+        data: Bytes of a good file.
+        seed: Whole number of 0 or more.
 
     Returns:
-        The damaged bytes, and in which way they are.
+        The damaged bytes, and the way of the damage.
     """
     rng = np.random.default_rng(seed)
     way, n = WAYS[seed % len(WAYS)], len(data)

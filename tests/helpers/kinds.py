@@ -17,12 +17,12 @@ class Kind:
     """One kind of file.
 
     Attributes:
-        name: of the file.
-        options: for ffmpeg, between the input and the name.
-        tolerance: how far our samples may be from ffmpeg's, in full scales.
-        depth: the bit depth that is told, None where there is none.
-        source: which input.
-        pipe: write through a pipe, so that the file cannot state its length.
+        name: Name of the file.
+        options: Options of ffmpeg between the input and the name.
+        tolerance: Largest difference from the samples of ffmpeg, in full scales.
+        depth: Bit depth that is told, or None.
+        source: Name of the input.
+        pipe: Whether it is written through a pipe, and cannot state its length.
     """
 
     name: str
@@ -121,7 +121,7 @@ def make_kinds(folder: Path) -> dict[str, Path]:
     """Write every kind into a folder.
 
     Args:
-        folder: an existing one.
+        folder: Folder that exists.
 
     Returns:
         The paths, by the names of the kinds.

@@ -104,8 +104,9 @@ def test_advice_to_install_an_extra_can_be_followed():
     assert faults == []
 
 
-def test_importing_the_package_imports_nothing_heavy():
+def test_importing_the_package_imports_nothing_heavy_and_nothing_that_only_unix_has():
     """In a fresh interpreter, every module but those made of torch: the command line included."""
+    unix_only = ("fcntl", "grp", "pwd", "resource", "termios", "tty")
     light = [
         module.removesuffix(".__init__")
         for module in MODULES
@@ -113,7 +114,7 @@ def test_importing_the_package_imports_nothing_heavy():
     ]
     heavy = [package for package, (_, top) in PACKAGES.items() if not top or package == "torch"]
     script = (
-        "import importlib, sys\n"
+        f"import importlib, sys\nsys.modules.update(dict.fromkeys({unix_only!r}))\n"
         f"for name in {light!r}:\n"
         "    importlib.import_module(name)\n"
         f"print(*sorted(set({sorted(heavy)!r}) & set(sys.modules)))\n"

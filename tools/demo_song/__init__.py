@@ -31,9 +31,9 @@ def make_song(
     """Make a song as stems; the mixture is their sum.
 
     Args:
-        seed: any integer >= 0; it decides key, tempo, chords, melody, syllables and singer.
-        seconds: the length, at least 3.
-        sample_rate: Hz, 8000 to 192000.
+        seed: Integer of 0 or more; it decides key, tempo, chords, melody, syllables and singer.
+        seconds: Length, at least 3.
+        sample_rate: Sample rate in Hz, 8000 to 192000.
 
     Returns:
         vocals, drums, bass and other, each (2, round(seconds * sample_rate)) float32. The peak
@@ -41,7 +41,7 @@ def make_song(
         other three together.
 
     Raises:
-        InputError: an argument is out of range.
+        InputError: An argument is out of range.
     """
     if not 8_000 <= sample_rate <= 192_000:
         raise InputError(f"sample rate {sample_rate} Hz: choose one from 8000 to 192000")
@@ -64,13 +64,13 @@ def make_song(
 
 
 def activity(seed: int, *, seconds: float = DEMO_SECONDS) -> list[tuple[float, float]]:
-    """When the voice of a song sounds: a phrase a segment, with its breath and consonants.
+    """Return when the voice sounds: a segment for each phrase, with breath and consonants.
 
     Returns:
         (start, end) in seconds, in order, at least 0.5 s apart; reverberation does not count.
 
     Raises:
-        InputError: an argument is out of range.
+        InputError: An argument is out of range.
     """
     return voice.segments(compose(seed, seconds))
 
@@ -78,18 +78,18 @@ def activity(seed: int, *, seconds: float = DEMO_SECONDS) -> list[tuple[float, f
 def pitch(
     seed: int, *, seconds: float = DEMO_SECONDS, hop_seconds: float = 512 / 44_100
 ) -> tuple[Float64, Float64]:
-    """The true pitch of the voice of a song.
+    """Return the true pitch of the voice of a song.
 
     Args:
-        seed: of the song.
-        seconds: its length.
-        hop_seconds: the distance of the instants asked for; the default is the analysis grid's.
+        seed: Seed of the song.
+        seconds: Length of the song.
+        hop_seconds: Time from one instant to the next, by default that of the analysis grid.
 
     Returns:
         times (n_frames,) in seconds from 0, and f0 (n_frames,) in Hz, 0 where nothing is voiced.
 
     Raises:
-        InputError: an argument is out of range.
+        InputError: An argument is out of range.
     """
     if not hop_seconds > 0:
         raise InputError(f"hop of {hop_seconds} s: choose one greater than 0")
@@ -108,7 +108,7 @@ def write_demo(folder: Path) -> list[Path]:
         The files written, in the order of STEMS.
 
     Raises:
-        AudioError: the folder or a file cannot be written.
+        AudioError: The folder or a file cannot be written.
     """
     import soundfile
 

@@ -19,26 +19,26 @@ TAIL = """
 .SH EXIT STATUS
 .TP
 0
-All is done.
+Everything was done.
 .TP
 1
-Some of several songs failed in \\fBactivity\\fR, some results in
-\\fBevaluate\\fR; in \\fBdata\\fR a song failed or has a fault.
+Some results failed in \\fBevaluate\\fR; a song failed, has a fault or was
+left out in \\fBdata\\fR.
 .TP
 2
-The input is bad, of one song of several too; one line on standard error
-says what, and what to do.
+The input is bad, also that of one song of several. A line on standard error
+says what is wrong and what to do.
 .TP
 130
-It was interrupted; nothing is left half-written.
+The command was interrupted; no unfinished file is left.
 .SH ENVIRONMENT
 .TP
 ISOLDE_MODELS
-The folder of the models that were added.
+Folder of the models that were added.
 .SH FILES
 .TP
 ~/.local/share/isolde/models
-The same, if the variable is not set; XDG_DATA_HOME is heeded.
+The same, if the variable is not set; below XDG_DATA_HOME, if that is set.
 .SH SEE ALSO
 .BR ffmpeg (1)
 """

@@ -1,6 +1,7 @@
 """The command `isolde`: one verb per job; it parses, calls and prints, and holds no logic.
 
-Exit codes: 0 all done; 2 bad input, also of one song of several; 130 interrupted.
+Exit codes: 0 all done; 1 some results of `evaluate` or songs of `data` failed; 2 bad input, also of
+one song of several; 130 interrupted; 141 the reader of standard output has ended.
 """
 
 import signal

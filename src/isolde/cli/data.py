@@ -10,6 +10,7 @@ from isolde.cli.shared import completion, terminal
 from isolde.cli.shared.help import examples
 from isolde.cli.shared.urls import refuse_urls
 from isolde.core.errors import InputError
+from isolde.core.names import counted
 
 _HELP = "Songs to learn from: find them, check them, look at them, label them."
 
@@ -106,7 +107,8 @@ def scan(
     manifest.write_manifest(rows, output)
     songs = manifest.by_track(rows)
     hours = sum(max(row.seconds for row in files) for files in songs.values()) / 3600
-    told = f"{len(songs)} songs by {len({row.artist for row in rows})} artists, {len(rows)} files"
+    artists = counted(len({row.artist for row in rows}), "artist")
+    told = f"{counted(len(songs), 'song')} by {artists}, {counted(len(rows), 'file')}"
     new = f"; {len(songs.keys() - {row.track for row in old})} new" if add else ""
     terminal.show(f"{output}: {told}, {hours:.2f} h{new}")
     if validation > 0 and all(row.split != "validation" for row in rows):
@@ -144,8 +146,9 @@ def check(
     for finding in report.findings:
         terminal.show(f"{'fault' if finding.is_fault else 'note'}: {finding}")
     print(
-        f"{report.n_songs} songs, {report.n_files} files, {report.seconds / 3600:.2f} h: "
-        f"{len(report.faults)} faults in {len(report.bad_tracks)} songs"
+        f"{counted(report.n_songs, 'song')}, {counted(report.n_files, 'file')}, "
+        f"{report.seconds / 3600:.2f} h: {counted(len(report.faults), 'fault')} in "
+        f"{counted(len(report.bad_tracks), 'song')}"
     )
     if report.faults:
         raise typer.Exit(1)

@@ -8,6 +8,8 @@ import typer
 from isolde.cli.shared import completion, terminal
 from isolde.cli.shared.help import examples
 from isolde.cli.shared.urls import refuse_urls
+from isolde.core.names import counted
+from isolde.core.programs import TIMEOUT
 
 if TYPE_CHECKING:
     from isolde.evaluation import Evaluation
@@ -43,8 +45,10 @@ def evaluate(
     ] = None,
     timeout: Annotated[
         float, typer.Option(help="Seconds that a peer may take for a song; then it has failed.")
-    ] = 3600,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder.")] = Path("evaluation"),
+    ] = TIMEOUT,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder of tables and report.")
+    ] = Path("evaluation"),
     classical: Annotated[
         bool, typer.Option("--classical", help="REPET-SIM and HPSS as well (slow).")
     ] = False,
@@ -58,7 +62,8 @@ def evaluate(
     ] = False,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0: one per core.")] = 1,
     scheduler: Annotated[
-        str | None, typer.Option(help="tcp://... of a Dask scheduler, for many machines.")
+        str | None,
+        typer.Option(help="Address of a Dask scheduler, tcp://..., for several machines."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Largest number of songs.")] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="The table alone.")] = False,
@@ -103,7 +108,7 @@ def evaluate(
     if not quiet:
         terminal.say(f"isolde: tables, results and report are in {done.folder}")
     if done.n_failed:
-        terminal.say(f"isolde: {done.n_failed} results are failures, see the table")
+        terminal.say(f"isolde: {counted(done.n_failed, 'result')} failed, see the table")
         raise typer.Exit(2 if done.n_failed == len(done.results) else 1)
 
 

@@ -9,6 +9,7 @@ from isolde.cli.shared import completion, terminal
 from isolde.cli.shared.help import examples
 from isolde.cli.shared.urls import refuse_urls
 from isolde.core.errors import InputError
+from isolde.core.programs import TIMEOUT
 
 Licence = Annotated[str, typer.Option(help="Licence of the audio, such as 'CC BY 4.0'.")]
 
@@ -77,7 +78,7 @@ def label(
     timeout: Annotated[
         float,
         typer.Option(help="Seconds that the command may take for a song; then it has failed."),
-    ] = 3600,
+    ] = TIMEOUT,
 ) -> None:
     """Label songs with another separator: {track}/{stem}.flac, confidence.csv, manifest rows.
 

@@ -9,6 +9,7 @@ import typer
 from isolde.cli.shared import completion, terminal
 from isolde.cli.shared.clock import seconds
 from isolde.cli.shared.help import examples
+from isolde.cli.shared.urls import refuse_urls
 
 
 def register(app: typer.Typer) -> None:
@@ -79,6 +80,7 @@ def look(
     """Draw a song: spectrogram with pitch, mixture beside vocals, the network inside, activity."""
     from isolde.figures.gallery import draw_song
 
+    refuse_urls(song)
     with terminal.bars() as bar:
         task = bar.add_task("reading", total=1.0)
         drawn = draw_song(

@@ -68,13 +68,13 @@ def show(
         terminal.say(f"isolde: warning: {fault}")
     if as_json:
         for row in rows:
-            print(json.dumps(plain(row), ensure_ascii=False))
+            print(terminal.json_line(plain(row)))
         return
     heads = ("model", "stems", "vocals dB", "x real time", "latency", "licence")
     table = [heads, *(_cells(row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for cells in table:
-        print("  ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)).rstrip())
+        terminal.show("  ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)))
 
 
 def _rules() -> "Row":

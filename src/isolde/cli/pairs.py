@@ -8,7 +8,8 @@ import typer
 from isolde.cli.shared import completion, terminal
 from isolde.cli.shared.help import examples
 from isolde.cli.shared.urls import refuse_urls
-from isolde.core.errors import InputError
+from isolde.core.errors import InputError, MissingExtraError
+from isolde.core.names import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +31,9 @@ def pairs(
         Path | None,
         typer.Argument(help="Its a cappella or instrumental, or a folder of them."),
     ] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder.")] = Path("pairs"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the pairs.")] = Path(
+        "pairs"
+    ),
     kind: Annotated[
         str,
         typer.Option(
@@ -49,7 +52,8 @@ def pairs(
         int, typer.Option(min=0, help="Processes for folders; 0: one per core.")
     ] = 0,
     scheduler: Annotated[
-        str | None, typer.Option(help="tcp://... of a Dask scheduler, for many machines.")
+        str | None,
+        typer.Option(help="Address of a Dask scheduler, tcp://..., for several machines."),
     ] = None,
     overwrite: Annotated[
         bool,
@@ -71,8 +75,13 @@ def pairs(
     draw = None
     if pictures:
         from isolde.figures.pairs import draw_page
+        from isolde.figures.style import require_matplotlib
 
-        draw = draw_page
+        try:
+            require_matplotlib()
+            draw = draw_page
+        except MissingExtraError as error:
+            terminal.say(f"isolde: no pages: {error}")
     if mix.is_dir():
         report = build_folder(
             mix,
@@ -87,7 +96,7 @@ def pairs(
             report=terminal.show,
             notify=lambda line: terminal.say(f"isolde: {line}"),
         )
-        lost = f"; {len(report.errors)} errors" if report.errors else ""
+        lost = f"; {counted(len(report.errors), 'error')}" if report.errors else ""
         terminal.show(f"{report.accepted} of {len(report.pairs)} pairs accepted, in {output}{lost}")
         failed = bool(report.errors)
     else:

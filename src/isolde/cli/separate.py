@@ -1,8 +1,7 @@
 """`isolde separate`: songs in, stems out."""
 
-from enum import StrEnum
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,14 +11,6 @@ from isolde.cli.shared.batch import show_batch, show_missing
 from isolde.cli.shared.clock import seconds
 from isolde.cli.shared.help import examples
 from isolde.cli.shared.pipe import separate_pipe
-
-
-class Clip(StrEnum):
-    """What happens to samples beyond full scale."""
-
-    warn = "warn"
-    clip = "clip"
-    error = "error"
 
 
 def register(app: typer.Typer) -> None:
@@ -118,8 +109,9 @@ def separate(
         ),
     ] = None,
     clip: Annotated[
-        Clip, typer.Option(help="Samples beyond full scale: limit and warn, limit, or fail.")
-    ] = Clip.warn,
+        Literal["warn", "clip", "error"],
+        typer.Option(help="Samples beyond full scale: limit and warn, limit, or fail."),
+    ] = "warn",
     mask: Annotated[
         str,
         typer.Option(
@@ -262,7 +254,7 @@ def separate(
         quality=kept,
         loudness=loudness,
         remux=remux,  # type: ignore[arg-type]  # checked by FileSettings
-        clip=clip.value,
+        clip=clip,
         start=start,
         end=end,
         layout=layout,

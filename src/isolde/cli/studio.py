@@ -8,6 +8,7 @@ import typer
 
 from isolde.cli.shared import completion, terminal
 from isolde.cli.shared.help import examples
+from isolde.cli.shared.urls import refuse_urls
 
 
 def register(app: typer.Typer) -> None:
@@ -66,6 +67,7 @@ def studio(
     from isolde.separation import SeparationSettings
     from isolde.studio.web.server import LOOPBACK, StudioSettings, serve
 
+    refuse_urls(*songs or [])
     if not 1e-6 <= max_upload < inf:
         raise InputError(f"--max-upload {max_upload:g}: give GB above 0, like 4")
     settings = StudioSettings(

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from isolde.cli.shared import completion
+from isolde.cli.shared import completion, terminal
 from isolde.cli.shared.help import examples
+from isolde.cli.shared.urls import refuse_urls
 
 
 def register(app: typer.Typer) -> None:
@@ -77,6 +78,7 @@ def train(
     from isolde.training.course import Options
     from isolde.training.train import train_songs
 
+    refuse_urls(*data or [])
     with bar(quiet=os.environ.get("RANK", "0") != "0") as (say, progress):
         train_songs(
             recipe,
@@ -97,7 +99,7 @@ def train(
             say=say,
             progress=progress,
         )
-    print(out)
+    terminal.show_path(out)
 
 
 def export(
@@ -133,4 +135,4 @@ def export(
         bits=bits,
         overwrite=overwrite,
     )
-    typer.echo(model.path)
+    terminal.show_path(model.path)

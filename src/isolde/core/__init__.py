@@ -1,1 +1,1 @@
-"""What every room builds on: stages, signals, errors, whole files, processes; it opens no sound."""
+"""The base of all packages: stages, signals, errors, whole files, processes; it opens no sound."""

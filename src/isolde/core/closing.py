@@ -1,4 +1,4 @@
-"""What is ended by leaving a `with` block; it opens nothing and knows no files."""
+"""Base classes of context managers that are closed or completed; they open nothing."""
 
 from abc import ABC, abstractmethod
 from types import TracebackType
@@ -6,14 +6,14 @@ from typing import Self
 
 
 class Closable(ABC):
-    """A context manager that is closed in the end, whatever happened."""
+    """A context manager that is always closed at the end of its block."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what is held; nothing happens the second time."""
+        """Release what is held; a second call does nothing."""
 
     def __enter__(self) -> Self:
-        """Open already; nothing to do."""
+        """Return this object, which is open already."""
         return self
 
     def __exit__(
@@ -27,14 +27,14 @@ class Closable(ABC):
 
 
 class Completable(Closable):
-    """A context manager that is completed by leaving the block normally.
+    """A context manager that is completed at the normal end of its block.
 
-    Leaving it by any exception, also Ctrl-C, takes everything back.
+    An exception, also Ctrl-C, undoes everything.
     """
 
     @abstractmethod
     def abort(self) -> None:
-        """Take everything back; nothing happens after `close`."""
+        """Undo everything; after `close` a call does nothing."""
 
     def __exit__(
         self,
@@ -42,7 +42,7 @@ class Completable(Closable):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Complete, or take everything back if anything was raised."""
+        """Complete, or undo everything if anything was raised."""
         if kind is None:
             self.close()
         else:

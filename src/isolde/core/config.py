@@ -1,7 +1,7 @@
-"""Plain values, from TOML or JSON, into frozen dataclasses and back; what is unknown is refused.
+"""Read plain values (TOML, JSON) into frozen dataclasses and back; refuse what is unknown.
 
-The one reader of cards, recipes, reports and results. It knows no field by name: types and defaults
-are those of the dataclass, and what they cannot say, its `__post_init__` refuses.
+Cards, recipes, reports and results are read here. No field is known by name: types and defaults are
+those of the dataclass, and its `__post_init__` checks the rest.
 """
 
 import math
@@ -23,7 +23,7 @@ NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or
 
 
 def suggestion(word: str, known: Sequence[str]) -> str:
-    """Say what to take instead of an unknown word: its nearest neighbour, or all there are.
+    """Suggest a known word for an unknown one: the nearest, or all of them.
 
     Examples:
         >>> suggestion("vocal", ["vocals", "drums"])
@@ -105,7 +105,7 @@ def _hints(cls: type[Any]) -> dict[str, Any]:
 
 
 def _converted(value: Any, hint: Any, *, where: str, key: str, nan: bool) -> Any:
-    """One value as its field wants it."""
+    """Convert one value to the type of its field."""
     kind, args = get_origin(hint), get_args(hint)
     if hint is Any or is_dataclass(value):
         return value
@@ -149,7 +149,7 @@ def _converted(value: Any, hint: Any, *, where: str, key: str, nan: bool) -> Any
 
 
 def _items(value: Any, hints: tuple[Any, ...], *, where: str, key: str, nan: bool) -> list[Any]:
-    """The items of a list, of any length where the hints end in an ellipsis."""
+    """Convert the items of a list, of any length where the hints end in an ellipsis."""
     if not isinstance(value, list | tuple):
         raise InputError(f"{where}: '{key}' is {value!r}: give a list")
     any_length = hints[-1] is Ellipsis

@@ -1,7 +1,7 @@
-"""What has begun and what is finished, in JSON lines that survive a crash; it runs nothing.
+"""Journals of begun and finished items, in JSON lines that survive a crash; they run nothing.
 
-A journal is only ever added to. Its last line may be cut off by a crash: it does not count, and the
-next line replaces it; where no more than its end of line is missing, it counts and stays.
+Lines are only appended. If a crash has truncated the last line, it does not count and the next line
+replaces it; if only its end of line is missing, it counts and stays.
 """
 
 import json
@@ -50,10 +50,10 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def append_line(path: str | Path, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Add an object to a file of JSON lines, and wait until it is on the disk.
+    """Append an object to a file of JSON lines, and wait until it is on the disk.
 
     Args:
-        path: Path of the file; its folder is made. A cut-off last line is removed first.
+        path: Path of the file; its folder is made. A truncated last line is removed first.
         entry: Object of JSON types; NaN is refused.
 
     Returns:
@@ -69,7 +69,7 @@ def append_line(path: str | Path, entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _append(path: Path, text: str) -> None:
-    """Add whole lines to a file; a new one goes again when that fails."""
+    """Append whole lines to a file; if that fails, a new file is removed again."""
     is_new = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _is_whole(line: bytes) -> bool:
-    """Whether a last line lacks nothing but its end of line."""
+    """Whether a last line is complete but for its end of line."""
     try:
         return isinstance(json.loads(line), dict)
     except ValueError:
@@ -111,8 +111,8 @@ def _is_whole(line: bytes) -> bool:
 class Journal:
     """The journal of one run over many items, each with a key and a stamp.
 
-    A stamp says what an item was made from; a line counts only for the stamp that it carries. Each
-    line has its time: of several journals that name an item, the newest line counts.
+    A stamp identifies what an item was made from; a line counts only for its own stamp. Each line
+    has a time: if several journals have lines for an item, the newest counts.
 
     Attributes:
         path: Path of the file; it need not exist yet.
@@ -132,7 +132,7 @@ class Journal:
         self.path = Path(path)
         self._begun: dict[str, str] = {}
         self._finished: dict[str, tuple[str, Any]] = {}
-        self._foreign: dict[str, dict[str, Any]] = {}  # what another file has, and ours has not
+        self._foreign: dict[str, dict[str, Any]] = {}  # lines that only other files have
         entries = [(entry, True) for other in others for entry in _entries(Path(other))]
         entries += [(entry, False) for entry in _entries(self.path)]  # of equals, our own counts
         for entry, foreign in sorted(entries, key=lambda pair: pair[0]["time"]):
@@ -141,7 +141,7 @@ class Journal:
                 self._foreign[entry["key"]] = entry
 
     def begin(self, stamps: Mapping[str, str]) -> None:
-        """Note that the work on items begins: what it leaves behind is ours.
+        """Note that work on items begins, so that files which it leaves are known as this run's.
 
         Args:
             stamps: Stamps of the items, by key; those that have begun already get no line.
@@ -154,7 +154,7 @@ class Journal:
             self._take(entry)
 
     def finish(self, key: str, stamp: str, value: Any) -> Any:
-        """Note that an item is finished.
+        """Note an item as finished.
 
         Returns:
             The value as a later run reads it.
@@ -164,7 +164,7 @@ class Journal:
         return self._finished[key][1]
 
     def merge(self) -> None:
-        """Write into this journal what only the others say."""
+        """Write lines that only the other journals have into this one."""
         if self._foreign:
             lines = (json.dumps(entry, allow_nan=False) for entry in self._foreign.values())
             _append(self.path, "".join(f"{line}\n" for line in lines))
@@ -175,11 +175,11 @@ class Journal:
         return self._begun.get(key) == stamp
 
     def knows(self, key: str) -> bool:
-        """Tell whether the item has any line, of whatever stamp."""
+        """Tell whether the item has a line of any stamp."""
         return key in self._begun
 
     def last_value(self, key: str) -> Any:
-        """Give the newest value of an item, of whatever stamp; None: it was never finished.
+        """Return the newest value of an item for any stamp; None if it was never finished.
 
         Args:
             key: Key of the item.
@@ -187,7 +187,7 @@ class Journal:
         return self._finished.get(key, ("", None))[1]
 
     def finished(self, stamps: Mapping[str, str]) -> dict[str, Any]:
-        """Give the values of the finished items, by key.
+        """Return the values of the finished items, by key.
 
         Args:
             stamps: Stamps of the items in question, by key.

@@ -1,4 +1,4 @@
-"""Names of files as texts that can be shown and stored; it opens no file."""
+"""Texts for people: names of files that can be shown, numbers of things; it opens no file."""
 
 import re
 
@@ -15,7 +15,16 @@ def readable(name: str) -> str:
         >>> readable("half of a pair: \ud83d") == "half of a pair: \ufffd"
         True
     """
-    name = re.sub(
-        "[\ud800-\udc7f\udd00-\udfff]", "\ufffd", name
-    )  # no bytes, but of JSON or Windows
+    # surrogates that stand for no bytes, but are from JSON or Windows
+    name = re.sub("[\ud800-\udc7f\udd00-\udfff]", "\ufffd", name)
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number of things.
+
+    Examples:
+        >>> counted(1, "song"), counted(0, "song")
+        ('1 song', '0 songs')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"

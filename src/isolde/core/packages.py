@@ -1,7 +1,7 @@
-"""What other installed packages give isolde through entry points; it knows no group by name.
+"""Read what other installed packages provide by entry points; no group is known by name.
 
-An entry is a function without arguments that gives things. The code behind it is somebody else's
-and may fail in any way: that becomes a line, and stops neither isolde nor the other packages.
+An entry is a function without arguments that returns things. It is foreign code and may fail in any
+way: the failure becomes a line of text, and stops neither isolde nor the other packages.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,16 +14,15 @@ Thing = TypeVar("Thing")
 def given_by_packages(
     group: str, read: Callable[[Any], Thing], *, what: str
 ) -> tuple[list[Thing], list[str]]:
-    """Collect what the entries of a group give.
+    """Collect what the entries of a group return.
 
     Args:
         group: Name of the entry point group.
-        read: Function that checks a thing that is given and turns it into ours; it may raise
-            anything.
-        what: What is given, for messages, as a plural noun ("models").
+        read: Function that checks and converts one thing; it may raise anything.
+        what: Plural noun for the things ("models"), for messages.
 
     Returns:
-        the things, and a line for each entry that failed, of which nothing is taken.
+        the things, and a line for each entry that failed, whose things are left out.
     """
     things: list[Thing] = []
     faults: list[str] = []
@@ -34,7 +33,7 @@ def given_by_packages(
         except Exception as error:
             said = " ".join(f"{type(error).__name__}: {error}".split())
             faults.append(
-                f"the {what} of the package entry '{entry.value}' cannot be had ({said}): "
+                f"the {what} of the package entry '{entry.value}' cannot be loaded ({said}): "
                 "update or remove that package"
             )
     return things, faults

@@ -1,6 +1,6 @@
-"""Other programs, started so that nothing of them outlives the work; it knows no audio.
+"""Start other programs so that none of their processes outlives the work; it knows no audio.
 
-On POSIX systems each leads a group of its own, and its children end with it.
+On POSIX systems each program leads its own process group, which ends with it.
 """
 
 import os
@@ -11,7 +11,8 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
-END_SECONDS = 10.0  # that a program may take to end when its pipes are closed, or it is killed
+TIMEOUT: float = 3600  # seconds for a song, unless the user gives another time
+END_SECONDS = 10.0  # for a program to end after its pipes are closed or it is killed
 
 
 def start(words: Sequence[str], *, is_asked: bool = False) -> subprocess.Popen[str]:
@@ -37,18 +38,18 @@ def start(words: Sequence[str], *, is_asked: bool = False) -> subprocess.Popen[s
 
 
 def ask(program: subprocess.Popen[str], line: str, *, timeout: float | None) -> str:
-    """Give a program a line, and wait for one of its own.
+    """Send a line to a program, and wait for a line of its output.
 
     Args:
         program: Program that was started to be asked.
         line: Text without an end of line.
-        timeout: Seconds to wait; None: until it says something or ends.
+        timeout: Seconds to wait; None to wait until it answers or ends.
 
     Returns:
-        Its line; empty if it has closed its standard output, as it does when it ends.
+        Its line; empty if it has closed its standard output, as at its end.
 
     Raises:
-        TimeoutExpired: It says nothing in that time.
+        TimeoutExpired: It does not answer in that time.
     """
     assert program.stdin is not None and program.stdout is not None
     with suppress(OSError):  # it has ended, which its output tells as well
@@ -63,7 +64,7 @@ def ask(program: subprocess.Popen[str], line: str, *, timeout: float | None) -> 
 
 
 def kill(program: subprocess.Popen[str]) -> None:
-    """End a program at once, and its children; nothing happens where all have ended."""
+    """Kill a program and its children; nothing happens if all have ended."""
     with suppress(OSError):
         if os.name == "posix":
             os.killpg(program.pid, signal.SIGKILL)
@@ -74,7 +75,7 @@ def kill(program: subprocess.Popen[str]) -> None:
 
 
 def close(program: subprocess.Popen[str]) -> None:
-    """Close a program's standard input, at which it ends; it is killed if it does not."""
+    """Close the standard input of a program, which ends it; kill it if it does not end."""
     try:
         program.communicate(timeout=END_SECONDS)
     except subprocess.TimeoutExpired:
@@ -85,6 +86,6 @@ def close(program: subprocess.Popen[str]) -> None:
 
 
 def code_of(program: subprocess.Popen[str]) -> str:
-    """Tell the exit code of a program that has ended, or the signal that ended it."""
+    """Return the exit code of a program that has ended, or the signal that ended it."""
     code = program.wait(END_SECONDS)
     return f"signal {-code}" if code < 0 else str(code)

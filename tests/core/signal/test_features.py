@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from helpers.sounds import noise
-from isolde.core.config import build, plain
 from isolde.core.errors import InputError
 from isolde.core.signal.features import Features
 from isolde.core.signal.mel import from_mel, mel, to_mel
@@ -77,8 +76,3 @@ def test_nonsense_is_refused():
         Features(signal="stereo", mel=True)
     with pytest.raises(InputError, match="-1"):
         Features(scale=-1)
-
-
-def test_a_round_trip_through_plain_values():
-    features = Features(signal="each", scale=100, mel=True)
-    assert build(Features, plain(features), where="card") == features

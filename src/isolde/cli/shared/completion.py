@@ -53,21 +53,20 @@ def separating_models(incomplete: str) -> Offers:
     """Offer the models that separate."""
     from isolde.rules import RULES
 
-    every = [*_cards(lambda card: bool(card.stems or card.members)), (RULES, "no network")]
-    return [offer for offer in every if offer[0].startswith(incomplete)]
+    rules = [(RULES, "no network")] if RULES.startswith(incomplete) else []
+    return [*_cards(incomplete, lambda card: bool(card.stems or card.members)), *rules]
 
 
 def activity_models(incomplete: str) -> Offers:
     """Offer the models that tell where somebody sings."""
     from isolde.activity import tells_activity
 
-    found = _cards(tells_activity)
-    return [offer for offer in found if offer[0].startswith(incomplete)]
+    return _cards(incomplete, tells_activity)
 
 
 def models(incomplete: str) -> Offers:
     """Offer all models that have a name."""
-    return [offer for offer in _cards(lambda card: True) if offer[0].startswith(incomplete)]
+    return _cards(incomplete, lambda card: True)
 
 
 def added_models(incomplete: str) -> list[str]:
@@ -113,12 +112,15 @@ def recipes(incomplete: str) -> list[str]:
     return one_of(*names)(incomplete)
 
 
-def _cards(wanted: "Callable[[Card], bool]") -> Offers:
-    """Names of the models that are wanted, and how their summaries begin."""
+def _cards(incomplete: str, wanted: "Callable[[Card], bool]") -> Offers:
+    """Offer the models that are wanted, each with the beginning of its summary."""
     from isolde.models import list_models
 
     try:
-        cards = [card for card in list_models() if wanted(card)]
-        return [(card.name, re.split(r"[:;(]|\. ", card.summary)[0].strip()) for card in cards]
+        return [
+            (card.name, re.split(r"[:;(]|\. ", card.summary)[0].strip())
+            for card in list_models()
+            if card.name.startswith(incomplete) and wanted(card)
+        ]
     except IsoldeError:  # a card that cannot be read
         return []

@@ -99,6 +99,8 @@ def _options(arguments: list[str]) -> list[str]:
     rest = iter(arguments)
     for argument in rest:
         option, equals, value = argument.partition("=")
+        if argument[:2] in (*SAME, *NONE) and argument[2:] and argument[1] != "-":
+            option, equals, value = argument[:2], "=", argument[2:]  # like -j4
         if argument == "--":
             return [*ours, argument, *rest]
         if option in NONE:

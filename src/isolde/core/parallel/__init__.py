@@ -1,8 +1,8 @@
-"""One job over many songs: a process pool here, or Dask on several machines; it knows no audio.
+"""Run one job over many items, in local processes or by Dask; it knows no audio.
 
-What it promises, whoever runs the jobs: one outcome per item, in the order of the items; a job that
-raises costs its own item only; a worker that is killed loses nothing but time; what is in the
-journal is not done again, and a resumed run returns the same values as a run in one go.
+In both cases there is one outcome per item, in the order of the items. A job that raises fails its
+own item only, a killed worker costs only time, items in the journal are not run again, and a
+resumed run returns the same values as an uninterrupted one.
 """
 
 import hashlib
@@ -24,10 +24,10 @@ __all__ = ["Outcome", "n_cores", "run", "stamp", "terminate", "workers_for"]
 
 
 def stamp(*paths: str | Path, settings: object = None) -> str:
-    """Make a short text that changes when a file or a setting does.
+    """Make a short text that changes when a file or a setting changes.
 
     Args:
-        paths: Files, of which names, sizes and times of change count, a missing one too.
+        paths: Files, whose names, sizes and times of change count; they may be missing.
         settings: Object with a stable repr.
 
     Returns:
@@ -73,11 +73,11 @@ def run(
         timeout: Seconds after which a job is ended and its item has failed; None for no limit. A
             single worker is then a process of its own too.
         ready: Function that can be pickled, run on every Dask worker before any job; what it raises
-            says that the machine is not fit.
+            means that the machine cannot run the jobs.
         report: Function called in this process with each outcome as it comes, in any order.
         progress: Function called in this process with a key and the share that is done, in [0, 1],
-            but not with a scheduler; the job then takes a keyword `progress`, a function of the
-            share that it is to call now and then.
+            but not with a scheduler; the job then takes a keyword `progress`, a function that it
+            calls with the share now and then.
         notify: Function called with lines that a user should see at once.
 
     Returns:
@@ -87,7 +87,7 @@ def run(
         InputError: The number of workers is negative, the time is not above 0, or the journal is
             not one.
         MissingExtraError: A scheduler is given and Dask is not installed.
-        IsoldeError: The scheduler cannot be reached or has gone, or a worker of it is not fit.
+        IsoldeError: The scheduler cannot be reached or has gone, or a worker cannot run the jobs.
     """
     if workers < 0:
         raise InputError(f"{workers} workers: use 0 for one per core, or a number above 0")
@@ -124,12 +124,10 @@ def run(
         stream = run_in_pool(
             job, rest, workers=workers, begin=begin, timeout=timeout, progress=progress
         )
-    with closing(
-        stream
-    ):  # at once, whatever is raised here: workers that nobody ends wait for ever
+    with closing(stream):  # ends the workers at once, whatever is raised here
         for outcome in stream:
             if kept is not None and outcome.error is None:
-                # what a resumed run would read is what this one returns: tuples are lists in both
+                # the value as a resumed run would read it: tuples are lists
                 value = kept.finish(outcome.key, marks[outcome.key], outcome.value)
                 outcome = replace(outcome, value=value)
             outcomes[outcome.key] = outcome
@@ -144,7 +142,7 @@ def _here(
     begin: Callable[[str], None],
     progress: Callable[[str, float], None] | None,
 ) -> Generator[Outcome]:
-    """Do the jobs in this process, one after the other."""
+    """Run the jobs in this process, one after the other."""
     for key, item in items.items():
         begin(key)
         yield timed(job, key, item, advance=None if progress is None else partial(progress, key))

@@ -1,7 +1,7 @@
 """Jobs on several machines through a Dask scheduler that is already there; it keeps no journal.
 
-Only a window of the items is with the scheduler at any time. The scheduler itself gives a dead
-worker's item to another one, up to its own limit (`distributed.scheduler.allowed-failures`).
+The scheduler holds only a window of the items at any time. It gives the item of a dead worker to
+another one, up to its own limit (`distributed.scheduler.allowed-failures`).
 """
 
 import asyncio
@@ -21,8 +21,8 @@ from isolde import __version__
 from isolde.core.errors import AbortedError, InputError, IsoldeError, MissingExtraError
 from isolde.core.parallel.outcome import Advance, Job, Outcome, timed, too_long
 
-CONNECT_SECONDS = 5.0  # how long a Dask scheduler may take to answer
-GRACE_SECONDS = 30.0  # that a job may go on after its time, before its worker is ended
+CONNECT_SECONDS = 5.0  # for a Dask scheduler to answer
+GRACE_SECONDS = 30.0  # for a job to end after its time, before its worker is ended
 WINDOW = 2  # items with the scheduler for each thread of its workers
 LEAST = 4  # items with it while it has no workers yet
 _TOPIC = "isolde"
@@ -57,8 +57,8 @@ def run_on_dask(
 
     Raises:
         MissingExtraError: Dask is not installed.
-        InputError: The address is none.
-        IsoldeError: The scheduler cannot be reached or has gone, or a worker is not fit.
+        InputError: The address is not valid.
+        IsoldeError: The scheduler cannot be reached or has gone, or a worker cannot run the jobs.
     """
     try:
         from distributed import Client, KilledWorker, as_completed
@@ -150,11 +150,11 @@ def _check_address(address: str) -> None:
 
 
 async def _greet(address: str) -> None:
-    """Ask who answers: a client that finds no scheduler hangs when it is thrown away.
+    """Check that a scheduler answers: a client that finds none hangs when it is deleted.
 
     Raises:
-        OSError: Nobody answers.
-        TimeoutError: Nobody answers in time.
+        OSError: No program answers.
+        TimeoutError: No program answers in time.
         ValueError: It is no scheduler.
     """
     from distributed import Security
@@ -175,7 +175,7 @@ async def _greet(address: str) -> None:
 
 
 def _asked(address: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Ask the scheduler; that it does not answer means that it has gone."""
+    """Call a function of the scheduler; if it does not answer, it has gone."""
     try:
         return function(*arguments, **options)
     except (OSError, TimeoutError, StopIteration):
@@ -184,7 +184,7 @@ def _asked(address: str, function: Callable[..., Any], *arguments: Any, **option
 
 @contextmanager
 def _quiet(*loggers: str) -> Iterator[None]:
-    """Keep tracebacks of lost connections to ourselves: one line says what is lost."""
+    """Suppress tracebacks of lost connections, which are told in one line."""
     found = [logging.getLogger(name) for name in loggers]
     before = [logger.level for logger in found]
     for logger in found:
@@ -197,7 +197,7 @@ def _quiet(*loggers: str) -> Iterator[None]:
 
 
 def _gone(address: str) -> IsoldeError:
-    """Say that the scheduler has gone, and with it what it was doing."""
+    """Make the error of a scheduler that has gone."""
     return IsoldeError(
         f"the Dask scheduler at {address} has gone: start it again, and the same command, which "
         "goes on (isolde separate with --resume)"
@@ -205,11 +205,11 @@ def _gone(address: str) -> IsoldeError:
 
 
 def _make_ready(client: Any, ready: Callable[[], None]) -> None:
-    """Ask all workers that are there whether they are fit."""
+    """Check that all present workers can run the jobs."""
     try:
         client.run(ready)
     except IsoldeError as error:
-        raise IsoldeError(f"a Dask worker is not fit: {error}") from None
+        raise IsoldeError(f"a Dask worker cannot run the jobs: {error}") from None
     except Exception as error:  # an older version lacks what is asked of it
         first = str(error).split("\n")[0]
         raise IsoldeError(
@@ -224,7 +224,7 @@ def _make_ready(client: Any, ready: Callable[[], None]) -> None:
 def _on_worker(
     job: Job, key: str, item: Any, timeout: float | None, grace: float, reports: bool
 ) -> Outcome:
-    """Run a job in a thread of a worker, and tell that it begins."""
+    """Run a job in a thread of a worker, and report its start."""
     from distributed import get_worker
 
     worker = get_worker()
@@ -241,11 +241,11 @@ def _on_worker(
 
 
 def _ignore(share: float) -> None:
-    """Take a share that nobody asked for."""
+    """Ignore a share that is done."""
 
 
 def _deadline(key: str, timeout: float) -> Advance:
-    """Make a function that ends a job whose time is over."""
+    """Make a function that raises when the time of a job is over."""
     end = time.monotonic() + timeout
 
     def check(share: float) -> None:

@@ -1,6 +1,6 @@
-"""How many cores and how much memory this process may use: the machine's, or its container's.
+"""Cores and memory that this process may use, of the machine or its container.
 
-It reads what the kernel says and changes nothing.
+It reads files of the kernel and changes nothing.
 """
 
 import os
@@ -30,29 +30,32 @@ def n_cores(root: Path = _CGROUPS) -> int:
 
 
 def free_memory(root: Path = _CGROUPS, meminfo: Path = Path("/proc/meminfo")) -> int | None:
-    """Tell the memory that this process and its children may still use, in bytes.
+    """Return the memory that this process and its children may still use, in bytes.
 
     Args:
         root: Folder of the kernel's control groups, whose limits count.
-        meminfo: File in which the kernel tells of memory.
+        meminfo: File of the kernel about the memory of the machine.
 
     Returns:
-        Bytes, or None where nobody tells.
+        Bytes, or None if they are not known.
     """
     free = []
     for line in _text(meminfo).splitlines():
         if line.startswith("MemAvailable:"):
             free.append(1024 * int(line.split()[1]))
-    for group in _groups(root):
-        limit, used = _text(group / "memory.max"), _text(group / "memory.current")
+    names = ("memory.max", "memory.current", "inactive_file")
+    names_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+    groups = [*((group, names) for group in _groups(root)), (root / "memory", names_1)]
+    for group, (limit_name, used_name, cached_name) in groups:
+        limit, used = _text(group / limit_name), _text(group / used_name)
         if limit.isdigit() and used.isdigit():
             cached = dict(line.split() for line in _text(group / "memory.stat").splitlines())
-            free.append(int(limit) - int(used) + int(cached.get("inactive_file", 0)))
+            free.append(int(limit) - int(used) + int(cached.get(cached_name, 0)))
     return max(0, min(free)) if free else None
 
 
 def workers_for(memory: int) -> int:
-    """Choose a number of processes: one for each core, as far as memory reaches.
+    """Choose a number of processes: one for each core, as far as memory suffices.
 
     Args:
         memory: Bytes that one process needs.
@@ -69,7 +72,7 @@ def _groups(root: Path) -> list[Path]:
 
 
 def _text(path: Path) -> str:
-    """Read a small file; one that is not there is empty."""
+    """Read a small file; a missing one is empty."""
     try:
         return path.read_text("ascii", "replace").strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""What becomes of a job, and how one is run so that its error is a line of text; runs no others."""
+"""Outcomes of jobs, and a job run so that its error becomes a line of text; it runs one only."""
 
 import time
 from collections.abc import Callable
@@ -13,15 +13,15 @@ Advance = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one item.
+    """The outcome of one item.
 
     Attributes:
         key: Key of the item.
         value: Value that the job returned; None if it failed.
-        error: Line that says what failed, or None.
+        error: Line of text about the error; None if there was none.
         seconds: Wall time of the job in seconds.
         resumed: Whether the value was taken from the journal.
-        tries: Number of times that the job was begun in this run: more than 1 where workers died.
+        tries: Number of starts of the job in this run, more than 1 if workers died.
     """
 
     key: str
@@ -33,7 +33,7 @@ class Outcome:
 
 
 def timed(job: Job, key: str, item: Any, *, advance: Advance | None = None) -> Outcome:
-    """Run a job; an exception becomes a line of text (tracebacks do not travel well).
+    """Run a job; an exception becomes a line of text.
 
     Args:
         job: Function of the item.
@@ -52,5 +52,5 @@ def timed(job: Job, key: str, item: Any, *, advance: Advance | None = None) -> O
 
 
 def too_long(key: str, timeout: float) -> str:
-    """Say that an item was given up after its time."""
+    """Write the error of an item that took too long."""
     return f"{key}: took longer than {timeout:g} s and was given up: allow more time, or look at it"

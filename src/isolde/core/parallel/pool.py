@@ -1,7 +1,7 @@
 """A pool of processes on this machine, each with one job at a time; it keeps no journal.
 
-Each worker has a pipe of its own, so that a worker that dies or takes too long is known with its
-item, and the others go on. Workers stay for the whole run: what a job loads once, it has loaded.
+Each worker has its own pipe: if one dies or takes too long, its item is known and the others go on.
+Workers stay for the whole run, so a job loads its models once.
 """
 
 import os
@@ -17,14 +17,14 @@ from typing import Any
 from isolde.core.parallel.outcome import Advance, Job, Outcome, timed, too_long
 
 DEATHS = 3  # an item whose worker dies this often is given up
-GRACE_SECONDS = 5.0  # that a job may take to clean up when its time is over
+GRACE_SECONDS = 5.0  # for a job to clean up when its time is over
 _TELL_SECONDS = 0.2  # between two reports of a job's progress
 
 _stopping = Event()
 
 
 def terminate(number: int = signal.SIGTERM, *_: object) -> None:
-    """Handle a signal that ends: leave by an exception, so that what is half written is removed."""
+    """Handle a terminating signal by an exception, so that unfinished files are removed."""
     signal.signal(number, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
@@ -40,8 +40,8 @@ def run_in_pool(
 ) -> Generator[Outcome]:
     """Run a job for every item in processes of this machine.
 
-    An item whose worker died is tried again when all others are done, alone: if memory was short,
-    it has all of it then.
+    An item whose worker died is tried again alone when all others are done: if memory was short, it
+    can use all of it then.
 
     Args:
         job: Function that can be pickled.
@@ -91,7 +91,7 @@ def run_in_pool(
                     yield replace(said, tries=tries[said.key])
                 elif not worker.is_alive:
                     del busy[connection]
-                    worker.process.join(GRACE_SECONDS)  # what it left is only then a dead one's
+                    worker.process.join(GRACE_SECONDS)  # before its unfinished files are stale
                     if worker.is_late and timeout is not None:
                         text, tried = too_long(worker.key, timeout), tries[worker.key]
                         yield Outcome(worker.key, None, text, timeout, tries=tried)
@@ -102,8 +102,8 @@ def run_in_pool(
                         yield Outcome(worker.key, None, text, 0.0, tries=DEATHS)
             for worker in busy.values():
                 worker.end_if_late()
-    except BaseException as stop:  # nobody waits for the outcomes any more
-        if not isinstance(stop, KeyboardInterrupt):  # which the workers hear themselves
+    except BaseException as stop:  # the outcomes are not needed any more
+        if not isinstance(stop, KeyboardInterrupt):  # which the workers get themselves
             for worker in busy.values():
                 worker.process.terminate()
         raise
@@ -113,7 +113,7 @@ def run_in_pool(
 
 
 class _Worker:
-    """A process, and what it is doing.
+    """A process and its current item.
 
     Attributes:
         connection: Pipe to it.
@@ -124,7 +124,7 @@ class _Worker:
     """
 
     def __init__(self, job: Job, *, reports: bool) -> None:
-        """Start it; it does not hear Ctrl-C until it is ready."""
+        """Start the process; Ctrl-C is blocked in it until it is ready."""
         context = get_context("spawn")  # not forked: a fork of a process with threads may hang
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, job, reports))
@@ -143,11 +143,11 @@ class _Worker:
 
     @property
     def patience(self) -> float:
-        """Seconds until something is to be done about it, at most an hour."""
+        """Seconds until `end_if_late` has something to do, at most an hour."""
         return min(3600.0, max(0.0, self._deadline - time.monotonic()))
 
     def hand_over(self, key: str, item: Any) -> None:
-        """Give it an item; that it died meanwhile shows when it is listened to."""
+        """Send it an item; `listen` notices if it has died meanwhile."""
         self.key, self._deadline = key, float("inf")
         try:
             self.connection.send((key, item))
@@ -155,7 +155,7 @@ class _Worker:
             pass
 
     def listen(self, timeout: float | None) -> Outcome | float | None:
-        """Take what it says: an outcome, a share that is done, or nothing of interest."""
+        """Receive an outcome, a share that is done, or None."""
         try:
             said: Outcome | float | None = self.connection.recv()
         except (EOFError, OSError):
@@ -168,7 +168,7 @@ class _Worker:
         return said
 
     def end_if_late(self) -> None:
-        """End a job whose time is over; a process that does not end is killed."""
+        """Terminate a job whose time is over; kill a process that does not end."""
         if time.monotonic() < self._deadline:
             return
         if self.is_late:
@@ -184,7 +184,7 @@ class _Worker:
 
 
 def _serve(connection: Connection, job: Job, reports: bool) -> None:
-    """Do jobs until the pipe is closed."""
+    """Run jobs until the pipe is closed."""
     _prepare()
     while True:
         try:
@@ -197,7 +197,7 @@ def _serve(connection: Connection, job: Job, reports: bool) -> None:
                 connection.send(outcome)
             except (OSError, EOFError):
                 raise
-            except Exception as error:  # whatever pickle comes up with
+            except Exception as error:  # pickle raises errors of many kinds
                 text = f"{key}: the job's value cannot be sent ({type(error).__name__}: {error})"
                 connection.send(Outcome(key, None, text, outcome.seconds))
         except (EOFError, OSError, KeyboardInterrupt):
@@ -205,7 +205,7 @@ def _serve(connection: Connection, job: Job, reports: bool) -> None:
 
 
 def _prepare() -> None:
-    """The pool is the parallelism: libraries shall not multiply it. Ctrl-C waits for a job."""
+    """Give libraries one thread each, and let Ctrl-C wait for the end of a job."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     if hasattr(signal, "SIGHUP"):  # of a terminal that is closed: the parent ends all then
@@ -216,7 +216,7 @@ def _prepare() -> None:
 
 
 def _teller(connection: Connection) -> Advance:
-    """Make a function that sends shares, now and then; Ctrl-C, or nobody there, ends the job."""
+    """Make a function that sends shares now and then; it raises after Ctrl-C or a closed pipe."""
     told = -1.0
 
     def tell(share: float) -> None:
@@ -233,7 +233,7 @@ def _teller(connection: Connection) -> Advance:
 def _in_worker(job: Job, key: str, item: Any, advance: Advance | None) -> Outcome:
     """Run a job that Ctrl-C and SIGTERM interrupt; between jobs Ctrl-C only stops the next one.
 
-    A job that reports is interrupted there, and not in the middle of an import, say.
+    A job with progress is interrupted where it reports, and not in the middle of an import.
     """
     idle = signal.getsignal(signal.SIGINT)
     if advance is None:
