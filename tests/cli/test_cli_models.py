@@ -25,8 +25,9 @@ def shell(
 
 
 def test_the_table_has_every_model_with_its_licence(shell: Shell):
-    code, table, _ = shell("models")
+    code, table, said = shell("models")
     assert code == 0 and table[0].split()[:2] == ["model", "stems"]
+    assert f"{catalogue.DEFAULT} for songs" in said[0]
     rows = {line.split()[0]: line for line in table[1:]}
     assert set(rows) == {*catalogue.names(), "rules"}
     code, _, said = shell("models", "info", "rules")
@@ -37,7 +38,10 @@ def test_the_table_has_every_model_with_its_licence(shell: Shell):
     code, _, said = shell("models", "--json", "list")
     assert code == 2 and "isolde models list --json" in said[0]
     code, lines, _ = shell("models", "list", "--json")
-    assert [json.loads(line)["name"] for line in lines] == [line.split()[0] for line in table[1:]]
+    listed = [json.loads(line) for line in lines]
+    assert [row["name"] for row in listed] == [line.split()[0] for line in table[1:]]
+    scores = [row["quality"] for row in listed if row["quality"] is not None]
+    assert scores == sorted(scores, reverse=True) and listed[-1]["quality"] is None
 
 
 @pytest.mark.parametrize("verb", ["models", "doctor"])

@@ -57,13 +57,14 @@ def show(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """List the models: shipped ones, your own, those of other packages."""
+    """List the models, the best first: shipped ones, your own, those of other packages."""
     from isolde.core.config import plain
+    from isolde.models.catalogue import DEFAULT, LIVE, LOW_LATENCY
     from isolde.models.listing import read_models
     from isolde.models.overview import overview
 
     found = read_models()
-    rows = [*overview(found.models), _rules()]
+    rows = sorted([*overview(found.models), _rules()], key=lambda row: -(row.quality or 0.0))
     for fault in found.faults:
         terminal.say(f"isolde: warning: {fault}")
     if as_json:
@@ -75,6 +76,10 @@ def show(
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for cells in table:
         terminal.show("  ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)))
+    terminal.say(
+        f"isolde: without --model: {DEFAULT} for songs, {LIVE} in live sessions, {LOW_LATENCY} "
+        "with --low-latency"
+    )
 
 
 def _rules() -> "Row":

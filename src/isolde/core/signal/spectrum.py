@@ -48,7 +48,7 @@ FRAMES_AT_ONCE = 1024
 SYNTHESES = ("long", "short")
 
 RISE = 2
-"""Power of the sine by which the short synthesis's analysis window rises (docs/guide/live.md)."""
+"""Power of the sine by which the short synthesis's analysis window rises (docs/lab/live.md)."""
 
 
 @dataclass(frozen=True)
