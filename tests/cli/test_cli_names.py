@@ -57,6 +57,7 @@ def silent(*paths: str) -> None:
         ("a.mp3 --two-stems vocals -j 4", "separate a.mp3 --stem vocals --stem accompaniment "
          "--jobs 4"),
         ("a.mp3 -j4 -nopen", "separate a.mp3 --jobs 4 --model open"),
+        ("a.mp3 -j=4", "separate a.mp3 --jobs 4"),
         ("a.mp3 --two-stems=vocals", "separate a.mp3 --stem vocals --stem accompaniment"),
         ("a.mp3 --single-stem Vocals", "separate a.mp3 --stem vocals"),
         ("a.mp3 --output_format=FLAC", "separate a.mp3 --format flac"),

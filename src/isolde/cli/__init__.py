@@ -32,6 +32,7 @@ from isolde.cli.shared.help import command_of, examples, name_formats
 from isolde.core import parallel
 from isolde.core.atomic import explain
 from isolde.core.errors import IsoldeError
+from isolde.core.warned import warnings_as_lines
 
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer's, which has no public name
 
@@ -92,7 +93,8 @@ def main() -> None:
         arguments = translate(sys.argv[1:], verbs=command.commands)
         if {"-h", "--help"} & set(arguments):
             name_formats(command)
-        code = command.main(arguments, prog_name="isolde", standalone_mode=False)
+        with warnings_as_lines():
+            code = command.main(arguments, prog_name="isolde", standalone_mode=False)
         sys.stdout.flush()
         if code == 130:  # typer's answer to Ctrl-C
             _stop(130, "interrupted")

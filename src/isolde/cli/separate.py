@@ -1,7 +1,8 @@
 """`isolde separate`: songs in, stems out."""
 
+from enum import StrEnum
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -11,6 +12,14 @@ from isolde.cli.shared.batch import show_batch, show_missing
 from isolde.cli.shared.clock import seconds
 from isolde.cli.shared.help import examples
 from isolde.cli.shared.pipe import separate_pipe
+
+
+class Clip(StrEnum):  # typer knows Literal from 0.19 on only
+    """Policy for samples beyond full scale."""
+
+    warn = "warn"
+    clip = "clip"
+    error = "error"
 
 
 def register(app: typer.Typer) -> None:
@@ -109,9 +118,8 @@ def separate(
         ),
     ] = None,
     clip: Annotated[
-        Literal["warn", "clip", "error"],
-        typer.Option(help="Samples beyond full scale: limit and warn, limit, or fail."),
-    ] = "warn",
+        Clip, typer.Option(help="Samples beyond full scale: limit and warn, limit, or fail.")
+    ] = Clip.warn,
     mask: Annotated[
         str,
         typer.Option(
@@ -254,7 +262,7 @@ def separate(
         quality=kept,
         loudness=loudness,
         remux=remux,  # type: ignore[arg-type]  # checked by FileSettings
-        clip=clip,
+        clip=clip.value,
         start=start,
         end=end,
         layout=layout,

@@ -2,6 +2,9 @@
 
 import re
 
+_BREAKS = re.compile(r"\s*[\n\r\t\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
 JOINERS = "\u200c\u200d"
 """Invisible characters that are part of Persian, Indic and emoji spelling."""
 
@@ -18,6 +21,17 @@ def readable(name: str) -> str:
     # surrogates that stand for no bytes, but are from JSON or Windows
     name = re.sub("[\ud800-\udc7f\udd00-\udfff]", "\ufffd", name)
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def one_line(text: str) -> str:
+    r"""Fold a text into one line, and write out the characters that a terminal would obey.
+
+    Examples:
+        >>> one_line("a\nname with \x1b[31mred")
+        'a name with \\x1b[31mred'
+    """
+    folded = _BREAKS.sub(" ", text.strip())
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", folded)
 
 
 def counted(number: int, noun: str) -> str:

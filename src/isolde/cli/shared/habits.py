@@ -100,7 +100,8 @@ def _options(arguments: list[str]) -> list[str]:
     for argument in rest:
         option, equals, value = argument.partition("=")
         if argument[:2] in (*SAME, *NONE) and argument[2:] and argument[1] != "-":
-            option, equals, value = argument[:2], "=", argument[2:]  # like -j4
+            option, equals = argument[:2], "="
+            value = argument[2:].removeprefix("=")  # like -j4 and -j=4
         if argument == "--":
             return [*ours, argument, *rest]
         if option in NONE:

@@ -4,18 +4,14 @@ import contextlib
 import io
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from isolde.core.names import readable
+from isolde.core.names import one_line, readable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
-
-_BREAKS = re.compile(r"\s*[\n\r\t\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def prepare() -> None:
@@ -64,17 +60,6 @@ def write_out(data: bytes) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
-
-
-def one_line(text: str) -> str:
-    r"""Fold a text into one line, and write out the characters that a terminal would obey.
-
-    Examples:
-        >>> one_line("a\nname with \x1b[31mred")
-        'a name with \\x1b[31mred'
-    """
-    folded = _BREAKS.sub(" ", text.strip())
-    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", folded)
 
 
 def printable(text: str) -> str:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from isolde.cli.shared import terminal
+from isolde.core.names import one_line
 
 if TYPE_CHECKING:
     from isolde.training.drive import Progress
@@ -35,7 +35,7 @@ def bar(
         tasks: dict[str, TaskID] = {}
 
         def say(line: str) -> None:
-            console.print(terminal.one_line(line), markup=False, highlight=False)
+            console.print(one_line(line), markup=False, highlight=False)
 
         def progress(now: "Progress") -> None:
             if now.name not in tasks:

@@ -15,6 +15,7 @@ from threading import Event
 from typing import Any
 
 from isolde.core.parallel.outcome import Advance, Job, Outcome, timed, too_long
+from isolde.core.warned import warnings_as_lines
 
 DEATHS = 3  # an item whose worker dies this often is given up
 GRACE_SECONDS = 5.0  # for a job to clean up when its time is over
@@ -192,7 +193,8 @@ def _serve(connection: Connection, job: Job, reports: bool) -> None:
             if _stopping.is_set():
                 return
             connection.send(None)  # the clock starts
-            outcome = _in_worker(job, key, item, _teller(connection) if reports else None)
+            with warnings_as_lines():
+                outcome = _in_worker(job, key, item, _teller(connection) if reports else None)
             try:
                 connection.send(outcome)
             except (OSError, EOFError):
