@@ -1,5 +1,6 @@
 """A live session without devices: through the real worker process, with and without its answers."""
 
+import errno
 import io
 import os
 import signal
@@ -191,6 +192,28 @@ def test_two_seeks_at_once_play_and_record_nothing_twice(model, started):
     ranges = list(pipeline.played)
     assert all(a[1] <= b[0] for a, b in pairwise(ranges))
     assert ranges[-1][1] == RATE + RATE // 2 and pipeline.counts.lost == 0
+
+
+def test_a_seek_just_before_the_end_plays_and_records_nothing_of_the_new_stream_twice(
+    model, started
+):
+    plan = plan_for(model)
+    pipeline = started(plan, follow=False)
+    pipeline.played = deque()
+    end = 20 * plan.block + 100
+    pipeline.push(noise(2, end))
+    pipeline.finish()
+    for _ in range(20):
+        pipeline.pull(plan.block, patience=PATIENCE)
+    pipeline.begin_anew()
+    pipeline.push(noise(2, RATE // 2))  # the feeder is quicker than the device
+    assert not pipeline.pull(plan.block)[:, 100:].any()
+    pipeline.finish()
+    while not pipeline.ended:
+        pipeline.pull(plan.block, patience=PATIENCE)
+    ranges = list(pipeline.played)
+    assert all(a[1] <= b[0] for a, b in pairwise(ranges))
+    assert (20 * plan.block, end) in ranges and ranges[-1][1] == end + RATE // 2
 
 
 def test_after_a_seek_the_end_of_the_stream_before_is_no_reason_not_to_wait(model, started):
@@ -670,6 +693,24 @@ def test_the_record_of_a_pipe_is_complete_at_ctrl_c(model, tmp_path, error, kept
     if kept:
         lengths = {info(path).n_samples for path in (tmp_path / "stems").iterdir()}
         assert len(lengths) == 1 and lengths.pop() > 19 * 4096 - made.plan.lag
+
+
+def test_the_record_of_a_wav_pipe_is_complete_when_nobody_reads_its_output(model, tmp_path):
+    class Left(io.BytesIO):
+        """A pipe whose reader leaves after 100,000 bytes."""
+
+        def write(self, data) -> int:
+            if self.tell() > 100_000:
+                raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+            return super().write(data)
+
+    source = io.BytesIO()
+    write(source, noise(2, 3 * RATE), RATE)
+    source.seek(0)
+    with pytest.raises(AudioError, match="the program that reads the pipe has ended"):
+        pipe_wav(lambda *_: Filter(plan_for(model), record=tmp_path / "stems"), source, Left())
+    lengths = {info(path).n_samples for path in (tmp_path / "stems").iterdir()}
+    assert len(lengths) == 1 and 20_000 < lengths.pop() < 3 * RATE
 
 
 @pytest.mark.parametrize("block", [512, 2048])

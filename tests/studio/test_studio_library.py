@@ -148,6 +148,9 @@ def test_a_song_needs_room_beside_those_that_are_not_separated_yet(
     assert library.songs(ME) == [first]
     first.state = READY
     add(library, "three")
+    free.free = library_module.SPARE_BYTES - 1
+    with pytest.raises(InputError, match="where 0 MB are left for it"):
+        library.check_room(0)  # nobody knows how long the song is
 
 
 def test_songs_are_separated_though_nothing_could_be_prepared(

@@ -224,12 +224,12 @@ class Library:
         with self._lock:
             unfinished = [s for s in self._songs.values() if s.state in (WAITING, SEPARATING)]
         promised = sum(_stem_bytes(s.info, s.stems) * (1 - s.share) for s in unfinished)
-        free = max(0.0, shutil.disk_usage(self.folder).free - SPARE_BYTES - promised)
-        if n_bytes > free:
+        free = shutil.disk_usage(self.folder).free - SPARE_BYTES - promised
+        if n_bytes > free:  # also a song of unknown length, where less than the spare room is free
             raise InputError(
                 f"the song needs {n_bytes / 1e6:,.0f} MB on the disk of {self.folder.parent}, "
-                f"where {free / 1e6:,.0f} MB are left for it: make room, or set TMPDIR to another "
-                "folder"
+                f"where {max(0.0, free) / 1e6:,.0f} MB are left for it: make room, or set TMPDIR "
+                "to another folder"
             )
 
     def _replacement(self, song: Song, session: str) -> Song | None:

@@ -170,7 +170,9 @@ class Filter(Completable):
         trace: TracebackType | None,
     ) -> None:
         """Complete the record, also at Ctrl-C and when nobody reads the output any more."""
+        cause = getattr(error, "__cause__", None)  # of the error of a wav's writer
         ended = isinstance(error, KeyboardInterrupt | BrokenPipeError)
+        ended = ended or isinstance(cause, BrokenPipeError)
         super().__exit__(None if ended else kind, error, trace)
 
     def status(self) -> Status:

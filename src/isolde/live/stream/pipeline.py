@@ -183,6 +183,8 @@ class Pipeline:
         holds = self._starves(at + n, there, jump)
         if holds:  # the samples in reserve fade out
             silent, there = True, min(there, at + self.plan.reserve)
+        elif jump is not None:  # from there on it is the stream that was sought
+            there = min(there, jump)
         stop = min(at + n, there)
         got = max(0, stop - at)
         if holds and (self.mixer.silent or not (got or self.paused)):
