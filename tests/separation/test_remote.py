@@ -26,7 +26,7 @@ from isolde.separation import (
     separate_songs,
     songs_in,
 )
-from isolde.separation.batch import staging
+from isolde.separation.batch import journals, staging
 
 fsspec = pytest.importorskip("fsspec")
 from fsspec.implementations.memory import MemoryFileSystem  # noqa: E402
@@ -136,6 +136,22 @@ def test_a_run_that_is_killed_has_said_whose_the_stems_are(
     with pytest.raises(KeyboardInterrupt):
         separate_songs(songs, settings, resume=True)
     assert told == [n]
+
+
+def test_a_song_that_was_noted_as_begun_sends_no_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Else each song would send it, and one failure that passes would end the run."""
+    sent: list[str] = []
+    monkeypatch.setattr(journals, "send", lambda path, url: sent.append(url))
+    journal = journals._RemoteJournal(tmp_path / "journal", "memory://x/journal", [])
+    journal.begin({"a": "1", "b": "1"})
+    journal.finish("a", "1", {})
+    journal.begin({"b": "1"})
+    assert len(sent) == 1
+    journal.copy()
+    journal.copy()
+    assert len(sent) == 2
 
 
 def test_stems_in_a_remote_folder_are_no_songs(tmp_path: Path, store: Any):

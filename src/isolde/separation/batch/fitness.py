@@ -50,7 +50,8 @@ class Fitness:
             )
         if checksums_of(self.model) != self.checksums:
             raise ModelError(
-                f"model '{self.model}' has other weights there than here: install the same"
+                f"model '{self.model}' has other weights or another card there than here: "
+                "install the same"
             )
 
 

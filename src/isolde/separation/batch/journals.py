@@ -66,8 +66,10 @@ class _RemoteJournal(Journal):
         self._url, self._sent, self._tried = url, self._size, time.monotonic()
 
     def begin(self, stamps: Mapping[str, str]) -> None:
+        size = self._size
         super().begin(stamps)
-        self.copy()  # at once: these lines tell whose stems will be there
+        if self._size != size:
+            self.copy()  # at once: these lines tell whose stems will be there
 
     def finish(self, key: str, stamp: str, value: Any) -> Any:
         kept = super().finish(key, stamp, value)
