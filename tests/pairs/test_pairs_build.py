@@ -390,3 +390,12 @@ def test_a_song_is_not_its_own_vocal():
     mix = voice(14, 60) + band(14, 70)
     report, arrays = pair_arrays(mix, 0.7 * mix, mix_rate=RATE, partner_rate=RATE, kind="vocal")
     assert arrays is None and "the song itself" in report.reason
+
+
+def test_a_voice_over_a_quiet_backing_is_not_the_song_itself():
+    """It leaves one per cent of the mix, but where the voice rests, all of it."""
+    sung, backing = voice(14, 60), band(14, 70)
+    backing *= 0.1 * np.sqrt(np.mean(sung**2) / np.mean(backing**2))
+    report, arrays = pair_arrays(sung + backing, sung, mix_rate=RATE, partner_rate=RATE)
+    assert report.accepted and arrays is not None, report.reason
+    assert sdr(backing, arrays.accompaniment) > 10

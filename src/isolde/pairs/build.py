@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,10 @@ BASS = (30.0, 90.0)  # Hz: what an instrumental takes out of the mix and a voice
 REST_DB = -25.0  # a tenth of a second this far below the loud ones is a rest
 RESTS_MORE = 0.15  # a share of rests larger by this tells the voice
 SAME = 0.02  # share of the mix's power, in mono, that is left at most without the same song
+QUIET_DB = -40.0  # tenths of a second so far below the loud ones say nothing about that
+OTHER = 0.08, 0.05  # share of a tenth that is no copy of the partner, in a share of such tenths:
+# at most 0.05 in the worst twentieth of a song's own tenths, compressed and coded as mp3; 0.1 and
+# more, mostly 0.2 to 1, where a voice is 18 dB above its backing
 BASS_LOSS = 0.35  # share of the mix's bass that is left at most without an instrumental
 
 
@@ -114,7 +119,7 @@ def pair_arrays(
     missing = denied(scores, covered)
     used = share_used(partner, found, rate=partner_rate, duration=mix.shape[1] / mix_rate)
     refusal = ""
-    if _same_middle(mix, moved, fitted):
+    if any(_same_middle(mix, sound, mix_rate) for sound in (moved, fitted)):
         refusal = (
             "the partner is the song itself, or a mono mix of it: nothing but the difference of "
             "the channels would be left"
@@ -140,15 +145,27 @@ def pair_arrays(
     return replace(report, compute_seconds=time.process_time() - began), None if refusal else arrays
 
 
-def _same_middle(mix: Float32, *partners: Float32) -> bool:
-    """Whether a partner, summed to mono, is the mix summed to mono: then it holds all stems."""
-    middle = mix.mean(axis=0, dtype=np.float64)
-    for partner in partners:
-        other = partner.mean(axis=0, dtype=np.float64)
-        fit = float(other @ middle) / max(float(other @ other), 1e-12)
-        if float(np.sum((middle - fit * other) ** 2)) < SAME * float(middle @ middle):
-            return True
-    return False
+def _same_middle(mix: Float32, partner: Float32, rate: int) -> bool:
+    """Whether a partner, summed to mono, is the mix summed to mono: then it holds all stems.
+
+    A voice over a quiet backing leaves as little of the mix. But where the voice is soft or rests,
+    the mix is no copy of it at any level.
+    """
+    middle, other = (x.mean(axis=0, dtype=np.float64) for x in (mix, partner))
+    fit = float(other @ middle) / max(float(other @ other), 1e-12)
+    if np.sum((middle - fit * other) ** 2) >= SAME * (middle @ middle):
+        return False
+    both, whole, part = (_tenths(x, rate) for x in (middle * other, middle**2, other**2))
+    sounds = whole > np.percentile(whole, 90) * 10 ** (QUIET_DB / 10)
+    apart = 1 - both[sounds] ** 2 / np.maximum(whole[sounds] * part[sounds], 1e-30)
+    share, often = OTHER
+    return float((apart > share).mean()) < often
+
+
+def _tenths(values: NDArray[Any], rate: int) -> NDArray[Any]:
+    """Mean of each whole tenth of a second."""
+    block = rate // 10
+    return np.asarray(values[: len(values) // block * block].reshape(-1, block).mean(axis=1))
 
 
 def _is_instrumental(
@@ -173,9 +190,7 @@ def _is_instrumental(
 
 def _rests(signal: Float32, rate: int, use: NDArray[np.bool_]) -> float:
     """Share of the tenths of a second that are REST_DB below the loud ones."""
-    block = rate // 10
-    tenths = signal[:, : signal.shape[1] // block * block]
-    power = np.square(tenths).mean(axis=0).reshape(-1, block).mean(axis=1)
+    power = _tenths(np.square(signal).mean(axis=0), rate)
     # at a rate that ten does not divide, the blocks are a little short, and there may be more
     keep = np.repeat(use, 10)
     power = power[: len(keep)][keep[: len(power)]]
