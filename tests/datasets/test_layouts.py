@@ -393,6 +393,22 @@ def test_songs_inside_a_songs_folder_are_named(tmp_path: Path, song):
     assert "A - B: left out: lies in the folder of a song" in problem
 
 
+def test_extras_inside_a_songs_folder_are_no_fault(tmp_path: Path, song):
+    """Slakh's numbered stems beside a mix, other takes, a game's backup: all scan without one."""
+    put(tmp_path / "Slakh", {"mix": song["vocals"]})
+    put(tmp_path / "Slakh" / "stems", {"S00": song["bass"], "S01": song["drums"]})
+    put(tmp_path / "A - B", {"vocals": song["vocals"], "bass": song["bass"]})
+    put(tmp_path / "A - B" / "dry", {"vocals": song["vocals"]})
+    put(tmp_path / "A - B" / "rehearsal", {"take 1": song["vocals"]})
+    put(tmp_path / "Game", {"vocals": song["vocals"], "drums": song["drums"]})
+    put(tmp_path / "Game" / "backup", {"drums": song["drums"]})
+    (tmp_path / "Game" / "song.ini").write_text("[song]\nname=G\nartist=C\n")
+    found = find([tmp_path])
+    assert found.problems == [] and len(by_track(found.rows)) == 3
+    put(tmp_path / "A - B" / "C - D", {"vocals": song["vocals"]})
+    assert ["dry" in p or "C - D" in p for p in find([tmp_path]).problems] == [True, True]
+
+
 def test_a_missing_folder_is_an_error(tmp_path: Path):
     with pytest.raises(InputError, match="no such folder"):
         find([tmp_path / "nowhere"])

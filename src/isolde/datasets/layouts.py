@@ -165,10 +165,10 @@ class _Search:
         ini = next((p for p in items if p.name.lower() == "song.ini"), None)
         if ini is not None:
             self._take_game(folder, ini, files)
-            self._leave_folders(folders)
+            self._leave_folders(folders, is_whole=True)
         elif any(p.stem.casefold() in STEM_BY_NAME for p in files):
             self._take_stems(folder, files)
-            self._leave_folders(folders)
+            self._leave_folders(folders, is_whole=len({row.stem for row in self.songs[-1]}) > 1)
         else:
             rows, problems = len(self.songs), len(self._found.problems)
             for item in items:
@@ -192,12 +192,14 @@ class _Search:
     def _leave(self, path: Path, reason: str) -> None:
         self._found.problems.append(f"{path}: {reason}")
 
-    def _leave_folders(self, folders: list[Path]) -> None:
-        """Name the folders with audio inside a song's own folder."""
-        for folder in folders:
-            audio = (p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
-            if folder.resolve() not in self._been and any(audio):
-                self._leave(folder, "left out: lies in the folder of a song, beside its stems")
+    def _leave_folders(self, folders: list[Path], *, is_whole: bool) -> None:
+        """Name the folders inside a song's own folder in which songs seem to be lost.
+
+        One folder with stems inside that of a whole song holds extras, such as other takes.
+        """
+        lost = [p for p in folders if p.resolve() not in self._been and _holds_songs(p)]
+        for folder in lost if len(lost) > 1 or not is_whole else ():
+            self._leave(folder, "left out: lies in the folder of a song, beside its stems")
 
     def _take_file(self, path: Path) -> None:
         if path.name.lower().endswith(STEM_FILE):
@@ -295,3 +297,13 @@ class _Search:
                 for path, stem in files
             ]
         )
+
+
+def _holds_songs(folder: Path) -> bool:
+    """Whether files named as stems or songs lie anywhere below a folder."""
+    return any(
+        path.name.lower() == "song.ini"
+        or path.name.lower().endswith(STEM_FILE)
+        or (path.suffix.lower() in AUDIO_SUFFIXES and path.stem.casefold() in STEM_BY_NAME)
+        for path in folder.rglob("*")
+    )
