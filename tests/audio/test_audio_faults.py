@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -297,6 +298,20 @@ def test_a_full_temporary_folder_is_in_nobodys_way(small_disk, tmp_path, monkeyp
     assert read(tmp_path / f"x.{kind}")[0].shape == audio.shape
     with pytest.raises(AudioError, match="the disk is full"):
         write(io.BytesIO(), audio, 48000, container=kind)
+
+
+@pytest.mark.parametrize("kind", ["flac", "ogg", "m4a", "mp3"])
+def test_a_pipe_with_a_full_temporary_folder_is_told(small_disk, monkeypatch, kind):
+    class Pipe(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: Any, /) -> int:
+            return len(data)
+
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    with pytest.raises(AudioError, match="the disk is full"):
+        write(Pipe(), noise(2, 600_000), 48000, container=kind)
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "opus", "mp3"])

@@ -206,7 +206,8 @@ class AudioWriter(Completable):
         if self._encoder is not None:
             self._encoder.discard()
         if self._spool is not None:
-            self._spool.close()
+            with contextlib.suppress(OSError):  # a full disk, where it writes what it still holds
+                self._spool.close()
         if self._draft is None and self._encoder is not None and self._seekable:
             with contextlib.suppress(OSError, ValueError):
                 self._stream.seek(self._start)
