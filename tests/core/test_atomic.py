@@ -128,10 +128,12 @@ def test_a_replaced_folder_is_never_missing_and_what_is_left_of_it_is_stale(
 def test_what_an_earlier_process_of_this_number_left_is_removed(tmp_path: Path):
     """In a container that is started again, processes get the numbers of those before."""
     mine, dead = tmp_path / hidden_name(), tmp_path / f"{hidden_name()[:-17]}{'0' * 12}.part"
-    mine.touch()
-    dead.touch()
+    at_once = tmp_path / f"{hidden_name()[:-17]}{'1' * 12}.part"  # by another container
+    for path in (mine, dead, at_once):
+        path.touch()
+    os.utime(dead, (1e9, 1e9))
     remove_stale(tmp_path)
-    assert [*tmp_path.iterdir()] == [mine]
+    assert {*tmp_path.iterdir()} == {mine, at_once}
 
 
 def test_an_entry_that_cannot_be_removed_keeps_no_other(

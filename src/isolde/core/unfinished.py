@@ -14,6 +14,7 @@ _HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 _RUN = secrets.token_hex(3)  # tells this process from a dead one with the same number
 _HIDDEN = re.compile(r"\.isolde-([0-9a-f]{8})-(\d+)-([0-9a-f]{6})[0-9a-f]{6}\.part")
 _DAY = 86_400.0
+_STARTED = time.time()
 
 
 def hidden_name() -> str:
@@ -41,8 +42,8 @@ def _is_stale(path: Path, host: str, pid: str, run: str) -> bool:
     """Whether no process writes an unfinished file any more."""
     if host != _HOST or os.name != "posix":
         return time.time() - path.stat().st_mtime > _DAY
-    if int(pid) == os.getpid():  # in containers, processes of one run after another have it
-        return run != _RUN
+    if int(pid) == os.getpid():  # also of processes in containers, one after another or at once
+        return run != _RUN and path.stat().st_mtime < _STARTED
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
