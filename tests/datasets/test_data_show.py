@@ -10,6 +10,7 @@ import pytest
 import demo_song as songs
 from helpers.shell import invoke
 from isolde.audio import write
+from isolde.core.errors import InputError
 from isolde.datasets import Hints, scan
 from isolde.datasets.manifest import Row, read_manifest, write_manifest
 from isolde.datasets.summary import COLUMNS, strips_of, totals_of
@@ -70,7 +71,10 @@ def test_strips_are_evenly_chosen_and_bad_songs_named(half_sung: Path, tmp_path:
     gone = [replace(row, track="gone", path=row.path.with_name("no.wav")) for row in rows]
     strips, notes = strips_of([*gone, *rows], tmp_path / "c", songs=9)
     assert [strip.track for strip in strips] == [rows[0].track]
-    assert len(notes) == 1 and "gone" in notes[0]
+    assert len(notes) == 1 and "gone" in notes[0] and "none of the songs" not in notes[0]
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="choose another folder"):
+        strips_of(rows, tmp_path / "file" / "cache", songs=1)
 
 
 def run(*words: object) -> "tuple[int, str]":

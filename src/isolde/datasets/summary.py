@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from isolde.core.errors import InputError
 from isolde.core.signal.spectrum import GRID_22
 from isolde.core.stage import Float32
 from isolde.datasets.cache import FULL_SCALE, Int16
 from isolde.datasets.manifest import STEMS, Row, by_track
-from isolde.datasets.mixing.library import Entry, Library
+from isolde.datasets.mixing.library import Entry, entry_of, make_cache
 from isolde.datasets.voicing import labelled
 
 COLUMNS = 360  # of a strip
@@ -111,17 +110,21 @@ def strips_of(
 
     Returns:
         Strips in the manifest's order, and a line for each song that has none.
+
+    Raises:
+        InputError: The cache's folder cannot be made.
     """
     files = by_track(rows)
     tracks = list(files)
     n = min(songs, len(tracks))
-    strips, notes = [], []
+    strips, notes = list[Strip](), list[str]()
+    make_cache(cache)
     for track in (tracks[i * len(tracks) // n] for i in range(n)):
-        try:
-            (entry,) = labelled(Library.from_rows(files[track], cache).entries)
-            strips.append(strip_of(entry))
-        except InputError as error:
-            notes.append(str(error))
+        found = entry_of(files[track], cache)
+        if isinstance(found, Entry):
+            strips += map(strip_of, labelled([found]))
+        else:
+            notes.append(found)
         if report:
             report(track)
     return strips, notes

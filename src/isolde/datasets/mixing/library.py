@@ -157,20 +157,38 @@ class Library:
                 + ", ".join(PARTS)
             )
         self.entries, self.failed = [], failed
-        try:
-            cache.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(explain(str(cache), error, remedy="choose another folder")) from None
+        make_cache(cache)
         parts = [part for part in PARTS if part in stems]
-        for track, files in by_track(rows).items():
-            try:
-                self.entries.append(_entry(files, cache, parts))
-            except IsoldeError as error:
-                named = str(error)
-                self.failed.append(named if track in named else f"'{track}': {named}")
+        for files in by_track(rows).values():
+            found = entry_of(files, cache, parts)
+            if isinstance(found, Entry):
+                self.entries.append(found)
+            else:
+                self.failed.append(found)
         if not self.entries:
             why = self.failed[-1] if self.failed else "there are none"
             raise InputError(f"none of the songs can be used: {why}")
+
+
+def make_cache(cache: Path) -> None:
+    """Make the folder for decoded samples.
+
+    Raises:
+        InputError: It cannot be made.
+    """
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(explain(str(cache), error, remedy="choose another folder")) from None
+
+
+def entry_of(rows: Sequence[Row], cache: Path, parts: Sequence[str] = ()) -> Entry | str:
+    """Open a song, decoded if the cache lacks it; a line with the reason if it cannot be used."""
+    try:
+        return _entry(rows, cache, parts)
+    except IsoldeError as error:
+        track, named = rows[0].track, str(error)
+        return named if track in named else f"'{track}': {named}"
 
 
 def _entry(rows: Sequence[Row], cache: Path, parts: Sequence[str]) -> Entry:
