@@ -110,3 +110,8 @@ def test_what_does_not_fit_into_a_stream_is_refused(
     code, out, err = isolde("separate", *words, "-o", "-")
     assert (code, out, len(err)) == (2, [], 1) and message in err[0]
     assert not Path("-").exists()
+
+
+def test_without_arguments_the_help_is_shown(isolde: Shell):
+    code, out, err = isolde()
+    assert (code, err) == (2, []) and any("Commands" in line for line in out)
