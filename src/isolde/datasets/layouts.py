@@ -32,6 +32,7 @@ from isolde.datasets.naming import (
     artist_by_name,
     clean_artist,
     game_stems,
+    holds_songs,
     kind_by_name,
     read_song_ini,
     read_tags,
@@ -197,7 +198,7 @@ class _Search:
 
         One folder with stems inside that of a whole song holds extras, such as other takes.
         """
-        lost = [p for p in folders if p.resolve() not in self._been and _holds_songs(p)]
+        lost = [p for p in folders if p.resolve() not in self._been and holds_songs(p)]
         for folder in lost if len(lost) > 1 or not is_whole else ():
             self._leave(folder, "left out: lies in the folder of a song, beside its stems")
 
@@ -297,13 +298,3 @@ class _Search:
                 for path, stem in files
             ]
         )
-
-
-def _holds_songs(folder: Path) -> bool:
-    """Whether files named as stems or songs lie anywhere below a folder."""
-    return any(
-        path.name.lower() == "song.ini"
-        or path.name.lower().endswith(STEM_FILE)
-        or (path.suffix.lower() in AUDIO_SUFFIXES and path.stem.casefold() in STEM_BY_NAME)
-        for path in folder.rglob("*")
-    )

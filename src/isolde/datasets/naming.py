@@ -8,8 +8,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from isolde.audio.formats import AUDIO_SUFFIXES
 from isolde.core.config import suggestion
 from isolde.core.errors import InputError
+from isolde.core.stems import STEM_BY_NAME
 from isolde.datasets.table import read_table
 
 STEM_FILE = ".stem.mp4"
@@ -202,3 +204,13 @@ def read_song_ini(path: Path) -> dict[str, str]:
         if equals and not key.lstrip().startswith((";", "#", "[")):
             values.setdefault(key.strip().casefold(), re.sub(r"<[^<>]*>", "", value).strip())
     return values
+
+
+def holds_songs(folder: Path) -> bool:
+    """Tell whether files named as stems or songs lie anywhere below a folder."""
+    return any(
+        path.name.lower() == "song.ini"
+        or path.name.lower().endswith(STEM_FILE)
+        or (path.suffix.lower() in AUDIO_SUFFIXES and path.stem.casefold() in STEM_BY_NAME)
+        for path in folder.rglob("*")
+    )
