@@ -32,6 +32,14 @@ def test_clipping_is_counted_and_told(tmp_path, name):
     assert np.array_equal(audio, before)
 
 
+def test_one_clipped_sample_is_one(tmp_path):
+    audio = np.zeros((1, 9), np.float32)
+    audio[0, 4] = 2.0
+    with AudioWriter(tmp_path / "x.wav", sample_rate=44100, n_channels=1) as writer:
+        writer.write(audio)
+    assert "1 sample clipped, peak" in "; ".join(writer.notes())
+
+
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32"])
 def test_clipped_samples_are_at_full_scale_and_others_as_they_were(tmp_path, subtype):
     write(tmp_path / "x.wav", loud(), 44100, subtype=subtype)
@@ -66,7 +74,7 @@ def test_nan_is_written_as_silence_and_told(tmp_path, subtype):
     audio = np.full((1, 100), 0.5, np.float32)
     audio[0, [3, 4, 5]] = np.nan, np.inf, -np.inf
     note = write(tmp_path / "x.wav", audio, 44100, subtype=subtype, clip="clip")
-    assert note is not None and "3 samples were NaN or infinite" in note
+    assert note is not None and "3 NaN or infinite samples became 0" in note
     back, _ = sf.read(tmp_path / "x.wav", dtype="float32")
     assert back[3:6].tolist() == [0, 0, 0]
     assert np.abs(back).max() == 0.5

@@ -75,7 +75,7 @@ def test_activity_never_replaces_what_it_reads(isolde: Shell, song: Path):
     was = song.read_bytes()
     code, _, err = isolde("activity", song, "-o", song, "--format", "csv", "--overwrite")
     assert code == 2
-    assert err == [f"isolde: {song}: is read here and would be lost: choose another name"]
+    assert err == [f"isolde: {song}: is read here and would be lost: choose another name or folder"]
     Path("words.txt").write_text("la la\n")
     to_words = ("-o", "words.txt", "--format", "audacity", "--overwrite")
     code, _, err = isolde("activity", song, "--words", "words.txt", *to_words)

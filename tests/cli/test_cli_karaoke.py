@@ -23,6 +23,9 @@ def test_karaoke_is_one_file_in_the_songs_format_with_its_tags(isolde: Shell, tm
     assert np.array_equal(read(out[0])[0], read("stems/song/accompaniment.flac")[0])
     code, _, err = isolde("karaoke", "song.flac", "-o", "out")
     assert code == 2 and "exists already" in err[0]
+    write("song (karaoke).flac", noise(2, 900), RATE)  # beside the song, as *.flac names them
+    code, out, _ = isolde("karaoke", "song.flac", "song (karaoke).flac", "-o", "again")
+    assert code == 0 and out == ["again/song (karaoke).flac"]
 
 
 @pytest.mark.parametrize(

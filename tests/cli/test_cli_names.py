@@ -58,6 +58,8 @@ def silent(*paths: str) -> None:
          "--jobs 4"),
         ("a.mp3 -j4 -nopen", "separate a.mp3 --jobs 4 --model open"),
         ("a.mp3 -j=4", "separate a.mp3 --jobs 4"),
+        ("separate -i a.mp3 -o out", "separate a.mp3 -o out"),
+        ("a.mp3 -c mp3 -b 128k", "separate a.mp3 --format mp3 --bitrate 128"),
         ("a.mp3 --two-stems=vocals", "separate a.mp3 --stem vocals --stem accompaniment"),
         ("a.mp3 --single-stem Vocals", "separate a.mp3 --stem vocals"),
         ("a.mp3 --output_format=FLAC", "separate a.mp3 --format flac"),
@@ -79,11 +81,24 @@ def test_what_has_no_meaning_here_is_one_line(typed: str, option: str):
         translate(["song.mp3", typed, "cuda"], verbs=["separate"])
 
 
+def test_a_file_whose_name_begins_like_an_option_is_a_song(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    Path("-dance.wav").touch()
+    assert translate(["-dance.wav", "-o", "a"], verbs=["karaoke"]) == [
+        "separate", "./-dance.wav", "-o", "a"
+    ]  # fmt: skip
+    assert translate(["karaoke", "--", "-dance.wav"], verbs=["karaoke"])[-1] == "-dance.wav"
+
+
 def test_a_song_without_a_verb_is_separated(isolde: Shell, song: Path):
     code, out, _ = isolde("song.wav", "-o", "out", "--two-stems", "vocals")
     assert code == 0 and out == ["out/song/vocals.wav", "out/song/accompaniment.wav"]
     code, _, err = isolde("seperate", "song.wav")
     assert code == 2 and "seperate" in err[0] and len(err) == 1
+    code, _, err = isolde("song.wav", "--remux")  # without its value
+    assert code == 2 and err[0].endswith("requires an argument: see isolde separate --help")
 
 
 def test_a_range_in_minutes_and_an_end_at_the_end(isolde: Shell, tmp_path: Path):

@@ -117,7 +117,8 @@ def test_a_bad_song_does_not_stop_the_batch(isolde: Shell, song: Path, tmp_path:
         (["-", "song.wav"], "standard input is one song"),
         (["song.wav", "--nonesuch"], "--nonesuch"),
         (["song.wav", "-d", "cuda"], "isolde has no -d"),
-        (["song.wav", "--two-stems", "drums"], "--stem drums"),
+        (["song.wav", "--two-stems", "drums"], "--stem drums --model stems"),
+        (["song.wav", "-f", "{instrument}"], "isolde has no -f: names are given by --name"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_code_2(

@@ -45,8 +45,8 @@ class SegmentRule:
         """Refuse invalid settings."""
         if not 0 <= self.offset <= self.onset <= 1:
             raise InputError(
-                f"onset {self.onset} and offset {self.offset} are no hysteresis: "
-                "give 0 <= offset <= onset <= 1"
+                f"onset {self.onset}, offset {self.offset}: a segment must not end above the "
+                "probability at which it begins: give 0 <= offset <= onset <= 1"
             )
         for name in ("min_duration_on", "min_duration_off", "pad_onset", "pad_offset"):
             if not 0 <= getattr(self, name) < float("inf"):

@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 
 from isolde.core.errors import AudioError, InputError
+from isolde.core.names import counted
 from isolde.core.stage import Float32
 
 ClipPolicy = Literal["warn", "clip", "error"]
@@ -13,7 +14,8 @@ ClipPolicy = Literal["warn", "clip", "error"]
 
 def clipped_text(n_clipped: int, peak: float) -> str:
     """Return a text with the number of clipped samples and their peak."""
-    return f"{n_clipped} samples clipped, peak {peak:.3f} (+{20 * np.log10(peak):.1f} dB)"
+    level = f"peak {peak:.3f} (+{20 * np.log10(peak):.1f} dB)"
+    return f"{counted(n_clipped, 'sample')} clipped, {level}"
 
 
 class Limiter:
@@ -83,5 +85,5 @@ class Limiter:
         if self.n_clipped and self._clip == "warn":
             parts.append(clipped_text(self.n_clipped, self.peak))
         if self.n_nonfinite:
-            parts.append(f"{self.n_nonfinite} samples were NaN or infinite and became 0")
+            parts.append(f"{counted(self.n_nonfinite, 'NaN or infinite sample')} became 0")
         return f"{self._name}: {'; '.join(parts)}" if parts else None

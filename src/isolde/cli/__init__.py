@@ -101,7 +101,7 @@ def main() -> None:
     except IsoldeError as error:
         _stop(2, str(error))
     except _UsageError as error:
-        _stop(2, _usage(error))
+        _stop(2, _usage(error, verb="".join(arguments[:1])))
     except (KeyboardInterrupt, typer.Abort):
         _stop(130, "interrupted")
     except BrokenPipeError:
@@ -113,16 +113,16 @@ def main() -> None:
     sys.exit(code)
 
 
-def _usage(error: Any) -> str:
+def _usage(error: Any, *, verb: str) -> str:
     """Say in one line what is wrong with the arguments; the help where none was given."""
     context = error.ctx
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.exit(2)  # it has been printed
-    verb = context.command_path if context else "isolde"
+    path = context.command_path if context else f"isolde {verb}"
     message = error.format_message().replace("Value error, ", "").rstrip(".")
     if (told := getattr(error.__cause__, "errors", None)) is not None:  # of pydantic: "Input ..."
         message = message.replace(": Input ", f": '{told()[0]['input']}' ", 1)
-    return f"{message}: see {verb} --help"
+    return f"{message}: see {path} --help"
 
 
 def _stop(code: int, line: str) -> NoReturn:

@@ -95,7 +95,9 @@ def karaoke(
         name=NAME,
         overwrite=overwrite,
     )
-    found = songs_in(songs, usual)
+    listed = songs_in(songs, usual)
+    made = {NAME.removesuffix(".{ext}").format(track=song.track) for song in listed}
+    found = [song for song in listed if song.track not in made]  # by an earlier run, for *.mp3
     check_batch(found, usual)
     check_output(usual)
     if words is not None and not ultrastar:

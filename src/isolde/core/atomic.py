@@ -77,7 +77,9 @@ def refuse_inputs(targets: Iterable[Path], inputs: Iterable[Path]) -> None:
     read = {_identity(path) for path in inputs if os.path.exists(path)} if there else set()
     for target in there:
         if _identity(target) in read:
-            raise InputError(f"{target}: is read here and would be lost: choose another name")
+            raise InputError(
+                f"{target}: is read here and would be lost: choose another name or folder"
+            )
 
 
 def _identity(path: Path) -> tuple[int, int]:

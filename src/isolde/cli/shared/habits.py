@@ -4,6 +4,7 @@ It turns them into ours, or says in one line which of ours they are, and refuses
 empty; it separates nothing.
 """
 
+import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from isolde.core.errors import InputError
 SEPARATE = "separate"
 
 SAME = {
+    "-i": [],
     "-j": ["--jobs"],
     "-n": ["--model"],
     "-m": ["--model"],
@@ -30,8 +32,10 @@ SAME = {
     "--float32": ["--bit-depth", "32f"],
     "--mp3-bitrate": ["--bitrate"],
     "--filename": ["--name"],
+    "-b": ["--bitrate"],
+    "--offset": ["--start"],
 }
-"""Options of Demucs, Spleeter and audio-separator that have one of ours for the same."""
+"""Options of Demucs, Spleeter and audio-separator, and ours for the same; none for a song's."""
 
 NONE = {
     "-d": "the network runs on the processor",
@@ -42,7 +46,11 @@ NONE = {
     "--no-split": "a song is separated as one stream, without pieces",
     "--repo": "models are named by --model, or by their path",
     "--model_file_dir": "models are named by --model, or by their path",
-    "-p": "models are named by --model; see isolde models",
+    "-p": "models are named by --model, like spleeter or stems",
+    "-f": "names are given by --name or --layout",
+    "--filename_format": "names are given by --name or --layout",
+    "--duration": "the end is given by --end",
+    "--mwf": "the stems sum to the song without another filter",
 }
 """Options of theirs that have no meaning here, and why."""
 
@@ -67,7 +75,8 @@ def translate(arguments: Sequence[str], *, verbs: Collection[str]) -> list[str]:
             argument is empty, which a path would take for the current folder.
     """
     _refuse_empty(arguments)
-    ours = list(arguments)
+    options = arguments.index("--") if "--" in arguments else len(arguments)
+    ours = [*map(_as_path, arguments[:options]), *arguments[options:]]
     if ours and ours[0] not in verbs and _looks_like_songs(ours[0]):
         ours.insert(0, SEPARATE)
     return _options(ours) if ours[:1] == [SEPARATE] else ours
@@ -83,6 +92,12 @@ def _refuse_empty(arguments: Sequence[str]) -> None:
             raise InputError(f"what follows {before} is empty: give a value, or leave it out")
         if not argument:
             raise InputError("a path is empty: name a file or a folder, like . for the current one")
+
+
+def _as_path(argument: str) -> str:
+    """Give a file whose name begins like an option, as `*.mp3` may find it, as a path."""
+    is_file = argument[:1] == "-" and Path(argument).suffix and os.path.isfile(argument)
+    return f"./{argument}" if is_file else argument
 
 
 def _looks_like_songs(first: str) -> bool:
@@ -109,12 +124,15 @@ def _options(arguments: list[str]) -> list[str]:
         if option == "--two-stems":
             stem = (value if equals else next(rest, "")).lower()
             if stem != "vocals":
-                raise InputError(f"isolde has no --two-stems {stem}: take --stem {stem}")
+                ours_of = f"--stem {stem or 'drums'} --model stems"
+                raise InputError(f"isolde has no --two-stems {stem}".rstrip() + f": take {ours_of}")
             ours += ["--stem", "vocals", "--stem", "accompaniment"]
         elif option in SAME:
             ours += SAME[option]
             if option in _LOWER and not equals:
                 value, equals = next(rest, ""), "="
+            if option == "-b":  # theirs is written 128k
+                value, equals = (value if equals else next(rest, "")).removesuffix("k"), "="
             if equals:
                 ours.append(value.lower() if option in _LOWER else value)
         else:
