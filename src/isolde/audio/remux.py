@@ -5,7 +5,7 @@ or is added to the tracks that there are.
 """
 
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -124,13 +124,16 @@ class FilmWriter(TrackFile):
             old = choose_stream(self._source, None)  # which the reader took
             start = 0.0 if old.start_time is None else float(old.start_time * old.time_base)
             self._start = start - info.late_samples / info.sample_rate
-            self._copies = self._copy_streams(old if mode == "replace" else None)
-            for title in titles:
-                stream = self.add(title, sound, rate=info.sample_rate, start=self._start)
-                if language := old.language:
-                    stream.metadata["language"] = language
-                if mode == "replace":
-                    stream.disposition = av.stream.Disposition.default
+
+            def add_sounds() -> None:
+                for title in titles:
+                    stream = self.add(title, sound, rate=info.sample_rate, start=self._start)
+                    if language := old.language:
+                        stream.metadata["language"] = language
+                    if mode == "replace":
+                        stream.disposition = av.stream.Disposition.default
+
+            self._copies = self._copy_streams(old if mode == "replace" else None, add_sounds)
             self.begin()
             self._packets = self._demux()
             self._next = next(self._packets, None)
@@ -173,12 +176,16 @@ class FilmWriter(TrackFile):
         left_out = [f"{self._film}: left out: {what}" for what in self.skipped]
         return [*super().notes(), *left_out]
 
-    def _copy_streams(self, old: Any) -> dict[int, Any]:
-        """Add a stream for each that is copied; by its index."""
+    def _copy_streams(self, replaced: Any, add_sounds: Callable[[], None]) -> dict[int, Any]:
+        """Add a stream for each that is copied; by its index.
+
+        The new sounds take the place of the stream that they replace: many players take the first.
+        """
         copies: dict[int, Any] = {}
         target = self.container
         for stream in self._source.streams:
-            if old is not None and stream.index == old.index:
+            if replaced is not None and stream.index == replaced.index:
+                add_sounds()
                 continue
             try:
                 if stream.type not in _COPIED:
@@ -190,6 +197,8 @@ class FilmWriter(TrackFile):
             copy.metadata.update(stream.metadata)
             copy.disposition = stream.disposition
             copies[stream.index] = copy
+        if replaced is None:
+            add_sounds()
         target.metadata.update(self._source.metadata)
         if chapters := self._source.chapters():
             target.set_chapters(chapters)
