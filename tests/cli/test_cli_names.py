@@ -60,6 +60,7 @@ def silent(*paths: str) -> None:
         ("a.mp3 -j=4", "separate a.mp3 --jobs 4"),
         ("separate -i a.mp3 -o out", "separate a.mp3 -o out"),
         ("a.mp3 -c mp3 -b 128k", "separate a.mp3 --format mp3 --bitrate 128"),
+        ("a.mp3 --bitrate=192k", "separate a.mp3 --bitrate 192"),
         ("a.mp3 --two-stems=vocals", "separate a.mp3 --stem vocals --stem accompaniment"),
         ("a.mp3 --single-stem Vocals", "separate a.mp3 --stem vocals"),
         ("a.mp3 --output_format=FLAC", "separate a.mp3 --format flac"),

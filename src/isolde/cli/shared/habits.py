@@ -33,6 +33,7 @@ SAME = {
     "--mp3-bitrate": ["--bitrate"],
     "--filename": ["--name"],
     "-b": ["--bitrate"],
+    "--bitrate": ["--bitrate"],
     "--offset": ["--start"],
 }
 """Options of Demucs, Spleeter and audio-separator, and ours for the same; none for a song's."""
@@ -131,7 +132,7 @@ def _options(arguments: list[str]) -> list[str]:
             ours += SAME[option]
             if option in _LOWER and not equals:
                 value, equals = next(rest, ""), "="
-            if option == "-b":  # theirs is written 128k
+            if ours[-1] == "--bitrate":  # Spleeter's is written 128k
                 value, equals = (value if equals else next(rest, "")).removesuffix("k"), "="
             if equals:
                 ours.append(value.lower() if option in _LOWER else value)
