@@ -71,7 +71,7 @@ def show(
         for row in rows:
             print(terminal.json_line(plain(row)))
         return
-    heads = ("model", "stems", "vocals dB", "x real time", "latency", "licence")
+    heads = ("model", "stems", "vocals dB", "x real time", "live latency", "licence")
     table = [heads, *(_cells(row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for cells in table:
