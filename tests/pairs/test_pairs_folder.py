@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import sys
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from helpers.sounds import PAIR_RATE as RATE
 from helpers.sounds import band, voice
 from isolde import audio
 from isolde.core import parallel
-from isolde.core.errors import InputError
+from isolde.core.errors import InputError, IsoldeWarning
 from isolde.pairs import build_folder, build_pair, match
 from isolde.pairs.match import audio_files, find_mix, two_sides
 from isolde.pairs.timing.align import prepare
@@ -144,6 +145,15 @@ def test_a_bad_mix_costs_no_partner(pair: Path):
     assert "silent: leave it out" in found["faults"][bad[1]]
     alone = find_mix(str(pair / "v.wav"), candidates=bad)
     assert alone["match"] is None and alone["faults"] == found["faults"]
+
+
+def test_damage_is_not_told_while_partners_are_searched(pair: Path):
+    data = (pair / "v.wav").read_bytes()
+    (pair / "v.wav").write_bytes(data[: len(data) // 4 * 3])
+    with pytest.warns(IsoldeWarning):
+        audio.read(pair / "v.wav")
+    with warnings.catch_warnings(action="error"):
+        assert find_mix(str(pair / "v.wav"), candidates=[str(pair / "a.wav")])["match"]
 
 
 @pytest.mark.slow
