@@ -95,8 +95,8 @@ def test_a_film_gets_a_stem_for_its_sound_or_both_beside_it(tmp_path):
         song, FileSettings(output=tmp_path / "a", stems=("accompaniment",), remux="replace")
     )
     assert replaced.files == [tmp_path / "a" / "film" / "accompaniment.mp4"]
-    added = separate_file(song, FileSettings(output=tmp_path / "b", remux="add"))
-    assert added.files == [tmp_path / "b" / "film.mp4"]
+    added = separate_file(song, FileSettings(output=tmp_path, remux="add"))
+    assert added.files == [tmp_path / "film (stems).mp4"]  # not the film's own name
     for path, n_tracks in ((replaced.files[0], 1), (added.files[0], 3)):
         assert packets(path, "video") == packets(film, "video")
         with av.open(str(path)) as container:

@@ -50,8 +50,10 @@ LAYOUTS: dict[str, Layout] = {
 USUAL = "spleeter"
 """Layout unless another is asked for."""
 
-ONE_FILE = "{track}.{ext}"
-"""Template for files that hold all stems of a song."""
+STEM_FILE = "{track}.{ext}"
+"""Template for stem files, which hold all stems of a song."""
+FILM = "{track} ({stem}).{ext}"
+"""Template for films with all stems: never the film's own name."""
 
 
 def layout_named(name: str) -> Layout:

@@ -206,11 +206,10 @@ def _longer(songs: Sequence[Song]) -> list[str]:
 def paths_of(song: Song, settings: FileSettings, stems: Sequence[str]) -> dict[str, Path]:
     """Name the files of a song's stems, or the folder of phrases.
 
-    With a remote folder the paths are relative to it.
-
     Args:
         song: Song.
-        settings: Output folder, layout or template of names, and format.
+        settings: Output folder (paths are relative to a remote one), layout or template of names,
+            and format.
         stems: Names of the stems.
 
     Raises:
@@ -218,7 +217,8 @@ def paths_of(song: Song, settings: FileSettings, stems: Sequence[str]) -> dict[s
             the output folder, or two stems would share a file.
     """
     layout = names.layout_named(settings.layout)
-    usual = names.ONE_FILE if settings.in_one_file else layout.template
+    usual = names.STEM_FILE if settings.is_stem_file else layout.template
+    usual = names.FILM if settings.remux == "add" else usual
     template = usual if settings.name is None else settings.name
     names.check_template(template, n_stems=1 if settings.in_one_file else len(stems))
     parent = song.path.absolute().parent.name if song.path != STDIN else "stdin"
