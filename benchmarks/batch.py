@@ -102,8 +102,7 @@ def warmth(folder: Path, model: str, *, rounds: int) -> dict[str, float]:
 
             def done(*_: object, drops: bool = name != "kept") -> None:
                 if drops:
-                    loading._graph.cache_clear()
-                    loading._session.cache_clear()
+                    loading._make.cache_clear()
 
             with tempfile.TemporaryDirectory() as output:
                 settings = FileSettings(

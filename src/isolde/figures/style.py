@@ -157,12 +157,13 @@ def _keep_names(figure: "Figure") -> None:
         text.set_text("".join(shown))
 
 
-def save(figure: "Figure", path: str | Path) -> Path:
+def save(figure: "Figure", path: str | Path, *, dpi: int = 110) -> Path:
     """Write a figure as PNG or SVG, by the name's ending; its folder is made when missing.
 
     Args:
         figure: Figure from `new_figure`.
         path: Path of the file; overwritten.
+        dpi: Resolution in pixels per inch, of the images in an SVG too.
 
     Returns:
         The path.
@@ -172,7 +173,7 @@ def save(figure: "Figure", path: str | Path) -> Path:
         InputError: When the name does not end in .png or .svg.
     """
     path = check_picture(path)
-    write_bytes(path, encode(figure, kind=path.suffix[1:].lower()))
+    write_bytes(path, encode(figure, kind=path.suffix[1:].lower(), dpi=dpi))
     return path
 
 
