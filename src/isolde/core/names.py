@@ -42,3 +42,22 @@ def counted(number: int, noun: str) -> str:
         ('1 song', '0 songs')
     """
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def unused_name(name: str, taken: set[str]) -> str:
+    """Make a name that is not taken, and take it; some file systems do not tell case apart.
+
+    Args:
+        name: Name.
+        taken: Names that are taken, case folded; the result is added.
+
+    Examples:
+        >>> taken = set()
+        >>> unused_name("A", taken), unused_name("a", taken), unused_name("a", taken)
+        ('A', 'a (2)', 'a (3)')
+    """
+    unused, number = name, 2
+    while unused.casefold() in taken:
+        unused, number = f"{name} ({number})", number + 1
+    taken.add(unused.casefold())
+    return unused

@@ -1,4 +1,4 @@
-"""Show warnings of isolde as lines for users, not as places in the code; it decides nothing."""
+"""Show warnings of isolde as lines for users, or leave them out; it decides nothing."""
 
 import sys
 import warnings
@@ -23,4 +23,12 @@ def warnings_as_lines() -> Iterator[None]:
                 others(message, category, *place, **more)
 
         warnings.showwarning = show
+        yield
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Ignore each IsoldeWarning within a `with` block: for files that are read once more."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", IsoldeWarning)
         yield

@@ -16,7 +16,7 @@ from typing import Any
 from isolde.core.atomic import Draft, write_text
 from isolde.core.config import plain
 from isolde.core.errors import MissingExtraError
-from isolde.core.names import readable
+from isolde.core.names import readable, unused_name
 from isolde.core.stems import ACCOMPANIMENT, VOCALS
 from isolde.datasets.naming import file_name
 from isolde.evaluation import statistics
@@ -112,16 +112,8 @@ def write_museval(folder: str | Path, results: Sequence[Result]) -> list[Path]:
 
 def _file_names(names: Iterable[str]) -> dict[str, str]:
     """A file name for each name; where two names give the same one, the later gets a number."""
-    out: dict[str, str] = {}
     taken: set[str] = set()
-    for name in dict.fromkeys(names):
-        base = out[name] = file_name(name)
-        number = 1
-        while out[name].casefold() in taken:  # some file systems do not tell case apart
-            number += 1
-            out[name] = f"{base} ({number})"
-        taken.add(out[name].casefold())
-    return out
+    return {name: unused_name(file_name(name), taken) for name in dict.fromkeys(names)}
 
 
 def summary_json(results: Sequence[Result], *, seed: int = statistics.SEED) -> str:

@@ -1,6 +1,5 @@
 """Draw the pictures of one song: choose them, make them and write them; it prints nothing."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from isolde.audio import comes_once, info, read
 from isolde.core.atomic import exists_already, refuse_inputs, write_bytes
-from isolde.core.errors import InputError, IsoldeWarning, MissingExtraError, ModelError
+from isolde.core.errors import InputError, MissingExtraError, ModelError
 from isolde.core.stage import Float32
+from isolde.core.warned import without_warnings
 from isolde.figures.canvas import canvas_of
 from isolde.figures.capture import LISTEN_SECONDS, Capture, capture_song, voice_of
 from isolde.figures.network import capture_network, network_figure
@@ -252,6 +252,5 @@ def _report(target: Path, capture: Capture, pictures: dict[str, bytes], model: s
 
 def _excerpt(capture: Capture, start: float, end: float) -> tuple[Float32, int]:
     """Read a part of the song again, without the warnings, which the capture has as notes."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", IsoldeWarning)
+    with without_warnings():
         return read(capture.path, start=start, end=end)

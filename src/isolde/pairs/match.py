@@ -6,7 +6,6 @@ windows on one line are a match.
 """
 
 import difflib
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -17,7 +16,8 @@ import numpy as np
 
 from isolde.audio.formats import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from isolde.core import parallel
-from isolde.core.errors import InputError, IsoldeError, IsoldeWarning, MissingExtraError
+from isolde.core.errors import InputError, IsoldeError, MissingExtraError
+from isolde.core.warned import without_warnings
 from isolde.pairs.report import REPORT, is_report_of
 from isolde.pairs.timing.align import Prepared, prepare
 from isolde.pairs.timing.drift import warp
@@ -155,8 +155,7 @@ def _prepared(path: str, _stamp: str) -> Prepared:
     """
     from isolde import audio
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", IsoldeWarning)  # damage is told when the pair is made
+    with without_warnings():  # damage is told when the pair is made
         return prepare(*audio.read(path))
 
 

@@ -17,6 +17,7 @@ from isolde.audio.limits import check_quality
 from isolde.audio.stemfile import check_stem_file
 from isolde.core.atomic import refuse_inputs
 from isolde.core.errors import AudioError, InputError
+from isolde.core.names import unused_name
 from isolde.core.stems import ACCOMPANIMENT, PARTS, VOCALS
 from isolde.separation import names, remote
 from isolde.separation.load import stems_of
@@ -174,11 +175,7 @@ def _told_apart(songs: Sequence[Song]) -> list[Song]:
     for group in groups.values():
         longer = _longer(group) if len(group) > 1 else [group[0].track]
         for song, name in zip(group, longer, strict=True):
-            track, number = name, 2
-            while len(group) > 1 and track.casefold() in taken:
-                track, number = f"{name} ({number})", number + 1
-            taken.add(track.casefold())
-            result[song] = track
+            result[song] = unused_name(name, taken) if len(group) > 1 else name
     return [replace(song, track=result[song]) for song in first.values()]
 
 

@@ -5,7 +5,7 @@ empty; it separates nothing.
 """
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from isolde.core.errors import InputError
@@ -58,7 +58,11 @@ NONE = {
 ROOT = ("-h", "--help", "--version", "--install-completion", "--show-completion")
 """Options that stand before a verb."""
 
-_LOWER = {"--single-stem", "--single_stem", "--output_format"}  # theirs are written Vocals, FLAC
+_REWRITES: dict[str, Callable[[str], str]] = {
+    **dict.fromkeys(("--single-stem", "--single_stem", "--output_format"), str.lower),
+    **dict.fromkeys(("-b", "--bitrate", "--mp3-bitrate"), lambda rate: rate.removesuffix("k")),
+}
+"""Options whose values are written otherwise, like Vocals, FLAC and 128k, and ours for them."""
 
 
 def translate(arguments: Sequence[str], *, verbs: Collection[str]) -> list[str]:
@@ -130,12 +134,11 @@ def _options(arguments: list[str]) -> list[str]:
             ours += ["--stem", "vocals", "--stem", "accompaniment"]
         elif option in SAME:
             ours += SAME[option]
-            if option in _LOWER and not equals:
+            rewrite = _REWRITES.get(option)
+            if rewrite and not equals:
                 value, equals = next(rest, ""), "="
-            if ours[-1] == "--bitrate":  # Spleeter's is written 128k
-                value, equals = (value if equals else next(rest, "")).removesuffix("k"), "="
             if equals:
-                ours.append(value.lower() if option in _LOWER else value)
+                ours.append(rewrite(value) if rewrite else value)
         else:
             ours.append(argument)
     return ours

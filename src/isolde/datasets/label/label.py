@@ -22,6 +22,7 @@ from isolde.audio import write
 from isolde.audio.formats import AUDIO_SUFFIXES, container_named
 from isolde.core.atomic import Draft, explain, write_text
 from isolde.core.errors import AudioError, InputError, IsoldeError
+from isolde.core.names import unused_name
 from isolde.core.parallel import stamp
 from isolde.core.stage import Float32
 from isolde.core.stems import ACCOMPANIMENT, MIXTURE, PARTS, STEM_BY_NAME, VOCALS
@@ -102,11 +103,7 @@ def label_songs(
     results = []
     taken: set[str] = set()
     for rows in songs:
-        base = name = file_name(rows[0].track)
-        number = 2
-        while name.casefold() in taken:  # "A/B" and "A_B"
-            name, number = f"{base} ({number})", number + 1
-        taken.add(name.casefold())
+        name = unused_name(file_name(rows[0].track), taken)  # "A/B" and "A_B"
         try:
             result = _label_one(rows, output / name, teacher, ending)
         except (IsoldeError, OSError) as error:
